@@ -1,0 +1,39 @@
+"""Names that appear in commands, in paths and in URLs, and the forms they may have.
+
+They become parts of target paths in the repository and of file names on devices, so their
+alphabet is small and none of them can be ``.``, ``..`` or hold a slash.
+"""
+
+from __future__ import annotations
+
+import re
+
+from repoint.model.errors import NameNotAllowedError
+
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9+_-]|\.(?!\.)){0,62}")
+_PLATFORM = re.compile(r"[a-z0-9]+-[a-z0-9_]+(?:-[a-z0-9_]+)*")
+
+
+def check_product(name: str) -> str:
+    """Return ``name`` if it may name a product, such as ``acme-kiosk``."""
+    return _check(name, _NAME, "product")
+
+
+def check_component(name: str) -> str:
+    """Return ``name`` if it may name a component, such as ``pillow``."""
+    return _check(name, _NAME, "component")
+
+
+def check_platform(name: str) -> str:
+    """Return ``name`` if it may name a platform: system, machine and, if need be, device model."""
+    return _check(name, _PLATFORM, "platform")
+
+
+def _check(name: str, form: re.Pattern[str], what: str) -> str:
+    if not form.fullmatch(name) or len(name) > 63:
+        example = {"product": "acme-kiosk", "component": "pillow", "platform": "linux-x86_64"}[what]
+        raise NameNotAllowedError(
+            f"{name!r} cannot name a {what}",
+            hint=f"Use lower-case letters, digits and hyphens, as in {example}",
+        )
+    return name
