@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import contextlib
+
+import hdiffpatch
+import pytest
+import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
+
+from repoint.delta.codecs import CODECS, codec_named, smallest
+from repoint.delta.errors import PatchError
+
+NAMES = [codec.name for codec in CODECS]
+RELATED = st.tuples(st.binary(max_size=600), st.binary(max_size=60), st.binary(max_size=600)).map(
+    lambda parts: (parts[0] + parts[2], parts[0] + parts[1] + parts[2])
+)
+FILES = st.one_of(RELATED, st.tuples(st.binary(max_size=900), st.binary(max_size=900)))
+
+
+def decode(name: str, old: bytes, payload: bytes, size: int) -> bytes:
+    new = bytearray(size)
+    codec_named(name).decode(memoryview(old), memoryview(payload), memoryview(new))
+    return bytes(new)
+
+
+@given(FILES)
+def test_every_codec_gives_back_what_it_encoded(files):
+    old, new = files
+    for codec in CODECS:
+        payload = codec.encode(memoryview(old), memoryview(new))
+        if payload is not None:
+            assert decode(codec.name, old, payload, len(new)) == new
+
+
+@given(FILES)
+def test_the_smallest_payload_is_chosen_and_gives_the_file_back(files):
+    old, new = files
+    name, payload = smallest(memoryview(old), memoryview(new))
+    assert decode(name, old, payload, len(new)) == new
+    others = [codec.encode(memoryview(old), memoryview(new)) for codec in CODECS]
+    assert len(payload) == min(len(other) for other in others if other is not None)
+    assert (name, payload) == smallest(memoryview(old), memoryview(new))
+
+
+@given(FILES, st.sampled_from(NAMES), st.integers(-3, 3).filter(bool))
+def test_another_length_than_the_declared_one_is_refused(files, name, wrong):
+    old, new = files
+    payload = codec_named(name).encode(memoryview(old), memoryview(new))
+    if payload is not None and len(new) + wrong >= 0:
+        with pytest.raises(PatchError):
+            decode(name, old, payload, len(new) + wrong)
+
+
+@given(st.binary(max_size=200), st.sampled_from(NAMES), st.integers(1, 100))
+def test_a_payload_of_any_bytes_is_refused_or_decoded(payload, name, size):
+    with contextlib.suppress(PatchError):
+        assert len(decode(name, b"old file", payload, size)) == size
+
+
+@pytest.mark.parametrize("name", ["full", "zstd", "hdiff"])
+def test_a_truncated_or_extended_payload_is_refused(name, make_binary, make_patched):
+    old = make_binary(3, 5000)
+    new = make_patched(old)
+    payload = codec_named(name).encode(memoryview(old), memoryview(new))
+    assert payload is not None
+    for cut in (0, 1, len(payload) // 2, len(payload) - 1):
+        with pytest.raises(PatchError):
+            decode(name, old, payload[:cut], len(new))
+    if name != "hdiff":
+        with pytest.raises(PatchError):
+            decode(name, old, payload + b"\0", len(new))
+
+
+def test_a_file_that_was_patched_costs_less_than_a_full_copy(make_binary, make_patched):
+    old = make_binary(4)
+    new = make_patched(old)
+    name, payload = smallest(memoryview(old), memoryview(new))
+    full = codec_named("full").encode(memoryview(old), memoryview(new))
+    assert name in {"zstd", "hdiff"}
+    assert full is not None
+    assert len(payload) * 3 < len(full)
+
+
+def test_a_renamed_file_costs_nothing():
+    assert smallest(memoryview(b"the same"), memoryview(b"the same")) == ("copy", b"")
+
+
+def test_a_frame_without_its_size_is_refused_before_it_is_decompressed():
+    bomb = zstandard.ZstdCompressor(write_content_size=False).compress(bytes(1 << 20))
+    with pytest.raises(PatchError, match="declared length"):
+        decode("full", b"", bomb, 100)
+
+
+def test_an_hdiff_of_another_compression_is_refused():
+    payload = hdiffpatch.diff(b"old" * 100, b"new" * 100, "zlib")
+    with pytest.raises(PatchError, match="kind"):
+        decode("hdiff", b"old" * 100, payload, 300)
+
+
+def test_an_unknown_codec_says_to_update():
+    with pytest.raises(PatchError, match="Update Repoint"):
+        codec_named("quantum")

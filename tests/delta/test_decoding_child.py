@@ -1,0 +1,233 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from repoint.delta import child
+from repoint.delta.child import DecodeJob, decode_in_child
+from repoint.delta.container import read_header, write_patch
+from repoint.delta.errors import DeltaChildError, PatchError
+
+
+@pytest.fixture
+def patch(tmp_path, pairs) -> Path:
+    write_patch(tmp_path / "the.patch", pairs.inputs)
+    return tmp_path / "the.patch"
+
+
+def names(folder: Path) -> set[str]:
+    return {entry.name for entry in folder.iterdir()}
+
+
+def instead(monkeypatch, code: str) -> None:
+    """Let other code run in place of the decoder."""
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    monkeypatch.setattr(child, "python_command", lambda _module: command)
+
+
+def test_every_file_comes_out_right(patch, pairs, out_dir):
+    seen: list[tuple[int, int]] = []
+    confinement = decode_in_child(
+        patch, pairs.jobs, out_dir, progress=lambda *now: seen.append(now)
+    )
+    made = [(out_dir / str(i)).read_bytes() for i in range(len(pairs.jobs))]
+    assert made == pairs.contents
+    assert names(out_dir) == {str(i) for i in range(len(pairs.jobs))}
+    assert (out_dir / "0").stat().st_mode & 0o777 == 0o600
+    total = sum(len(each) for each in pairs.contents)
+    assert (seen[0], seen[-1]) == ((0, total), (total, total))
+    assert isinstance(confinement.landlock, int)
+
+
+def test_some_of_the_files_in_another_order_and_in_batches(patch, pairs, out_dir, monkeypatch):
+    monkeypatch.setattr(child, "_BATCH", 2)
+    wanted = [4, 0, 2, 0, 1]
+    decode_in_child(patch, [pairs.jobs[i] for i in wanted], out_dir)
+    made = [(out_dir / str(i)).read_bytes() for i in range(len(wanted))]
+    assert made == [pairs.contents[i] for i in wanted]
+
+
+def test_relative_paths_and_paths_that_are_not_utf8_work(patch, pairs, tmp_path, monkeypatch):
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    patch.rename(folder / "p")
+    (folder / "out").mkdir()
+    monkeypatch.chdir(folder)
+    decode_in_child(Path("p"), pairs.jobs[:1], Path("out"))
+    assert (folder / "out/0").read_bytes() == pairs.contents[0]
+
+
+def test_a_patch_that_is_hurt_anywhere_is_refused_and_nothing_is_left(patch, pairs, out_dir):
+    whole = patch.read_bytes()
+    entries = read_header(patch).entries
+    payloads = len(whole) - sum(each.length for each in entries)
+    hurt = [whole[:-1], whole[:20], b"", b"RPPATCH1", whole + b"\0", b"MZ" + whole[2:]]
+    for at in (3, 9, 30, 60, payloads - 1, payloads + 1, payloads + 16):
+        flipped = bytearray(whole)
+        flipped[at] ^= 0x11
+        hurt.append(bytes(flipped))
+    for each in hurt:
+        patch.write_bytes(each)
+        with pytest.raises(PatchError) as caught:
+            decode_in_child(patch, pairs.jobs, out_dir)
+        assert len(str(caught.value).splitlines()) == 1
+        assert not names(out_dir)
+
+
+def test_a_damaged_patch_is_refused_even_where_no_file_is_wanted(patch, out_dir):
+    decode_in_child(patch, [], out_dir)
+    patch.write_bytes(b"nonsense")
+    with pytest.raises(PatchError, match="not a Repoint patch"):
+        decode_in_child(patch, [], out_dir)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"size": 7}, "another file"),
+        ({"size": 10_000_000}, "another file"),
+        ({"sha256": "0" * 64}, "another file"),
+        ({"name": "lib/nowhere.so"}, "does not have the file lib/nowhere.so"),
+        ({"source": None}, "needs the old file old-lib/libchanged.so"),
+    ],
+)
+def test_a_job_that_the_patch_does_not_serve_is_refused(patch, pairs, out_dir, change, message):
+    jobs = [pairs.jobs[1], msgspec.structs.replace(pairs.jobs[0], **change)]
+    with pytest.raises(PatchError, match=message):
+        decode_in_child(patch, jobs, out_dir)
+    assert not names(out_dir)
+
+
+def test_another_old_file_than_the_baselines_is_noticed(patch, pairs, out_dir):
+    source = pairs.jobs[1].source
+    source.write_bytes(source.read_bytes()[::-1])
+    with pytest.raises(PatchError, match=r"librenamed-2.so: decoding does not give"):
+        decode_in_child(patch, pairs.jobs, out_dir)
+    assert not names(out_dir)
+
+
+def test_a_missing_patch_or_source_is_named(patch, pairs, out_dir, tmp_path):
+    with pytest.raises(DeltaChildError, match=r"nowhere\.patch"):
+        decode_in_child(tmp_path / "nowhere.patch", pairs.jobs, out_dir)
+    pairs.jobs[0].source.unlink()
+    with pytest.raises(DeltaChildError, match=f"No such file.*{pairs.jobs[0].source}"):
+        decode_in_child(patch, pairs.jobs, out_dir)
+    assert not names(out_dir)
+
+
+def test_a_folder_that_is_not_empty_or_not_there_is_refused_and_left_alone(patch, pairs, out_dir):
+    (out_dir / "0").write_bytes(b"mine")
+    with pytest.raises(DeltaChildError, match="not empty"):
+        decode_in_child(patch, pairs.jobs, out_dir)
+    assert (out_dir / "0").read_bytes() == b"mine"
+    with pytest.raises(DeltaChildError, match="cannot use the folder"):
+        decode_in_child(patch, pairs.jobs, out_dir / "nowhere")
+
+
+def test_more_output_than_the_disk_holds_is_refused_before_decoding(patch, pairs, out_dir):
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", out_dir], capture_output=True
+    ).returncode:
+        pytest.skip("needs the right to mount")
+    try:
+        jobs = [pairs.jobs[0], DecodeJob("big", None, 10_000_000, "0" * 64)]
+        with pytest.raises(DeltaChildError, match="No space left on device"):
+            decode_in_child(patch, jobs, out_dir)
+        assert not names(out_dir)
+    finally:
+        subprocess.run(["umount", out_dir], check=True)
+
+
+def test_a_size_that_no_disk_holds_is_refused(patch, out_dir):
+    job = DecodeJob("lib/libchanged.so", None, 1 << 60, "0" * 64)
+    with pytest.raises(DeltaChildError):
+        decode_in_child(patch, [job], out_dir)
+    assert not names(out_dir)
+
+
+def test_decoding_that_takes_too_long_is_stopped(patch, pairs, out_dir, monkeypatch):
+    instead(monkeypatch, "import time; time.sleep(60)")
+    started = time.monotonic()
+    with pytest.raises(DeltaChildError, match="longer than it may"):
+        decode_in_child(patch, pairs.jobs, out_dir, seconds=0.2)
+    assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("import os; os.kill(os.getpid(), 11)", "crashed .SIGSEGV"),
+        ("import os; os.kill(os.getpid(), 9)", "memory ran out"),
+        ("raise SystemExit(3)", "status 3"),
+        ("print('hello')", "unintelligible"),
+        ("print('x' * 10_000_000)", "unintelligible"),
+        ("""print('{"error": "one\\\\ntwo\\\\u001b[31m"}')""", r"one\?two\?\[31m"),
+    ],
+)
+def test_whatever_the_process_does_comes_back_as_one_error(
+    patch, pairs, out_dir, monkeypatch, code, message
+):
+    instead(monkeypatch, code)
+    with pytest.raises(DeltaChildError, match=message) as caught:
+        decode_in_child(patch, pairs.jobs, out_dir)
+    assert len(str(caught.value).splitlines()) == 1
+    assert not names(out_dir)
+
+
+@pytest.mark.parametrize("made", ["", "open(out + '/0', 'w')", "os.symlink('/etc', out + '/0')"])
+def test_a_process_that_claims_success_without_the_files_is_not_believed(
+    patch, pairs, out_dir, monkeypatch, made
+):
+    instead(
+        monkeypatch,
+        f"""
+        import os
+        out = {str(out_dir)!r}
+        {made}
+        print('{{"confinement": {{"landlock": 7, "seccomp": true, "unprivileged": true}}}}')
+        """,
+    )
+    with pytest.raises(PatchError):
+        decode_in_child(patch, pairs.jobs[:1], out_dir)
+    assert not names(out_dir)
+
+
+def test_an_interruption_kills_the_process_and_leaves_nothing(
+    patch, pairs, out_dir, tmp_path, monkeypatch
+):
+    instead(
+        monkeypatch,
+        f"""
+        import os, time
+        open({str(out_dir / "0")!r}, "w")
+        open({str(tmp_path / "pid")!r}, "w").write(str(os.getpid()))
+        print('{{"done": 1}}', flush=True)
+        time.sleep(60)
+        """,
+    )
+
+    def interrupt(done: int, _total: int) -> None:
+        if done:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        decode_in_child(patch, pairs.jobs, out_dir, progress=interrupt)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+    assert not names(out_dir)
+
+
+def test_the_process_gets_nothing_of_the_environment(patch, pairs, out_dir, monkeypatch):
+    monkeypatch.setenv("REPOINT_PASSPHRASE", "secret")
+    instead(monkeypatch, """import os; print('{"error": "%s"}' % sorted(os.environ))""")
+    with pytest.raises(DeltaChildError) as caught:
+        decode_in_child(patch, pairs.jobs, out_dir)
+    assert "OPENBLAS_NUM_THREADS" in str(caught.value)
+    assert "REPOINT_PASSPHRASE" not in str(caught.value)

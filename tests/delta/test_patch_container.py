@@ -1,0 +1,295 @@
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import struct
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+import zstandard
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from repoint.delta import container, encoding
+from repoint.delta.codecs import codec_named
+from repoint.delta.container import (
+    Header,
+    PatchEntry,
+    PatchInput,
+    offsets,
+    parse_patch,
+    read_header,
+    write_patch,
+)
+from repoint.delta.errors import DeltaChildError, PatchError
+
+DIGEST = hashlib.sha256(b"").hexdigest()
+
+
+def entry(name="a", size=0, codec="copy", length=0, sha256=DIGEST):
+    return {
+        "name": name,
+        "source": "",
+        "size": size,
+        "sha256": sha256,
+        "codec": codec,
+        "length": length,
+    }
+
+
+def forged(header: object, payloads: bytes = b"", *, unpacked: int | None = None) -> bytes:
+    """A patch whose frame is right and whose header is whatever it is."""
+    packed = header if isinstance(header, bytes) else msgspec.msgpack.encode(header)
+    raw = zstandard.ZstdCompressor().compress(packed)
+    size = len(packed) if unpacked is None else unpacked
+    digest = hashlib.sha256(raw).digest()
+    return struct.pack("<8sII32s", b"RPPATCH1", len(raw), size, digest) + raw + payloads
+
+
+def decode_all(patch: bytes, olds: dict[str, bytes]) -> list[bytes]:
+    """What the decoding process does, without the process."""
+    header, start = parse_patch(memoryview(patch))
+    made = []
+    for each, offset in offsets(header, start):
+        new = bytearray(each.size)
+        payload = memoryview(patch)[offset : offset + each.length]
+        codec_named(each.codec).decode(memoryview(olds[each.name]), payload, memoryview(new))
+        if hashlib.sha256(new).hexdigest() != each.sha256:
+            raise PatchError("wrong digest")
+        made.append(bytes(new))
+    return made
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory):
+    """A patch with every codec but for the trivial, its old files, its new files."""
+    folder = tmp_path_factory.mktemp("sample")
+    old = bytes(range(256)) * 8 + b"".join(hashlib.sha512(bytes([i])).digest() for i in range(40))
+    new = bytearray(old)
+    for at in range(0, len(new), 97):
+        new[at] ^= 0x40
+    contents = {
+        "hdiff": (old, bytes(new)),
+        "text": (old, old[:900] + b"inserted" + old[900:]),
+        "full": (b"", b"words and words and words"),
+        "copy": (old, old),
+    }
+    inputs = []
+    for name, (before, after) in contents.items():
+        (folder / f"{name}.old").write_bytes(before)
+        (folder / f"{name}.new").write_bytes(after)
+        inputs.append(
+            PatchInput(name, folder / f"{name}.new", f"{name}.old", folder / f"{name}.old")
+        )
+    entries = write_patch(folder / "patch", inputs, b"annex")
+    assert {each.codec for each in entries} == {"copy", "full", "zstd", "hdiff"}
+    olds = {name: before for name, (before, _) in contents.items()}
+    news = [after for _, after in contents.values()]
+    return (folder / "patch").read_bytes(), olds, news
+
+
+def test_a_patch_gives_back_its_header_and_files(tmp_path, pairs):
+    entries = write_patch(tmp_path / "patch", pairs.inputs, b"\0annex\xff")
+    header = read_header(tmp_path / "patch")
+    assert header == Header(b"\0annex\xff", entries)
+    assert [each.name for each in entries] == [each.name for each in pairs.inputs]
+    assert [each.size for each in entries] == [len(each) for each in pairs.contents]
+    olds = {each.name: each.old.read_bytes() if each.old else b"" for each in pairs.inputs}
+    assert decode_all((tmp_path / "patch").read_bytes(), olds) == pairs.contents
+
+
+def test_a_patch_may_have_no_files(tmp_path):
+    assert write_patch(tmp_path / "patch", []) == ()
+    assert read_header(tmp_path / "patch") == Header(b"", ())
+
+
+@settings(max_examples=25)
+@given(
+    annex=st.binary(max_size=300),
+    files=st.dictionaries(
+        st.text(st.characters(codec="utf-8"), min_size=1, max_size=20),
+        st.tuples(st.binary(max_size=200), st.none() | st.binary(max_size=200)),
+        max_size=4,
+    ),
+)
+def test_any_names_contents_and_annex_come_back(tmp_path_factory, annex, files):
+    folder = tmp_path_factory.mktemp("any")
+    inputs = []
+    for i, (name, (new, old)) in enumerate(files.items()):
+        (folder / f"{i}.new").write_bytes(new)
+        if old is not None:
+            (folder / f"{i}.old").write_bytes(old)
+        source = None if old is None else folder / f"{i}.old"
+        inputs.append(PatchInput(name, folder / f"{i}.new", "old" if source else "", source))
+    write_patch(folder / "patch", inputs, annex)
+    olds = {name: old or b"" for name, (_, old) in files.items()}
+    patch = (folder / "patch").read_bytes()
+    assert read_header(folder / "patch").annex == annex
+    assert decode_all(patch, olds) == [new for new, _ in files.values()]
+
+
+def test_the_bytes_do_not_depend_on_the_number_of_workers(tmp_path, pairs, make_binary):
+    big = make_binary(9, 300_000)
+    pairs.add("big.so", big[:1000] + b"grown" + big[1000:], big)
+    pairs.add("big.new", big[5000:])
+    for workers in (1, 2):
+        write_patch(tmp_path / f"patch{workers}", pairs.inputs, b"annex", workers=workers)
+    assert (tmp_path / "patch1").read_bytes() == (tmp_path / "patch2").read_bytes()
+
+
+def test_progress_goes_up_to_the_total(tmp_path, pairs):
+    seen: list[tuple[int, int]] = []
+    write_patch(tmp_path / "patch", pairs.inputs, progress=lambda *now: seen.append(now))
+    total = sum(len(each) for each in pairs.contents)
+    assert seen[0] == (0, total)
+    assert seen[-1] == (total, total)
+    assert seen == sorted(seen)
+
+
+def test_an_interruption_leaves_nothing_behind_and_the_old_patch_in_place(
+    tmp_path, pairs, make_binary
+):
+    pairs.add("big", make_binary(5, 600_000))
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "patch").write_bytes(b"the old one")
+
+    def interrupt(done: int, _total: int) -> None:
+        if done:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_patch(out / "patch", pairs.inputs, progress=interrupt)
+    assert {each.name: each.read_bytes() for each in out.iterdir()} == {"patch": b"the old one"}
+
+
+def test_a_worker_that_dies_is_an_error_and_leaves_nothing(tmp_path, monkeypatch, make_binary):
+    crash = [sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"]
+    monkeypatch.setattr(encoding, "python_command", lambda _module: crash)
+    (tmp_path / "new").write_bytes(make_binary(6, 300_000))
+    out = tmp_path / "out"
+    out.mkdir()
+    with pytest.raises(DeltaChildError, match="it was killed"):
+        write_patch(out / "patch", [PatchInput("a", tmp_path / "new")])
+    assert not list(out.iterdir())
+
+
+def test_a_missing_file_is_an_error_and_leaves_nothing(tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    with pytest.raises(FileNotFoundError):
+        write_patch(out / "patch", [PatchInput("a", tmp_path / "nowhere")])
+    assert not list(out.iterdir())
+
+
+def test_two_inputs_of_one_name_are_refused(tmp_path, pairs):
+    with pytest.raises(PatchError, match="two files of one name"):
+        write_patch(tmp_path / "patch", [pairs.inputs[0], pairs.inputs[0]])
+
+
+def test_a_name_that_is_not_utf8_is_refused(tmp_path, pairs):
+    bad = msgspec.structs.replace(pairs.inputs[0], name=os.fsdecode(b"caf\xe9"))
+    with pytest.raises(PatchError, match="not UTF-8"):
+        write_patch(tmp_path / "patch", [bad])
+
+
+def test_an_oversized_annex_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(container, "MAX_ANNEX", 10)
+    with pytest.raises(PatchError, match="annex"):
+        write_patch(tmp_path / "patch", [], b"x" * 11)
+    with pytest.raises(PatchError, match="annex"):
+        parse_patch(memoryview(forged({"annex": b"x" * 11, "entries": []})))
+
+
+@given(data=st.data())
+def test_a_patch_truncated_anywhere_is_refused_with_one_clear_error(sample, data):
+    patch, _, _ = sample
+    cut = data.draw(st.integers(0, len(patch) - 1))
+    with pytest.raises(PatchError):
+        parse_patch(memoryview(patch[:cut]))
+
+
+@settings(max_examples=300)
+@given(data=st.data())
+def test_a_bit_flipped_anywhere_never_gives_another_file(sample, data):
+    patch, olds, news = sample
+    at = data.draw(st.integers(0, len(patch) * 8 - 1))
+    hurt = bytearray(patch)
+    hurt[at // 8] ^= 1 << at % 8
+    try:
+        # Compressed streams have bits that mean nothing.
+        assert decode_all(bytes(hurt), olds) == news
+        assert at // 8 >= parse_patch(memoryview(patch))[1]
+    except (PatchError, MemoryError):
+        pass
+
+
+@given(data=st.data())
+def test_bytes_cut_out_overwritten_or_put_in_never_give_another_file(sample, data):
+    patch, olds, news = sample
+    start = data.draw(st.integers(0, len(patch)))
+    end = data.draw(st.integers(start, len(patch)))
+    hurt = patch[:start] + data.draw(st.binary(max_size=64)) + patch[end:]
+    with contextlib.suppress(PatchError, MemoryError):
+        assert decode_all(hurt, olds) == news
+
+
+@given(st.binary(max_size=400))
+def test_a_header_of_any_bytes_is_refused_or_read(raw):
+    for patch in (raw, b"RPPATCH1" + raw, forged(raw)):
+        with contextlib.suppress(PatchError):
+            parse_patch(memoryview(patch))
+
+
+def test_trailing_bytes_are_refused(sample):
+    with pytest.raises(PatchError, match="do not belong"):
+        parse_patch(memoryview(sample[0] + b"\0"))
+
+
+@pytest.mark.parametrize(
+    ("entries", "payloads"),
+    [
+        ([entry("a"), entry("a")], b""),
+        ([entry("a", codec="quantum")], b""),
+        ([entry("a", size=-1)], b""),
+        ([entry("a", length=-1), entry("b", length=1)], b""),
+        ([entry("a", length=2)], b"1"),
+        ([entry("a", length=1 << 61), entry("b", length=1 << 61)], b""),
+        ([entry("")], b""),
+        ([entry("a", sha256="0" * 63)], b""),
+        ([entry("a", sha256=DIGEST + "\n")], b""),
+        ([entry("a") | {"more": 1}], b""),
+        ([{"name": "a"}], b""),
+        ("a", b""),
+        ([entry(b"a")], b""),
+    ],
+)
+def test_a_header_that_breaks_a_rule_is_refused(entries, payloads):
+    with pytest.raises(PatchError):
+        parse_patch(memoryview(forged({"annex": b"", "entries": entries}, payloads)))
+
+
+def test_a_well_forged_header_is_read():
+    patch = forged({"annex": b"x", "entries": [entry("a", 3, "full", 2)]}, b"12")
+    header, start = parse_patch(memoryview(patch))
+    assert header == Header(b"x", (PatchEntry("a", "", 3, DIGEST, "full", 2),))
+    assert [offset for _, offset in offsets(header, start)] == [len(patch) - 2]
+
+
+def test_an_oversized_header_is_refused_before_it_is_read(tmp_path):
+    good = forged({"annex": b"", "entries": []})
+    for field in (8, 12):
+        hurt = bytearray(good)
+        hurt[field : field + 4] = struct.pack("<I", 0xFFFFFFFF)
+        Path(tmp_path, "patch").write_bytes(hurt)
+        with pytest.raises(PatchError, match="larger than"):
+            read_header(tmp_path / "patch")
+
+
+def test_a_header_that_unpacks_to_more_than_it_says_is_refused():
+    bomb = forged(msgspec.msgpack.encode({"annex": bytes(1 << 20), "entries": []}), unpacked=100)
+    with pytest.raises(PatchError, match="length"):
+        parse_patch(memoryview(bomb))
