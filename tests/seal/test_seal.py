@@ -197,6 +197,13 @@ def test_a_path_below_a_link_is_refused() -> None:
         check_entries([link, entry("lib/a")])
 
 
+def test_links_that_lead_out_by_way_of_others_are_refused() -> None:
+    up = Entry(path="a/up", kind="link", target="..")
+    out = Entry(path="b", kind="link", target="a/up/..")
+    with pytest.raises(InvalidRecordError, match="by way of others"):
+        check_entries([entry("a", "folder"), up, out])
+
+
 def test_differences_are_said_in_words() -> None:
     old = [entry("a"), entry("b")]
     new = [entry("b"), entry("c")]

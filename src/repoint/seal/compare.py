@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 
 from repoint.model.errors import InvalidRecordError
 from repoint.model.tree import Change, Entry, Layer
+from repoint.seal.links import first_escape
 
 
 class Difference(NamedTuple):
@@ -78,8 +79,10 @@ def check_entries(entries: Iterable[Entry]) -> None:
     """Refuse entries that cannot all stand in one tree.
 
     Raises:
-        InvalidRecordError: A path stands twice, or its parent is not a folder of the tree.
+        InvalidRecordError: A path stands twice, its parent is not a folder of the tree, or a
+            link leads out of the tree by way of others.
     """
+    entries = tuple(entries)
     folders = {""}
     seen: set[str] = set()
     for entry in sorted(entries, key=lambda entry: entry.path.split("/")):
@@ -91,6 +94,9 @@ def check_entries(entries: Iterable[Entry]) -> None:
             raise InvalidRecordError(f"{entry.path!r} lies below {parent!r}, which is no folder")
         if entry.kind == "folder":
             folders.add(entry.path)
+    escape = first_escape({e.path: e.target for e in entries if e.kind == "link"})
+    if escape is not None:
+        raise InvalidRecordError(f"The link {escape!r} leads out of the tree by way of others")
 
 
 def make_layer(

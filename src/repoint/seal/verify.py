@@ -19,7 +19,7 @@ def verify_tree(
     *,
     ignore: tuple[str, ...] = ALWAYS_IGNORED,
     progress: Callable[[int], None] | None = None,
-) -> None:
+) -> str:
     """Read a whole tree and compare it with what it should be.
 
     Args:
@@ -29,13 +29,17 @@ def verify_tree(
         ignore: What to leave out, as in `scan_tree`.
         progress: Told the bytes of each file once it is read.
 
+    Returns:
+        The seal that was found, which is the one that was expected.
+
     Raises:
         SealMismatchError: It is another tree; the error lists the differences.
         UnfitTreeError: It cannot be read.
     """
     found = scan_tree(root, ignore=ignore, progress=progress)
-    if seal_of(found) == seal:
-        return
+    found_seal = seal_of(found)
+    if found_seal == seal:
+        return found_seal
     differences = compare_trees(entries, found)
     first = f": {differences[0]}" if differences else ""
     more = f", and {len(differences) - 1} more" if len(differences) > 1 else ""

@@ -1,0 +1,1 @@
+"""The vendor's side: baselines in, improvements out."""

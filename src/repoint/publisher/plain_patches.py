@@ -1,0 +1,138 @@
+"""Patches of any two files or folders, for trying the delta engine and for other tools."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from repoint.delta.child import DecodeJob, decode_in_child
+from repoint.delta.container import PatchInput, read_header, write_patch
+from repoint.delta.errors import PatchError
+from repoint.model.errors import RepointError
+from repoint.model.records import decode_record, encode_record
+from repoint.model.tree import Layer
+from repoint.publisher.errors import CannotWriteError, NothingChangedError
+from repoint.publisher.layers import layer_between
+from repoint.seal.build import build_tree, make_writable, remove_tree
+from repoint.seal.compare import apply_layer, changes_needing_content
+from repoint.seal.digest import seal_of
+from repoint.seal.errors import SealMismatchError
+from repoint.seal.scan import scan_tree
+
+_FILE = "file"
+
+
+class _TreePatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a patch of two folders says beside the content: which tree becomes which."""
+
+    old_seal: str
+    new_seal: str
+    layer: Layer
+
+
+@dataclass(frozen=True)
+class Made:
+    """A patch that was made: its size, and that of what it makes, in bytes."""
+
+    patch_size: int
+    new_size: int
+
+
+def diff_paths(
+    old: Path, new: Path, patch: Path, *, progress: Callable[[int, int], None] | None = None
+) -> Made:
+    """Make the patch that turns one file, or one folder, into another.
+
+    Raises:
+        CannotWriteError: A path is missing, or one is a file and the other a folder.
+        RepointError: A folder holds something that no tree may hold.
+    """
+    _require(old, new)
+    if old.is_file():
+        write_patch(patch, [PatchInput(_FILE, new, _FILE, old)], progress=progress)
+        return Made(patch.stat().st_size, new.stat().st_size)
+    before, after = scan_tree(old), scan_tree(new)
+    layered = layer_between(old, before, new, after)
+    if not layered.layer.changes and not layered.layer.removed:
+        raise NothingChangedError(f"{old} and {new} are the same tree", hint="There is no patch")
+    annex = encode_record(_TreePatch(seal_of(before), layered.seal, layered.layer))
+    inputs = [
+        PatchInput(c.entry.path, new / c.entry.path, c.source, old / c.source if c.source else None)
+        for c in layered.needing_content
+    ]
+    write_patch(patch, inputs, annex=annex, progress=progress)
+    return Made(patch.stat().st_size, layered.full_size)
+
+
+def apply_path(old: Path, patch: Path, new: Path) -> None:
+    """Turn a file or folder into another by a patch; the commit point is the rename to ``new``.
+
+    Raises:
+        CannotWriteError: ``new`` exists, or ``old`` does not.
+        PatchError: The patch is damaged, or made for something else than ``old``.
+    """
+    if not old.exists():
+        raise CannotWriteError(f"There is no {old}", hint="Name the file or folder to patch")
+    if new.exists() or new.is_symlink():
+        raise CannotWriteError(f"{new} exists already", hint="Name a path that does not exist yet")
+    header = read_header(patch)
+    with tempfile.TemporaryDirectory(prefix=".repoint-", dir=new.absolute().parent) as folder:
+        decoded = Path(folder, "decoded")
+        decoded.mkdir()
+        if not header.annex:
+            if not old.is_file() or [entry.name for entry in header.entries] != [_FILE]:
+                raise PatchError(f"{patch} is not a patch for one file", hint="Name the folder")
+            entry = header.entries[0]
+            source = old if entry.source else None
+            decode_in_child(patch, [DecodeJob(_FILE, source, entry.size, entry.sha256)], decoded)
+            (decoded / "0").chmod(0o644)
+            (decoded / "0").rename(new)
+            return
+        _apply_tree(old, patch, header.annex, decoded, Path(folder, "tree"))
+        Path(folder, "tree").rename(new)
+
+
+def _apply_tree(old: Path, patch: Path, annex: bytes, decoded: Path, tree: Path) -> None:
+    try:
+        said = decode_record(annex, _TreePatch, str(patch))
+    except RepointError:
+        raise PatchError(f"{patch} is damaged", hint="Make or fetch it again") from None
+    before = scan_tree(old)
+    if seal_of(before) != said.old_seal:
+        raise SealMismatchError(
+            f"{old} is not the tree that {patch} was made for",
+            hint=f"`repoint seal {old}` should say {said.old_seal}",
+        )
+    after = apply_layer(before, said.layer)
+    jobs = [
+        DecodeJob(c.entry.path, old / c.source if c.source else None, c.entry.size, c.entry.sha256)
+        for c in changes_needing_content(before, said.layer)
+    ]
+    if jobs:
+        decode_in_child(patch, jobs, decoded)
+    taken = {entry.path: old / entry.path for entry in before if entry.kind == "file"}
+    taken |= {c.entry.path: old / c.source for c in said.layer.changes if c.source}
+    made = {job.name: decoded / str(number) for number, job in enumerate(jobs)}
+    try:
+        build_tree(tree, after, made=made, taken=taken, share=False)
+        if seal_of(scan_tree(tree, ignore=())) != said.new_seal:
+            raise PatchError(f"{patch} does not give the tree it promises", hint="Make it again")
+        make_writable(tree)
+    except BaseException:
+        remove_tree(tree)
+        raise
+
+
+def _require(old: Path, new: Path) -> None:
+    for path in (old, new):
+        if not path.exists():
+            raise CannotWriteError(f"There is no {path}", hint="Name two files or two folders")
+    if old.is_file() != new.is_file():
+        raise CannotWriteError(
+            f"Of {old} and {new} one is a file and one a folder",
+            hint="Name two files or two folders",
+        )

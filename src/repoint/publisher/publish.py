@@ -1,0 +1,84 @@
+"""Publishing drafts: from here on, devices may install them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from repoint.model.records import Improvement, Offer, Urgency, encode_record
+from repoint.publisher.catalogs import read_catalog
+from repoint.publisher.drafts import Draft, read_drafts
+from repoint.publisher.errors import LetterTakenError, UnknownImprovementError
+from repoint.repository import names
+from repoint.repository.repository import Repository
+from repoint.seal.build import remove_tree
+
+
+def publish(
+    repository: Repository,
+    product: str,
+    *,
+    passphrases: Callable[[str], bytes],
+    now: int,
+    urgency: Urgency = "routine",
+) -> list[Improvement]:
+    """Publish all drafts of a product, and offer them.
+
+    All or nothing: what devices see changes with one rename of the repository's timestamp.
+
+    Returns:
+        What was published, in order.
+
+    Raises:
+        UnknownImprovementError: There is no draft.
+        LetterTakenError: A draft's letter was published in the meantime.
+    """
+    catalog = read_catalog(repository, product)
+    drafts = read_drafts(repository, product)
+    if not drafts:
+        raise UnknownImprovementError(
+            f"{product} has no improvement that waits to be published",
+            hint="Build one with `repoint improve`",
+        )
+    known = {(offer.baseline, offer.letter) for offer in catalog.offers}
+    published = [d for d in drafts if (d.improvement.baseline, d.improvement.letter) in known]
+    for draft in published:
+        if not _is_same(repository, draft):
+            raise LetterTakenError(
+                f"Another {draft.improvement.label} is published for {draft.improvement.baseline}",
+                hint=f"Build it again under the next letter, and remove {draft.folder}",
+            )
+        # A publication that was cut off after its commit leaves its draft behind.
+        remove_tree(draft.folder)
+    fresh = [draft for draft in drafts if draft not in published]
+    if fresh:
+        offers = [
+            Offer(d.improvement.baseline, d.improvement.letter, "offered", now, urgency)
+            for d in fresh
+        ]
+        with repository.publication(passphrases) as publication:
+            for draft in fresh:
+                publication.add_targets(product, _targets(draft))
+            changed = msgspec.structs.replace(catalog, offers=(*catalog.offers, *offers))
+            publication.put_catalog(product, encode_record(changed))
+        for draft in fresh:
+            remove_tree(draft.folder)
+    return [draft.improvement for draft in drafts]
+
+
+def _targets(draft: Draft) -> dict[str, bytes | Path]:
+    improvement = draft.improvement
+    name = improvement.baseline
+    where = (improvement.product, name.platform, name.version, name.build, improvement.letter)
+    targets: dict[str, bytes | Path] = {names.improvement_path(*where): encode_record(improvement)}
+    for component in improvement.components:
+        if component.patch_size:
+            targets[names.patch_path(*where, component.name)] = draft.patch(component.name)
+    return targets
+
+
+def _is_same(repository: Repository, draft: Draft) -> bool:
+    path, data = next(iter(_targets(draft).items()))
+    return repository.read_target(path) == data
