@@ -1,0 +1,132 @@
+"""Activation: the switch to what is staged, the health check, and the way back."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from repoint.device.errors import HealthCheckError, NothingToDoError, StillRunningError
+from repoint.device.files import explained
+from repoint.device.health import run_health_checks
+from repoint.device.processes import Census, Use, take_census
+from repoint.device.records import Generation, HistoryEntry, Mark
+from repoint.device.store import ProductStore
+
+
+@dataclass(frozen=True)
+class Activation:
+    """What was activated, and how many seconds the switch and the health check took."""
+
+    generation: Generation
+    switch: float
+    health: float
+
+
+def blocking(product: ProductStore, census: Census) -> list[Use]:
+    """Processes that stand in the way of a switch.
+
+    A program that was started through the launcher never does: it keeps its tree. Any other
+    program that runs from a component may load more of it later, from the graft point, and would
+    then mix two trees.
+    """
+    changed = changed_seals(product)
+    return [use for use in census.uses if use.seal in changed and not use.held]
+
+
+def changed_seals(product: ProductStore) -> dict[str, str]:
+    """The active trees that what is staged would replace: seal to component."""
+    active, staged = product.active(), product.staged()
+    if active is None or staged is None:
+        return {}
+    before, after = product.seals(active), product.seals(staged)
+    return {seal: name for name, seal in before.items() if after.get(name) != seal}
+
+
+def activate(product: ProductStore, *, now: int, census: Census | None = None) -> Activation:
+    """Switch to what is staged. The store must be locked.
+
+    The commit point is one rename, of the link through which all graft points lead.
+
+    Args:
+        product: The product.
+        now: Seconds since 1970.
+        census: The running processes, if they were just looked at.
+
+    Raises:
+        NothingToDoError: Nothing is staged.
+        StillRunningError: A program that was not started through the launcher runs from a
+            component that would change.
+        HealthCheckError: The health check failed; what ran before is active again.
+    """
+    staged, active = product.staged(), product.active()
+    if staged is None or active is None:
+        raise NothingToDoError(
+            "Nothing waits for a restart", hint="Run `repoint check` to see what is offered"
+        )
+    in_the_way = blocking(product, census or take_census(product.store.trees))
+    if in_the_way:
+        who = ", ".join(f"{use.name} ({use.pid})" for use in in_the_way)
+        raise StillRunningError(
+            f"{staged.label} waits, because programs run from what it changes: {who}",
+            hint="Close them or run `repoint restart`; programs that are started with "
+            "`repoint launch` need not be closed",
+        )
+    with explained(f"activate {staged.label}"):
+        started = time.perf_counter()
+        switch(product, staged, active)
+        switched = time.perf_counter()
+        why = "" if staged.letter else f"instead of {active.label}"
+        product.record(HistoryEntry(now, "activated", staged.label, why))
+    settle(product, now=now)
+    return Activation(staged, switched - started, time.perf_counter() - switched)
+
+
+def switch(product: ProductStore, staged: Generation, active: Generation) -> None:
+    """The switch itself: everything before the second rename can be repeated or dropped."""
+    product.point_previous(active)
+    product.point_active(staged)
+    product.clear_staged()
+
+
+def settle(product: ProductStore, *, now: int) -> None:
+    """Confirm the active generation by its health check, or go back.
+
+    Raises:
+        HealthCheckError: It failed; what ran before is active again.
+    """
+    active = product.active()
+    if active is None or product.is_confirmed(active):
+        return
+    before = product.previous() or active.baseline
+    old = product.seals(before) if product.generation_path(before).is_dir() else {}
+    trees = {
+        name: Path(product.store.tree(seal))
+        for name, seal in product.seals(active).items()
+        if old.get(name) != seal
+    }
+    failure = run_health_checks(product.baseline(active), trees)
+    with explained(f"confirm {active.label}"):
+        if not failure:
+            product.confirm(active)
+            product.record(HistoryEntry(now, "confirmed", active.label))
+            return
+        product.set_mark(active, Mark("failed", now, failure))
+        go_back(product, now=now)
+    raise HealthCheckError(
+        f"{active.label} failed its health check ({failure}); {before.label} is active again",
+        hint=f"{active.label} is not tried again here; tell the vendor what `repoint history` says",
+    )
+
+
+def go_back(product: ProductStore, *, now: int) -> None:
+    """Return from an active generation that is marked as failed to what ran before it."""
+    active = product.active()
+    if active is None:
+        return
+    mark = product.mark(active)
+    before = product.previous()
+    if before is None or before == active or not product.generation_path(before).is_dir():
+        before = active.baseline
+    product.point_active(before)
+    product.record(HistoryEntry(now, "failed", active.label, mark.why if mark else ""))

@@ -1,0 +1,140 @@
+"""Looking whether there is something new."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+
+from repoint.device.client import RepositoryClient
+from repoint.device.errors import NothingToDoError
+from repoint.device.files import explained
+from repoint.device.pipeline import choose
+from repoint.device.records import Generation, HistoryEntry, LastCheck
+from repoint.device.store import ProductStore
+from repoint.model.errors import RepointError
+from repoint.model.records import Catalog, Improvement, Offer, decode_record
+from repoint.repository import names
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a check found.
+
+    Attributes:
+        offer: What this device should install next, if anything.
+        improvement: Its signed record.
+        reason: Why there is nothing to install; empty where there is.
+        requests: HTTP requests that were made.
+        received: Bytes of their bodies.
+    """
+
+    offer: Offer | None
+    improvement: Improvement | None
+    reason: str
+    requests: int
+    received: int
+
+
+def client_for(product: ProductStore) -> RepositoryClient:
+    """The client of the repository that a product was enrolled with."""
+    root = (product.path / "root.json").read_bytes()
+    return RepositoryClient(
+        product.enrolment().repository, product.metadata, product.downloads, root
+    )
+
+
+def check(product: ProductStore, *, now: int, client: RepositoryClient | None = None) -> Checked:
+    """Ask the repository what it offers, and write down the answer.
+
+    Only verified documents are written down. An improvement that was staged and is withdrawn or
+    paused in the meantime waits no longer.
+
+    Args:
+        product: The product; the store must be locked.
+        now: Seconds since 1970.
+        client: A client that is at hand.
+
+    Raises:
+        RepointError: The repository cannot be reached or is not to be trusted. The attempt is
+            written down.
+    """
+    client = client or client_for(product)
+    with explained("write down what the repository says"):
+        try:
+            if client.has_news():
+                client.refresh()
+                _take_catalog(product, client)
+                _take_improvements(product, client)
+                client.remember()
+        except RepointError as error:
+            product.write("checked.json", LastCheck(when=now, error=str(error)))
+            raise
+        product.write("checked.json", LastCheck(when=now))
+        _unstage_what_is_no_longer_offered(product, now)
+    traffic = client.fetcher.traffic
+    try:
+        offer = next_offer(product, asked=True)
+    except NothingToDoError as nothing:
+        return Checked(None, None, str(nothing), traffic.requests, traffic.received)
+    improvement = product.known_improvement(offer.letter)
+    return Checked(offer, improvement, "", traffic.requests, traffic.received)
+
+
+def next_offer(product: ProductStore, *, asked: bool) -> Offer:
+    """What this device should install next, by the last verified catalog.
+
+    Raises:
+        NothingToDoError: Nothing; the error says why.
+    """
+    catalog = product.catalog()
+    active = product.active()
+    if catalog is None or active is None:
+        raise NothingToDoError(f"{product.name} was never checked", hint="Run `repoint check`")
+    return choose(catalog, product.baseline(active), active, product.mark, asked=asked)
+
+
+def _take_catalog(product: ProductStore, client: RepositoryClient) -> None:
+    path = names.catalog_path(product.name)
+    catalog = decode_record(client.read(path), Catalog, path)
+    product.write("catalog.json", catalog)
+
+
+def _take_improvements(product: ProductStore, client: RepositoryClient) -> None:
+    """Fetch the records of what is offered, so that people can read what it fixes."""
+    catalog = product.catalog()
+    active = product.active()
+    if catalog is None or active is None:
+        return
+    baseline = product.enrolment().baseline
+    where = (product.name, baseline.platform, baseline.version, baseline.build)
+    live = [o for o in catalog.offers_for(baseline) if o.state == "offered"]
+    wanted = {}
+    for offer in live[-1:]:
+        folder = Generation(baseline.version, baseline.build, offer.letter).folder
+        wanted[f"{folder}.json"] = offer
+        if product.known_improvement(offer.letter) is None:
+            path = names.improvement_path(*where, offer.letter)
+            improvement = decode_record(client.read(path), Improvement, path)
+            product.write(f"offers/{folder}.json", improvement)
+    for file in product.path.glob("offers/*.json"):
+        if file.name not in wanted:
+            file.unlink()
+
+
+def _unstage_what_is_no_longer_offered(product: ProductStore, now: int) -> None:
+    staged, catalog = product.staged(), product.catalog()
+    if staged is None or catalog is None or not staged.letter:
+        return
+    offer = catalog.offer(product.enrolment().baseline, staged.letter)
+    if offer is not None and offer.state == "offered":
+        return
+    product.clear_staged()
+    why = f"the vendor has {offer.state} it" if offer else "the vendor no longer lists it"
+    if offer is not None and offer.reason:
+        why += f": {offer.reason}"
+    product.record(HistoryEntry(now, "unstaged", staged.label, why))
+
+
+def forget_downloads(product: ProductStore) -> None:
+    """Throw away what was downloaded."""
+    shutil.rmtree(product.downloads, ignore_errors=True)

@@ -1,0 +1,261 @@
+"""Asking the repository: signed documents in, nothing unverified out.
+
+The update framework's own client does the verifying. What stands before it is the idle check: one
+conditional request for the timestamp. If that has not changed, and nothing that is trusted has
+expired, everything else would be what the device holds already (see ``docs/security.md``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import hashlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import msgspec
+from tuf.api import exceptions as tuf
+from tuf.api.metadata import TargetFile
+from tuf.ngclient import Updater
+
+from repoint.device.errors import NoNetworkError, NotTrustedError, StaleRepositoryError
+from repoint.device.fetching import Fetcher, file_digest
+from repoint.device.files import write_durably
+from repoint.model.errors import RepointError
+
+_DOCUMENT_LIMIT = 64 << 20
+_TIMESTAMP_LIMIT = 16384
+
+
+class _Version(msgspec.Struct):
+    """What was seen of the timestamp: the server's name for it, and the digest of its bytes."""
+
+    etag: str
+    sha256: str
+
+
+class _Signed(msgspec.Struct):
+    expires: dt.datetime
+
+
+class _Envelope(msgspec.Struct):
+    signed: _Signed
+
+
+class RepositoryClient:
+    """A device's view of one repository.
+
+    Args:
+        url: Address of the repository, without a trailing slash.
+        metadata: Folder of what was verified before.
+        downloads: Folder for what is on its way.
+        root: The pinned trusted root.
+    """
+
+    def __init__(self, url: str, metadata: Path, downloads: Path, root: bytes) -> None:
+        self.url = url
+        self.fetcher = Fetcher()
+        self._metadata = metadata
+        self._downloads = downloads
+        self._root = root
+        self._updater: Updater | None = None
+        self._fresh: _Version | None = None
+
+    def has_news(self) -> bool:
+        """Whether the repository may hold something that was not seen yet: one request.
+
+        Raises:
+            NoNetworkError: It cannot be reached.
+        """
+        known = self._known_timestamp()
+        url = f"{self.url}/metadata/timestamp.json"
+        etag = known.etag if known is not None else ""
+        body, now = self.fetcher.get_if_changed(url, etag, _TIMESTAMP_LIMIT)
+        if known is not None and self._is_current():
+            if body is None:
+                return False
+            if hashlib.sha256(body).hexdigest() == known.sha256:
+                self._note_timestamp(now, known.sha256)
+                return False
+        if body is not None:
+            self.fetcher.hand_over(url, body)
+            self._fresh = _Version(now, hashlib.sha256(body).hexdigest())
+        return True
+
+    def refresh(self) -> None:
+        """Take over the repository's current state, verified.
+
+        Raises:
+            NotTrustedError: It is not signed as it must be.
+            StaleRepositoryError: It is older than what was seen, or has expired.
+            NoNetworkError: It cannot be reached.
+        """
+        self._metadata.mkdir(parents=True, exist_ok=True)
+        with _explained(self.url):
+            self._updater = Updater(
+                metadata_dir=str(self._metadata),
+                metadata_base_url=f"{self.url}/metadata/",
+                target_base_url=f"{self.url}/targets/",
+                fetcher=self.fetcher,
+                bootstrap=self._root,
+            )
+            self._updater.refresh()
+
+    def remember(self) -> None:
+        """Let the next check be a conditional one. Call it when all news was taken in."""
+        timestamp = self._metadata / "timestamp.json"
+        fresh = self._fresh
+        if fresh is not None and timestamp.exists() and file_digest(timestamp) == fresh.sha256:
+            self._note_timestamp(fresh.etag, fresh.sha256)
+
+    def forget(self) -> None:
+        """Let the next check be a full one."""
+        (self._metadata / "seen").unlink(missing_ok=True)
+
+    def find(self, path: str) -> TargetFile | None:
+        """The signed length and digest of a target, or nothing where it does not exist."""
+        if self._updater is None:
+            self.refresh()
+        assert self._updater is not None  # noqa: S101
+        with _explained(self.url):
+            return self._updater.get_targetinfo(path)
+
+    def need(self, path: str) -> TargetFile:
+        """Like `find`, for what must exist.
+
+        Raises:
+            NotTrustedError: It does not exist.
+        """
+        target = self.find(path)
+        if target is None:
+            raise NotTrustedError(
+                f"The repository at {self.url} has no signed {path}",
+                hint="Check product, version, build and platform, or tell the vendor",
+            )
+        return target
+
+    def read(self, path: str) -> bytes:
+        """A signed document, verified.
+
+        Raises:
+            NotTrustedError: It does not exist, or is not the signed one.
+        """
+        target = self.need(path)
+        if target.length > _DOCUMENT_LIMIT:
+            raise NotTrustedError(f"{path} has {target.length} bytes, more than a document may")
+        place = self.download(target)
+        try:
+            return place.read_bytes()
+        finally:
+            place.unlink(missing_ok=True)
+
+    def download(
+        self, target: TargetFile, *, progress: Callable[[int], None] | None = None
+    ) -> Path:
+        """Download a target, or go on with it, and verify it.
+
+        Args:
+            target: From `find`.
+            progress: Told the bytes that are there.
+
+        Returns:
+            The verified file in the download folder.
+
+        Raises:
+            NotTrustedError: It is not the signed one; it is thrown away.
+            NoNetworkError: It cannot be had; what has come is kept.
+        """
+        sha256 = target.hashes.get("sha256")
+        if sha256 is None:
+            raise NotTrustedError(f"{target.path} is signed without a SHA-256 digest")
+        self._downloads.mkdir(parents=True, exist_ok=True)
+        done = self._downloads / sha256
+        if not (done.exists() and file_digest(done) == sha256):
+            part = self._downloads / f"{sha256}.part"
+            self.fetcher.download(self._target_url(target), part, target.length, progress=progress)
+            with part.open("rb") as file:
+                try:
+                    target.verify_length_and_hashes(file)
+                except tuf.LengthOrHashMismatchError:
+                    part.unlink()
+                    raise NotTrustedError(
+                        f"{target.path} is not what the vendor signed: it was changed on its way",
+                        hint="Try again, or use another network; nothing was installed",
+                    ) from None
+            part.replace(done)
+        return done
+
+    def _target_url(self, target: TargetFile) -> str:
+        folder, _, name = target.path.rpartition("/")
+        digest = next(iter(target.hashes.values()))
+        return f"{self.url}/targets/{quote(folder)}/{digest}.{quote(name)}"
+
+    def _known_timestamp(self) -> _Version | None:
+        try:
+            seen = msgspec.json.decode((self._metadata / "seen").read_bytes(), type=_Version)
+            if file_digest(self._metadata / "timestamp.json") == seen.sha256:
+                return seen
+        except (OSError, msgspec.DecodeError):
+            pass
+        return None
+
+    def _note_timestamp(self, etag: str, sha256: str) -> None:
+        if etag:
+            write_durably(self._metadata / "seen", msgspec.json.encode(_Version(etag, sha256)))
+
+    def _is_current(self) -> bool:
+        """Whether nothing of what was verified has expired."""
+        now = dt.datetime.now(dt.UTC)
+        try:
+            files = [*self._metadata.glob("*.json")]
+            return len(files) >= 4 and all(
+                msgspec.json.decode(file.read_bytes(), type=_Envelope).signed.expires > now
+                for file in files
+            )
+        except (OSError, msgspec.DecodeError):
+            return False
+
+
+@contextlib.contextmanager
+def _explained(url: str) -> Iterator[None]:
+    """Turn the update framework's errors into ones that say what to do."""
+    try:
+        yield
+    except tuf.ExpiredMetadataError as error:
+        raise StaleRepositoryError(
+            f"The repository at {url} has expired: {error}",
+            hint="Check this device's clock; if it is right, the vendor must refresh the "
+            "repository, or somebody keeps news from this device",
+        ) from error
+    except tuf.BadVersionNumberError as error:
+        raise StaleRepositoryError(
+            f"The repository at {url} is older than what this device has seen: {error}",
+            hint="Use another mirror, or try again later; nothing was changed",
+        ) from error
+    except tuf.UnsignedMetadataError as error:
+        raise NotTrustedError(
+            f"The repository at {url} is not signed with the keys this device trusts: {error}",
+            hint="Check that the trusted root is the vendor's; nothing was changed",
+        ) from error
+    except tuf.DownloadLengthMismatchError as error:
+        raise NotTrustedError(
+            f"The repository at {url} sends more than it may: {error}",
+            hint="Use another network or mirror; nothing was changed",
+        ) from error
+    except tuf.DownloadHTTPError as error:
+        raise NotTrustedError(
+            f"The repository is not whole: {error}",
+            hint="Check its address; if it is right, tell the vendor",
+        ) from error
+    except tuf.DownloadError as error:
+        if isinstance(error.__cause__, RepointError):
+            raise error.__cause__ from None
+        raise NoNetworkError(
+            f"The repository at {url} cannot be read: {error}", hint="Try again later"
+        ) from error
+    except (tuf.RepositoryError, ValueError) as error:
+        raise NotTrustedError(
+            f"What the repository at {url} serves was changed or damaged: {error}",
+            hint="Try again, or use another network; nothing was changed",
+        ) from error

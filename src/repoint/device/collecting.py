@@ -1,0 +1,87 @@
+"""Collecting what nothing uses any more: trees, generations, leftovers of what was cut off."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from pathlib import Path
+
+from repoint.device.processes import take_census
+from repoint.device.store import ProductStore, Store
+from repoint.seal.build import remove_tree
+
+
+def collect(store: Store) -> list[str]:
+    """Remove generations that are superseded, and trees that no generation and no process uses.
+
+    The baseline, what is active and what is staged are kept for every product. The store must be
+    locked.
+
+    Returns:
+        The seals of the trees that were removed.
+    """
+    busy: set[str] | None = None
+    kept: set[str] = set()
+    for product in store.enrolled():
+        active = product.active()
+        if active is None:
+            continue
+        needed = {active, active.baseline, product.staged(), product.previous()}
+        for generation in product.generations():
+            seals = set(product.seals(generation).values())
+            if generation not in needed:
+                busy = _busy(store) if busy is None else busy
+                if not seals & busy:
+                    shutil.rmtree(product.generation_path(generation))
+                    continue
+                # A process still runs from it, and `status` must be able to say from what.
+            kept |= seals
+    unused = [tree for tree in store.trees.glob("[!.]*") if tree.name not in kept]
+    if unused and busy is None:
+        busy = _busy(store)
+    removed = []
+    for tree in unused:
+        if tree.name not in (busy or ()):
+            # Renamed first, so that a removal that is cut off leaves no half tree behind.
+            going = tree.with_name(f".removing-{tree.name}")
+            tree.rename(going)
+            remove_tree(going)
+            removed.append(tree.name)
+    return removed
+
+
+def _busy(store: Store) -> set[str]:
+    """The seals of the trees that a process uses, or that a launched program holds."""
+    used = {use.seal for use in take_census(store.trees).uses}
+    return used | {tree.name for tree in store.trees.glob("[!.]*") if _is_held(tree)}
+
+
+def clear_leftovers(store: Store) -> None:
+    """Remove what an interrupted command has left half done. The store must be locked."""
+    for tree in store.trees.glob(".*"):
+        remove_tree(tree)
+    for product in store.path.glob("products/*"):
+        _clear_product(ProductStore(store, product.name))
+
+
+def _clear_product(product: ProductStore) -> None:
+    for folder in (product.path, product.path / "generations", product.path / "marks",
+                   product.path / "offers", product.metadata):  # fmt: skip
+        for left in [*folder.glob(".new-*"), *(folder.glob("tmp*"))]:
+            if left.is_dir() and not left.is_symlink():
+                shutil.rmtree(left)
+            else:
+                left.unlink()
+
+
+def _is_held(tree: Path) -> bool:
+    """Whether a launched program holds the tree (see `launching`)."""
+    descriptor = os.open(tree, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False

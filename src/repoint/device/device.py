@@ -1,0 +1,222 @@
+"""What a person or an agent does at a device: the library's front door.
+
+Every change takes the store's lock, finishes what an earlier one left half done, does its work,
+and collects what is no longer used. `Device.status` and `Device.history` only look.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from repoint.device.lock import Holder, locked
+from repoint.device.records import Enrolment, Generation, HistoryEntry, Settings
+from repoint.device.store import ProductStore, Store
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from repoint.device.activating import Activation
+    from repoint.device.checking import Checked
+    from repoint.device.enrolling import GraftRequest, Wanted
+    from repoint.device.installing import Progress, Staged
+    from repoint.device.launching import Launch
+    from repoint.device.restarting import Restarted
+    from repoint.device.status import Status
+
+
+class Device:
+    """A device with its store.
+
+    Args:
+        path: The store.
+        clock: Gives seconds since 1970.
+        waiting: Told who is at work when the store is locked by another command.
+        wait: Seconds to wait for it.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        clock: Callable[[], float] = time.time,
+        waiting: Callable[[Holder | None], None] | None = None,
+        wait: float = 60.0,
+    ) -> None:
+        self.store = Store(path)
+        self._clock = clock
+        self._waiting = waiting
+        self._wait = wait
+
+    def enroll(
+        self,
+        product: str,
+        url: str,
+        root: bytes,
+        grafts: Mapping[str, GraftRequest],
+        wanted: Wanted,
+    ) -> Enrolment:
+        """Enrol a product; see `enrolling.enroll`."""
+        from repoint.device.enrolling import enroll
+
+        with self._at_work("repoint enroll"):
+            place = self.store.product(product)
+            return enroll(place, url, root, grafts, wanted, now=self._now())
+
+    def unenroll(self, product: str | None) -> str:
+        """Take a product out; see `unenrolling.unenroll`. Returns its name."""
+        from repoint.device.unenrolling import unenroll
+
+        with self._at_work("repoint unenroll"):
+            place = self.store.one(product)
+            unenroll(place)
+            return place.name
+
+    def check(self, product: str | None) -> Checked:
+        """Ask the repository for news; see `checking.check`.
+
+        Where the vendor's full update has put a newer baseline in place, the device moves to it
+        first.
+        """
+        from repoint.device.checking import check, client_for
+        from repoint.device.enrolling import supersede
+
+        with self._at_work("repoint check"):
+            place = self.store.one(product)
+            supersede(place, client_for(place), now=self._now())
+            return check(place, now=self._now())
+
+    def install(
+        self, product: str | None, *, asked: bool, progress: Progress | None = None
+    ) -> Staged:
+        """Download, verify, prepare and stage; see `installing.install`.
+
+        An improvement that needs no restart is activated at once, unless programs stand in the
+        way.
+        """
+        from repoint.device.activating import activate
+        from repoint.device.errors import StillRunningError
+        from repoint.device.installing import install
+
+        with self._at_work("repoint install"):
+            place = self.store.one(product)
+            staged = install(place, asked=asked, now=self._now(), progress=progress)
+            if _needs_no_restart(place, staged):
+                with contextlib.suppress(StillRunningError):
+                    activate(place, now=self._now())
+            return staged
+
+    def activate(self, product: str | None) -> Activation:
+        """Switch to what is staged without closing anything; see `activating.activate`."""
+        from repoint.device.activating import activate
+
+        with self._at_work("repoint restart"):
+            return activate(self.store.one(product), now=self._now())
+
+    def restart(self, product: str | None) -> Restarted:
+        """Close, switch, start again; see `restarting.restart`."""
+        from repoint.device.restarting import restart
+
+        with self._at_work("repoint restart"):
+            return restart(self.store.one(product), now=self._now())
+
+    def remove(self, product: str | None, *, why: str) -> tuple[Generation, bool]:
+        """Remove the improvement; see `removing.remove`.
+
+        Returns:
+            What was removed, and whether the baseline is active again already. Where programs
+            run that were not started through the launcher, it waits for a restart.
+        """
+        from repoint.device.activating import activate
+        from repoint.device.errors import StillRunningError
+        from repoint.device.removing import remove
+
+        with self._at_work("repoint remove"):
+            place = self.store.one(product)
+            removed = remove(place, why=why, now=self._now())
+            if place.staged() is not None:
+                try:
+                    activate(place, now=self._now())
+                except StillRunningError:
+                    return removed, False
+            return removed, True
+
+    def launch(self, command: Sequence[str], environment: Mapping[str, str]) -> Launch:
+        """Prepare to start a program; see `launching.prepare_launch`.
+
+        What is staged is activated first where that is possible without waiting: a program's
+        start is the moment at which nobody notices.
+        """
+        from repoint.device.launching import prepare_launch
+
+        self._activate_quietly()
+        return prepare_launch(self.store, command, environment)
+
+    def status(self, product: str | None) -> Status:
+        """The answer to: am I protected? See `status.read_status`."""
+        from repoint.device.status import read_status
+
+        return read_status(self.store.one(product))
+
+    def history(self, product: str | None) -> list[HistoryEntry]:
+        """What happened, oldest first."""
+        return self.store.one(product).history()
+
+    def settings(self, product: str | None) -> Settings:
+        """What the person decided."""
+        return self.store.one(product).settings()
+
+    def change_settings(self, product: str | None, settings: Settings) -> None:
+        """Write down what the person decides."""
+        with self._at_work("repoint settings"):
+            self.store.one(product).set_settings(settings)
+
+    def _activate_quietly(self) -> None:
+        from repoint.device.activating import activate
+        from repoint.model.errors import RepointError
+
+        waiting = [p for p in self.store.enrolled() if p.staged() is not None]
+        for place in waiting:
+            # A program must start even where the switch cannot be made now: somebody is at work,
+            # the store is another user's, or programs run without the launcher.
+            with (
+                contextlib.suppress(RepointError),
+                locked(self.store.path, "repoint launch", wait=0),
+            ):
+                if _activates_at_start(place):
+                    activate(place, now=self._now())
+
+    @contextlib.contextmanager
+    def _at_work(self, command: str) -> Iterator[None]:
+        from repoint.device.collecting import collect
+        from repoint.device.files import explained
+        from repoint.device.recovering import recover
+
+        with locked(self.store.path, command, wait=self._wait, waiting=self._waiting):
+            with explained(f"change the store {self.store.path}"):
+                recover(self.store, now=self._now())
+            yield
+            with explained(f"tidy up the store {self.store.path}"):
+                collect(self.store)
+
+    def _now(self) -> int:
+        return int(self._clock())
+
+
+def _scopes(place: ProductStore) -> set[str]:
+    from repoint.device.activating import changed_seals
+
+    staged = place.staged()
+    if staged is None:
+        return set()
+    changed = set(changed_seals(place).values())
+    return {c.restart for c in place.baseline(staged).components if c.name in changed}
+
+
+def _needs_no_restart(place: ProductStore, staged: Staged) -> bool:
+    return bool(staged.improvement) and _scopes(place) <= {"none"}
+
+
+def _activates_at_start(place: ProductStore) -> bool:
+    return _scopes(place) <= {"none", "app"}

@@ -1,0 +1,286 @@
+"""Enrolment: pinning a product, and taking over the trees that stand on the device.
+
+The same code serves the vendor's full update: where it has put a newer baseline at the graft
+points, the device moves to that baseline, and all improvements of the older one are superseded.
+"""
+
+from __future__ import annotations
+
+import platform as machine
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from repoint.device.client import RepositoryClient
+from repoint.device.errors import EnrolmentRefusedError
+from repoint.device.fetching import check_url
+from repoint.device.files import explained, write_durably
+from repoint.device.generations import add_generation, add_tree, taken_from
+from repoint.device.grafts import (
+    forget_graft,
+    graft,
+    is_grafted,
+    prepare_graft,
+    replaced_grafts,
+    resolve_graft,
+)
+from repoint.device.records import Enrolment, Generation, GraftPoint, HistoryEntry
+from repoint.device.store import ProductStore
+from repoint.model.records import Baseline, Catalog, ListedBaseline, decode_record
+from repoint.model.tree import Entry
+from repoint.repository import names
+from repoint.seal.compare import Difference, compare_trees
+from repoint.seal.digest import seal_of
+from repoint.seal.scan import scan_tree
+
+
+@dataclass(frozen=True)
+class GraftRequest:
+    """A component's graft point as a person names it."""
+
+    path: Path
+    program: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which baseline a person names; what is empty is found out from the trees."""
+
+    platform: str = ""
+    version: str = ""
+    build: str = ""
+
+
+class DifferentTreesError(EnrolmentRefusedError):
+    """What stands at the graft points is no baseline of the product.
+
+    Attributes:
+        differences: What differs from the nearest baseline, by component.
+    """
+
+    def __init__(
+        self, message: str, differences: Mapping[str, tuple[Difference, ...]], *, hint: str
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.differences = differences
+
+
+def enroll(
+    product: ProductStore,
+    url: str,
+    root: bytes,
+    requests: Mapping[str, GraftRequest],
+    wanted: Wanted,
+    *,
+    now: int,
+) -> Enrolment:
+    """Enrol a product. The store must be locked.
+
+    Until the enrolment is written, by one rename, nothing at the graft points is touched; after it
+    every graft point is exchanged for a link, one by one, to a tree with the same seal.
+
+    Args:
+        product: Where to enrol it.
+        url: The repository.
+        root: The trusted root, from the vendor.
+        requests: The graft point of each component.
+        wanted: Which baseline it should be.
+        now: Seconds since 1970.
+
+    Raises:
+        DifferentTreesError: What stands there is not what the baseline says.
+        EnrolmentRefusedError: It is enrolled already, or a graft point cannot be used.
+        RepointError: The repository cannot be reached or is not to be trusted.
+    """
+    if (product.path / "enrolment.json").exists():
+        raise EnrolmentRefusedError(
+            f"{product.name} is enrolled already in {product.store.path}",
+            hint="See `repoint status`; take it out with `repoint unenroll` first",
+        )
+    url = check_url(url)
+    points = _graft_points(product, requests)
+    try:
+        with explained(f"enrol {product.name}"):
+            shutil.rmtree(product.path, ignore_errors=True)
+            product.path.mkdir(parents=True)
+            write_durably(product.path / "root.json", root)
+            client = RepositoryClient(url, product.metadata, product.downloads, root)
+            client.has_news()
+            client.refresh()
+            baseline = _recognise(client, product, points, wanted)
+            enrolment = Enrolment(1, product.name, url, baseline.name, points, now)
+            _adopt(product, baseline, enrolment, now)
+    except BaseException:
+        if not (product.path / "enrolment.json").exists():
+            for point in points:
+                forget_graft(point)
+            shutil.rmtree(product.path, ignore_errors=True)
+        raise
+    return enrolment
+
+
+def supersede(product: ProductStore, client: RepositoryClient, *, now: int) -> Generation | None:
+    """Move to the baseline that a full update has put at the graft points, if one has.
+
+    Args:
+        product: The product; the store must be locked.
+        client: Its repository.
+        now: Seconds since 1970.
+
+    Returns:
+        The baseline that is active now, if the device has moved.
+
+    Raises:
+        DifferentTreesError: What stands there is no baseline of the product.
+    """
+    enrolment = product.enrolment()
+    if not any(replaced_grafts(product, enrolment)):
+        return None
+    before = product.active()
+    client.forget()
+    client.has_news()
+    client.refresh()
+    wanted = Wanted(platform=enrolment.baseline.platform)
+    baseline = _recognise(client, product, enrolment.grafts, wanted)
+    with explained(f"move to {baseline.name}"):
+        moved = Enrolment(
+            1, product.name, enrolment.repository, baseline.name, enrolment.grafts, now
+        )
+        _adopt(product, baseline, moved, now)
+        product.clear_staged()
+        shutil.rmtree(product.path / "offers", ignore_errors=True)
+        client.forget()
+        if before is not None and before.letter:
+            product.record(HistoryEntry(now, "superseded", before.label, f"by {baseline.name}"))
+    return product.active()
+
+
+def _adopt(product: ProductStore, baseline: Baseline, enrolment: Enrolment, now: int) -> None:
+    generation = Generation(baseline.name.version, baseline.name.build)
+    for point in enrolment.grafts:
+        component = baseline.component(point.component)
+        assert component is not None  # noqa: S101  # recognised by its components
+        stands = Path(point.path).resolve()
+        add_tree(
+            product.store,
+            component.seal,
+            component.entries,
+            made={},
+            taken=taken_from(stands, component.entries),
+            share=False,
+            ignore=component.ignore,
+        )
+    seals = {component.name: component.seal for component in baseline.components}
+    add_generation(product, generation, seals, {"baseline.json": baseline})
+    try:
+        for point in enrolment.grafts:
+            if not is_grafted(product, point):
+                prepare_graft(product, point)
+    except OSError:
+        for point in enrolment.grafts:
+            forget_graft(point)
+        raise
+    product.write("enrolment.json", enrolment)
+    product.point_active(generation)
+    for point in enrolment.grafts:
+        graft(product, point)
+    product.record(HistoryEntry(now, "enrolled", generation.label, str(baseline.name)))
+
+
+def _graft_points(
+    product: ProductStore, requests: Mapping[str, GraftRequest]
+) -> tuple[GraftPoint, ...]:
+    points = tuple(
+        GraftPoint(name, str(resolve_graft(r.path, product.store)), r.program)
+        for name, r in requests.items()
+    )
+    for one in points:
+        for other in points:
+            if one is not other and Path(one.path).is_relative_to(other.path):
+                raise EnrolmentRefusedError(
+                    f"The graft points of {one.component} and {other.component} lie in each other",
+                    hint="Name a folder of its own for each component",
+                )
+        if not Path(one.path).is_dir() or Path(one.path).is_symlink():
+            raise EnrolmentRefusedError(
+                f"{one.path} is not a folder", hint="Name the folder of the component itself"
+            )
+    return points
+
+
+def _recognise(
+    client: RepositoryClient,
+    product: ProductStore,
+    points: Sequence[GraftPoint],
+    wanted: Wanted,
+) -> Baseline:
+    """Find the baseline whose trees stand at the graft points."""
+    path = names.catalog_path(product.name)
+    catalog = decode_record(client.read(path), Catalog, path)
+    listed = _candidates(catalog, wanted)
+    nearest: dict[str, tuple[Difference, ...]] | None = None
+    name = listed[-1].name
+    scans: dict[tuple[str, tuple[str, ...]], tuple[Entry, ...]] = {}
+    for candidate in reversed(listed):
+        where = candidate.name
+        path = names.baseline_path(product.name, where.platform, where.version, where.build)
+        baseline = decode_record(client.read(path), Baseline, path)
+        _require_components(baseline, points)
+        differences: dict[str, tuple[Difference, ...]] = {}
+        for point in points:
+            component = baseline.component(point.component)
+            assert component is not None  # noqa: S101  # required above
+            key = (point.path, component.ignore)
+            if key not in scans:
+                stands = Path(point.path).resolve()
+                scans[key] = scan_tree(stands, ignore=component.ignore)
+            if seal_of(scans[key]) != component.seal:
+                differences[component.name] = compare_trees(component.entries, scans[key])
+        if not differences:
+            return baseline
+        if nearest is None or _count(differences) < _count(nearest):
+            nearest, name = differences, where
+    assert nearest is not None  # noqa: S101  # there is at least one candidate
+    where_ = ", ".join(p.path for p in points if p.component in nearest)
+    raise DifferentTreesError(
+        f"What stands at {where_} is not {product.name} {name}: {_count(nearest)} paths differ",
+        nearest,
+        hint="Reinstall the product, or enrol with the baseline that is installed; "
+        "nothing was changed",
+    )
+
+
+def _candidates(catalog: Catalog, wanted: Wanted) -> list[ListedBaseline]:
+    platform = wanted.platform or f"linux-{machine.machine().lower()}"
+    found = [
+        listed
+        for listed in catalog.baselines
+        if listed.name.platform == platform
+        and wanted.version in ("", listed.name.version)
+        and wanted.build in ("", listed.name.build)
+    ]
+    if not found:
+        said = " ".join(filter(None, [wanted.version, wanted.build, f"for {platform}"]))
+        known = "; ".join(str(listed.name) for listed in catalog.baselines) or "none"
+        raise EnrolmentRefusedError(
+            f"{catalog.product} has no baseline {said}", hint=f"The repository has: {known}"
+        )
+    return sorted(found, key=lambda listed: listed.name.order)
+
+
+def _require_components(baseline: Baseline, points: Sequence[GraftPoint]) -> None:
+    asked = {point.component for point in points}
+    known = {component.name for component in baseline.components}
+    if asked != known:
+        missing = ", ".join(sorted(known - asked))
+        unknown = ", ".join(sorted(asked - known))
+        said = f"has no component {unknown}" if unknown else f"needs a graft point for {missing}"
+        raise EnrolmentRefusedError(
+            f"{baseline.product} {baseline.name} {said}",
+            hint=f"Name one with --graft for each of: {', '.join(sorted(known))}",
+        )
+
+
+def _count(differences: Mapping[str, tuple[Difference, ...]]) -> int:
+    return sum(map(len, differences.values()))

@@ -1,0 +1,265 @@
+"""HTTP for the device: limited, patient to a point, and resumable."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import urllib3
+from tuf.api.exceptions import DownloadHTTPError, SlowRetrievalError
+from tuf.ngclient.fetcher import FetcherInterface
+
+from repoint import __version__
+from repoint.device.errors import NoNetworkError, NotEnrolledError, NotTrustedError
+
+if TYPE_CHECKING:
+    from urllib3.response import BaseHTTPResponse
+
+_CHUNK = 1 << 18
+_TIMEOUT = urllib3.Timeout(connect=10.0, read=30.0)
+_TRIES = 4
+
+# A server that sends less than this over a whole window is stalling on purpose or as good as
+# that; what has come is kept, so that giving up costs nothing.
+_SLOWEST = 1024  # bytes a second
+_WINDOW = 30.0  # seconds
+
+
+@dataclass
+class Traffic:
+    """What was asked of the network, for people and for benchmarks."""
+
+    requests: int = 0
+    received: int = 0
+
+
+class Fetcher(FetcherInterface):
+    """Fetches metadata for the update framework, and can be handed what was fetched before it."""
+
+    def __init__(self) -> None:
+        self._pool = urllib3.PoolManager(
+            headers={"User-Agent": f"repoint/{__version__}", "Accept-Encoding": "identity"},
+            timeout=_TIMEOUT,
+            retries=urllib3.Retry(total=2, redirect=3, backoff_factor=0.1),
+        )
+        self._ready: dict[str, bytes] = {}
+        self.traffic = Traffic()
+
+    def hand_over(self, url: str, body: bytes) -> None:
+        """Use ``body`` for the next request of ``url``, which was made just now."""
+        self._ready[url] = body
+
+    def get_if_changed(self, url: str, etag: str, limit: int) -> tuple[bytes | None, str]:
+        """Ask for a document that is at hand in the version ``etag``.
+
+        Args:
+            url: The document.
+            etag: Its version at hand; empty for none.
+            limit: Bytes to read at the most.
+
+        Returns:
+            Its content, or nothing where it has not changed; and its version now.
+
+        Raises:
+            NoNetworkError: It cannot be had.
+            NotTrustedError: It is longer than the limit.
+        """
+        headers = {"If-None-Match": etag} if etag else {}
+        response = self._open(url, headers)
+        try:
+            if response.status == 304:
+                return None, etag
+            if response.status != 200:
+                raise NoNetworkError(
+                    f"{url} answers with status {response.status}", hint=_hint(response.status)
+                )
+            body = response.read(limit + 1)
+        except urllib3.exceptions.HTTPError as error:
+            raise _unreachable(url, error) from error
+        finally:
+            response.release_conn()
+        self.traffic.received += len(body)
+        if len(body) > limit:
+            raise NotTrustedError(
+                f"{url} is longer than {limit} bytes", hint="Tell the vendor; it was not read"
+            )
+        return body, response.headers.get("ETag", "")
+
+    def download(
+        self,
+        url: str,
+        part: Path,
+        size: int,
+        *,
+        progress: Callable[[int], None] | None = None,
+    ) -> None:
+        """Download into ``part``, going on where an earlier download broke off.
+
+        Args:
+            url: The file.
+            part: Where to put it; what stands there already is taken for its beginning.
+            size: Its signed size in bytes; no byte beyond it is written.
+            progress: Told the bytes that are there, now and then. An exception from it, such as
+                a cancellation, ends the download; what has come is kept.
+
+        Raises:
+            NoNetworkError: It cannot be had, or too slowly.
+            NotTrustedError: It is longer than its signed size.
+        """
+        for attempt in range(_TRIES):
+            try:
+                self._download_once(url, part, size, progress)
+            except (urllib3.exceptions.HTTPError, SlowRetrievalError) as error:
+                if attempt == _TRIES - 1:
+                    raise _unreachable(url, error) from error
+                time.sleep(0.2 * 2**attempt)
+            else:
+                return
+
+    def _download_once(
+        self, url: str, part: Path, size: int, progress: Callable[[int], None] | None
+    ) -> None:
+        with part.open("ab") as file:
+            have = file.tell()
+            if have > size:
+                file.truncate(0)
+                have = 0
+            if have < size:
+                headers = {"Range": f"bytes={have}-"} if have else {}
+                response = self._open(url, headers)
+                try:
+                    have = self._placed(response, file.fileno(), url, have)
+                    for chunk in _watched(response):
+                        if have + len(chunk) > size:
+                            file.truncate(0)
+                            raise NotTrustedError(
+                                f"{url} is longer than its signed size of {size} bytes",
+                                hint="Tell the vendor; nothing was installed",
+                            )
+                        file.write(chunk)
+                        self.traffic.received += len(chunk)
+                        have += len(chunk)
+                        if progress is not None:
+                            progress(have)
+                finally:
+                    response.release_conn()
+            file.flush()
+            os.fsync(file.fileno())
+        if have < size:
+            raise urllib3.exceptions.IncompleteRead(have, size - have)
+
+    def _placed(self, response: BaseHTTPResponse, file: int, url: str, have: int) -> int:
+        """Where in the file the answer's first byte belongs."""
+        if response.status == 206:
+            start = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
+            if start is not None and int(start[1]) == have:
+                return have
+        if response.status in (200, 206, 416):
+            # The server starts again, or has a shorter file than we hold a part of.
+            os.ftruncate(file, 0)
+            if response.status == 200:
+                return 0
+            raise urllib3.exceptions.ProtocolError("the server sent another part")
+        raise NoNetworkError(
+            f"{url} answers with status {response.status}", hint=_hint(response.status)
+        )
+
+    def _open(self, url: str, headers: dict[str, str]) -> BaseHTTPResponse:
+        self.traffic.requests += 1
+        try:
+            return self._pool.request(
+                "GET",
+                url,
+                headers={**self._pool.headers, **headers},
+                preload_content=False,
+            )
+        except urllib3.exceptions.HTTPError as error:
+            raise _unreachable(url, error) from error
+
+    def _fetch(self, url: str) -> Iterator[bytes]:
+        if url in self._ready:
+            return iter([self._ready.pop(url)])
+        response = self._open(url, {})
+        if response.status != 200:
+            response.release_conn()
+            raise DownloadHTTPError(f"{url} answers with status {response.status}", response.status)
+        return self._counted(url, response)
+
+    def _counted(self, url: str, response: BaseHTTPResponse) -> Iterator[bytes]:
+        try:
+            for chunk in _watched(response):
+                self.traffic.received += len(chunk)
+                yield chunk
+        except (urllib3.exceptions.HTTPError, SlowRetrievalError) as error:
+            raise _unreachable(url, error) from error
+        finally:
+            response.release_conn()
+
+
+def check_url(url: str) -> str:
+    """Return a repository's address without a trailing slash.
+
+    Raises:
+        NotEnrolledError: It is not an http or https address.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise NotEnrolledError(
+            f"{url!r} is not the address of a repository",
+            hint="Write it as https://updates.example.org/kiosk",
+        )
+    return url.rstrip("/")
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _watched(response: BaseHTTPResponse) -> Iterator[bytes]:
+    """The body in chunks, as long as it comes at a bearable speed."""
+    started = time.monotonic()
+    came = 0
+    while chunk := response.read1(_CHUNK):
+        came += len(chunk)
+        yield chunk
+        passed = time.monotonic() - started
+        if passed > _WINDOW:
+            if came < _SLOWEST * passed:
+                raise SlowRetrievalError(f"{came} bytes in {passed:.0f} s")
+            started, came = time.monotonic(), 0
+
+
+def _hint(status: int) -> str:
+    if status in (401, 403, 404):
+        return "Check the repository's address with `repoint status`, or tell the vendor"
+    return "Try again later"
+
+
+def _unreachable(url: str, error: Exception) -> NoNetworkError:
+    host = urlsplit(url).netloc
+    reason = error
+    if isinstance(error, urllib3.exceptions.MaxRetryError) and error.reason is not None:
+        reason = error.reason
+    if isinstance(reason, urllib3.exceptions.NameResolutionError):
+        said = "its name is not known here"
+    elif isinstance(reason, urllib3.exceptions.NewConnectionError):
+        said = "nothing answers there"
+    elif isinstance(reason, (urllib3.exceptions.TimeoutError, SlowRetrievalError)):
+        said = "it answers too slowly"
+    elif isinstance(reason, urllib3.exceptions.SSLError):
+        said = "its certificate is not accepted"
+    else:
+        said = "the connection broke off"
+    return NoNetworkError(
+        f"The repository at {host} cannot be reached: {said}",
+        hint="Check the network and try again; what was downloaded is kept",
+    )

@@ -1,0 +1,76 @@
+"""Small durable changes to files: written beside, synced, and renamed into place."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from repoint.device.errors import CannotWriteError
+from repoint.seal.build import sync
+
+
+def write_durably(path: Path, data: bytes, *, mode: int = 0o644) -> None:
+    """Replace a file's content; the commit point is the rename."""
+    beside = path.with_name(f".new-{path.name}")
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+    sync(path.parent)
+
+
+def point(link: Path, target: str) -> None:
+    """Point a symbolic link at a target; the commit point is the rename."""
+    beside = link.with_name(f".new-{link.name}")
+    beside.unlink(missing_ok=True)
+    beside.symlink_to(target)
+    beside.replace(link)
+    sync(link.parent)
+
+
+def append_durably(path: Path, line: bytes) -> None:
+    """Add one line to a file with a single write, and sync it."""
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        end = os.lseek(descriptor, 0, os.SEEK_END)
+        # A line that was cut off by a power loss must not swallow the next one.
+        torn = end > 0 and os.pread(descriptor, 1, end - 1) != b"\n"
+        os.write(descriptor, (b"\n" if torn else b"") + line + b"\n")
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def explained(doing: str) -> Iterator[None]:
+    """Turn the operating system's refusals into an error that says what to do.
+
+    Args:
+        doing: What was being done, as in "prepare 26.3.1 (a)".
+
+    Raises:
+        CannotWriteError: The disk is full, or the person has no right to write there.
+    """
+    try:
+        yield
+    except OSError as error:
+        where = f" at {error.filename}" if error.filename else ""
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise CannotWriteError(
+                f"The disk is full: could not {doing}{where}",
+                hint="Free some space and try again; nothing was changed",
+            ) from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise CannotWriteError(
+                f"No right to {doing}{where}",
+                hint="Run it as the user who owns it, or as root",
+            ) from error
+        raise CannotWriteError(
+            f"Could not {doing}{where}: {os.strerror(error.errno or 0)}",
+            hint="Nothing was changed; try again",
+        ) from error

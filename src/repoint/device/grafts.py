@@ -1,0 +1,112 @@
+"""Graft points: where components stand on the device, and the links that stand there instead."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from repoint.device.errors import EnrolmentRefusedError
+from repoint.device.records import Enrolment, GraftPoint
+from repoint.device.store import ProductStore, Store
+from repoint.seal.build import remove_tree, sync
+
+# linux/fs.h
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
+
+
+def resolve_graft(path: Path, store: Store) -> Path:
+    """The graft point that a person means: its parents resolved, its own name as it is.
+
+    Raises:
+        EnrolmentRefusedError: Nothing stands there, or it cannot be a graft point.
+    """
+    place = Path(os.path.realpath(path.parent)) / path.name
+    if not path.name or path.name in (".", ".."):
+        place = Path(os.path.realpath(path))
+    if not os.path.lexists(place):
+        raise EnrolmentRefusedError(
+            f"Nothing stands at {place}", hint="Install the product first, then enrol it"
+        )
+    if place.is_relative_to(os.path.realpath(store.path)) or store.path.is_relative_to(place):
+        raise EnrolmentRefusedError(
+            f"{place} and the store {store.path} lie in each other",
+            hint="Name the folder in which the component stands, and a store outside of it",
+        )
+    return place
+
+
+def graft_target(product: ProductStore, component: str) -> Path:
+    """What the link at a component's graft point points to."""
+    return product.active_link / component
+
+
+def is_grafted(product: ProductStore, graft: GraftPoint) -> bool:
+    """Whether our link stands at the graft point."""
+    path = Path(graft.path)
+    return path.is_symlink() and path.readlink() == graft_target(product, graft.component)
+
+
+def prepare_graft(product: ProductStore, graft: GraftPoint) -> None:
+    """Put the link beside the graft point. Shows that we may write there; changes nothing yet."""
+    beside = _new(graft)
+    beside.unlink(missing_ok=True)
+    beside.symlink_to(graft_target(product, graft.component))
+
+
+def is_prepared(graft: GraftPoint) -> bool:
+    """Whether the link is beside the graft point."""
+    return _new(graft).is_symlink()
+
+
+def forget_graft(graft: GraftPoint) -> None:
+    """Take away the link beside the graft point."""
+    _new(graft).unlink(missing_ok=True)
+
+
+def graft(product: ProductStore, point: GraftPoint) -> None:
+    """Put the link in the place of the tree that stands at the graft point.
+
+    The commit point is one exchange of the two names. The tree that stood there is removed
+    afterwards; the store holds it.
+
+    Raises:
+        OSError: The file system cannot exchange two names, or we may not write there.
+    """
+    path = Path(point.path)
+    if not is_grafted(product, point):
+        if not _new(point).is_symlink():
+            prepare_graft(product, point)
+        _exchange(_new(point), path)
+        sync(path.parent)
+    remove_tree(_new(point))
+
+
+def ungraft(point: GraftPoint, tree: Path) -> None:
+    """Put a tree in the place of the link at the graft point, by one exchange of the names."""
+    path = Path(point.path)
+    _exchange(tree, path)
+    sync(path.parent)
+    tree.unlink()
+
+
+def replaced_grafts(product: ProductStore, enrolment: Enrolment) -> Iterator[GraftPoint]:
+    """Graft points at which something else stands than our link, put there from outside."""
+    for point in enrolment.grafts:
+        if not is_grafted(product, point):
+            yield point
+
+
+def _new(point: GraftPoint) -> Path:
+    path = Path(point.path)
+    return path.with_name(f".{path.name}.repoint")
+
+
+def _exchange(one: Path, other: Path) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    paths = (os.fsencode(one), os.fsencode(other))
+    if libc.renameat2(_AT_FDCWD, paths[0], _AT_FDCWD, paths[1], _RENAME_EXCHANGE) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), str(other))

@@ -1,0 +1,204 @@
+"""Installing: download, verify, prepare and stage what a check has found."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from repoint.delta.child import DecodeJob, decode_in_child
+from repoint.device.checking import client_for, next_offer
+from repoint.device.client import RepositoryClient
+from repoint.device.errors import CannotWriteError
+from repoint.device.files import explained
+from repoint.device.generations import add_generation, add_tree, taken_from
+from repoint.device.pipeline import Candidate, Part
+from repoint.device.records import HistoryEntry
+from repoint.device.store import ProductStore
+from repoint.model.records import Improvement, decode_record
+from repoint.repository import names
+
+Step = Literal["download", "decode", "verify"]
+Progress = Callable[[Step, int, int], None]
+"""Told the step, and the bytes done of the bytes to do."""
+
+# Kept free on the store's file system, so that an improvement never fills a disk.
+_SPARE = 32 << 20
+
+
+@dataclass
+class Staged:
+    """What was staged, and what it took.
+
+    Attributes:
+        improvement: The improvement.
+        downloaded: Bytes of the patches.
+        seconds: How long each step took.
+    """
+
+    improvement: Improvement
+    downloaded: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+def install(
+    product: ProductStore, *, asked: bool, now: int, progress: Progress | None = None
+) -> Staged:
+    """Bring the next improvement to where it waits for its activation.
+
+    The commit point is one rename, of the link that says what is staged.
+
+    Args:
+        product: The product; the store must be locked, and a check must have been made.
+        asked: Whether a person asks, rather than the timer.
+        now: Seconds since 1970.
+        progress: Told how far each step is; an exception from it cancels the installation.
+
+    Raises:
+        NothingToDoError: There is nothing to install.
+        RepointError: It cannot be had, is not what was signed, or there is no room for it.
+    """
+    offer = next_offer(product, asked=asked)
+    active = product.active()
+    assert active is not None  # noqa: S101  # next_offer refuses otherwise
+    baseline = product.baseline(active)
+    candidate = Candidate(baseline, offer)
+    client = client_for(product)
+    where = (
+        product.name, baseline.name.platform, baseline.name.version, baseline.name.build,
+        offer.letter,
+    )  # fmt: skip
+    improvement = product.known_improvement(offer.letter)
+    if improvement is None:
+        path = names.improvement_path(*where)
+        improvement = decode_record(client.read(path), Improvement, path)
+    candidate.describe(improvement)
+    staged = Staged(improvement)
+    _require_space(product, candidate)
+    with explained(f"prepare {offer.label}"):
+        for name, part in candidate.parts.items():
+            started = time.monotonic()
+            patch = _fetch(client, names.patch_path(*where, name), candidate, name, progress)
+            fetched = time.monotonic()
+            candidate.prepared(name, _prepare(product, candidate, part, patch, progress))
+            _add(staged.seconds, "download", fetched - started)
+            _add(staged.seconds, "prepare", time.monotonic() - fetched)
+            staged.downloaded += part.improved.patch_size
+        started = time.monotonic()
+        add_generation(
+            product, candidate.generation, candidate.trees(), {"improvement.json": improvement}
+        )
+        # A person who asks for what was removed has thought better of it.
+        product.set_mark(candidate.generation, None)
+        product.point_staged(candidate.generation)
+        _add(staged.seconds, "stage", time.monotonic() - started)
+        shutil.rmtree(product.downloads, ignore_errors=True)
+        product.record(HistoryEntry(now, "staged", offer.label, improvement.title))
+    return staged
+
+
+def _fetch(
+    client: RepositoryClient,
+    path: str,
+    candidate: Candidate,
+    name: str,
+    progress: Progress | None,
+) -> Path | None:
+    size = candidate.parts[name].improved.patch_size
+    if not size:
+        return None
+    target = client.need(path)
+    candidate.fetched(name, target.length)
+    report = None if progress is None else (lambda done: progress("download", done, size))
+    return client.download(target, progress=report)
+
+
+def _prepare(
+    product: ProductStore,
+    candidate: Candidate,
+    part: Part,
+    patch: Path | None,
+    progress: Progress | None,
+) -> str:
+    """Make the files of a patch in a confined child, build the tree, and tell its seal."""
+    store = product.store
+    component = candidate.baseline.component(part.improved.name)
+    assert component is not None  # noqa: S101  # the candidate has refused others
+    old = store.tree(component.seal)
+    made: dict[str, Path] = {}
+    decoded = store.trees / f".decoding-{part.improved.seal}"
+    shutil.rmtree(decoded, ignore_errors=True)
+    store.trees.mkdir(parents=True, exist_ok=True)
+    decoded.mkdir(mode=0o700)
+    try:
+        if patch is not None and not store.tree(part.improved.seal).is_dir():
+            jobs = [
+                DecodeJob(
+                    name=change.entry.path,
+                    source=old / change.source if change.source else None,
+                    size=change.entry.size,
+                    sha256=change.entry.sha256,
+                )
+                for change in part.needing_content
+            ]
+            report = (
+                None if progress is None else (lambda done, all_: progress("decode", done, all_))
+            )
+            decode_in_child(patch, jobs, decoded, progress=report)
+            made = {job.name: decoded / str(number) for number, job in enumerate(jobs)}
+        taken = taken_from(old, component.entries)
+        for change in part.improved.layer.changes:
+            if change.source:
+                taken[change.entry.path] = old / change.source
+        total = sum(entry.size for entry in part.entries)
+        return add_tree(
+            store,
+            part.improved.seal,
+            part.entries,
+            made=made,
+            taken=taken,
+            modified=_modified(product, candidate),
+            ignore=part.ignore,
+            progress=_summed(progress, total),
+        )
+    finally:
+        shutil.rmtree(decoded, ignore_errors=True)
+
+
+def _modified(product: ProductStore, candidate: Candidate) -> int:
+    improvement = product.known_improvement(candidate.offer.letter)
+    return improvement.created if improvement is not None else candidate.offer.since
+
+
+def _summed(progress: Progress | None, total: int) -> Callable[[int], None] | None:
+    if progress is None:
+        return None
+    done = 0
+
+    def add(size: int) -> None:
+        nonlocal done
+        done += size
+        progress("verify", done, total)
+
+    return add
+
+
+def _require_space(product: ProductStore, candidate: Candidate) -> None:
+    needed = _SPARE
+    for part in candidate.parts.values():
+        needed += part.improved.patch_size + sum(c.entry.size for c in part.needing_content)
+    with explained("look at the disk"):
+        free = shutil.disk_usage(product.store.path).free
+    if free < needed:
+        raise CannotWriteError(
+            f"The disk is full: {candidate.offer.label} needs {needed >> 20} MB, "
+            f"and {free >> 20} MB are free at {product.store.path}",
+            hint="Free some space and try again; nothing was changed",
+        )
+
+
+def _add(seconds: dict[str, float], step: str, more: float) -> None:
+    seconds[step] = seconds.get(step, 0.0) + more

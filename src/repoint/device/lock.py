@@ -1,0 +1,86 @@
+"""One command at a time changes the store; the others wait, and can say for whom."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from repoint.device.errors import StoreBusyError
+from repoint.device.files import explained
+
+
+class Holder(msgspec.Struct, frozen=True):
+    """Who is changing the store. ``since`` is in seconds since 1970."""
+
+    pid: int
+    command: str
+    since: int
+
+    def __str__(self) -> str:
+        return f"`{self.command}` (process {self.pid})"
+
+
+@contextlib.contextmanager
+def locked(
+    store: Path,
+    command: str,
+    *,
+    wait: float = 60.0,
+    waiting: Callable[[Holder | None], None] | None = None,
+) -> Iterator[None]:
+    """Hold the store's lock. The kernel lets go of it when the process ends, however it ends.
+
+    Args:
+        store: The store's folder; made if it does not exist.
+        command: What is being done, told to others who wait.
+        wait: Seconds to wait for another command before giving up.
+        waiting: Told once who is at work, if there is need to wait.
+
+    Raises:
+        StoreBusyError: Another command was still at work after ``wait`` seconds.
+        CannotWriteError: The person may not change the store.
+    """
+    with explained(f"change the store {store}"):
+        store.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(store / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        _acquire(descriptor, wait, waiting)
+        holder = Holder(os.getpid(), command, int(time.time()))
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, msgspec.json.encode(holder), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _acquire(descriptor: int, wait: float, waiting: Callable[[Holder | None], None] | None) -> None:
+    deadline = time.monotonic() + wait
+    told = False
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = _holder(descriptor)
+            if time.monotonic() >= deadline:
+                raise StoreBusyError(
+                    f"{holder or 'Another command'} is changing the store",
+                    hint="Wait until it is done, then try again",
+                ) from None
+            if not told and waiting is not None:
+                waiting(holder)
+            told = True
+            time.sleep(0.05)
+        else:
+            return
+
+
+def _holder(descriptor: int) -> Holder | None:
+    with contextlib.suppress(msgspec.DecodeError):
+        return msgspec.json.decode(os.pread(descriptor, 4096, 0), type=Holder)
+    return None

@@ -1,0 +1,73 @@
+"""What every start does first: finish or clean up what an earlier one was cut off in."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+from repoint.device.activating import go_back, settle
+from repoint.device.collecting import clear_leftovers
+from repoint.device.errors import HealthCheckError
+from repoint.device.grafts import forget_graft, graft, is_grafted, is_prepared
+from repoint.device.records import Generation, GraftPoint
+from repoint.device.store import ProductStore, Store
+from repoint.seal.errors import SealMismatchError, UnfitTreeError
+from repoint.seal.verify import verify_tree
+
+
+def recover(store: Store, *, now: int) -> None:
+    """Bring every product to a state that an undisturbed command would have left.
+
+    The store must be locked. What can be found half done:
+
+    - an enrolment that was committed, but not all of its links: they are put in place;
+    - something staged that is active already: the link is dropped;
+    - an active letter that is marked as failed: what ran before becomes active again;
+    - an active letter that is marked as removed: the baseline is staged;
+    - an active letter that is not confirmed yet: its health check is run;
+    - trees and files that were being written: they are removed.
+    """
+    if not store.path.is_dir():
+        return
+    clear_leftovers(store)
+    for product in store.enrolled():
+        _recover(product, now)
+
+
+def _recover(product: ProductStore, now: int) -> None:
+    enrolment = product.enrolment()
+    name = enrolment.baseline
+    baseline = Generation(name.version, name.build)
+    active = product.active()
+    if active is None or active.baseline != baseline:
+        product.clear_staged()
+        product.point_active(baseline)
+        active = baseline
+    for point in enrolment.grafts:
+        _finish_graft(product, point, baseline)
+    if product.staged() is None:
+        product.clear_staged()
+    mark = product.mark(active)
+    if active.letter and mark is not None and mark.kind == "failed":
+        go_back(product, now=now)
+    elif active.letter and mark is not None and product.staged() is None:
+        product.point_staged(baseline)
+    elif not product.is_confirmed(active):
+        with contextlib.suppress(HealthCheckError):
+            settle(product, now=now)
+
+
+def _finish_graft(product: ProductStore, point: GraftPoint, baseline: Generation) -> None:
+    if is_grafted(product, point):
+        graft(product, point)  # removes what stood there, if that was cut off
+        return
+    component = product.baseline(baseline).component(point.component)
+    if component is None or not is_prepared(point):
+        return
+    try:
+        verify_tree(Path(point.path), component.entries, component.seal, ignore=component.ignore)
+    except (SealMismatchError, UnfitTreeError):
+        # Somebody put something else there in the meantime; it is not ours to remove.
+        forget_graft(point)
+    else:
+        graft(product, point)

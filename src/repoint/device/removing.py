@@ -1,0 +1,53 @@
+"""Removing an improvement: back to the baseline."""
+
+from __future__ import annotations
+
+from repoint.device.errors import NothingToDoError
+from repoint.device.files import explained
+from repoint.device.records import Generation, HistoryEntry, Mark
+from repoint.device.store import ProductStore
+from repoint.seal.verify import verify_tree
+
+
+def remove(product: ProductStore, *, why: str, now: int) -> Generation:
+    """Let the baseline wait in the place of the improvement. The store must be locked.
+
+    The commit point is the rename of the mark that says that the letter was removed; from there
+    on it is not installed by itself, and what remains to be done is done by the next start if this
+    one is cut off.
+
+    Args:
+        product: The product.
+        why: What the person gives as the reason.
+        now: Seconds since 1970.
+
+    Returns:
+        The generation that is removed.
+
+    Raises:
+        NothingToDoError: The baseline is active, and nothing is staged.
+        SealMismatchError: The baseline's tree is damaged.
+    """
+    active, staged = product.active(), product.staged()
+    if active is None or (not active.letter and (staged is None or not staged.letter)):
+        raise NothingToDoError(
+            f"No improvement of {product.name} is installed", hint="See `repoint status`"
+        )
+    if not active.letter:
+        assert staged is not None  # noqa: S101  # refused above
+        with explained(f"remove {staged.label}"):
+            product.set_mark(staged, Mark("removed", now, why))
+            product.clear_staged()
+            product.record(HistoryEntry(now, "removed", staged.label, why))
+        return staged
+    baseline = product.baseline(active)
+    for component in baseline.components:
+        tree = product.store.tree(component.seal)
+        verify_tree(tree, component.entries, component.seal, ignore=component.ignore)
+    with explained(f"remove {active.label}"):
+        if staged is not None and staged.letter:
+            product.set_mark(staged, Mark("removed", now, why))
+        product.set_mark(active, Mark("removed", now, why))
+        product.point_staged(active.baseline)
+        product.record(HistoryEntry(now, "removed", active.label, why))
+    return active

@@ -1,0 +1,208 @@
+"""The answer to: am I protected? As records, whose JSON form is documented in ``docs/formats.md``.
+
+Reading the status takes no lock and changes nothing: it reads what is on disk and in ``/proc``.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from repoint.device.exposure import Exposed, find_exposed
+from repoint.device.grafts import is_grafted
+from repoint.device.processes import Census, take_census
+from repoint.device.records import Generation, LastCheck, Mark, Settings
+from repoint.device.store import ProductStore
+from repoint.model.records import Improvement, Offer, Urgency
+from repoint.model.version import Letter
+
+FixState = Literal["in force", "waiting for restart", "not fixed"]
+
+
+NO_CVE = "no CVE id"
+"""Stands where a fix has no CVE id yet."""
+
+
+class CveStatus(msgspec.Struct, frozen=True):
+    """What has become of one CVE here."""
+
+    cve: str
+    component: str
+    impact: str
+    improvement: str
+    state: FixState
+
+
+class ExposedProcess(msgspec.Struct, frozen=True):
+    """A process that still runs replaced code. ``files`` are those it has mapped."""
+
+    pid: int
+    name: str
+    component: str
+    runs: str
+    files: tuple[str, ...]
+
+
+class Available(msgspec.Struct, frozen=True):
+    """An improvement that could be installed. ``size`` in bytes; ``held_back`` says why not."""
+
+    label: str
+    title: str
+    size: int
+    urgency: Urgency
+    held_back: str = ""
+
+
+class GraftStatus(msgspec.Struct, frozen=True):
+    """A component's place on the device, and whether Repoint's link still stands there."""
+
+    component: str
+    path: str
+    in_place: bool
+
+
+class Status(msgspec.Struct, frozen=True):
+    """Everything there is to say of one product.
+
+    Attributes:
+        protected: Every known CVE is fixed and in force, and no process is exposed.
+        in_force: Label of what is active.
+        staged: Label of what waits for a restart; empty for nothing.
+        withdrawn: Why the vendor has withdrawn what is active; empty where it has not.
+        unreadable: Processes of others that could not be looked at.
+    """
+
+    product: str
+    platform: str
+    version: str
+    build: str
+    repository: str
+    protected: bool
+    in_force: str
+    staged: str
+    available: Available | None
+    withdrawn: str
+    cves: tuple[CveStatus, ...]
+    exposed: tuple[ExposedProcess, ...]
+    unreadable: int
+    grafts: tuple[GraftStatus, ...]
+    settings: Settings
+    last_check: LastCheck | None
+
+
+def read_status(product: ProductStore, *, census: Census | None = None) -> Status:
+    """Read the status of an enrolled product."""
+    enrolment = product.enrolment()
+    active, staged = product.active(), product.staged()
+    base = Generation(enrolment.baseline.version, enrolment.baseline.build)
+    running = active or base
+    census = census or take_census(product.store.trees)
+    exposed = find_exposed(product, census)
+    offer = _live_offer(product, running)
+    cves = _cves(product, running, staged, offer, exposed)
+    return Status(
+        product=product.name,
+        platform=enrolment.baseline.platform,
+        version=enrolment.baseline.version,
+        build=enrolment.baseline.build,
+        repository=enrolment.repository,
+        protected=all(cve.state == "in force" for cve in cves) and not exposed,
+        in_force=running.label,
+        staged=staged.label if staged is not None else "",
+        available=_available(product, running, staged, offer),
+        withdrawn=_withdrawn(product, running),
+        cves=cves,
+        exposed=tuple(
+            ExposedProcess(e.use.pid, e.use.name, e.component, e.runs.label, e.replaced)
+            for e in exposed
+        ),
+        unreadable=census.unreadable,
+        grafts=tuple(
+            GraftStatus(point.component, point.path, is_grafted(product, point))
+            for point in enrolment.grafts
+        ),
+        settings=product.settings(),
+        last_check=product.last_check(),
+    )
+
+
+def _live_offer(product: ProductStore, active: Generation) -> Offer | None:
+    catalog = product.catalog()
+    if catalog is None:
+        return None
+    offers = catalog.offers_for(product.enrolment().baseline)
+    live = [o for o in offers if o.state == "offered"]
+    if not live or (active.letter and Letter(live[-1].letter) <= Letter(active.letter)):
+        return None
+    return live[-1]
+
+
+def _available(
+    product: ProductStore, active: Generation, staged: Generation | None, offer: Offer | None
+) -> Available | None:
+    if offer is None or (staged is not None and staged.letter == offer.letter):
+        return None
+    improvement = product.known_improvement(offer.letter)
+    mark = product.mark(Generation(active.version, active.build, offer.letter))
+    return Available(
+        offer.label,
+        improvement.title if improvement is not None else "",
+        improvement.download_size if improvement is not None else 0,
+        offer.urgency,
+        _held_back(mark),
+    )
+
+
+def _held_back(mark: Mark | None) -> str:
+    if mark is None:
+        return ""
+    if mark.kind == "removed":
+        return "removed here" + (f": {mark.why}" if mark.why else "")
+    return f"failed its health check here: {mark.why}"
+
+
+def _withdrawn(product: ProductStore, active: Generation) -> str:
+    catalog = product.catalog()
+    if catalog is None or not active.letter:
+        return ""
+    offer = catalog.offer(product.enrolment().baseline, active.letter)
+    if offer is None or offer.state != "withdrawn":
+        return ""
+    return offer.reason or "no reason given"
+
+
+def _cves(
+    product: ProductStore,
+    active: Generation,
+    staged: Generation | None,
+    offer: Offer | None,
+    exposed: list[Exposed],
+) -> tuple[CveStatus, ...]:
+    states: dict[tuple[str, str, str], CveStatus] = {}
+
+    def add(improvement: Improvement | None, state: FixState) -> None:
+        for lettered in improvement.advisories if improvement is not None else ():
+            label = Generation(active.version, active.build, lettered.letter).label
+            for fix in lettered.advisory.fixes:
+                for cve in fix.cves or (NO_CVE,):
+                    said = CveStatus(cve, fix.component, fix.impact, label, state)
+                    key = (cve, fix.component, fix.impact if cve == NO_CVE else "")
+                    states.setdefault(key, _held(said, lettered.letter, exposed))
+
+    add(product.improvement(active), "in force")
+    if staged is not None and staged.letter:
+        add(product.improvement(staged), "waiting for restart")
+    if offer is not None:
+        add(product.known_improvement(offer.letter), "not fixed")
+    return tuple(states[key] for key in sorted(states))
+
+
+def _held(said: CveStatus, letter: str, exposed: list[Exposed]) -> CveStatus:
+    """A fix is not in force while a process runs the component from before the fix."""
+    for process in exposed:
+        runs = process.runs.letter
+        old = not runs or Letter(runs) < Letter(letter)
+        if said.state == "in force" and process.component == said.component and old:
+            return msgspec.structs.replace(said, state="waiting for restart")
+    return said

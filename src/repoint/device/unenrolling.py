@@ -1,0 +1,45 @@
+"""Taking a product out of Repoint: the baseline stands at its graft points again, as folders."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from repoint.device.errors import StillRunningError
+from repoint.device.files import explained
+from repoint.device.generations import taken_from
+from repoint.device.grafts import is_grafted, ungraft
+from repoint.device.store import ProductStore
+from repoint.seal.build import build_tree, make_writable, remove_tree
+
+
+def unenroll(product: ProductStore) -> None:
+    """Put the baseline's trees back as plain folders and forget the product.
+
+    Each graft point changes by one exchange. The product must be at its baseline.
+
+    Raises:
+        StillRunningError: An improvement is active or waits.
+    """
+    active = product.active()
+    if active is None or active.letter or product.staged() is not None:
+        raise StillRunningError(
+            f"An improvement of {product.name} is installed",
+            hint="Remove it first with `repoint remove`",
+        )
+    baseline = product.baseline(active)
+    with explained(f"take {product.name} out"):
+        for point in product.enrolment().grafts:
+            component = baseline.component(point.component)
+            if component is None or not is_grafted(product, point):
+                continue
+            path = Path(point.path)
+            beside = path.with_name(f".{path.name}.repoint")
+            remove_tree(beside)
+            old = product.store.tree(component.seal)
+            taken = taken_from(old, component.entries)
+            build_tree(beside, component.entries, made={}, taken=taken, share=False)
+            make_writable(beside)
+            ungraft(point, beside)
+        (product.path / "enrolment.json").unlink()
+        shutil.rmtree(product.path)

@@ -1,0 +1,93 @@
+"""A web server for tests: serves a repository as any other would, and misbehaves on demand."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+
+@dataclass
+class Request:
+    path: str
+    status: int
+    range: str
+    length: int
+
+
+@dataclass
+class WebServer:
+    """Serves ``folder``. ``alter`` may change the bytes of a path before they are sent,
+    ``cut_after`` closes the connection after so many bytes of a body, once for each entry."""
+
+    folder: Path
+    requests: list[Request] = field(default_factory=list)
+    alter: Callable[[str, bytes], bytes] = lambda path, data: data
+    cut_after: list[int] = field(default_factory=list)
+    ranges: bool = True
+    etags: bool = True
+
+    def __post_init__(self) -> None:
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+def _handler(server: WebServer) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+        def do_GET(self) -> None:
+            file = server.folder / self.path.lstrip("/")
+            wanted = self.headers.get("Range", "")
+            if not file.is_file():
+                self._answer(404, b"", wanted)
+                return
+            data = server.alter(self.path, file.read_bytes())
+            tag = f'"{hashlib.sha256(data).hexdigest()[:16]}"'
+            headers = {"ETag": tag} if server.etags else {}
+            if server.etags and self.headers.get("If-None-Match") == tag:
+                self._answer(304, b"", wanted, headers)
+                return
+            start = re.fullmatch(r"bytes=(\d+)-", wanted)
+            if start and server.ranges:
+                first = int(start[1])
+                headers["Content-Range"] = f"bytes {first}-{len(data) - 1}/{len(data)}"
+                self._answer(206, data[first:], wanted, headers)
+                return
+            self._answer(200, data, wanted, headers)
+
+        def _answer(
+            self, status: int, body: bytes, wanted: str, headers: dict[str, str] | None = None
+        ) -> None:
+            sent = body
+            if body and server.cut_after and len(body) > server.cut_after[0]:
+                sent = body[: server.cut_after.pop(0)]
+            server.requests.append(Request(self.path, status, wanted, len(sent)))
+            self.send_response(status)
+            for name, value in (headers or {}).items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(sent)
+            if sent is not body:
+                self.close_connection = True
+
+    return Handler
