@@ -1,0 +1,37 @@
+# Everything sets itself up: Python with venv, make and the package index are enough.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help demo test lint bench clean
+help:
+	@echo "make demo    the main job on real input, from a vendor to a running program and back"
+	@echo "make test    formatting, types and tests"
+	@echo "make bench   the benchmarks, side by side with what people use today"
+	@echo "make clean   remove what the above have made"
+
+$(READY): pyproject.toml requirements/dev.txt
+	@echo "Setting up $(VENV) …"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "repoint needs Python 3.11 or newer; say make PYTHON=python3.11")'
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements/dev.txt -e '.[dev]'
+	@touch $@
+
+demo: $(READY)
+	@$(BIN)/python demo/demo.py --wheels .cache/wheels
+
+lint: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+test: lint
+	$(BIN)/pytest -n auto
+
+bench: $(READY)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
+	@$(BIN)/python -m benchmarks --wheels .cache/wheels
+
+clean:
+	rm -rf $(VENV) .cache build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

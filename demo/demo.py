@@ -1,0 +1,317 @@
+"""The main job on real input: a real fix goes from the vendor to a running program, and back.
+
+Everything is done through the ``repoint`` command, over HTTP on this machine, in one folder that
+is thrown away at the end. ``--keep FOLDER`` keeps it, to look around.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+HERE = Path(__file__).resolve().parent
+PRODUCT = "acme-kiosk"
+OLD, NEW = "10.0.0", "10.0.1"
+
+
+@dataclass
+class Demo:
+    """Where everything is, and how long each step took."""
+
+    folder: Path
+    wheels: Path
+    console: Console = field(default_factory=lambda: Console(highlight=False))
+    times: dict[str, float] = field(default_factory=dict)
+    number: int = 0
+
+    @property
+    def repository(self) -> Path:
+        """The vendor's repository."""
+        return self.folder / "repository"
+
+    @property
+    def graft(self) -> Path:
+        """Where the component stands on the device."""
+        return self.folder / "device" / "lib" / "pillow"
+
+    @property
+    def log(self) -> Path:
+        """Where the program tells what it does."""
+        return self.folder / "device" / "viewer.log"
+
+    def repoint(self, *arguments: str | Path) -> str:
+        """Run a command as a person would, and return what it printed."""
+        command = [sys.executable, "-m", "repoint", *map(str, arguments)]
+        environment = {
+            **os.environ,
+            "REPOINT_STORE": str(self.folder / "device" / "store"),
+            "REPOINT_REPOSITORY": str(self.repository),
+            "REPOINT_PASSPHRASE": "correct horse battery staple",
+        }
+        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True)
+        if done.returncode != 0:
+            raise SystemExit(f"demo: `repoint {shlex.join(map(str, arguments))}` failed")
+        return done.stdout.rstrip()
+
+    @contextlib.contextmanager
+    def step(self, name: str) -> Iterator[list[str]]:
+        """Time a step and print one line for it; the block adds what there is to say."""
+        said: list[str] = []
+        started = time.monotonic()
+        yield said
+        took = time.monotonic() - started
+        self.times[name] = took
+        self.number += 1
+        self.console.print(
+            f"[bold]{self.number:>2}[/] {' '.join(said)} [dim]({took:.2f} s)[/]", soft_wrap=True
+        )
+
+    def heading(self, text: str) -> None:
+        """Say whose turn it is."""
+        self.console.print(f"\n[bold cyan]{text}[/]")
+
+    def status(self) -> None:
+        """Show what a person at the device sees."""
+        self.console.print("   [dim]$ repoint status[/]")
+        for line in self.repoint("status").splitlines():
+            self.console.print(f"   {line}", markup=False, soft_wrap=True)
+
+    def viewer(self, before: str = "") -> tuple[str, str]:
+        """Wait for the program to decode a picture; its pid and the version of its libwebp."""
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            with contextlib.suppress(FileNotFoundError):
+                pid, version, _ = self.log.read_text().split()
+                if pid != before and Path("/proc", pid).exists():
+                    return pid, version
+            time.sleep(0.05)
+        raise SystemExit("demo: the program does not run")
+
+
+def download(wheels: Path, version: str) -> Path:
+    """Fetch a Pillow wheel for this interpreter from the package index, once."""
+    found = list(wheels.glob(f"[Pp]illow-{version}-*.whl"))
+    if not found:
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps",
+                   "--disable-pip-version-check", "--only-binary", ":all:",
+                   "--dest", str(wheels), f"pillow=={version}"]  # fmt: skip
+        if subprocess.run(command, stdout=subprocess.DEVNULL).returncode != 0:
+            python = f"{sys.version_info.major}.{sys.version_info.minor}"
+            raise SystemExit(
+                f"demo: there is no Pillow {version} wheel for Python {python} on this machine; "
+                "run the demo with Python 3.11 (make demo PYTHON=python3.11)"
+            )
+        found = list(wheels.glob(f"[Pp]illow-{version}-*.whl"))
+    return found[0]
+
+
+def vendor_prepares(demo: Demo, old: Path) -> None:
+    """The vendor's side, once for each product and release."""
+    demo.heading("The vendor prepares")
+    with demo.step("init") as said:
+        demo.repoint("repository", "init", demo.repository)
+        said.append("Made a signed repository, with a key of its own for each role.")
+    with demo.step("baseline") as said:
+        out = demo.repoint(
+            "baseline", "add", PRODUCT, "--version", "26.3.1", "--build", "25D2128",
+            "--component", f"pillow={old}",
+            "--health", "pillow={python} -c \"import sys; sys.path.insert(0, '{tree}'); "
+            "from PIL import features; assert features.check('webp')\"",
+        )  # fmt: skip
+        said.append("Registered baseline 26.3.1 (25D2128) with the component")
+        said.append(out.splitlines()[1].strip().split(", seal")[0] + ".")
+
+
+def device_starts(demo: Demo, old: Path, url: str) -> None:
+    """The device as it came from the factory, and its enrolment."""
+    demo.heading("A device, without root")
+    with demo.step("factory") as said:
+        demo.graft.parent.mkdir(parents=True)
+        subprocess.run(
+            [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile",
+             "--disable-pip-version-check", "--root-user-action", "ignore",
+             "--target", str(demo.graft), str(old)], check=True,
+        )  # fmt: skip
+        said.append(f"Installed the product with Pillow {OLD}, as its vendor ships it.")
+    command = shlex.join(
+        ["env", f"PYTHONPATH={demo.graft}", f"REPOINT_STORE={demo.folder}/device/store",
+         sys.executable, "-m", "repoint", "launch", sys.executable, str(HERE / "viewer.py"),
+         str(demo.log)]
+    )  # fmt: skip
+    with demo.step("enroll") as said:
+        demo.repoint(
+            "enroll", url, "--product", PRODUCT,
+            "--root", demo.repository / "public/metadata/1.root.json",
+            "--graft", f"pillow={demo.graft}", "--program", f"pillow={command}",
+        )  # fmt: skip
+        said.append("Enrolled: what is installed is, file by file, what the vendor released.")
+    with demo.step("start") as said:
+        subprocess.Popen(shlex.split(command), start_new_session=True)
+        pid, version = demo.viewer()
+        said.append(f"Started the picture viewer (process {pid}): it decodes with libwebp "
+                    f"{version}.")  # fmt: skip
+
+
+def vendor_publishes(demo: Demo, new: Path) -> None:
+    """The vendor's side of one improvement."""
+    demo.heading("The vendor fixes CVE-2023-4863")
+    with demo.step("improve") as said:
+        out = demo.repoint(
+            "improve", PRODUCT, "--version", "26.3.1",
+            "--component", f"pillow={new}", "--advisory", HERE / "advisory.toml",
+        ).splitlines()  # fmt: skip
+        said.append("Built 26.3.1 (a) from the fixed wheel:")
+        said.append(out[1].removeprefix("pillow: ") + ";")
+        said.append(next(line for line in out if "patch " in line).strip() + ".")
+    with demo.step("publish") as said:
+        said.append(demo.repoint("publish", PRODUCT, "--exploited") + ".")
+
+
+def device_installs(demo: Demo) -> dict[str, float]:
+    """Check, download, verify, prepare, stage; then the restart."""
+    demo.heading("The device")
+    with demo.step("check") as said:
+        said.append(demo.repoint("check").split(" [")[0])
+    with demo.step("install") as said:
+        staged = json.loads(demo.repoint("install", "--json"))
+        said.append(f"Downloaded {staged['downloaded'] / 1000:.0f} kB, verified, prepared and "
+                    f"staged {staged['label']}.")  # fmt: skip
+    demo.status()
+    pid, version = demo.viewer()
+    demo.console.print(f"   The viewer (process {pid}) still decodes with libwebp {version}.")
+    with demo.step("restart") as said:
+        activation = json.loads(demo.repoint("restart", "--yes", "--json"))["activation"]
+        new_pid, version = demo.viewer(before=pid)
+        said.append(f"Closed the viewer, switched, started it again (process {new_pid}): "
+                    f"it decodes with libwebp {version}.")  # fmt: skip
+    demo.times |= activation
+    demo.status()
+    with demo.step("idle") as said:
+        said.append("Checked once more: " + demo.repoint("check").replace("[", "(")
+                    .replace("]", ")"))  # fmt: skip
+    return dict(staged["seconds"])
+
+
+def device_removes(demo: Demo) -> None:
+    """Back to the baseline."""
+    demo.heading("Removed again")
+    pid, _ = demo.viewer()
+    with demo.step("remove") as said:
+        out = demo.repoint("remove", "--reason", "a demonstration").splitlines()
+        said += [out[0].split(" [")[0], *out[1:]]
+    demo.status()
+    with demo.step("restart again") as said:
+        os.kill(int(pid), signal.SIGTERM)
+        command = json.loads(
+            (demo.folder / f"device/store/products/{PRODUCT}/enrolment.json").read_text()
+        )["grafts"][0]["program"]
+        subprocess.Popen(command, start_new_session=True)
+        pid, version = demo.viewer(before=pid)
+        said.append(f"The viewer, started the next time (process {pid}), decodes with libwebp "
+                    f"{version}.")  # fmt: skip
+
+
+def print_table(demo: Demo, new: Path, seconds: dict[str, float]) -> None:
+    """The figures at the end."""
+    shown = json.loads(demo.repoint("show", "--json"))
+    patch = shown["products"][0]["improvements"][0]["size"]
+    full = new.stat().st_size
+    table = Table(title="\nThe same fix", title_style="bold", show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    table.add_row("full download (wheel)", f"{full / 1e6:.2f} MB")
+    table.add_row("patch", f"{patch / 1e6:.2f} MB")
+    table.add_row("saved", f"{1 - patch / full:.0%}", end_section=True)
+    table.add_row("check", f"{demo.times['check']:.2f} s")
+    table.add_row("download", f"{seconds['download']:.2f} s")
+    table.add_row("prepare (decode, build, verify)", f"{seconds['prepare']:.2f} s")
+    table.add_row("activate (the switch itself)", f"{demo.times['switch'] * 1000:.1f} ms")
+    table.add_row("health check", f"{demo.times['health']:.2f} s")
+    table.add_row("removal", f"{demo.times['remove']:.2f} s")
+    demo.console.print(table)
+
+
+@contextlib.contextmanager
+def served(demo: Demo) -> Iterator[str]:
+    """Serve the repository on a free port of this machine."""
+    command = [sys.executable, "-m", "repoint", "serve", "--port", "0",
+               "--repository", str(demo.repository)]  # fmt: skip
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            line = server.stdout.readline()
+            if " at " not in line:
+                raise SystemExit("demo: the repository cannot be served")
+            yield line.rsplit(" at ", 1)[1].strip()
+        finally:
+            server.terminate()
+
+
+def stop_viewer(demo: Demo) -> None:
+    """End the program that the demo started."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError, ValueError):
+        os.kill(int(demo.log.read_text().split()[0]), signal.SIGTERM)
+
+
+def make_removable(folder: Path) -> None:
+    """Sealed trees are read-only; give the right back to remove them."""
+    for path, folders, _ in os.walk(folder):
+        for name in folders:
+            if not Path(path, name).is_symlink():
+                Path(path, name).chmod(0o755)
+
+
+def run(folder: Path, wheels: Path) -> None:
+    """Run the whole demo in a folder."""
+    demo = Demo(folder, wheels)
+    wheels.mkdir(parents=True, exist_ok=True)
+    demo.heading("From the package index")
+    with demo.step("wheels") as said:
+        old, new = download(wheels, OLD), download(wheels, NEW)
+        said.append(f"Pillow {OLD} ({old.stat().st_size / 1e6:.2f} MB, bundles libwebp 1.3.1) and "
+                    f"{NEW} ({new.stat().st_size / 1e6:.2f} MB, libwebp 1.3.2).")  # fmt: skip
+    vendor_prepares(demo, old)
+    try:
+        with served(demo) as url:
+            device_starts(demo, old, url)
+            vendor_publishes(demo, new)
+            seconds = device_installs(demo)
+            device_removes(demo)
+            print_table(demo, new, seconds)
+    finally:
+        stop_viewer(demo)
+
+
+def main() -> None:
+    """Parse, and run in a folder that is kept or thrown away."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--wheels", type=Path, required=True, help="where to keep the wheels")
+    parser.add_argument("--keep", type=Path, help="a new folder to run in, which is kept")
+    given = parser.parse_args()
+    if given.keep is not None:
+        given.keep.mkdir(parents=True)
+        run(given.keep.resolve(), given.wheels.resolve())
+        return
+    with tempfile.TemporaryDirectory(prefix="repoint-demo-") as folder:
+        try:
+            run(Path(folder), given.wheels.resolve())
+        finally:
+            make_removable(Path(folder))
+
+
+if __name__ == "__main__":
+    main()

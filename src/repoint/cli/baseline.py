@@ -1,0 +1,94 @@
+"""``repoint baseline``: registering the sealed state of a release."""
+
+from __future__ import annotations
+
+import platform as machine
+import shlex
+import time
+from pathlib import Path
+from typing import Annotated, get_args
+
+import typer
+
+from repoint.cli.options import RepositoryOption, VersionOption, named
+
+app = typer.Typer(help="Register the releases that improvements are made for.",
+                  no_args_is_help=True)  # fmt: skip
+
+
+@app.command("add")
+def add(
+    product: Annotated[str, typer.Argument(help="The product, such as acme-kiosk.")],
+    version: VersionOption,
+    build: Annotated[str, typer.Option("--build", help="Build of the release.")],
+    component: Annotated[
+        list[str],
+        typer.Option(
+            help="NAME=SOURCE: a component, and the folder, wheel, .deb or tar archive it is in."
+        ),
+    ],
+    platform: Annotated[
+        str, typer.Option("--platform", help="Platform of the release.")
+    ] = f"linux-{machine.machine().lower()}",
+    restart: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=SCOPE: none, app (default), service, session or system."),
+    ] = None,
+    health: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="NAME=COMMAND: must succeed after an activation; {tree} and {python} stand for "
+            "the tree and for Repoint's interpreter."
+        ),
+    ] = None,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=PATTERN: what programs write beside the component's files."),
+    ] = None,
+    no_passphrase: Annotated[
+        bool, typer.Option("--no-passphrase", help="Leave a new product's keys unencrypted.")
+    ] = False,
+    repository: RepositoryOption = Path(),
+) -> None:
+    """Register a baseline: seal every component of a release, and publish it."""
+    from repoint.cli.output import counted, size
+    from repoint.cli.passphrases import asking, new_passphrase
+    from repoint.model.records import BaselineName, RestartScope
+    from repoint.publisher.baselines import ComponentSource, add_baseline
+    from repoint.repository.repository import Repository
+
+    sources = named(component, "--component")
+    scopes = named(restart or [], "--restart")
+    checks = named(health or [], "--health")
+    for name in [*scopes, *checks, *(value.partition("=")[0] for value in ignore or [])]:
+        if name not in sources:
+            raise typer.BadParameter(f"there is no --component {name}")
+    for scope in scopes.values():
+        if scope not in get_args(RestartScope):
+            raise typer.BadParameter(f"{scope!r} is no restart scope", param_hint="--restart")
+    parts = [
+        ComponentSource(
+            name=name,
+            source=Path(source),
+            restart=scopes.get(name, "app"),  # type: ignore[arg-type]  # checked above
+            health=tuple(shlex.split(checks.get(name, ""))),
+            ignore=tuple(
+                value.partition("=")[2] for value in ignore or [] if value.startswith(f"{name}=")
+            ),
+        )
+        for name, source in sources.items()
+    ]
+    baseline = add_baseline(
+        Repository.open(repository),
+        product,
+        BaselineName(platform, version, build),
+        parts,
+        passphrases=asking(),
+        new_passphrase=(lambda: None) if no_passphrase else new_passphrase,
+        created=int(time.time()),
+    )
+    print(f"Registered {product} {baseline.name}.")
+    for part in baseline.components:
+        files = [entry for entry in part.entries if entry.kind == "file"]
+        total = size(sum(entry.size for entry in files))
+        print(f"  {part.name}: {counted(len(files), 'file')}, {total}, seal {part.seal[:16]}…")

@@ -1,0 +1,64 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+RepositoryOption = Annotated[
+    Path,
+    typer.Option(
+        "--repository", "-r", envvar="REPOINT_REPOSITORY", show_default="this folder",
+        help="Folder of the repository.",
+    ),
+]  # fmt: skip
+StoreOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--store", "-s", envvar="REPOINT_STORE",
+        help="Folder of the store.", show_default="/var/lib/repoint, or the user's data folder",
+    ),
+]  # fmt: skip
+ProductOption = Annotated[
+    str | None,
+    typer.Option("--product", "-p", help="The product, where several are enrolled."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print exact figures as JSON.")]
+VersionOption = Annotated[str, typer.Option("--version", help="Version of the baseline.")]
+BuildOption = Annotated[
+    str | None, typer.Option("--build", help="Build of the baseline, where that is not clear.")
+]
+PlatformOption = Annotated[
+    str | None,
+    typer.Option("--platform", help="Platform of the baseline, where that is not clear."),
+]
+
+
+def store_path(given: Path | None) -> Path:
+    """The store that a person means."""
+    if given is not None:
+        return given
+    if os.geteuid() == 0:
+        return Path("/var/lib/repoint")
+    data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    return Path(data).expanduser() / "repoint"
+
+
+def named(values: list[str], option: str) -> dict[str, str]:
+    """Split ``NAME=VALUE`` options.
+
+    Raises:
+        typer.BadParameter: One has another form, or a name stands twice.
+    """
+    found: dict[str, str] = {}
+    for value in values:
+        name, equals, rest = value.partition("=")
+        if not equals or not name or not rest:
+            raise typer.BadParameter(f"{value!r} is not of the form NAME=VALUE", param_hint=option)
+        if name in found:
+            raise typer.BadParameter(f"{name} is named twice", param_hint=option)
+        found[name] = rest
+    return found

@@ -1,0 +1,94 @@
+"""How figures and records are shown: for people, or exactly, as JSON."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+
+
+def size(count: int) -> str:
+    """Bytes for people, in powers of ten: ``412 B``, ``13.8 kB``, ``3.42 MB``."""
+    if count < 1000:
+        return f"{count} B"
+    unit, value = next(
+        (unit, count / scale)
+        for unit, scale in (("kB", 1e3), ("MB", 1e6), ("GB", 1e9), ("TB", 1e12))
+        if count / scale < 999.5 or unit == "TB"
+    )
+    digits = 0 if value >= 100 else 1 if value >= 10 else 2
+    return f"{value:.{digits}f} {unit}"
+
+
+def seconds(value: float) -> str:
+    """A duration for people: ``6 ms``, ``1.3 s``, ``4 min``."""
+    if value < 0.0095:
+        return f"{value * 1000:.1f} ms"
+    if value < 1:
+        return f"{value * 1000:.0f} ms"
+    return f"{value:.1f} s" if value < 120 else f"{value / 60:.0f} min"
+
+
+def moment(when: int) -> str:
+    """A time for people, in their time zone, with how long ago where that is recent."""
+    shown = time.strftime("%Y-%m-%d %H:%M", time.localtime(when))
+    ago = time.time() - when
+    for limit, unit, word in ((90, 1, "second"), (5400, 60, "minute"), (129600, 3600, "hour")):
+        if 0 <= ago < limit:
+            number = round(ago / unit)
+            return f"{shown} ({number} {word}{'' if number == 1 else 's'} ago)"
+    return shown
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 file``, ``3 files``, ``2 processes``."""
+    plural = "es" if noun.endswith("s") else "s"
+    return f"{number} {noun}{'' if number == 1 else plural}"
+
+
+def print_json(value: Any) -> None:
+    """Print a record as JSON, indented, on standard output."""
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+
+
+Report = Callable[[str, int, int], None]
+
+
+@contextlib.contextmanager
+def progress_bar(names: dict[str, str]) -> Iterator[Report]:
+    """Show a bar for each step that takes long, on standard error, if that is a terminal.
+
+    Args:
+        names: What to call each step.
+
+    Yields:
+        To be called with the step, the bytes done and the bytes to do.
+    """
+    if not sys.stderr.isatty():
+        yield lambda step, done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TaskID,
+        TextColumn,
+        TransferSpeedColumn,
+    )
+
+    columns = (TextColumn("  {task.description:<12}"), BarColumn(32), DownloadColumn(),
+               TransferSpeedColumn())  # fmt: skip
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def report(step: str, done: int, total: int) -> None:
+            if step not in tasks:
+                tasks[step] = bars.add_task(names.get(step, step), total=total)
+            bars.update(tasks[step], completed=done, total=total)
+
+        yield report

@@ -1,0 +1,84 @@
+"""``repoint repository``: making a repository and keeping its signatures fresh."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from repoint.cli.options import RepositoryOption, named
+
+app = typer.Typer(help="Make a repository and keep it fresh.", no_args_is_help=True)
+
+ROLES = ("root", "targets", "snapshot", "timestamp")
+
+
+@app.command("init")
+def init(
+    path: Annotated[Path, typer.Argument(help="A folder that does not exist yet.")],
+    no_passphrase: Annotated[
+        bool, typer.Option("--no-passphrase", help="Leave the key files unencrypted.")
+    ] = False,
+    signer: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="ROLE=URI: where a role's private key is (KMS, HSM, …) instead of a key file."
+        ),
+    ] = None,
+    public_key: Annotated[
+        list[str] | None,
+        typer.Option(help="ROLE=FILE: the public key (PEM) that belongs to --signer."),
+    ] = None,
+) -> None:
+    """Make a repository with a key for each role."""
+    from repoint.cli.passphrases import new_passphrase
+    from repoint.repository.keys import read_public_key
+    from repoint.repository.repository import Repository
+
+    uris = named(signer or [], "--signer")
+    files = named(public_key or [], "--public-key")
+    if uris.keys() != files.keys() or not uris.keys() <= set(ROLES):
+        raise typer.BadParameter(
+            f"--signer and --public-key go together, for any of {', '.join(ROLES)}"
+        )
+    signers = {role: (uri, read_public_key(Path(files[role]))) for role, uri in uris.items()}
+    passphrase = None if no_passphrase or len(signers) == len(ROLES) else new_passphrase()
+    repository = Repository.create(path, passphrase=passphrase, signers=signers)
+    root = repository.public / "metadata" / "1.root.json"
+    print(f"Made a repository at {path}. Keys: {path / 'keys'} (keep them private, root offline).")
+    print(f"Devices trust it by its root: {root}")
+
+
+@app.command("refresh")
+def refresh(repository: RepositoryOption = Path()) -> None:
+    """Sign anew what expires soon, snapshot and timestamp always; run it daily."""
+    from repoint.cli.passphrases import asking
+    from repoint.repository.repository import Repository
+
+    opened = Repository.open(repository)
+    with opened.publication(asking()) as publication:
+        left = publication.refresh()
+    soonest = min(opened.roles(), key=lambda role: role.expires)
+    print(f"Refreshed. The first to expire is {soonest.role}, on {soonest.expires:%Y-%m-%d}.")
+    for role in left:
+        print(f"{role} expires soon, and its key is not at hand; refresh it where the key is.")
+
+
+@app.command("rotate")
+def rotate(
+    role: Annotated[str, typer.Argument(help="The role that gets another key.")],
+    repository: RepositoryOption = Path(),
+    no_passphrase: Annotated[
+        bool, typer.Option("--no-passphrase", help="Leave the new key file unencrypted.")
+    ] = False,
+) -> None:
+    """Give a role a new key; devices follow by themselves."""
+    from repoint.cli.passphrases import asking, new_passphrase
+    from repoint.repository.repository import Repository
+
+    passphrase = None if no_passphrase else new_passphrase()
+    with Repository.open(repository).publication(asking()) as publication:
+        place = publication.new_key_file(role, passphrase)
+        publication.rotate(role, [(place.uri, place.key)])
+    print(f"{role} has the new key {place.key.keyid[:8]} at {place.uri}.")

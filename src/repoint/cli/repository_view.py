@@ -1,0 +1,35 @@
+"""Printing what a repository holds."""
+
+from __future__ import annotations
+
+from repoint.cli.output import size
+from repoint.publisher.view import ProductView, RepositoryView
+
+
+def print_view(view: RepositoryView) -> None:
+    """Print a repository's roles, products, baselines and improvements."""
+    print("Roles")
+    width = max(len(role.role) for role in view.roles)
+    for role in view.roles:
+        where = ", ".join(role.key_uris) or "nobody said where"
+        print(
+            f"  {role.role:<{width}}  version {role.version:<4} expires "
+            f"{role.expires:%Y-%m-%d}  key {where}"
+        )
+    for product in view.products:
+        _print_product(product)
+    if not view.products:
+        print("No product yet; register a release with `repoint baseline add`.")
+
+
+def _print_product(product: ProductView) -> None:
+    print(product.product)
+    for baseline in product.baselines:
+        print(f"  baseline {baseline.name}: {', '.join(baseline.seals)}")
+    for improvement in product.improvements:
+        offer = improvement.offer
+        state = offer.state + (f": {offer.reason}" if offer.reason else "")
+        print(f"  {offer.label} for {offer.baseline.platform} ({offer.baseline.build}), {state}")
+        print(f"    {improvement.title}, {size(improvement.size)}; {', '.join(improvement.cves)}")
+    for draft in product.drafts:
+        print(f"  draft {draft}, not published yet")
