@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test lint bench lock clean
 help:
 	@echo "make demo    the main job on real input, from a vendor to a running program and back"
 	@echo "make test    formatting, types and tests"
@@ -32,6 +32,14 @@ test: lint
 bench: $(READY)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
 	@$(BIN)/python -m benchmarks --wheels .cache/wheels
+
+# Renews the versions that CI installs.
+lock:
+	rm -rf $(VENV)
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@$(BIN)/python -m pip freeze --exclude-editable --disable-pip-version-check > requirements/dev.txt
+	@touch $(READY)
 
 clean:
 	rm -rf $(VENV) .cache build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

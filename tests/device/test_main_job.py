@@ -210,6 +210,28 @@ def test_a_program_that_imports_late_never_mixes_two_trees(place: Place, vendor:
         assert program.stdout.readline() == "old old\n"
 
 
+def test_a_program_from_before_the_enrolment_is_seen_and_named(
+    place: Place, vendor: Vendor
+) -> None:
+    pid = place.run(MAPS_A_LIBRARY, launched=False)
+    place.enroll()
+    vendor.release()
+    place.device.check(None)
+    place.device.install(None, asked=True)
+    assert [(e.pid, e.runs) for e in place.device.status(None).exposed] == [(pid, "26.3.1")]
+    with pytest.raises(StillRunningError, match=rf"\({pid}\)"):
+        place.device.activate(None)
+
+
+def test_installing_twice_downloads_once_and_says_what_to_do(place: Place, vendor: Vendor) -> None:
+    place.enroll()
+    vendor.release()
+    place.device.check(None)
+    place.device.install(None, asked=True)
+    with pytest.raises(NothingToDoError, match="staged already"):
+        place.device.install(None, asked=True)
+
+
 def test_the_next_start_through_the_launcher_activates_what_is_staged(
     place: Place, vendor: Vendor
 ) -> None:

@@ -6,10 +6,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from repoint.device.census import census_of
 from repoint.device.errors import HealthCheckError, NothingToDoError, StillRunningError
 from repoint.device.files import explained
 from repoint.device.health import run_health_checks
-from repoint.device.processes import Census, Use, take_census
+from repoint.device.processes import Census, Use
 from repoint.device.records import Generation, HistoryEntry, Mark
 from repoint.device.store import ProductStore
 
@@ -64,7 +65,7 @@ def activate(product: ProductStore, *, now: int, census: Census | None = None) -
         raise NothingToDoError(
             "Nothing waits for a restart", hint="Run `repoint check` to see what is offered"
         )
-    in_the_way = blocking(product, census or take_census(product.store.trees))
+    in_the_way = blocking(product, census or census_of(product.store))
     if in_the_way:
         who = ", ".join(f"{use.name} ({use.pid})" for use in in_the_way)
         raise StillRunningError(

@@ -7,7 +7,7 @@ import os
 import shutil
 from pathlib import Path
 
-from repoint.device.processes import take_census
+from repoint.device.census import census_of
 from repoint.device.store import ProductStore, Store
 from repoint.seal.build import remove_tree
 
@@ -27,7 +27,9 @@ def collect(store: Store) -> list[str]:
         active = product.active()
         if active is None:
             continue
-        needed = {active, active.baseline, product.staged(), product.previous()}
+        needed = {active, active.baseline, product.staged()}
+        if not product.is_confirmed(active):
+            needed.add(product.previous())
         for generation in product.generations():
             seals = set(product.seals(generation).values())
             if generation not in needed:
@@ -53,7 +55,7 @@ def collect(store: Store) -> list[str]:
 
 def _busy(store: Store) -> set[str]:
     """The seals of the trees that a process uses, or that a launched program holds."""
-    used = {use.seal for use in take_census(store.trees).uses}
+    used = {use.seal for use in census_of(store).uses}
     return used | {tree.name for tree in store.trees.glob("[!.]*") if _is_held(tree)}
 
 

@@ -155,8 +155,14 @@ class Device:
 
     def status(self, product: str | None) -> Status:
         """The answer to: am I protected? See `status.read_status`."""
+        from repoint.device.errors import StoreDamagedError
         from repoint.device.status import read_status
 
+        # Another command may collect a generation between two of our looks; then look again.
+        for _ in range(3):
+            with contextlib.suppress(StoreDamagedError):
+                return read_status(self.store.one(product))
+            time.sleep(0.05)
         return read_status(self.store.one(product))
 
     def history(self, product: str | None) -> list[HistoryEntry]:

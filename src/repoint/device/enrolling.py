@@ -149,7 +149,9 @@ def supersede(product: ProductStore, client: RepositoryClient, *, now: int) -> G
         )
         _adopt(product, baseline, moved, now)
         product.clear_staged()
-        shutil.rmtree(product.path / "offers", ignore_errors=True)
+        product.forget_previous()
+        for folder in ("offers", "marks"):
+            shutil.rmtree(product.path / folder, ignore_errors=True)
         client.forget()
         if before is not None and before.letter:
             product.record(HistoryEntry(now, "superseded", before.label, f"by {baseline.name}"))

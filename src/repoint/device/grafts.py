@@ -99,6 +99,11 @@ def replaced_grafts(product: ProductStore, enrolment: Enrolment) -> Iterator[Gra
             yield point
 
 
+def adopted_from(point: GraftPoint) -> str:
+    """What the kernel calls the folder that stood at the graft point, once it was exchanged."""
+    return f"{_new(point)}/"
+
+
 def _new(point: GraftPoint) -> Path:
     path = Path(point.path)
     return path.with_name(f".{path.name}.repoint")

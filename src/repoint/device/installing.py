@@ -12,7 +12,7 @@ from typing import Literal
 from repoint.delta.child import DecodeJob, decode_in_child
 from repoint.device.checking import client_for, next_offer
 from repoint.device.client import RepositoryClient
-from repoint.device.errors import CannotWriteError
+from repoint.device.errors import CannotWriteError, NothingToDoError
 from repoint.device.files import explained
 from repoint.device.generations import add_generation, add_tree, taken_from
 from repoint.device.pipeline import Candidate, Part
@@ -76,17 +76,27 @@ def install(
         path = names.improvement_path(*where)
         improvement = decode_record(client.read(path), Improvement, path)
     candidate.describe(improvement)
+    if product.staged() == candidate.generation:
+        raise NothingToDoError(
+            f"{offer.label} is staged already; `repoint restart` brings it into force"
+        )
     staged = Staged(improvement)
     _require_space(product, candidate)
     with explained(f"prepare {offer.label}"):
         for name, part in candidate.parts.items():
             started = time.monotonic()
-            patch = _fetch(client, names.patch_path(*where, name), candidate, name, progress)
+            patch = None
+            if part.improved.patch_size and not product.store.tree(part.improved.seal).is_dir():
+                path = names.patch_path(*where, name)
+                patch = _fetch(client, path, candidate, name, progress)
+                staged.downloaded += part.improved.patch_size
             fetched = time.monotonic()
-            candidate.prepared(name, _prepare(product, candidate, part, patch, progress))
+            seal = _prepare(
+                product, candidate, part, patch, modified=improvement.created, progress=progress
+            )
+            candidate.prepared(name, seal)
             _add(staged.seconds, "download", fetched - started)
             _add(staged.seconds, "prepare", time.monotonic() - fetched)
-            staged.downloaded += part.improved.patch_size
         started = time.monotonic()
         add_generation(
             product, candidate.generation, candidate.trees(), {"improvement.json": improvement}
@@ -106,10 +116,8 @@ def _fetch(
     candidate: Candidate,
     name: str,
     progress: Progress | None,
-) -> Path | None:
+) -> Path:
     size = candidate.parts[name].improved.patch_size
-    if not size:
-        return None
     target = client.need(path)
     candidate.fetched(name, target.length)
     report = None if progress is None else (lambda done: progress("download", done, size))
@@ -121,6 +129,8 @@ def _prepare(
     candidate: Candidate,
     part: Part,
     patch: Path | None,
+    *,
+    modified: int,
     progress: Progress | None,
 ) -> str:
     """Make the files of a patch in a confined child, build the tree, and tell its seal."""
@@ -134,7 +144,7 @@ def _prepare(
     store.trees.mkdir(parents=True, exist_ok=True)
     decoded.mkdir(mode=0o700)
     try:
-        if patch is not None and not store.tree(part.improved.seal).is_dir():
+        if patch is not None:
             jobs = [
                 DecodeJob(
                     name=change.entry.path,
@@ -160,17 +170,12 @@ def _prepare(
             part.entries,
             made=made,
             taken=taken,
-            modified=_modified(product, candidate),
+            modified=modified,
             ignore=part.ignore,
             progress=_summed(progress, total),
         )
     finally:
         shutil.rmtree(decoded, ignore_errors=True)
-
-
-def _modified(product: ProductStore, candidate: Candidate) -> int:
-    improvement = product.known_improvement(candidate.offer.letter)
-    return improvement.created if improvement is not None else candidate.offer.since
 
 
 def _summed(progress: Progress | None, total: int) -> Callable[[int], None] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,20 +41,22 @@ class Census:
     unreadable: int
 
 
-def take_census(trees: Path) -> Census:
+def take_census(trees: Path, adopted: Mapping[str, str] | None = None) -> Census:
     """Look at all processes: their memory maps, programs and open files.
 
     A folder that a process merely stands in does not count: nothing runs from it.
 
     Args:
         trees: The folder of the sealed trees.
+        adopted: Folders that trees were adopted from, and their seals. The folders are gone, but
+            a program that was started before still runs from them.
     """
-    prefix = os.path.realpath(trees) + "/"
+    places = _Places(os.path.realpath(trees) + "/", dict(adopted or {}))
     uses: list[Use] = []
     unreadable = 0
     for pid in _pids():
         try:
-            uses.extend(_uses(pid, prefix))
+            uses.extend(_uses(pid, places))
         except PermissionError:
             unreadable += 1
         except (FileNotFoundError, ProcessLookupError):
@@ -62,37 +64,29 @@ def take_census(trees: Path) -> Census:
     return Census(tuple(uses), unreadable)
 
 
-def users_of(census: Census, seals: Iterable[str]) -> list[Use]:
-    """The uses of some trees."""
-    wanted = set(seals)
-    return [use for use in census.uses if use.seal in wanted]
-
-
 def _pids() -> list[int]:
     me = os.getpid()
     return [int(n) for n in os.listdir("/proc") if n.isdigit() and int(n) != me]
 
 
-def _uses(pid: int, prefix: str) -> list[Use]:
+def _uses(pid: int, places: _Places) -> list[Use]:
     process = f"/proc/{pid}"
-    marker = prefix.encode()
-    # errors of the first read tell whether the process can be looked at at all
-    with open(f"{process}/maps", "rb") as file:
+    with open(f"{process}/maps", "rb") as file:  # tells whether we may look at all
         maps = file.read()
     touched: dict[str, set[str]] = {}
-    if marker in maps:
-        for line in maps.splitlines():
-            place = line.find(marker)
-            if place >= 0:
-                _note(touched, os.fsdecode(line[place:]), prefix)
-    _note(touched, _readlink(f"{process}/exe"), prefix)
+    for marker in places.markers():
+        if marker in maps:
+            for line in maps.splitlines():
+                place = line.find(marker)
+                if place >= 0:
+                    places.note(os.fsdecode(line[place:]), touched)
+    places.note(_readlink(f"{process}/exe"), touched)
     held = set()
     for number in os.listdir(f"{process}/fd"):
         path = _readlink(f"{process}/fd/{number}")
-        if path.startswith(prefix):
-            _note(touched, path, prefix)
-            if "/" not in path[len(prefix) :]:
-                held.add(path[len(prefix) :])
+        places.note(path, touched)
+        if path.startswith(places.trees) and "/" not in path[len(places.trees) :]:
+            held.add(path[len(places.trees) :])
     if not touched:
         return []
     name = Path(process, "comm").read_text(errors="replace").strip()
@@ -102,10 +96,27 @@ def _uses(pid: int, prefix: str) -> list[Use]:
     ]
 
 
-def _note(touched: dict[str, set[str]], path: str, prefix: str) -> None:
-    if path.startswith(prefix):
-        seal, _, inside = path[len(prefix) :].removesuffix(" (deleted)").partition("/")
-        touched.setdefault(seal, set()).add(inside)
+@dataclass(frozen=True)
+class _Places:
+    """Where trees are, or were: the folder of all, and single folders with their seals."""
+
+    trees: str
+    adopted: dict[str, str]
+
+    def markers(self) -> list[bytes]:
+        """What a line of a memory map holds if it speaks of one of the places."""
+        return [place.encode() for place in (self.trees, *self.adopted)]
+
+    def note(self, path: str, touched: dict[str, set[str]]) -> None:
+        """Add the path to what was touched of its tree, if it is in one."""
+        path = path.removesuffix(" (deleted)")
+        if path.startswith(self.trees):
+            seal, _, inside = path[len(self.trees) :].partition("/")
+            touched.setdefault(seal, set()).add(inside)
+            return
+        for folder, seal in self.adopted.items():
+            if path.startswith(folder):
+                touched.setdefault(seal, set()).add(path[len(folder) :])
 
 
 def _readlink(path: str) -> str:

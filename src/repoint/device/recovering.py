@@ -41,6 +41,7 @@ def _recover(product: ProductStore, now: int) -> None:
     active = product.active()
     if active is None or active.baseline != baseline:
         product.clear_staged()
+        product.forget_previous()
         product.point_active(baseline)
         active = baseline
     for point in enrolment.grafts:

@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from repoint.device.activating import Activation, activate
+from repoint.device.census import census_of
 from repoint.device.errors import NothingToDoError, StillRunningError
 from repoint.device.exposure import outdated_uses
-from repoint.device.processes import Use, take_census
+from repoint.device.processes import Use
 from repoint.device.records import Generation, GraftPoint
 from repoint.device.store import ProductStore
 
@@ -49,7 +50,7 @@ def restart(product: ProductStore, *, now: int, grace: float = GRACE) -> Restart
         StillRunningError: A program did not close in time, or belongs to somebody else.
         HealthCheckError: The health check failed; the programs are started with what ran before.
     """
-    running = outdated_uses(product, take_census(product.store.trees))
+    running = outdated_uses(product, census_of(product.store))
     active, staged = product.active(), product.staged()
     if active is None or (staged is None and not running):
         raise NothingToDoError(

@@ -9,9 +9,10 @@ from typing import Literal
 
 import msgspec
 
+from repoint.device.census import census_of
 from repoint.device.exposure import Exposed, find_exposed
 from repoint.device.grafts import is_grafted
-from repoint.device.processes import Census, take_census
+from repoint.device.processes import Census
 from repoint.device.records import Generation, LastCheck, Mark, Settings
 from repoint.device.store import ProductStore
 from repoint.model.records import Improvement, Offer, Urgency
@@ -97,7 +98,7 @@ def read_status(product: ProductStore, *, census: Census | None = None) -> Statu
     active, staged = product.active(), product.staged()
     base = Generation(enrolment.baseline.version, enrolment.baseline.build)
     running = active or base
-    census = census or take_census(product.store.trees)
+    census = census or census_of(product.store)
     exposed = find_exposed(product, census)
     offer = _live_offer(product, running)
     cves = _cves(product, running, staged, offer, exposed)

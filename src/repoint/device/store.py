@@ -158,6 +158,10 @@ class ProductStore:
         """Remember what to go back to."""
         point(self.path / "previous", f"generations/{generation.folder}")
 
+    def forget_previous(self) -> None:
+        """Let there be nothing to go back to but the baseline."""
+        (self.path / "previous").unlink(missing_ok=True)
+
     def point_staged(self, generation: Generation) -> None:
         """Let a generation wait for the restart. This rename is the commit point of staging."""
         point(self.path / "staged", f"generations/{generation.folder}")
