@@ -2,31 +2,66 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
+from typing import NoReturn
 
 from repoint.model.errors import RepointError
 
+INTERRUPTED = 130
+"""Exit status after Ctrl-C: 128 and the number of SIGINT, as shells have it."""
+
+_HINTS = {
+    errno.ENOENT: "Check the path",
+    errno.ENOTDIR: "Check the path",
+    errno.EISDIR: "Name a file",
+    errno.EEXIST: "Name a path where nothing is yet",
+    errno.ENOSPC: "Free some space and try again",
+    errno.EDQUOT: "Free some space and try again",
+    errno.EFBIG: "Free some space and try again",
+    errno.EROFS: "Name a place that can be written to",
+    errno.EACCES: "Run it as the user who owns it, or as root",
+    errno.EPERM: "Run it as the user who owns it, or as root",
+}
+
 
 def main() -> None:
-    """Run the command; ends with status 0, 1 (failed) or 2 (wrong usage)."""
-    from repoint.cli.app import app
-
+    """Run the command; ends with status 0, 1 (failed), 2 (wrong usage) or 130 (interrupted)."""
     try:
-        app(standalone_mode=True)
+        from repoint.cli.app import app
+
+        status = app(prog_name="repoint", standalone_mode=False)
     except RepointError as error:
         _fail(str(error))
     except KeyboardInterrupt:
-        _fail("Stopped; nothing half done stays behind")
+        status = INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has gone; there is nobody to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
-        where = f" ({error.filename})" if error.filename else ""
-        _fail(f"{error.strerror or error}{where}")
+        where = f": {error.filename}" if error.filename else ""
+        hint = _HINTS.get(error.errno or 0, "Correct that, then try again")
+        _fail(f"{error.strerror or error}{where}. {hint}")
+    except Exception as error:
+        # typer's versions differ in which of the exceptions for wrong usage have public names.
+        if not hasattr(error, "format_message"):
+            raise
+        _misused(error.format_message(), getattr(error, "ctx", None))
+    if status == INTERRUPTED:
+        _fail("Stopped. What was downloaded is kept; nothing else was changed", INTERRUPTED)
+    sys.exit(status if isinstance(status, int) else 0)
 
 
-def _fail(message: str) -> None:
-    print(f"repoint: {message}", file=sys.stderr)
-    sys.exit(1)
+def _misused(message: str, context: object) -> NoReturn:
+    if message:
+        command = getattr(context, "command_path", "repoint")
+        _fail(f"{message.rstrip('.')}. See `{command} --help`", 2)
+    # The help was asked for by saying nothing, and has been printed.
+    sys.exit(2)
+
+
+def _fail(message: str, status: int = 1) -> NoReturn:
+    print(f"repoint: {' '.join(message.splitlines())}", file=sys.stderr)
+    sys.exit(status)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import platform as machine
-import shlex
 import time
 from pathlib import Path
 from typing import Annotated, get_args
 
 import typer
 
-from repoint.cli.options import RepositoryOption, VersionOption, named
+from repoint.cli.options import RepositoryOption, VersionOption, command_line, named, pair
 
 app = typer.Typer(help="Register the releases that improvements are made for.",
                   no_args_is_help=True)  # fmt: skip
@@ -60,7 +59,8 @@ def add(
     sources = named(component, "--component")
     scopes = named(restart or [], "--restart")
     checks = named(health or [], "--health")
-    for name in [*scopes, *checks, *(value.partition("=")[0] for value in ignore or [])]:
+    ignored = [pair(value, "--ignore") for value in ignore or []]
+    for name in [*scopes, *checks, *(name for name, _ in ignored)]:
         if name not in sources:
             raise typer.BadParameter(f"there is no --component {name}")
     for scope in scopes.values():
@@ -71,10 +71,8 @@ def add(
             name=name,
             source=Path(source),
             restart=scopes.get(name, "app"),  # type: ignore[arg-type]  # checked above
-            health=tuple(shlex.split(checks.get(name, ""))),
-            ignore=tuple(
-                value.partition("=")[2] for value in ignore or [] if value.startswith(f"{name}=")
-            ),
+            health=command_line(checks.get(name, ""), "--health"),
+            ignore=tuple(pattern for owner, pattern in ignored if owner == name),
         )
         for name, source in sources.items()
     ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 import time
 from pathlib import Path
@@ -11,7 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from repoint.cli.options import JsonOption, ProductOption, StoreOption, named, store_path
+from repoint.cli.options import (
+    JsonOption,
+    ProductOption,
+    StoreOption,
+    command_line,
+    named,
+    store_path,
+)
 
 if TYPE_CHECKING:
     from repoint.device.device import Device
@@ -233,20 +239,21 @@ def enroll(
 ) -> None:
     """Enrol a product: verify what is installed against the vendor's baseline, and take it over."""
     from repoint.cli.output import counted
+    from repoint.device.client import read_root
     from repoint.device.enrolling import DifferentTreesError, GraftRequest, Wanted
     from repoint.model.names import check_product
 
     check_product(product)
     commands = named(program or [], "--program")
     grafts = {
-        name: GraftRequest(Path(folder), tuple(shlex.split(commands.pop(name, ""))))
+        name: GraftRequest(Path(folder), command_line(commands.pop(name, ""), "--program"))
         for name, folder in named(graft, "--graft").items()
     }
     if commands:
         raise typer.BadParameter(f"there is no --graft {next(iter(commands))}")
     try:
         done = open_device(store).enroll(
-            product, url, root.read_bytes(), grafts, Wanted(platform, version, build)
+            product, url, read_root(root), grafts, Wanted(platform, version, build)
         )
     except DifferentTreesError as error:
         for component, differences in error.differences.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -47,6 +48,32 @@ def store_path(given: Path | None) -> Path:
     return Path(data).expanduser() / "repoint"
 
 
+def command_line(value: str, option: str) -> tuple[str, ...]:
+    """Split a command as a shell would.
+
+    Raises:
+        typer.BadParameter: A quotation mark is not closed.
+    """
+    try:
+        return tuple(shlex.split(value))
+    except ValueError:
+        raise typer.BadParameter(
+            f"{value!r} has a quotation mark that is not closed", param_hint=option
+        ) from None
+
+
+def pair(value: str, option: str) -> tuple[str, str]:
+    """Split one ``NAME=VALUE`` option.
+
+    Raises:
+        typer.BadParameter: It has another form.
+    """
+    name, equals, rest = value.partition("=")
+    if not equals or not name or not rest:
+        raise typer.BadParameter(f"{value!r} is not of the form NAME=VALUE", param_hint=option)
+    return name, rest
+
+
 def named(values: list[str], option: str) -> dict[str, str]:
     """Split ``NAME=VALUE`` options.
 
@@ -55,9 +82,7 @@ def named(values: list[str], option: str) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for value in values:
-        name, equals, rest = value.partition("=")
-        if not equals or not name or not rest:
-            raise typer.BadParameter(f"{value!r} is not of the form NAME=VALUE", param_hint=option)
+        name, rest = pair(value, option)
         if name in found:
             raise typer.BadParameter(f"{name} is named twice", param_hint=option)
         found[name] = rest

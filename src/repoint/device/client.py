@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 import msgspec
 from tuf.api import exceptions as tuf
-from tuf.api.metadata import TargetFile
+from tuf.api.metadata import Metadata, Root, TargetFile
 from tuf.ngclient import Updater
 
 from repoint.device.errors import NoNetworkError, NotTrustedError, StaleRepositoryError
@@ -215,6 +215,27 @@ class RepositoryClient:
             )
         except (OSError, msgspec.DecodeError):
             return False
+
+
+def read_root(path: Path) -> bytes:
+    """Read the trusted root that a vendor has given to a person.
+
+    Raises:
+        NotTrustedError: The file cannot be read, or holds no root.
+    """
+    hint = "Name the file root.json that the vendor gave you"
+    try:
+        data = path.read_bytes()
+        signed: object = Metadata[Root].from_bytes(data).signed
+    except OSError as error:
+        raise NotTrustedError(
+            f"The trusted root {path} cannot be read: {error.strerror}", hint=hint
+        ) from None
+    except (tuf.RepositoryError, ValueError):
+        signed = None
+    if not isinstance(signed, Root):
+        raise NotTrustedError(f"{path} is not the trusted root of a repository", hint=hint)
+    return data
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ from pathlib import Path
 from repoint.device.lock import Holder, locked
 from repoint.device.records import Enrolment, Generation, HistoryEntry, Settings
 from repoint.device.store import ProductStore, Store
+from repoint.model.errors import RepointError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,8 +69,7 @@ class Device:
         """Take a product out; see `unenrolling.unenroll`. Returns its name."""
         from repoint.device.unenrolling import unenroll
 
-        with self._at_work("repoint unenroll"):
-            place = self.store.one(product)
+        with self._product_at_work("repoint unenroll", product) as place:
             unenroll(place)
             return place.name
 
@@ -82,8 +82,7 @@ class Device:
         from repoint.device.checking import check, client_for
         from repoint.device.enrolling import supersede
 
-        with self._at_work("repoint check"):
-            place = self.store.one(product)
+        with self._product_at_work("repoint check", product) as place:
             supersede(place, client_for(place), now=self._now())
             return check(place, now=self._now())
 
@@ -99,8 +98,7 @@ class Device:
         from repoint.device.errors import StillRunningError
         from repoint.device.installing import install
 
-        with self._at_work("repoint install"):
-            place = self.store.one(product)
+        with self._product_at_work("repoint install", product) as place:
             staged = install(place, asked=asked, now=self._now(), progress=progress)
             if _needs_no_restart(place, staged):
                 with contextlib.suppress(StillRunningError):
@@ -111,15 +109,15 @@ class Device:
         """Switch to what is staged without closing anything; see `activating.activate`."""
         from repoint.device.activating import activate
 
-        with self._at_work("repoint restart"):
-            return activate(self.store.one(product), now=self._now())
+        with self._product_at_work("repoint restart", product) as place:
+            return activate(place, now=self._now())
 
     def restart(self, product: str | None) -> Restarted:
         """Close, switch, start again; see `restarting.restart`."""
         from repoint.device.restarting import restart
 
-        with self._at_work("repoint restart"):
-            return restart(self.store.one(product), now=self._now())
+        with self._product_at_work("repoint restart", product) as place:
+            return restart(place, now=self._now())
 
     def remove(self, product: str | None, *, why: str) -> tuple[Generation, bool]:
         """Remove the improvement; see `removing.remove`.
@@ -132,8 +130,7 @@ class Device:
         from repoint.device.errors import StillRunningError
         from repoint.device.removing import remove
 
-        with self._at_work("repoint remove"):
-            place = self.store.one(product)
+        with self._product_at_work("repoint remove", product) as place:
             removed = remove(place, why=why, now=self._now())
             if place.staged() is not None:
                 try:
@@ -175,12 +172,11 @@ class Device:
 
     def change_settings(self, product: str | None, settings: Settings) -> None:
         """Write down what the person decides."""
-        with self._at_work("repoint settings"):
-            self.store.one(product).set_settings(settings)
+        with self._product_at_work("repoint settings", product) as place:
+            place.set_settings(settings)
 
     def _activate_quietly(self) -> None:
         from repoint.device.activating import activate
-        from repoint.model.errors import RepointError
 
         waiting = [p for p in self.store.enrolled() if p.staged() is not None]
         for place in waiting:
@@ -194,17 +190,34 @@ class Device:
                     activate(place, now=self._now())
 
     @contextlib.contextmanager
+    def _product_at_work(self, command: str, product: str | None) -> Iterator[ProductStore]:
+        self.store.one(product)  # only enrolment makes a store
+        with self._at_work(command):
+            yield self.store.one(product)
+
+    @contextlib.contextmanager
     def _at_work(self, command: str) -> Iterator[None]:
-        from repoint.device.collecting import collect
         from repoint.device.files import explained
         from repoint.device.recovering import recover
 
         with locked(self.store.path, command, wait=self._wait, waiting=self._waiting):
             with explained(f"change the store {self.store.path}"):
                 recover(self.store, now=self._now())
-            yield
-            with explained(f"tidy up the store {self.store.path}"):
-                collect(self.store)
+            try:
+                yield
+            except BaseException:
+                with contextlib.suppress(RepointError):
+                    self._tidy_up()
+                raise
+            self._tidy_up()
+
+    def _tidy_up(self) -> None:
+        from repoint.device.collecting import clear_leftovers, collect
+        from repoint.device.files import explained
+
+        with explained(f"tidy up the store {self.store.path}"):
+            clear_leftovers(self.store)
+            collect(self.store)
 
     def _now(self) -> int:
         return int(self._clock())

@@ -41,6 +41,10 @@ class NotApplicableError(RepointError):
     """The improvement does not fit this device."""
 
 
+class CannotPrepareError(RepointError):
+    """The decoding process could not finish: memory, time or disk."""
+
+
 class NothingToDoError(RepointError):
     """There is nothing to install, activate or remove."""
 

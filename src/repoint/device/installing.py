@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from repoint.delta.child import DecodeJob, decode_in_child
+from repoint.delta.errors import DeltaChildError, PatchError
 from repoint.device.checking import client_for, next_offer
 from repoint.device.client import RepositoryClient
-from repoint.device.errors import CannotWriteError, NothingToDoError
+from repoint.device.errors import (
+    CannotPrepareError,
+    CannotWriteError,
+    NothingToDoError,
+    NotTrustedError,
+)
 from repoint.device.files import explained
 from repoint.device.generations import add_generation, add_tree, taken_from
 from repoint.device.pipeline import Candidate, Part
@@ -97,6 +104,8 @@ def install(
             candidate.prepared(name, seal)
             _add(staged.seconds, "download", fetched - started)
             _add(staged.seconds, "prepare", time.monotonic() - fetched)
+        # The trees stand; what they were made of is not needed even if we are cut off here.
+        shutil.rmtree(product.downloads, ignore_errors=True)
         started = time.monotonic()
         add_generation(
             product, candidate.generation, candidate.trees(), {"improvement.json": improvement}
@@ -105,7 +114,6 @@ def install(
         product.set_mark(candidate.generation, None)
         product.point_staged(candidate.generation)
         _add(staged.seconds, "stage", time.monotonic() - started)
-        shutil.rmtree(product.downloads, ignore_errors=True)
         product.record(HistoryEntry(now, "staged", offer.label, improvement.title))
     return staged
 
@@ -157,7 +165,8 @@ def _prepare(
             report = (
                 None if progress is None else (lambda done, all_: progress("decode", done, all_))
             )
-            decode_in_child(patch, jobs, decoded, progress=report)
+            with _decoding(candidate.offer.label, component.name):
+                decode_in_child(patch, jobs, decoded, progress=report)
             made = {job.name: decoded / str(number) for number, job in enumerate(jobs)}
         taken = taken_from(old, component.entries)
         for change in part.improved.layer.changes:
@@ -176,6 +185,22 @@ def _prepare(
         )
     finally:
         shutil.rmtree(decoded, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _decoding(label: str, component: str) -> Iterator[None]:
+    try:
+        yield
+    except PatchError as error:
+        raise NotTrustedError(
+            f"The patch for {component} in {label} is not what was signed: {error.message}",
+            hint="Nothing was installed; tell the vendor",
+        ) from error
+    except DeltaChildError as error:
+        raise CannotPrepareError(
+            f"{label} could not be prepared: {error.message}",
+            hint=error.hint or "Nothing was changed; free some space and memory, then try again",
+        ) from error
 
 
 def _summed(progress: Progress | None, total: int) -> Callable[[int], None] | None:

@@ -9,7 +9,7 @@ from repoint.device.activating import go_back, settle
 from repoint.device.collecting import clear_leftovers
 from repoint.device.errors import HealthCheckError
 from repoint.device.grafts import forget_graft, graft, is_grafted, is_prepared
-from repoint.device.records import Generation, GraftPoint
+from repoint.device.records import Enrolment, Generation, GraftPoint, HistoryEntry
 from repoint.device.store import ProductStore, Store
 from repoint.seal.errors import SealMismatchError, UnfitTreeError
 from repoint.seal.verify import verify_tree
@@ -20,7 +20,8 @@ def recover(store: Store, *, now: int) -> None:
 
     The store must be locked. What can be found half done:
 
-    - an enrolment that was committed, but not all of its links: they are put in place;
+    - an enrolment that was committed, but not all of its links: they are put in place, and the
+      history says so;
     - something staged that is active already: the link is dropped;
     - an active letter that is marked as failed: what ran before becomes active again;
     - an active letter that is marked as removed: the baseline is staged;
@@ -46,6 +47,7 @@ def _recover(product: ProductStore, now: int) -> None:
         active = baseline
     for point in enrolment.grafts:
         _finish_graft(product, point, baseline)
+    _finish_history(product, enrolment, baseline)
     if product.staged() is None:
         product.clear_staged()
     mark = product.mark(active)
@@ -56,6 +58,12 @@ def _recover(product: ProductStore, now: int) -> None:
     elif not product.is_confirmed(active):
         with contextlib.suppress(HealthCheckError):
             settle(product, now=now)
+
+
+def _finish_history(product: ProductStore, enrolment: Enrolment, baseline: Generation) -> None:
+    when = enrolment.enrolled
+    if not any((e.event, e.when) == ("enrolled", when) for e in product.history()):
+        product.record(HistoryEntry(when, "enrolled", baseline.label, str(enrolment.baseline)))
 
 
 def _finish_graft(product: ProductStore, point: GraftPoint, baseline: Generation) -> None:

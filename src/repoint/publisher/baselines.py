@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from repoint.model.records import (
 )
 from repoint.publisher.catalogs import read_catalog
 from repoint.publisher.errors import BaselineExistsError, UnknownBaselineError
+from repoint.publisher.scratch import scratch_beside
 from repoint.publisher.sources import unpack_source
 from repoint.repository import names
 from repoint.repository.repository import Repository
@@ -85,9 +85,8 @@ def add_baseline(
             hint="A baseline never changes; register a new release under its own version or build",
         )
     place = baseline_folder(repository, product, name)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".new-", dir=place.parent) as folder:
-        trees = Path(folder, "trees")
+    with scratch_beside(place) as folder:
+        trees = folder / "trees"
         trees.mkdir()
         components = tuple(_seal(source, trees) for source in sources)
         baseline = Baseline(
@@ -100,17 +99,17 @@ def add_baseline(
         sync(trees)
         trees.rename(place)
         sync(place.parent)
-    try:
-        with repository.publication(passphrases) as publication:
-            if product not in repository.products():
-                publication.add_product(product, passphrase=new_passphrase())
-            path = names.baseline_path(product, name.platform, name.version, name.build)
-            publication.add_targets(product, {path: encode_record(baseline)})
-            publication.put_catalog(product, encode_record(catalog))
-    except BaseException:
-        if not any(b.name == name for b in read_catalog(repository, product).baselines):
-            remove_tree(place)
-        raise
+        try:
+            with repository.publication(passphrases) as publication:
+                if product not in repository.products():
+                    publication.add_product(product, passphrase=new_passphrase())
+                path = names.baseline_path(product, name.platform, name.version, name.build)
+                publication.add_targets(product, {path: encode_record(baseline)})
+                publication.put_catalog(product, encode_record(catalog))
+        except BaseException:
+            if not any(b.name == name for b in read_catalog(repository, product).baselines):
+                remove_tree(place)
+            raise
     return baseline
 
 

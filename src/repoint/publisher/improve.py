@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from repoint.publisher.catalogs import read_baseline, read_catalog, read_improve
 from repoint.publisher.drafts import Draft, draft_folder, next_letter, read_drafts
 from repoint.publisher.errors import NothingChangedError, UnknownBaselineError, WrongPatchError
 from repoint.publisher.layers import Layered, layer_between
+from repoint.publisher.scratch import scratch_beside
 from repoint.publisher.sources import unpack_source
 from repoint.repository import names
 from repoint.repository.repository import Repository
@@ -88,29 +88,26 @@ def improve(
     baseline = read_baseline(repository, product, baseline_name)
     before = _last_improvement(repository, product, baseline_name, drafts)
     place = draft_folder(repository, product, baseline_name, chosen)
-    # Fixes that are not published yet are nobody else's business.
-    (repository.path / "drafts").mkdir(mode=0o700, exist_ok=True)
-    place.parent.mkdir(parents=True, exist_ok=True)
-
     layers: dict[str, Layered] = {}
     entries: dict[str, tuple[PatchEntry, ...]] = {}
     improved: dict[str, ImprovedComponent] = {}
-    with tempfile.TemporaryDirectory(prefix=".new-", dir=place.parent) as folder:
-        draft = Path(folder, "draft")
+    # Fixes that are not published yet are nobody else's business.
+    with scratch_beside(place, mode=0o700) as folder:
+        draft = folder / "draft"
         draft.mkdir()
         for kept in _take_over(repository, baseline, before, set(sources), draft):
             improved[kept.name] = kept
         for name, source in sources.items():
             component = _component(baseline, name)
             old = baseline_folder(repository, product, baseline_name) / name
-            new = Path(folder, f"tree-{name}")
+            new = folder / f"tree-{name}"
             unpack_source(source, new)
             layered = layer_between(
                 old, component.entries, new, scan_tree(new, ignore=component.ignore)
             )
             patch = draft / f"{name}.patch"
             entries[name] = _encode(layered, old, new, patch, name, progress)
-            _prove(layered, component, old, patch, Path(folder, f"proof-{name}"))
+            _prove(layered, component, old, patch, folder / f"proof-{name}")
             layers[name] = layered
             improved[name] = ImprovedComponent(
                 name=name,

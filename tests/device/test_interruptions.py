@@ -1,0 +1,172 @@
+"""Killed at any change of the file system, the next start finishes or cleans up.
+
+Each operation runs in a child that kills itself at the n-th call that changes the file system,
+for every n. Calls of the system, power cuts and faults of the disk are for the slow tests.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from repoint.device import grafts
+from repoint.device.errors import NothingToDoError
+from repoint.seal.build import remove_tree
+from repoint.seal.digest import seal_of
+from repoint.seal.scan import scan_tree
+from tests.device.conftest import Place
+from tests.serving import WebServer
+from tests.world import Files, Vendor
+
+OLD: Files = {"main.py": "VERSION = 'old'\n", "lib/a.so": "a" * 300, "lib/b.so": "b" * 300}
+NEW: Files = {"main.py": "VERSION = 'new'\n", "lib/a.so": "a" * 300, "lib/b-2.so": "b" * 299}
+CHANGES = ("rename", "replace", "symlink", "link", "mkdir", "unlink", "rmdir", "fsync", "chmod",
+           "utime")  # fmt: skip
+
+
+@pytest.fixture
+def vendor(tmp_path: Path) -> Vendor:
+    made = Vendor(tmp_path / "vendor")
+    made.baseline({"engine": OLD})
+    made.release({"engine": NEW})
+    return made
+
+
+def killed_at(number: int, operation: Callable[[], object]) -> bool:
+    """Run in a child that kills itself before the n-th change; whether it came that far."""
+    pid = os.fork()
+    if pid == 0:
+        count = 0
+
+        def counted(real: Callable[..., object]) -> Callable[..., object]:
+            def call(*args: object, **named: object) -> object:
+                nonlocal count
+                count += 1
+                if count == number:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return real(*args, **named)
+
+            return call
+
+        for name in CHANGES:
+            setattr(os, name, counted(getattr(os, name)))
+        grafts._exchange = counted(grafts._exchange)  # type: ignore[assignment]
+        try:
+            operation()
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    _, status = os.waitpid(pid, 0)
+    assert os.WIFSIGNALED(status) or os.waitstatus_to_exitcode(status) == 0
+    return os.WIFSIGNALED(status)
+
+
+class Snapshot:
+    """The device's folder as it is, to be brought back before each try."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.copy = folder.with_name(f"{folder.name}.copy")
+        shutil.copytree(folder, self.copy, symlinks=True)
+
+    def restore(self) -> None:
+        remove_tree(self.folder)
+        shutil.copytree(self.copy, self.folder, symlinks=True)
+
+
+def everything(folder: Path) -> dict[str, str]:
+    """What is on disk but for times and logs, to compare two ends."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        name = str(path.relative_to(folder))
+        if path.is_symlink():
+            found[name] = f"-> {path.readlink()}"
+        elif path.is_file() and path.suffix != ".jsonl" and path.name not in (
+            "lock", "checked.json", "enrolment.json", "timestamp.json", "seen"
+        ) and path.parent.name != "marks":  # fmt: skip
+            found[name] = str(path.read_bytes())
+        else:
+            found[name] = "there"
+    return found
+
+
+def check_every_point(place: Place, operation: Callable[[], object], seals: set[str]) -> None:
+    snapshot = Snapshot(place.folder)
+    operation()
+    undisturbed = everything(place.folder)
+    number = 0
+    while True:
+        number += 1
+        snapshot.restore()
+        if not killed_at(number, operation):
+            break
+        assert seal_of(scan_tree(place.graft.resolve())) in seals, number
+        if (place.folder / "store/products").exists() and place.device.store.enrolled():
+            place.device.status(None)
+        try:
+            operation()
+        except NothingToDoError:
+            place.device.check(None)  # any command finishes what was left
+        assert everything(place.folder) == undisturbed, number
+    assert number > 10
+
+
+def seal(vendor: Vendor, files: Files) -> str:
+    return seal_of(scan_tree(vendor.source(files)))
+
+
+def test_enrolling(place: Place, vendor: Vendor) -> None:
+    def operation() -> None:
+        if not place.device.store.enrolled():
+            place.enroll()
+        else:
+            place.device.check(None)
+
+    place.put(OLD)
+    snapshot = Snapshot(place.folder)
+    place.enroll()
+    place.device.check(None)
+    undisturbed = everything(place.folder)
+    number = 0
+    while True:
+        number += 5  # each point takes a whole enrolment to make up for
+        snapshot.restore()
+        if not killed_at(number, place.enroll):
+            break
+        assert seal_of(scan_tree(place.graft.resolve())) == seal(vendor, OLD), number
+        operation()
+        place.device.check(None)
+        assert everything(place.folder) == undisturbed, number
+    assert number > 20
+
+
+def test_installing(place: Place, vendor: Vendor, server: WebServer) -> None:
+    place.put(OLD)
+    place.enroll()
+    place.device.check(None)
+    old = seal(vendor, OLD)
+    check_every_point(place, lambda: place.device.install(None, asked=True), {old})
+
+
+def test_activating(place: Place, vendor: Vendor) -> None:
+    place.put(OLD)
+    place.enroll()
+    place.device.check(None)
+    place.device.install(None, asked=True)
+    both = {seal(vendor, OLD), seal(vendor, NEW)}
+    check_every_point(place, lambda: place.device.activate(None), both)
+
+
+def test_removing(place: Place, vendor: Vendor) -> None:
+    place.put(OLD)
+    place.enroll()
+    place.update()
+    both = {seal(vendor, OLD), seal(vendor, NEW)}
+    check_every_point(place, lambda: place.device.remove(None, why=""), both)

@@ -1,0 +1,57 @@
+"""The shape of the whole: data goes one way, and looking costs little."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import repoint
+
+SOURCE = Path(repoint.__file__).parent
+ROOMS = ["model", "seal", "delta", "repository", "publisher", "device", "agent", "cli"]
+
+
+def imports_of(file: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module]
+        found |= {n.split(".")[1] for n in names if n.startswith("repoint.")}
+    return found
+
+
+def test_no_room_imports_one_that_comes_after_it() -> None:
+    for number, room in enumerate(ROOMS):
+        for file in (SOURCE / room).rglob("*.py"):
+            later = imports_of(file) & set(ROOMS[number + 1 :])
+            assert not later, f"{file} imports {later}"
+
+
+def test_the_device_does_not_need_the_vendor_and_the_delta_engine_knows_no_trees() -> None:
+    for file in (SOURCE / "device").rglob("*.py"):
+        assert "publisher" not in imports_of(file), file
+    for file in (SOURCE / "delta").rglob("*.py"):
+        assert not imports_of(file) & {"seal"}, file
+
+
+def test_no_file_has_grown_past_one_subject() -> None:
+    for file in SOURCE.rglob("*.py"):
+        assert len(file.read_text().splitlines()) <= 400, file
+
+
+def test_showing_the_status_loads_nothing_heavy() -> None:
+    code = (
+        "import sys\n"
+        "from repoint.cli.app import app\n"
+        "import repoint.device.device, repoint.device.status, repoint.cli.status_view\n"
+        "heavy = {'numpy', 'tuf', 'cryptography', 'hdiffpatch', 'zstandard', 'urllib3',"
+        " 'starlette', 'rich.progress'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
