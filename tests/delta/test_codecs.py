@@ -8,7 +8,8 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from repoint.delta.codecs import CODECS, codec_named, smallest
+from repoint.delta.choosing import first_round, second_round
+from repoint.delta.codecs import CODECS, codec_named, rank
 from repoint.delta.errors import PatchError
 
 NAMES = [codec.name for codec in CODECS]
@@ -22,6 +23,29 @@ def decode(name: str, old: bytes, payload: bytes, size: int) -> bytes:
     new = bytearray(size)
     codec_named(name).decode(memoryview(old), memoryview(payload), memoryview(new))
     return bytes(new)
+
+
+def smallest(old: memoryview, new: memoryview) -> tuple[str, bytes]:
+    """What the two rounds of codecs come to."""
+    made: dict[str, bytes] = {}
+
+    def best() -> str | None:
+        return min(made, key=lambda name: rank(name, len(made[name])), default=None)
+
+    def run(names: list[str]) -> None:
+        for name in names:
+            payload = codec_named(name).encode(old, new)
+            if payload is not None:
+                made[name] = payload
+
+    tried = first_round(old, new)
+    run(tried)
+    first = best()
+    if first != "copy":
+        run(second_round(new, len(made[first]) if first else None, tried))
+    last = best()
+    assert last is not None
+    return last, made[last]
 
 
 @given(FILES)
@@ -58,7 +82,7 @@ def test_a_payload_of_any_bytes_is_refused_or_decoded(payload, name, size):
         assert len(decode(name, b"old file", payload, size)) == size
 
 
-@pytest.mark.parametrize("name", ["full", "zstd", "hdiff"])
+@pytest.mark.parametrize("name", ["full", "xz", "zstd", "hdiff"])
 def test_a_truncated_or_extended_payload_is_refused(name, make_binary, make_patched):
     old = make_binary(3, 5000)
     new = make_patched(old)
@@ -80,6 +104,23 @@ def test_a_file_that_was_patched_costs_less_than_a_full_copy(make_binary, make_p
     assert name in {"zstd", "hdiff"}
     assert full is not None
     assert len(payload) * 3 < len(full)
+
+
+def test_a_codec_that_cannot_win_is_not_tried(make_binary, make_patched):
+    old = make_binary(5, 400_000)
+    new = make_patched(old)
+    assert first_round(memoryview(old), memoryview(new)) == ["hdiff"]
+    assert second_round(memoryview(new), len(new), ["hdiff"]) == ["full", "xz", "zstd"]
+    assert second_round(memoryview(new), 100, ["hdiff"]) == []
+
+
+def test_a_large_file_that_has_nothing_to_do_with_the_old_one_is_sent_whole(make_binary):
+    old, new = b"nothing of this" * 20_000, make_binary(6, 200_000)
+    name, payload = smallest(memoryview(old), memoryview(new))
+    assert name in {"full", "xz", "hdiff"}
+    full = codec_named("xz").encode(memoryview(old), memoryview(new))
+    assert full is not None
+    assert len(payload) <= len(full)
 
 
 def test_a_renamed_file_costs_nothing():

@@ -68,6 +68,41 @@ class Full:
         _zstd_decode(memoryview(b""), payload, new)
 
 
+class Xz:
+    """The whole new file under raw LZMA2; the first byte says whether x86 code was filtered.
+
+    Filtering turns the relative targets of x86 branches into absolute ones, which repeat.
+    """
+
+    name = "xz"
+
+    def encode(self, old: memoryview, new: memoryview) -> bytes | None:
+        import lzma
+
+        if not len(new):
+            return None
+        made = [
+            bytes([x86]) + lzma.compress(new, lzma.FORMAT_RAW, filters=_lzma_filters(x86, len(new)))
+            for x86 in ((0, 1) if bytes(new[:4]) == b"\x7fELF" else (0,))
+        ]
+        return min(made, key=len)
+
+    def decode(self, old: memoryview, payload: memoryview, new: memoryview) -> None:
+        import lzma
+
+        if not len(payload) or payload[0] > 1:
+            raise PatchError("an LZMA2 payload is damaged")
+        filters = _lzma_filters(payload[0], len(new))
+        try:
+            decompressor = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=filters)
+            made = decompressor.decompress(payload[1:], max_length=len(new) + 1)
+        except (lzma.LZMAError, EOFError) as error:
+            raise PatchError("an LZMA2 payload is damaged") from error
+        if len(made) != len(new) or not decompressor.eof or decompressor.unused_data:
+            raise PatchError("an LZMA2 payload does not give the declared length")
+        new[:] = made
+
+
 class Zstd:
     """zstd with the whole old file as a raw dictionary, as `zstd --patch-from` has it."""
 
@@ -122,7 +157,7 @@ class HDiff:
         new[:] = made
 
 
-CODECS: tuple[Codec, ...] = (Copy(), Full(), Zstd(), HDiff())
+CODECS: tuple[Codec, ...] = (Copy(), Full(), Xz(), Zstd(), HDiff())
 """From the simplest, a plain copy, on: of equally small payloads the first one wins."""
 
 
@@ -146,19 +181,13 @@ def rank(name: str, length: int) -> tuple[int, int]:
     return length, [codec.name for codec in CODECS].index(name)
 
 
-def smallest(old: memoryview, new: memoryview) -> tuple[str, bytes]:
-    """Try every codec and give the name and the payload of the best."""
-    best: tuple[str, bytes] | None = None
-    for codec in CODECS:
-        payload = codec.encode(old, new)
-        if payload is None:
-            continue
-        if best is None or rank(codec.name, len(payload)) < rank(best[0], len(best[1])):
-            best = codec.name, payload
-        if not payload:
-            break
-    assert best is not None  # noqa: S101 - `full` takes any file
-    return best
+def _lzma_filters(x86: int, length: int) -> list[dict[str, int]]:
+    """LZMA2 with a dictionary that holds the whole file, up to what a device can spare."""
+    import lzma
+
+    window = 1 << _clamp(length.bit_length(), _LZMA_WINDOW_LOGS)
+    compressor = {"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "dict_size": window}
+    return [*([{"id": lzma.FILTER_X86}] if x86 else []), compressor]
 
 
 def _clamp(value: int, bounds: tuple[int, int]) -> int:

@@ -118,6 +118,8 @@ def _open(job: DecodeJob, out: Path) -> _Opened:
 
 def _warm_up() -> None:
     """Load now whatever loads itself at its first use: no file can be opened later."""
+    import lzma  # noqa: F401
+
     import hdiffpatch  # noqa: F401
     import zstandard
 

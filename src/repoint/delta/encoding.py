@@ -19,6 +19,7 @@ from pathlib import Path
 
 import msgspec
 
+from repoint.delta.choosing import first_round, second_round
 from repoint.delta.codecs import CODECS, codec_named, rank
 from repoint.delta.errors import DeltaChildError, PatchError
 from repoint.delta.mapped import mapped
@@ -90,23 +91,28 @@ def encode_all(
         for each, size in zip(inputs, sizes, strict=True)
     ]
     best: list[Answer | None] = [None] * len(inputs)
-    done, total = 0, sum(sizes)
-    progress(done, total)
+    halves, total = 0, sum(sizes)
+    progress(0, total)
 
-    tasks = [
-        Task(index, name, each.new, each.old, _payload(folder, index, name))
-        for index, each in enumerate(inputs)
-        for name in _worth_trying(each)
-    ]
-    missing = Counter(task.index for task in tasks)
-    for answer in _answers(tasks, weights, workers):
-        if answer.error:
-            raise DeltaChildError(f"cannot encode {inputs[answer.index].name}: {answer.error}")
-        best[answer.index] = _better(best[answer.index], answer, folder)
-        missing[answer.index] -= 1
-        if not missing[answer.index]:
-            done += sizes[answer.index]
-            progress(done, total)
+    tried: dict[int, list[str]] = {index: [] for index in range(len(inputs))}
+    # Half of the work of a file counts as done with each of the two rounds.
+    for choose in (_first, _second):
+        tasks = []
+        for index, each in enumerate(inputs):
+            names = choose(each, best[index], tried[index])
+            tried[index] += names
+            tasks += [Task(index, n, each.new, each.old, _payload(folder, index, n)) for n in names]
+        missing = Counter(task.index for task in tasks)
+        for answer in _answers(tasks, weights, workers):
+            if answer.error:
+                raise DeltaChildError(f"cannot encode {inputs[answer.index].name}: {answer.error}")
+            best[answer.index] = _better(best[answer.index], answer, folder)
+            missing[answer.index] -= 1
+            if not missing[answer.index]:
+                halves += sizes[answer.index]
+                progress(halves // 2, total)
+        halves = total
+    progress(total, total)
     return [_encoded(each.new, answer, folder) for each, answer in zip(inputs, best, strict=True)]
 
 
@@ -134,12 +140,16 @@ def _run(task: Task) -> Answer:
     return Answer(task.index, task.codec, len(payload))
 
 
-def _worth_trying(each: PatchInput) -> list[str]:
-    """The codecs to try; nothing is smaller than the empty payload of a plain copy."""
+def _first(each: PatchInput, best: Answer | None, tried: list[str]) -> list[str]:
     with mapped(each.new) as new, mapped(each.old) as old:
-        if new == old:
-            return [CODECS[0].name]
-    return [codec.name for codec in CODECS[1:]]
+        return first_round(old, new)
+
+
+def _second(each: PatchInput, best: Answer | None, tried: list[str]) -> list[str]:
+    if tried == [CODECS[0].name]:
+        return []
+    with mapped(each.new) as new:
+        return second_round(new, best.length if best is not None else None, tried)
 
 
 def _payload(folder: Path, index: int, codec: str) -> Path:
