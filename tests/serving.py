@@ -22,12 +22,16 @@ class Request:
 @dataclass
 class WebServer:
     """Serves ``folder``. ``alter`` may change the bytes of a path before they are sent,
-    ``cut_after`` closes the connection after so many bytes of a body, once for each entry."""
+    ``cut_after`` closes the connection after so many bytes of a body, once for each entry;
+    ``stall_after`` sends no more of it until ``go_on`` is set."""
 
     folder: Path
     requests: list[Request] = field(default_factory=list)
     alter: Callable[[str, bytes], bytes] = lambda path, data: data
     cut_after: list[int] = field(default_factory=list)
+    stall_after: list[int] = field(default_factory=list)
+    stalled: list[str] = field(default_factory=list)
+    go_on: threading.Event = field(default_factory=threading.Event)
     ranges: bool = True
     etags: bool = True
 
@@ -86,6 +90,14 @@ def _handler(server: WebServer) -> type[BaseHTTPRequestHandler]:
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
+            if body and server.stall_after and len(body) > server.stall_after[0]:
+                sent = body[: server.stall_after.pop(0)]
+                self.wfile.write(sent)
+                self.wfile.flush()
+                server.stalled.append(self.path)
+                server.go_on.wait(30)
+                self.close_connection = True
+                return
             self.wfile.write(sent)
             if sent is not body:
                 self.close_connection = True

@@ -41,7 +41,8 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
-        where = f": {error.filename}" if error.filename else ""
+        place = error.filename2 or error.filename
+        where = f": {place}" if place else ""
         hint = _HINTS.get(error.errno or 0, "Correct that, then try again")
         _fail(f"{error.strerror or error}{where}. {hint}")
     except Exception as error:
@@ -50,7 +51,7 @@ def main() -> None:
             raise
         _misused(error.format_message(), getattr(error, "ctx", None))
     if status == INTERRUPTED:
-        _fail("Stopped. What was downloaded is kept; nothing else was changed", INTERRUPTED)
+        _fail("Stopped. Nothing half done stays behind; run it again to go on", INTERRUPTED)
     sys.exit(status if isinstance(status, int) else 0)
 
 

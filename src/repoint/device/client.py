@@ -92,7 +92,7 @@ class RepositoryClient:
             NoNetworkError: It cannot be reached.
         """
         self._metadata.mkdir(parents=True, exist_ok=True)
-        with _explained(self.url):
+        with self._explained():
             self._updater = Updater(
                 metadata_dir=str(self._metadata),
                 metadata_base_url=f"{self.url}/metadata/",
@@ -118,7 +118,7 @@ class RepositoryClient:
         if self._updater is None:
             self.refresh()
         assert self._updater is not None  # noqa: S101
-        with _explained(self.url):
+        with self._explained():
             return self._updater.get_targetinfo(path)
 
     def need(self, path: str) -> TargetFile:
@@ -216,6 +216,55 @@ class RepositoryClient:
         except (OSError, msgspec.DecodeError):
             return False
 
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn the update framework's errors into ones that say what to do."""
+        url = self.url
+        try:
+            yield
+        except tuf.ExpiredMetadataError as error:
+            raise StaleRepositoryError(
+                f"The repository at {url} has expired: {error}",
+                hint="Check this device's clock; if it is right, the vendor must refresh the "
+                "repository, or somebody keeps news from this device",
+            ) from error
+        except tuf.BadVersionNumberError as error:
+            raise StaleRepositoryError(
+                f"The repository at {url} is older than what this device has seen: {error}",
+                hint="Use another mirror, or try again later; nothing was changed",
+            ) from error
+        except tuf.UnsignedMetadataError as error:
+            raise NotTrustedError(
+                f"The repository at {url} is not signed with the keys this device trusts: {error}",
+                hint="Check that the trusted root is the vendor's; nothing was changed",
+            ) from error
+        except tuf.DownloadLengthMismatchError as error:
+            raise NotTrustedError(
+                f"The repository at {url} sends more than it may: {error}",
+                hint="Use another network or mirror; nothing was changed",
+            ) from error
+        except tuf.DownloadHTTPError as error:
+            raise NotTrustedError(
+                f"The repository is not whole: {error}",
+                hint="Check its address; if it is right, tell the vendor",
+            ) from error
+        except tuf.DownloadError as error:
+            if isinstance(error.__cause__, RepointError):
+                raise error.__cause__ from None
+            raise NoNetworkError(
+                f"The repository at {url} cannot be read: {error}", hint="Try again later"
+            ) from error
+        except tuf.LengthOrHashMismatchError as error:
+            raise NotTrustedError(
+                f"{self.fetcher.last} was changed or damaged: it is not what was signed",
+                hint="Try again, or use another network; nothing was changed",
+            ) from error
+        except (tuf.RepositoryError, ValueError) as error:
+            raise NotTrustedError(
+                f"{self.fetcher.last} was changed or damaged: {error}",
+                hint="Try again, or use another network; nothing was changed",
+            ) from error
+
 
 def read_root(path: Path) -> bytes:
     """Read the trusted root that a vendor has given to a person.
@@ -236,47 +285,3 @@ def read_root(path: Path) -> bytes:
     if not isinstance(signed, Root):
         raise NotTrustedError(f"{path} is not the trusted root of a repository", hint=hint)
     return data
-
-
-@contextlib.contextmanager
-def _explained(url: str) -> Iterator[None]:
-    """Turn the update framework's errors into ones that say what to do."""
-    try:
-        yield
-    except tuf.ExpiredMetadataError as error:
-        raise StaleRepositoryError(
-            f"The repository at {url} has expired: {error}",
-            hint="Check this device's clock; if it is right, the vendor must refresh the "
-            "repository, or somebody keeps news from this device",
-        ) from error
-    except tuf.BadVersionNumberError as error:
-        raise StaleRepositoryError(
-            f"The repository at {url} is older than what this device has seen: {error}",
-            hint="Use another mirror, or try again later; nothing was changed",
-        ) from error
-    except tuf.UnsignedMetadataError as error:
-        raise NotTrustedError(
-            f"The repository at {url} is not signed with the keys this device trusts: {error}",
-            hint="Check that the trusted root is the vendor's; nothing was changed",
-        ) from error
-    except tuf.DownloadLengthMismatchError as error:
-        raise NotTrustedError(
-            f"The repository at {url} sends more than it may: {error}",
-            hint="Use another network or mirror; nothing was changed",
-        ) from error
-    except tuf.DownloadHTTPError as error:
-        raise NotTrustedError(
-            f"The repository is not whole: {error}",
-            hint="Check its address; if it is right, tell the vendor",
-        ) from error
-    except tuf.DownloadError as error:
-        if isinstance(error.__cause__, RepointError):
-            raise error.__cause__ from None
-        raise NoNetworkError(
-            f"The repository at {url} cannot be read: {error}", hint="Try again later"
-        ) from error
-    except (tuf.RepositoryError, ValueError) as error:
-        raise NotTrustedError(
-            f"What the repository at {url} serves was changed or damaged: {error}",
-            hint="Try again, or use another network; nothing was changed",
-        ) from error

@@ -41,7 +41,12 @@ class Traffic:
 
 
 class Fetcher(FetcherInterface):
-    """Fetches metadata for the update framework, and can be handed what was fetched before it."""
+    """Fetches metadata for the update framework, and can be handed what was fetched before it.
+
+    Attributes:
+        last: The address that was asked for last, to say where something is wrong.
+        traffic: What was asked of the network so far.
+    """
 
     def __init__(self) -> None:
         self._pool = urllib3.PoolManager(
@@ -50,6 +55,7 @@ class Fetcher(FetcherInterface):
             retries=urllib3.Retry(total=2, redirect=3, backoff_factor=0.1),
         )
         self._ready: dict[str, bytes] = {}
+        self.last = ""
         self.traffic = Traffic()
 
     def hand_over(self, url: str, body: bytes) -> None:
@@ -111,7 +117,7 @@ class Fetcher(FetcherInterface):
 
         Raises:
             NoNetworkError: It cannot be had, or too slowly.
-            NotTrustedError: It is longer than its signed size.
+            NotTrustedError: It is longer or shorter than its signed size.
         """
         for attempt in range(_TRIES):
             try:
@@ -148,6 +154,11 @@ class Fetcher(FetcherInterface):
                         have += len(chunk)
                         if progress is not None:
                             progress(have)
+                    if have < size and "Content-Length" in response.headers:
+                        raise NotTrustedError(
+                            f"{url} is shorter than its signed size of {size} bytes",
+                            hint="Try again, or use another network; nothing was installed",
+                        )
                 finally:
                     response.release_conn()
             file.flush()
@@ -173,6 +184,7 @@ class Fetcher(FetcherInterface):
 
     def _open(self, url: str, headers: dict[str, str]) -> BaseHTTPResponse:
         self.traffic.requests += 1
+        self.last = url
         try:
             return self._pool.request(
                 "GET",
@@ -184,6 +196,7 @@ class Fetcher(FetcherInterface):
             raise _unreachable(url, error) from error
 
     def _fetch(self, url: str) -> Iterator[bytes]:
+        self.last = url
         if url in self._ready:
             return iter([self._ready.pop(url)])
         response = self._open(url, {})
@@ -240,7 +253,7 @@ def _watched(response: BaseHTTPResponse) -> Iterator[bytes]:
 
 def _hint(status: int) -> str:
     if status in (401, 403, 404):
-        return "Check the repository's address with `repoint status`, or tell the vendor"
+        return "Check the repository's address; if it is right, tell the vendor"
     return "Try again later"
 
 

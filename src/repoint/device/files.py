@@ -59,7 +59,9 @@ def explained(doing: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        where = f" at {error.filename}" if error.filename else ""
+        # Of two names, the first is what a link points to or a rename starts from.
+        place = error.filename2 or error.filename
+        where = f" at {place}" if place else ""
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise CannotWriteError(
                 f"The disk is full: could not {doing}{where}",

@@ -165,7 +165,7 @@ def _prepare(
             report = (
                 None if progress is None else (lambda done, all_: progress("decode", done, all_))
             )
-            with _decoding(candidate.offer.label, component.name):
+            with _decoding(candidate.offer.label, component.name, patch):
                 decode_in_child(patch, jobs, decoded, progress=report)
             made = {job.name: decoded / str(number) for number, job in enumerate(jobs)}
         taken = taken_from(old, component.entries)
@@ -188,10 +188,11 @@ def _prepare(
 
 
 @contextlib.contextmanager
-def _decoding(label: str, component: str) -> Iterator[None]:
+def _decoding(label: str, component: str, patch: Path) -> Iterator[None]:
     try:
         yield
     except PatchError as error:
+        patch.unlink(missing_ok=True)
         raise NotTrustedError(
             f"The patch for {component} in {label} is not what was signed: {error.message}",
             hint="Nothing was installed; tell the vendor",

@@ -78,7 +78,7 @@ def add_baseline(
         RepointError: A source is unfit, or the repository cannot be signed.
     """
     check_product(product)
-    catalog = read_catalog(repository, product)
+    catalog = _catalog(repository, product)
     if any(listed.name == name for listed in catalog.baselines):
         raise BaselineExistsError(
             f"{product} {name} is registered already",
@@ -107,7 +107,7 @@ def add_baseline(
                 publication.add_targets(product, {path: encode_record(baseline)})
                 publication.put_catalog(product, encode_record(catalog))
         except BaseException:
-            if not any(b.name == name for b in read_catalog(repository, product).baselines):
+            if not any(b.name == name for b in _catalog(repository, product).baselines):
                 remove_tree(place)
             raise
     return baseline
@@ -132,7 +132,9 @@ def find_baseline(
         return found[0]
     known = "; ".join(str(listed.name) for listed in catalog.baselines) or "none"
     if not found:
-        wanted = " ".join(filter(None, [version, build and f"({build})", platform]))
+        wanted = " ".join(
+            filter(None, [version, build and f"({build})", platform and f"for {platform}"])
+        )
         raise UnknownBaselineError(
             f"{catalog.product} has no baseline {wanted}",
             hint=f"Register it with `repoint baseline add`, or name one of these: {known}",
@@ -146,6 +148,12 @@ def find_baseline(
 def baseline_folder(repository: Repository, product: str, name: BaselineName) -> Path:
     """Where the vendor keeps the trees of a baseline, one folder a component."""
     return repository.path / "baselines" / product / name.platform / name.version / name.build
+
+
+def _catalog(repository: Repository, product: str) -> Catalog:
+    if product not in repository.products():
+        return Catalog(format=1, product=product)
+    return read_catalog(repository, product)
 
 
 def _seal(source: ComponentSource, trees: Path) -> Component:

@@ -18,13 +18,23 @@ from repoint.model.records import (
 from repoint.model.version import label
 from repoint.publisher.errors import UnknownImprovementError
 from repoint.repository import names
+from repoint.repository.errors import UnknownProductError
 from repoint.repository.repository import Repository
 
 
 def read_catalog(repository: Repository, product: str) -> Catalog:
-    """The published catalog of a product; an empty one for a product that is new."""
-    if product not in repository.products():
-        return Catalog(format=1, product=product)
+    """The published catalog of a product.
+
+    Raises:
+        UnknownProductError: The repository has no such product.
+    """
+    known = repository.products()
+    if product not in known:
+        raise UnknownProductError(
+            f"The repository at {repository.path} has no product {product!r}",
+            hint="Register its first release with `repoint baseline add`, or name one of these: "
+            f"{', '.join(known) or 'none'}",
+        )
     path = names.catalog_path(product)
     return decode_record(repository.read_target(path), Catalog, path)
 

@@ -53,7 +53,8 @@ def unpack_source(source: Path, into: Path, *, limits: Limits | None = None) -> 
         _build(fill, into, limits or Limits())
     except (UnfitSourceError, InvalidRecordError) as error:
         raise UnfitSourceError(
-            f"{source} cannot be used as a source: {error.message}", hint=error.hint
+            f"{source} cannot be used as a source: {error.message}",
+            hint=error.hint or "Take that out of the source and build it again",
         ) from error
     except OSError as error:
         place = f" ({error.filename})" if error.filename else ""

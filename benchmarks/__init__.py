@@ -1,0 +1,1 @@
+"""Benchmarks: Repoint side by side with what people use today."""

@@ -1,0 +1,79 @@
+"""A device that uses Repoint: ``repoint_device.py JOB STORE``; prints seconds as JSON.
+
+Jobs: ``check``; ``update`` (from check to staged); ``cycle COUNT`` (stage, activate, remove).
+What the library imports when it first needs it is imported beforehand, as the other side does it,
+so that the times are of the work alone.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import repoint.device.activating
+import repoint.device.checking
+import repoint.device.collecting
+import repoint.device.enrolling
+import repoint.device.installing
+import repoint.device.recovering
+import repoint.device.removing  # noqa: F401
+from repoint.device.device import Device
+
+
+def check(device: Device) -> dict[str, float]:
+    """Ask the repository."""
+    begun = time.perf_counter()
+    device.check(None)
+    return {"work": time.perf_counter() - begun}
+
+
+def update(device: Device) -> dict[str, object]:
+    """From check to staged."""
+    begun = time.perf_counter()
+    device.check(None)
+    checked = time.perf_counter()
+    staged = device.install(None, asked=True)
+    done = time.perf_counter()
+    return {
+        "work": done - begun,
+        "check": checked - begun,
+        "download": staged.seconds["download"],
+        "rest": done - checked - staged.seconds["download"],
+    }
+
+
+def cycle(device: Device, count: int) -> dict[str, list[float]]:
+    """Stage, activate and remove, again and again."""
+    times: dict[str, list[float]] = {"switch": [], "activate": [], "remove": []}
+    device.check(None)
+    for _ in range(count):
+        device.install(None, asked=True)
+        begun = time.perf_counter()
+        activation = device.activate(None)
+        activated = time.perf_counter()
+        _, at_once = device.remove(None, why="a benchmark")
+        removed = time.perf_counter()
+        if not at_once:
+            raise SystemExit("the removal waits for a process that runs from the component")
+        times["switch"].append(activation.switch)
+        times["activate"].append(activated - begun)
+        times["remove"].append(removed - activated)
+    return times
+
+
+def main() -> None:
+    """Do the job that is named."""
+    job, store, *rest = sys.argv[1:]
+    device = Device(Path(store))
+    jobs = {
+        "check": lambda: check(device),
+        "update": lambda: update(device),
+        "cycle": lambda: cycle(device, int(rest[0])),
+    }
+    print(json.dumps(jobs[job]()))
+
+
+if __name__ == "__main__":
+    main()
