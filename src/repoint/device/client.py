@@ -149,6 +149,8 @@ class RepositoryClient:
             return place.read_bytes()
         finally:
             place.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # a patch may be on its way there
+                self._downloads.rmdir()
 
     def download(
         self, target: TargetFile, *, progress: Callable[[int], None] | None = None
