@@ -127,7 +127,10 @@ def install(
     except NothingToDoError as nothing:
         if not automatic and nothing.hint:
             raise
-        print(str(nothing).rstrip(".") + ".")
+        if json:
+            print_json({"label": "", "reason": str(nothing)})
+        else:
+            print(str(nothing).rstrip(".") + ".")
         return
     if json:
         print_json(

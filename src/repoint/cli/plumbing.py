@@ -30,7 +30,7 @@ def seal(
     from repoint.seal.digest import seal_of
     from repoint.seal.scan import ALWAYS_IGNORED, scan_tree
 
-    entries = scan_tree(path, ignore=(*ALWAYS_IGNORED, *(ignore or ())))
+    entries = scan_tree(path.resolve(), ignore=(*ALWAYS_IGNORED, *(ignore or ())))
     if json:
         print_json({"seal": seal_of(entries), "entries": entries})
     else:

@@ -32,7 +32,7 @@ def init(
     ] = None,
 ) -> None:
     """Make a repository with a key for each role."""
-    from repoint.cli.passphrases import new_passphrase
+    from repoint.cli.passphrases import asking, new_passphrase
     from repoint.repository.keys import read_public_key
     from repoint.repository.repository import Repository
 
@@ -44,7 +44,7 @@ def init(
         )
     signers = {role: (uri, read_public_key(Path(files[role]))) for role, uri in uris.items()}
     passphrase = None if no_passphrase or len(signers) == len(ROLES) else new_passphrase()
-    repository = Repository.create(path, passphrase=passphrase, signers=signers)
+    repository = Repository.create(path, passphrase=passphrase, signers=signers, pins=asking())
     root = repository.public / "metadata" / "1.root.json"
     print(f"Made a repository at {path}. Keys: {path / 'keys'} (keep them private, root offline).")
     print(f"Devices trust it by its root: {root}")
@@ -72,13 +72,23 @@ def rotate(
     no_passphrase: Annotated[
         bool, typer.Option("--no-passphrase", help="Leave the new key file unencrypted.")
     ] = False,
+    signer: Annotated[
+        str | None, typer.Option(help="URI of a key that is there (KMS, HSM, …).")
+    ] = None,
+    public_key: Annotated[Path | None, typer.Option(help="Its public key (PEM).")] = None,
 ) -> None:
     """Give a role a new key; devices follow by themselves."""
     from repoint.cli.passphrases import asking, new_passphrase
+    from repoint.repository.keys import KeyPlace, read_public_key
     from repoint.repository.repository import Repository
 
-    passphrase = None if no_passphrase else new_passphrase()
+    if (signer is None) != (public_key is None):
+        raise typer.BadParameter("--signer and --public-key go together")
+    passphrase = None if no_passphrase or signer is not None else new_passphrase()
     with Repository.open(repository).publication(asking()) as publication:
-        place = publication.new_key_file(role, passphrase)
+        if signer is not None and public_key is not None:
+            place = KeyPlace(signer, read_public_key(public_key))
+        else:
+            place = publication.new_key_file(role, passphrase)
         publication.rotate(role, [(place.uri, place.key)])
     print(f"{role} has the new key {place.key.keyid[:8]} at {place.uri}.")

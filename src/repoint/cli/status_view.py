@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from repoint.cli.output import counted, moment, size
-from repoint.device.status import CveStatus, Status
+from repoint.device.status import NO_CVE, CveStatus, Status
 
 _MARKS = {"in force": "+", "waiting for restart": "~", "not fixed": "-"}
 _SAID = {
@@ -52,6 +52,9 @@ def _answer(status: Status) -> str:
     waiting = [cve.cve for cve in status.cves if cve.state == "waiting for restart"]
     if status.last_check is None:
         return "Not known yet: the repository was never asked. Run `repoint check`."
+    replaced = [graft.component for graft in status.grafts if not graft.in_place]
+    if replaced:
+        return f"Not known: {', '.join(replaced)} was replaced from outside. Run `repoint check`."
     if open_:
         return f"Not protected: {_list(open_)} not fixed here."
     if waiting or status.exposed:
@@ -62,6 +65,7 @@ def _answer(status: Status) -> str:
 def _list(cves: list[str]) -> str:
     if not cves:
         return "what is installed is"
+    cves = ["a fault without a CVE id" if cve == NO_CVE else cve for cve in cves]
     shown = ", ".join(cves[:3]) + (f" and {len(cves) - 3} more" if len(cves) > 3 else "")
     return f"{shown} {'is' if len(cves) == 1 else 'are'}"
 

@@ -66,10 +66,11 @@ def improve(
     for part, layered in built.layers.items():
         _print_layer(part, layered)
         patch = improvement.component(part)
-        saved = 1 - (patch.patch_size if patch else 0) / max(layered.full_size, 1)
+        length = patch.patch_size if patch else 0
+        saved = 1 - length / max(layered.full_size, 1)
         print(
-            f"  patch {size(patch.patch_size if patch else 0)} for a tree of "
-            f"{size(layered.full_size)}: {saved:.1%} saved"
+            f"  patch {size(length)} for a tree of {size(layered.full_size)}"
+            + (f": {saved:.1%} saved" if saved > 0 else "")
         )
     print("Publish it with `repoint publish`.")
 

@@ -69,6 +69,9 @@ def decode_in_child(
     deadline = time.monotonic() + seconds
     report = progress or _silent
     patch, out_dir = patch.absolute(), out_dir.absolute()
+    jobs = [
+        msgspec.structs.replace(job, source=job.source and job.source.absolute()) for job in jobs
+    ]
     with _all_or_nothing(out_dir):
         report(0, total)
         done = 0

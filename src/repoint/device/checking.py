@@ -6,6 +6,7 @@ import shutil
 from dataclasses import dataclass
 
 from repoint.device.client import RepositoryClient
+from repoint.device.enrolling import supersede
 from repoint.device.errors import NothingToDoError
 from repoint.device.files import explained
 from repoint.device.pipeline import choose
@@ -46,6 +47,7 @@ def client_for(product: ProductStore) -> RepositoryClient:
 def check(product: ProductStore, *, now: int, client: RepositoryClient | None = None) -> Checked:
     """Ask the repository what it offers, and write down the answer.
 
+    Where the vendor's full update has put a newer baseline in place, the device moves to it first.
     Only verified documents are written down. An improvement that was staged and is withdrawn or
     paused in the meantime waits no longer.
 
@@ -61,6 +63,7 @@ def check(product: ProductStore, *, now: int, client: RepositoryClient | None = 
     client = client or client_for(product)
     with explained("write down what the repository says"):
         try:
+            supersede(product, client, now=now)
             if client.has_news():
                 client.refresh()
                 _take_catalog(product, client)
@@ -107,9 +110,12 @@ def _take_improvements(product: ProductStore, client: RepositoryClient) -> None:
         return
     baseline = product.enrolment().baseline
     where = (product.name, baseline.platform, baseline.version, baseline.build)
-    live = [o for o in catalog.offers_for(baseline) if o.state == "offered"]
+    offers = catalog.offers_for(baseline)
+    # What was withdrawn is not installed, but the faults it fixes are there all the same.
+    known = [o for o in offers if o.state == "offered"][-1:]
+    known += [o for o in offers if o.state != "offered"]
     wanted = {}
-    for offer in live[-1:]:
+    for offer in known:
         folder = Generation(baseline.version, baseline.build, offer.letter).folder
         wanted[f"{folder}.json"] = offer
         if product.known_improvement(offer.letter) is None:

@@ -74,16 +74,10 @@ class Device:
             return place.name
 
     def check(self, product: str | None) -> Checked:
-        """Ask the repository for news; see `checking.check`.
-
-        Where the vendor's full update has put a newer baseline in place, the device moves to it
-        first.
-        """
-        from repoint.device.checking import check, client_for
-        from repoint.device.enrolling import supersede
+        """Ask the repository for news; see `checking.check`."""
+        from repoint.device.checking import check
 
         with self._product_at_work("repoint check", product) as place:
-            supersede(place, client_for(place), now=self._now())
             return check(place, now=self._now())
 
     def install(

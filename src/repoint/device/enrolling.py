@@ -185,9 +185,16 @@ def _adopt(product: ProductStore, baseline: Baseline, enrolment: Enrolment, now:
         raise
     product.write("enrolment.json", enrolment)
     product.point_active(generation)
+    kept = []
     for point in enrolment.grafts:
-        graft(product, point)
-    product.record(HistoryEntry(now, "enrolled", generation.label, str(baseline.name)))
+        component = baseline.component(point.component)
+        kept.append(graft(product, point, component.entries if component is not None else ()))
+    why = str(baseline.name)
+    if any(kept):
+        why += (
+            f"; what programs wrote is kept at {', '.join(str(place) for place in kept if place)}"
+        )
+    product.record(HistoryEntry(now, "enrolled", generation.label, why))
 
 
 def _graft_points(
@@ -246,7 +253,7 @@ def _recognise(
     assert nearest is not None  # noqa: S101  # there is at least one candidate
     where_ = ", ".join(p.path for p in points if p.component in nearest)
     raise DifferentTreesError(
-        f"What stands at {where_} is not {product.name} {name}: {_count(nearest)} paths differ",
+        f"What stands at {where_} is not {product.name} {name}: {_said(nearest)}",
         nearest,
         hint="Reinstall the product, or enrol with the baseline that is installed; "
         "nothing was changed",
@@ -282,6 +289,11 @@ def _require_components(baseline: Baseline, points: Sequence[GraftPoint]) -> Non
             f"{baseline.product} {baseline.name} {said}",
             hint=f"Name one with --graft for each of: {', '.join(sorted(known))}",
         )
+
+
+def _said(differences: Mapping[str, tuple[Difference, ...]]) -> str:
+    number = _count(differences)
+    return f"{number} path differs" if number == 1 else f"{number} paths differ"
 
 
 def _count(differences: Mapping[str, tuple[Difference, ...]]) -> int:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from repoint.device.errors import EnrolmentRefusedError
 from repoint.device.records import Enrolment, GraftPoint
 from repoint.device.store import ProductStore, Store
-from repoint.seal.build import remove_tree, sync
+from repoint.model.tree import Entry
+from repoint.seal.build import sync
+from repoint.seal.scan import ALWAYS_IGNORED, WRITTEN_BY_INSTALLERS, is_ignored
 
 # linux/fs.h
 _AT_FDCWD = -100
@@ -66,11 +68,20 @@ def forget_graft(graft: GraftPoint) -> None:
     _new(graft).unlink(missing_ok=True)
 
 
-def graft(product: ProductStore, point: GraftPoint) -> None:
+def graft(product: ProductStore, point: GraftPoint, entries: Iterable[Entry]) -> Path | None:
     """Put the link in the place of the tree that stands at the graft point.
 
     The commit point is one exchange of the two names. The tree that stood there is removed
-    afterwards; the store holds it.
+    afterwards; the store holds it. What else stood there and may be somebody's, such as a log or
+    a settings file that the vendor lets programs write, is kept beside.
+
+    Args:
+        product: The product.
+        point: The graft point.
+        entries: What the tree holds that the store has.
+
+    Returns:
+        Where the rest is kept, if there is any.
 
     Raises:
         OSError: The file system cannot exchange two names, or we may not write there.
@@ -81,7 +92,35 @@ def graft(product: ProductStore, point: GraftPoint) -> None:
             prepare_graft(product, point)
         _exchange(_new(point), path)
         sync(path.parent)
-    remove_tree(_new(point))
+    old = _new(point)
+    if old.is_symlink() or not old.is_dir():
+        old.unlink(missing_ok=True)
+        return None
+    if not _remove_sealed(old, {entry.path for entry in entries}):
+        return None
+    numbers = ("", *(f".{n}" for n in range(2, 10_000)))
+    kept = (path.with_name(f"{path.name}.before-repoint{number}") for number in numbers)
+    place = next(place for place in kept if not os.path.lexists(place))
+    old.rename(place)
+    return place
+
+
+def _remove_sealed(root: Path, sealed: set[str]) -> bool:
+    """Remove what the store holds or anyone can make again; whether anything is left."""
+    left = False
+    for folder, folders, files in os.walk(root, topdown=False):
+        links = [name for name in folders if Path(folder, name).is_symlink()]
+        Path(folder).chmod(Path(folder).stat().st_mode | 0o700)
+        for name in (*files, *links):
+            path = Path(folder, name)
+            inside = str(path.relative_to(root))
+            if inside in sealed or is_ignored(inside, (*ALWAYS_IGNORED, *WRITTEN_BY_INSTALLERS)):
+                path.unlink()
+            else:
+                left = True
+        if not any(Path(folder).iterdir()):
+            Path(folder).rmdir()
+    return left
 
 
 def ungraft(point: GraftPoint, tree: Path) -> None:

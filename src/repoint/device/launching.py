@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from repoint.device.errors import NotEnrolledError, StoreDamagedError
+from repoint.device.grafts import is_grafted
 from repoint.device.store import ProductStore, Store
 
 
@@ -39,9 +40,10 @@ class Launch:
 def prepare_launch(store: Store, command: Sequence[str], environment: Mapping[str, str]) -> Launch:
     """Hold the trees of all components and resolve every mention of a graft point.
 
-    An argument, the part of one behind ``=``, and each entry of an environment variable with
-    ``:`` between its entries are resolved if they name a graft point or something below it. For
-    programs that find their files otherwise, ``REPOINT_TREE_<COMPONENT>`` names the tree.
+    An argument, the value of an option that is written ``--name=value``, and each entry of an
+    environment variable with ``:`` between its entries are resolved if they name a graft point or
+    something below it. For programs that find their files otherwise,
+    ``REPOINT_TREE_<COMPONENT>`` names the tree.
 
     Args:
         store: The store.
@@ -56,6 +58,8 @@ def prepare_launch(store: Store, command: Sequence[str], environment: Mapping[st
     variables: dict[str, str] = {}
     for product in store.enrolled():
         for point in product.enrolment().grafts:
+            if not is_grafted(product, point):
+                continue  # a full update stands there; `repoint check` takes it over
             tree, descriptor = _hold(product, point.component)
             held.append(descriptor)
             trees[point.path] = tree

@@ -24,7 +24,7 @@ class Use:
     pid: int
     name: str
     seal: str
-    files: frozenset[str]
+    files: tuple[str, ...]
     held: bool
 
 
@@ -91,7 +91,7 @@ def _uses(pid: int, places: _Places) -> list[Use]:
         return []
     name = Path(process, "comm").read_text(errors="replace").strip()
     return [
-        Use(pid, name, seal, frozenset(files - {""}), seal in held)
+        Use(pid, name, seal, tuple(sorted(files - {""})), seal in held)
         for seal, files in sorted(touched.items())
     ]
 

@@ -67,10 +67,10 @@ def _finish_history(product: ProductStore, enrolment: Enrolment, baseline: Gener
 
 
 def _finish_graft(product: ProductStore, point: GraftPoint, baseline: Generation) -> None:
-    if is_grafted(product, point):
-        graft(product, point)  # removes what stood there, if that was cut off
-        return
     component = product.baseline(baseline).component(point.component)
+    if is_grafted(product, point) and component is not None:
+        graft(product, point, component.entries)  # clears what stood there, if that was cut off
+        return
     if component is None or not is_prepared(point):
         return
     try:
@@ -79,4 +79,4 @@ def _finish_graft(product: ProductStore, point: GraftPoint, baseline: Generation
         # Somebody put something else there in the meantime; it is not ours to remove.
         forget_graft(point)
     else:
-        graft(product, point)
+        graft(product, point, component.entries)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from repoint.device.errors import NothingToDoError
+from repoint.device.errors import NothingToDoError, StoreDamagedError
 from repoint.device.files import explained
 from repoint.device.records import Generation, HistoryEntry, Mark
 from repoint.device.store import ProductStore
+from repoint.seal.errors import SealMismatchError
 from repoint.seal.verify import verify_tree
 
 
@@ -26,7 +27,7 @@ def remove(product: ProductStore, *, why: str, now: int) -> Generation:
 
     Raises:
         NothingToDoError: The baseline is active, and nothing is staged.
-        SealMismatchError: The baseline's tree is damaged.
+        StoreDamagedError: The baseline's tree is damaged.
     """
     active, staged = product.active(), product.staged()
     if active is None or (not active.letter and (staged is None or not staged.letter)):
@@ -40,10 +41,19 @@ def remove(product: ProductStore, *, why: str, now: int) -> Generation:
             product.clear_staged()
             product.record(HistoryEntry(now, "removed", staged.label, why))
         return staged
+    mark = product.mark(active)
+    if mark is not None and mark.kind == "removed" and staged == active.baseline:
+        return active  # it waits for a restart already; the first reason stands
     baseline = product.baseline(active)
     for component in baseline.components:
         tree = product.store.tree(component.seal)
-        verify_tree(tree, component.entries, component.seal, ignore=component.ignore)
+        try:
+            verify_tree(tree, component.entries, component.seal, ignore=component.ignore)
+        except SealMismatchError as error:
+            raise StoreDamagedError(
+                f"The baseline of {component.name} is damaged: {error.message}",
+                hint="Reinstall the product, then run `repoint check`; nothing was changed",
+            ) from None
     with explained(f"remove {active.label}"):
         if staged is not None and staged.letter:
             product.set_mark(staged, Mark("removed", now, why))

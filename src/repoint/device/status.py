@@ -67,7 +67,8 @@ class Status(msgspec.Struct, frozen=True):
     """Everything there is to say of one product.
 
     Attributes:
-        protected: Every known CVE is fixed and in force, and no process is exposed.
+        protected: Every known CVE is fixed and in force, no process is exposed, and what stands
+            at the graft points is Repoint's.
         in_force: Label of what is active.
         staged: Label of what waits for a restart; empty for nothing.
         withdrawn: Why the vendor has withdrawn what is active; empty where it has not.
@@ -101,14 +102,20 @@ def read_status(product: ProductStore, *, census: Census | None = None) -> Statu
     census = census or census_of(product.store)
     exposed = find_exposed(product, census)
     offer = _live_offer(product, running)
-    cves = _cves(product, running, staged, offer, exposed)
+    grafts = tuple(
+        GraftStatus(point.component, point.path, is_grafted(product, point))
+        for point in enrolment.grafts
+    )
+    cves = _cves(product, running, staged, exposed)
     return Status(
         product=product.name,
         platform=enrolment.baseline.platform,
         version=enrolment.baseline.version,
         build=enrolment.baseline.build,
         repository=enrolment.repository,
-        protected=all(cve.state == "in force" for cve in cves) and not exposed,
+        protected=not exposed
+        and all(cve.state == "in force" for cve in cves)
+        and all(graft.in_place for graft in grafts),
         in_force=running.label,
         staged=staged.label if staged is not None else "",
         available=_available(product, running, staged, offer),
@@ -119,10 +126,7 @@ def read_status(product: ProductStore, *, census: Census | None = None) -> Statu
             for e in exposed
         ),
         unreadable=census.unreadable,
-        grafts=tuple(
-            GraftStatus(point.component, point.path, is_grafted(product, point))
-            for point in enrolment.grafts
-        ),
+        grafts=grafts,
         settings=product.settings(),
         last_check=product.last_check(),
     )
@@ -177,7 +181,6 @@ def _cves(
     product: ProductStore,
     active: Generation,
     staged: Generation | None,
-    offer: Offer | None,
     exposed: list[Exposed],
 ) -> tuple[CveStatus, ...]:
     states: dict[tuple[str, str, str], CveStatus] = {}
@@ -194,8 +197,10 @@ def _cves(
     add(product.improvement(active), "in force")
     if staged is not None and staged.letter:
         add(product.improvement(staged), "waiting for restart")
-    if offer is not None:
-        add(product.known_improvement(offer.letter), "not fixed")
+    catalog = product.catalog()
+    offers = catalog.offers_for(product.enrolment().baseline) if catalog is not None else []
+    for known in reversed(offers):
+        add(product.known_improvement(known.letter), "not fixed")
     return tuple(states[key] for key in sorted(states))
 
 

@@ -11,6 +11,7 @@ from repoint.device.generations import taken_from
 from repoint.device.grafts import is_grafted, ungraft
 from repoint.device.store import ProductStore
 from repoint.seal.build import build_tree, make_writable, remove_tree
+from repoint.seal.verify import verify_tree
 
 
 def unenroll(product: ProductStore) -> None:
@@ -37,6 +38,7 @@ def unenroll(product: ProductStore) -> None:
             beside = path.with_name(f".{path.name}.repoint")
             remove_tree(beside)
             old = product.store.tree(component.seal)
+            verify_tree(old, component.entries, component.seal, ignore=component.ignore)
             taken = taken_from(old, component.entries)
             build_tree(beside, component.entries, made={}, taken=taken, share=False)
             make_writable(beside)

@@ -25,16 +25,7 @@ from repoint.repository import names
 from repoint.repository.repository import Repository
 from repoint.seal.build import remove_tree, sync
 from repoint.seal.digest import seal_of
-from repoint.seal.scan import ALWAYS_IGNORED, scan_tree
-
-WRITTEN_BY_INSTALLERS = (
-    "*.dist-info/RECORD",
-    "*.dist-info/INSTALLER",
-    "*.dist-info/REQUESTED",
-    "*.dist-info/direct_url.json",
-)
-"""Files of a wheel that installers write or rewrite at the device (packaging.python.org,
-"Recording installed projects")."""
+from repoint.seal.scan import ALWAYS_IGNORED, WRITTEN_BY_INSTALLERS, scan_tree
 
 
 @dataclass(frozen=True)

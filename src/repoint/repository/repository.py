@@ -73,6 +73,7 @@ class Repository:
         *,
         passphrase: bytes | None,
         signers: Mapping[str, tuple[str, Key]] | None = None,
+        pins: Passphrases | None = None,
         now: Callable[[], datetime] = utc_now,
     ) -> Repository:
         """Make a repository with its keys, complete and served from the start.
@@ -81,6 +82,7 @@ class Repository:
             path: A folder that does not exist or is empty. It becomes a repository at the very end.
             passphrase: Encrypts the key files; ``None`` leaves them plain.
             signers: Role to URI and public key, for the roles that shall not get a key file.
+            pins: Asked for a role's PIN where its signer wants one.
             now: The clock.
 
         Raises:
@@ -100,7 +102,7 @@ class Repository:
                 )
             path.mkdir(parents=True, exist_ok=True)
             (path / _UNFINISHED).touch()
-            _fill(path, passphrase, signers or {}, now())
+            _fill(path, passphrase, signers or {}, pins, now())
         except OSError as error:
             raise RepositoryWriteError(
                 f"The repository at {path} could not be made: {error.strerror or error}",
@@ -237,6 +239,7 @@ def _fill(
     folder: Path,
     passphrase: bytes | None,
     signers: Mapping[str, tuple[str, Key]],
+    pins: Passphrases | None,
     now: datetime,
 ) -> None:
     _empty(folder)
@@ -250,7 +253,11 @@ def _fill(
             else new_key_place(folder, role, passphrase)
             for role in TOP_LEVEL_ROLES
         }
-        first = Publication(folder, RepositorySettings(), None, lambda _: passphrase or b"", now)
+
+        def secret(role: str) -> bytes:
+            return pins(role) if role in signers and pins is not None else passphrase or b""
+
+        first = Publication(folder, RepositorySettings(), None, secret, now)
         try:
             first.start(places)
             first.commit()

@@ -16,6 +16,15 @@ from repoint.seal.errors import UnfitTreeError
 ALWAYS_IGNORED = ("__pycache__",)
 """Folders that interpreters fill by themselves beside the code they run."""
 
+WRITTEN_BY_INSTALLERS = (
+    "*.dist-info/RECORD",
+    "*.dist-info/INSTALLER",
+    "*.dist-info/REQUESTED",
+    "*.dist-info/direct_url.json",
+)
+"""Files of a wheel that installers write or rewrite at the device (packaging.python.org,
+"Recording installed projects")."""
+
 
 def scan_tree(
     root: Path,
