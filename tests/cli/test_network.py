@@ -112,10 +112,12 @@ def test_a_download_is_cancelled_by_ctrl_c_and_taken_up_by_the_next_command(
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(),
     ) as program:  # fmt: skip
         wait_for(lambda: bool(server.stalled))
+        downloads = waiting.product.downloads
+        wait_for(lambda: any(part.stat().st_size for part in downloads.glob("*.part")))
         program.send_signal(signal.SIGINT)
         out, err = program.communicate(timeout=20)
     server.go_on.set()
-    assert (program.returncode, out) == (128 + signal.SIGINT, "")
+    assert (program.returncode, out) == (1, "")
     assert err == "repoint: Stopped. Nothing half done stays behind; run it again to go on\n"
     assert everything(waiting.folder, "downloads") == before
     (part,) = waiting.product.downloads.iterdir()

@@ -9,8 +9,8 @@ from typing import NoReturn
 
 from repoint.model.errors import RepointError
 
-INTERRUPTED = 130
-"""Exit status after Ctrl-C: 128 and the number of SIGINT, as shells have it."""
+_INTERRUPTED = 130
+"""What typer returns after Ctrl-C: 128 and the number of SIGINT."""
 
 _HINTS = {
     errno.ENOENT: "Check the path",
@@ -27,7 +27,7 @@ _HINTS = {
 
 
 def main() -> None:
-    """Run the command; ends with status 0, 1 (failed), 2 (wrong usage) or 130 (interrupted)."""
+    """Run the command; ends with status 0, 1 (failed or stopped) or 2 (wrong usage)."""
     try:
         from repoint.cli.app import app
 
@@ -35,7 +35,7 @@ def main() -> None:
     except RepointError as error:
         _fail(str(error))
     except KeyboardInterrupt:
-        status = INTERRUPTED
+        status = _INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has gone; there is nobody to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -46,12 +46,16 @@ def main() -> None:
         hint = _HINTS.get(error.errno or 0, "Correct that, then try again")
         _fail(f"{error.strerror or error}{where}. {hint}")
     except Exception as error:
+        import typer
+
+        if isinstance(error, typer.Abort):
+            _fail("Stopped, as you said. Nothing was changed")
         # typer's versions differ in which of the exceptions for wrong usage have public names.
         if not hasattr(error, "format_message"):
             raise
         _misused(error.format_message(), getattr(error, "ctx", None))
-    if status == INTERRUPTED:
-        _fail("Stopped. Nothing half done stays behind; run it again to go on", INTERRUPTED)
+    if status == _INTERRUPTED:
+        _fail("Stopped. Nothing half done stays behind; run it again to go on")
     sys.exit(status if isinstance(status, int) else 0)
 
 

@@ -132,7 +132,8 @@ class Fetcher(FetcherInterface):
     def _download_once(
         self, url: str, part: Path, size: int, progress: Callable[[int], None] | None
     ) -> None:
-        with part.open("ab") as file:
+        # Unbuffered, so that what has come is on disk however the download ends.
+        with part.open("ab", buffering=0) as file:
             have = file.tell()
             if have > size:
                 file.truncate(0)
@@ -149,7 +150,7 @@ class Fetcher(FetcherInterface):
                                 f"{url} is longer than its signed size of {size} bytes",
                                 hint="Tell the vendor; nothing was installed",
                             )
-                        file.write(chunk)
+                        _write_all(file.fileno(), chunk)
                         self.traffic.received += len(chunk)
                         have += len(chunk)
                         if progress is not None:
@@ -161,7 +162,6 @@ class Fetcher(FetcherInterface):
                         )
                 finally:
                     response.release_conn()
-            file.flush()
             os.fsync(file.fileno())
         if have < size:
             raise urllib3.exceptions.IncompleteRead(have, size - have)
@@ -235,6 +235,12 @@ def file_digest(path: Path) -> str:
     """SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    left = memoryview(data)
+    while left:
+        left = left[os.write(descriptor, left) :]
 
 
 def _watched(response: BaseHTTPResponse) -> Iterator[bytes]:
