@@ -26,6 +26,8 @@ def main() -> None:
     wheels = parser.parse_args().wheels.resolve()
     cache = _HOME / ".cache" / "benchmarks"
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 120
     before = machine.load()
     groups: list[Group] = []
     with console.status("Setting up both sides …") as shown, set_up(wheels, cache) as scene:

@@ -36,7 +36,7 @@ def measure(scene: Scene, progress: Callable[[], None]) -> list[Group]:
             ("Repoint", "copying into place"),
             (
                 Row("the switch alone", (switch, figure(copied, "s")), goal=_GOAL),
-                Row("activation, with census, record and tidying up", (activate, "–")),
+                Row("activation, with census, record and tidying up", (activate, "")),
                 Row("removal, with the baseline verified before", (remove, "not offered")),
             ),
         )

@@ -70,4 +70,4 @@ def _group(ran: tuple[list[Ran], list[Ran]], traffic: tuple[list[Traffic], list[
 
 def _asked(traffic: Traffic) -> str:
     asked = Counter(f"{r.path.rpartition('/')[2]} ({r.status})" for r in traffic.requests)
-    return ", ".join(f"{count} × {what}" if count > 1 else what for what, count in asked.items())
+    return ", ".join(f"{count} of {what}" if count > 1 else what for what, count in asked.items())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import resource
 import statistics
 import subprocess
 import time
@@ -177,8 +178,8 @@ def _failed(command: Sequence[str | Path], status: int, stderr: str) -> SystemEx
 
 
 def _cpu() -> float:
-    times = os.times()
-    return times.children_user + times.children_system
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _descendants(pid: int) -> Iterator[int]:

@@ -40,7 +40,7 @@ class Row:
         first, second = self.cells[:2]
         if not (isinstance(first, Figure) and isinstance(second, Figure)) or not first.median:
             return ""
-        return f"{second.median / first.median:.2g}×" if second.median else ""
+        return f"{second.median / first.median:.2g}x" if second.median else ""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def shown(cell: Cell) -> str:
         return cell
     median = value(cell.median, cell.unit)
     least, most = value(cell.least, cell.unit), value(cell.most, cell.unit)
-    return median if least == most else f"{median} ({_bare(least)}–{_bare(most)})"
+    return median if least == most else f"{median} ({_bare(least)} to {_bare(most)})"
 
 
 def goal(row: Row) -> str:

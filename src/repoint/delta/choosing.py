@@ -13,7 +13,7 @@ from repoint.delta.codecs import CODECS
 _SMALL = 128 << 10
 """Bytes of a file for which every codec is tried; it takes no time."""
 
-_LIKELY = ("hdiff",)
+_LIKELY = ("hdiff", "elf")
 
 _CANNOT_WIN = {"zstd": 8, "full": 3, "xz": 3}
 """How many times the best payload must be smaller than a quick compression of the whole file for a

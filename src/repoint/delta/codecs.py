@@ -11,6 +11,7 @@ from typing import Protocol
 from repoint.delta.errors import PatchError
 
 _HDIFF_MAGIC = b"HDIFF13&lzma2\0"
+_ELF_MAGIC = b"\x7fELF"
 _ZSTD_LEVEL = 19
 _ZSTD_WINDOW_LOGS = (17, 30)
 """2**30 is the largest window that 32-bit and 64-bit decoders of zstd both accept."""
@@ -83,7 +84,7 @@ class Xz:
             return None
         made = [
             bytes([x86]) + lzma.compress(new, lzma.FORMAT_RAW, filters=_lzma_filters(x86, len(new)))
-            for x86 in ((0, 1) if bytes(new[:4]) == b"\x7fELF" else (0,))
+            for x86 in ((0, 1) if bytes(new[:4]) == _ELF_MAGIC else (0,))
         ]
         return min(made, key=len)
 
@@ -157,7 +158,25 @@ class HDiff:
         new[:] = made
 
 
-CODECS: tuple[Codec, ...] = (Copy(), Full(), Xz(), Zstd(), HDiff())
+class Elf:
+    """Compiled code: references are found, mapped and predicted; see `repoint.delta.elf`."""
+
+    name = "elf"
+
+    def encode(self, old: memoryview, new: memoryview) -> bytes | None:
+        if bytes(old[:4]) != _ELF_MAGIC or bytes(new[:4]) != _ELF_MAGIC:
+            return None
+        from repoint.delta.elf.codec import encode
+
+        return encode(old, new)
+
+    def decode(self, old: memoryview, payload: memoryview, new: memoryview) -> None:
+        from repoint.delta.elf.codec import decode
+
+        decode(old, payload, new)
+
+
+CODECS: tuple[Codec, ...] = (Copy(), Full(), Xz(), Zstd(), HDiff(), Elf())
 """From the simplest, a plain copy, on: of equally small payloads the first one wins."""
 
 

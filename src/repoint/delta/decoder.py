@@ -121,8 +121,12 @@ def _warm_up() -> None:
     import lzma  # noqa: F401
 
     import hdiffpatch  # noqa: F401
+    import numpy as np
     import zstandard
 
+    import repoint.delta.elf.codec  # noqa: F401
+
+    np.unique(np.zeros(1))  # loads the masked arrays
     hashlib.sha256(b"").hexdigest()
     zstandard.ZstdDecompressor().decompress(zstandard.ZstdCompressor().compress(b"-"))
 

@@ -1,0 +1,112 @@
+"""Columns of integers as bytes, and streams of bytes compressed by whatever suits them."""
+
+import lzma
+from collections.abc import Callable
+
+import numpy as np
+import zstandard
+
+from repoint.delta.elf.arrays import I64, U64
+from repoint.delta.errors import PatchError
+
+_SMALL_WINDOW = 1 << 23
+"""Decoders keep at most this much history, whatever a patch asks for (8 MiB)."""
+_LZMA = {
+    method: {
+        "id": lzma.FILTER_LZMA1,
+        "preset": 9 | lzma.PRESET_EXTREME,
+        "dict_size": _SMALL_WINDOW,
+        "lc": lc,
+        "lp": lp,
+        "pb": pb,
+    }
+    for method, (lc, lp, pb) in {1: (3, 0, 0), 2: (0, 2, 2), 3: (4, 0, 0)}.items()
+}
+"""Stream method -> raw LZMA1 filter. lc=0/lp=2 suits words of four bytes, pb=0 suits bytes."""
+_STORED, _ZSTD = 0, 4
+
+
+def zigzag(values: I64) -> U64:
+    """Signed to unsigned: 0, -1, 1, -2 ... become 0, 1, 2, 3 ..."""
+    return ((values << 1) ^ (values >> 63)).view(np.uint64)
+
+
+def unzigzag(values: U64) -> I64:
+    """Inverse of `zigzag`."""
+    half = (values >> np.uint64(1)).view(np.int64)
+    return half ^ -(values & np.uint64(1)).view(np.int64)
+
+
+def pack(values: I64 | U64) -> bytes:
+    """Return non-negative integers as LEB128 bytes (seven bits a byte, low bits first)."""
+    v = values.astype(np.uint64)
+    size = np.ones(len(v), np.int64)
+    for k in range(1, 10):
+        size += v >= np.uint64(1 << (7 * k))
+    at = np.cumsum(size) - size
+    out = np.zeros(int(size.sum()), np.uint8)
+    for k in range(10):
+        has = np.flatnonzero(size > k)
+        if not len(has):
+            break
+        low = (v[has] >> np.uint64(7 * k)) & np.uint64(127)
+        out[at[has] + k] = low | np.where(size[has] > k + 1, 128, 0).astype(np.uint64)
+    return out.tobytes()
+
+
+def unpack(data: bytes) -> I64:
+    """Inverse of `pack`; values must be below 2**63."""
+    raw = np.frombuffer(data, np.uint8)
+    last = np.flatnonzero(raw < 128)
+    if len(raw) and (not len(last) or last[-1] != len(raw) - 1):
+        raise PatchError("a column ends inside a number")
+    size = np.diff(last, prepend=-1)
+    if len(size) and int(size.max()) > 9:
+        raise PatchError("a column holds a number that is too large")
+    first = last - size + 1
+    out = np.zeros(len(last), np.int64)
+    for k in range(int(size.max()) if len(size) else 0):
+        has = np.flatnonzero(size > k)
+        out[has] |= (raw[first[has] + k].astype(np.int64) & 127) << (7 * k)
+    return out
+
+
+def compress(data: bytes) -> tuple[int, bytes]:
+    """Return the smallest of all methods, as (method, bytes). Same bytes, same result."""
+    tries: list[tuple[int, bytes]] = [(_STORED, data)]
+    if len(data) > 8:
+        for method, filters in _LZMA.items():
+            tries.append((method, lzma.compress(data, lzma.FORMAT_RAW, filters=[filters])))
+        tries.append((_ZSTD, zstandard.ZstdCompressor(level=19).compress(data)))
+    return min(tries, key=lambda t: (len(t[1]), t[0]))
+
+
+def decompress(method: int, data: bytes, size: int) -> bytes:
+    """Exactly `size` bytes, or `PatchError`; never more memory than `size` and a window."""
+    try:
+        out = _decoder(method, size)(data)
+    except (lzma.LZMAError, zstandard.ZstdError, EOFError, ValueError) as error:
+        raise PatchError("a compressed stream is damaged") from error
+    if len(out) != size:
+        raise PatchError("a stream is not as long as it says")
+    return out
+
+
+def _decoder(method: int, size: int) -> Callable[[bytes], bytes]:
+    if method == _STORED:
+        return bytes
+    if method in _LZMA:
+        window = min(_SMALL_WINDOW, max(4096, size))
+        only = {**_LZMA[method], "dict_size": window}
+        decoder = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=[only])
+        return lambda data: decoder.decompress(data, size)
+    if method == _ZSTD:
+        return lambda data: _unzstd(data, size)
+    raise PatchError("a stream uses an unknown compression")
+
+
+def _unzstd(data: bytes, size: int) -> bytes:
+    if zstandard.frame_content_size(data) != size:
+        raise PatchError("a stream is not as long as it says")
+    decompressor = zstandard.ZstdDecompressor(max_window_size=_SMALL_WINDOW)
+    return decompressor.decompress(data, max_output_size=size, allow_extra_data=False)

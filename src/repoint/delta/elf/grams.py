@@ -1,0 +1,91 @@
+"""Anchors: places in two images where the same k bytes stand, found by sorting hashes.
+
+Near linear in time whatever the input: one sort and one merge of sampled hashes; of many equal
+ones only the nearest to where it is expected is taken.
+"""
+
+import numpy as np
+
+from repoint.delta.elf.arrays import I64, U64, Bool, Bytes, words
+from repoint.delta.elf.image import mix
+
+_LOW32 = np.uint64(0xFFFFFFFF)
+_CHUNK = 1 << 20
+
+
+def _hashes(image: Bytes, k: int, start: int, stop: int) -> U64:
+    """Return the hash of the k bytes (8 <= k) at each position in [start, stop)."""
+    eight = words(image[start : stop + k - 1], "<u8")
+    count = stop - start
+    total = mix(eight[:count].astype(np.uint64))
+    for j in range(8, k, 8):
+        at = min(j, k - 8)
+        total = mix(total ^ eight[at : at + count])
+    return total
+
+
+def keys(image: Bytes, k: int, starts: I64, ends: I64, skip: int) -> U64:
+    """(hash << 32 | position) of the k-grams in the given ranges, unsorted.
+
+    `skip` hash bits must be zero: of 2**skip positions one is kept, the same ones in both images.
+    """
+    found = []
+    for a, b in zip(starts.tolist(), ends.tolist(), strict=True):
+        for start in range(a, b - k + 1, _CHUNK):
+            stop = min(start + _CHUNK, b - k + 1)
+            value = _hashes(image, k, start, stop)
+            at = np.arange(start, stop, dtype=np.uint64)
+            if skip:
+                keep = np.flatnonzero(value & np.uint64((1 << skip) - 1) == 0)
+                value, at = value[keep], at[keep]
+            found.append(value & ~_LOW32 | at)
+    return np.concatenate(found) if found else np.zeros(0, np.uint64)
+
+
+def unique_pairs(old: U64, new: U64) -> tuple[I64, I64]:
+    """(old position, new position) of grams that occur once in each; both must be sorted."""
+    one, two = _once(old), _once(new)
+    left, right = one >> np.uint64(32), two >> np.uint64(32)
+    at = np.searchsorted(left, right)
+    at[at == len(left)] = 0
+    same = left[at] == right if len(left) else np.zeros(len(right), np.bool_)
+    return (one[at[same]] & _LOW32).astype(np.int64), (two[same] & _LOW32).astype(np.int64)
+
+
+def _once(sorted_keys: U64) -> U64:
+    high = sorted_keys >> np.uint64(32)
+    differs = high[1:] != high[:-1]
+    first = np.concatenate([[True], differs]) if len(high) else np.zeros(0, np.bool_)
+    last = np.concatenate([differs, [True]]) if len(high) else first
+    return sorted_keys[first & last]
+
+
+def nearest(old: U64, new: U64, expected: I64) -> tuple[I64, I64]:
+    """For each new key the old position of the same gram nearest to `expected`, -1 if none.
+
+    `old` must be sorted. Returns (old position, distance).
+    """
+    if not len(old):
+        return np.full(len(new), -1, np.int64), np.zeros(len(new), np.int64)
+    wanted = np.clip(expected, 0, (1 << 32) - 1).astype(np.uint64)
+    at = np.searchsorted(old, new & ~_LOW32 | wanted)
+    best = np.full(len(new), -1, np.int64)
+    gap = np.full(len(new), 1 << 62, np.int64)
+    for side in (at - 1, at):
+        index = np.clip(side, 0, len(old) - 1)
+        same = old[index] >> np.uint64(32) == new >> np.uint64(32)
+        where = (old[index] & _LOW32).astype(np.int64)
+        closer = same & (np.abs(where - expected) < gap)
+        best[closer] = where[closer]
+        gap[closer] = np.abs(where - expected)[closer]
+    return best, gap
+
+
+def same(one: Bytes, two: Bytes, at_one: I64, at_two: I64, k: int) -> Bool:
+    """Whether the k bytes at these positions are really equal."""
+    left, right = words(one, "<u8"), words(two, "<u8")
+    equal = np.ones(len(at_one), np.bool_)
+    for j in range(0, k, 8):
+        d = min(j, k - 8)
+        equal &= left[at_one + d] == right[at_two + d]
+    return equal

@@ -1,0 +1,143 @@
+"""The engine for compiled code, on a real library of this interpreter."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import importlib.util
+import random
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from repoint.delta.child import DecodeJob, decode_in_child
+from repoint.delta.codecs import codec_named
+from repoint.delta.container import PatchInput, write_patch
+from repoint.delta.elf import codec, streams
+from repoint.delta.errors import PatchError
+
+
+@pytest.fixture(scope="module")
+def library() -> bytes:
+    """A shared library that is there wherever Repoint is."""
+    found = importlib.util.find_spec("msgspec._core")
+    assert found is not None
+    assert found.origin is not None
+    return Path(found.origin).read_bytes()
+
+
+@pytest.fixture(scope="module")
+def patched(library: bytes) -> bytes:
+    """The same library with changes all over it, as a fix leaves them."""
+    new = bytearray(library)
+    chance = random.Random(7)
+    for _ in range(40):
+        at = chance.randrange(4096, len(new) - 64)
+        new[at : at + 4] = chance.randbytes(4)
+    return bytes(new)
+
+
+def decode(old: bytes, payload: bytes, size: int) -> bytes:
+    new = bytearray(size)
+    codec_named("elf").decode(memoryview(old), memoryview(payload), memoryview(new))
+    return bytes(new)
+
+
+def encode(old: bytes, new: bytes) -> bytes:
+    payload = codec.encode(memoryview(old), memoryview(new))
+    assert payload is not None
+    return payload
+
+
+def test_a_changed_library_comes_back_and_costs_little(library: bytes, patched: bytes) -> None:
+    payload = encode(library, patched)
+    assert decode(library, payload, len(patched)) == patched
+    assert len(payload) < 2_000
+
+
+def test_the_same_files_always_give_the_same_payload(library: bytes, patched: bytes) -> None:
+    assert encode(library, patched) == encode(library, patched)
+
+
+@pytest.mark.parametrize("cut", [64, 1_000, 100_000])
+def test_a_library_that_was_cut_off_or_moved_comes_back_or_is_left_to_others(
+    library: bytes, cut: int
+) -> None:
+    for new in (library[:-cut], library + library[:cut], library[:5000] + library[5000 + cut :]):
+        payload = codec.encode(memoryview(library), memoryview(new))
+        assert payload is None or decode(library, payload, len(new)) == new
+
+
+def test_what_is_no_elf_file_is_left_to_the_other_codecs(library: bytes) -> None:
+    for old, new in ((b"text", library), (library, b"text"), (b"", library)):
+        assert codec_named("elf").encode(memoryview(old), memoryview(new)) is None
+
+
+@pytest.mark.parametrize("keep", [4, 16, 40, 64, 200])
+def test_a_header_without_its_file_is_no_error(library: bytes, keep: int) -> None:
+    payload = codec.encode(memoryview(library[:keep]), memoryview(library))
+    assert payload is None or decode(library[:keep], payload, len(library)) == library
+
+
+def test_the_confined_child_decodes_it(
+    library: bytes, patched: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("repoint.delta.encoding.first_round", lambda *_: ["elf"])
+    monkeypatch.setattr("repoint.delta.encoding.second_round", lambda *_: [])
+    (tmp_path / "old").write_bytes(library)
+    (tmp_path / "new").write_bytes(patched)
+    entries = write_patch(
+        tmp_path / "patch", [PatchInput("lib", tmp_path / "new", "lib", tmp_path / "old")]
+    )
+    assert entries[0].codec == "elf"
+    (tmp_path / "out").mkdir()
+    job = DecodeJob("lib", tmp_path / "old", entries[0].size, entries[0].sha256)
+    decode_in_child(tmp_path / "patch", [job], tmp_path / "out")
+    assert (tmp_path / "out/0").read_bytes() == patched
+
+
+_NUMBERS = st.sampled_from([b"\0", b"\x7f", b"\xff\xff\x7f", b"\xff" * 8 + b"\x7f", b"\x80" * 9])
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    name=st.sampled_from(streams.NAMES), place=st.floats(0, 1), number=_NUMBERS,
+    drop=st.integers(0, 6),
+)  # fmt: skip
+def test_numbers_that_cannot_be_true_end_in_one_error_or_in_some_file(
+    library: bytes, patched: bytes, name: str, place: float, number: bytes, drop: int
+) -> None:
+    parts = streams.load(encode_once(library, patched), len(patched))
+    raw = getattr(parts, name)
+    at = int(place * len(raw))
+    hostile = dataclasses.replace(parts, **{name: raw[:at] + number + raw[at + drop :]})
+    payload = streams.dump(hostile, len(patched))
+    with contextlib.suppress(PatchError):
+        assert len(decode(library, payload, len(patched))) == len(patched)
+
+
+_ENCODED: dict[int, bytes] = {}
+
+
+def encode_once(old: bytes, new: bytes) -> bytes:
+    key = hash((old, new))
+    if key not in _ENCODED:
+        _ENCODED[key] = encode(old, new)
+    return _ENCODED[key]
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(place=st.floats(0, 1, exclude_max=True), value=st.integers(0, 255))
+def test_a_changed_byte_ends_in_one_error_or_in_some_file(
+    library: bytes, patched: bytes, place: float, value: int
+) -> None:
+    payload = bytearray(encode_once(library, patched))
+    payload[int(place * len(payload))] = value
+    with contextlib.suppress(PatchError):
+        decode(library, bytes(payload), len(patched))
