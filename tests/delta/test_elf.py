@@ -17,6 +17,7 @@ from repoint.delta.codecs import codec_named
 from repoint.delta.container import PatchInput, write_patch
 from repoint.delta.elf import codec, streams
 from repoint.delta.errors import PatchError
+from repoint.delta.explaining import explain
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +97,25 @@ def test_the_confined_child_decodes_it(
     job = DecodeJob("lib", tmp_path / "old", entries[0].size, entries[0].sha256)
     decode_in_child(tmp_path / "patch", [job], tmp_path / "out")
     assert (tmp_path / "out/0").read_bytes() == patched
+
+
+def test_every_byte_of_a_payload_is_accounted_for(
+    library: bytes, patched: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("repoint.delta.encoding.first_round", lambda *_: ["elf"])
+    monkeypatch.setattr("repoint.delta.encoding.second_round", lambda *_: [])
+    (tmp_path / "old").write_bytes(library)
+    (tmp_path / "new").write_bytes(patched)
+    inputs = [PatchInput("lib", tmp_path / "new", "lib", tmp_path / "old")]
+    write_patch(tmp_path / "patch", inputs)
+    (said,) = explain(tmp_path / "patch", lambda source: tmp_path / "old")
+    assert sum(stream.stored for stream in said.streams) == said.length
+    assert sum(section.size for section in said.sections) == len(patched)
+    assert {section.section for section in said.sections} >= {".text", ".rodata"}
+    text = next(section for section in said.sections if section.section == ".text")
+    assert text.references > text.corrected
+    (without,) = explain(tmp_path / "patch", lambda source: None)
+    assert without.sections == ()
 
 
 _NUMBERS = st.sampled_from([b"\0", b"\x7f", b"\xff\xff\x7f", b"\xff" * 8 + b"\x7f", b"\x80" * 9])

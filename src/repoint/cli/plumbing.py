@@ -62,3 +62,27 @@ def apply(
     from repoint.publisher.plain_patches import apply_path
 
     apply_path(old, patch, new)
+
+
+@delta.command("explain")
+def explain(
+    patch: Annotated[Path, typer.Argument(help="A patch that you trust.")],
+    old: Annotated[
+        Path | None, typer.Option(help="The old file or folder, to tell section by section.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Show where the bytes of a patch go: by file, and for compiled code by stream and section."""
+    from repoint.cli.output import print_json
+    from repoint.cli.patch_view import print_explained
+    from repoint.delta.explaining import explain as explain_patch
+
+    def old_file(source: str) -> Path | None:
+        place = old if old is None or old.is_file() else old / source
+        return place if place is not None and place.is_file() else None
+
+    files = explain_patch(patch, old_file)
+    if json:
+        print_json(files)
+    else:
+        print_explained(files)

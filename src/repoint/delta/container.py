@@ -144,7 +144,13 @@ def read_header(patch: Path) -> Header:
     with patch.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         preamble = file.read(_PREAMBLE.size)
-        return _parse(preamble, file.read, size)[0]
+        try:
+            return _parse(preamble, file.read, size)[0]
+        except PatchError as error:
+            raise PatchError(
+                f"{patch} cannot be used: {error.message}",
+                hint=error.hint or "Make it again, or fetch it again",
+            ) from None
 
 
 def parse_patch(patch: memoryview) -> tuple[Header, int]:

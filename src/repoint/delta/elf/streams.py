@@ -66,31 +66,56 @@ def dump(streams: Streams, new_size: int) -> bytes:
 def load(payload: bytes, new_size: int) -> Streams:
     """Return the streams of a payload made for a new file of that size."""
     reader = _Reader(payload)
-    if payload[:1] != _MAGIC or reader.number() != VERSION:
-        raise PatchError("not an ELF delta of a version that is known here")
-    if reader.number() != new_size:
-        raise PatchError("an ELF delta for a file of another size")
-    large: list[tuple[int, int, int]] = []
-    sizes = []
-    for _ in NAMES:
-        sizes.append(reader.number())
-        if sizes[-1] >= _SMALL:
-            large.append((sizes[-1], reader.number(), reader.number()))
-    if sum(sizes) > _MOST * (new_size + 4096):
-        raise PatchError("an ELF delta whose sizes cannot be true")
-    small = sum(size for size in sizes if size < _SMALL)
-    last = (small, reader.number(), reader.number())
-    parts = iter([decompress(m, reader.take(packed), raw) for raw, m, packed in large])
-    together = decompress(last[1], reader.take(last[2]), small)
+    head = _head(reader, new_size)
+    large = iter([decompress(m, reader.take(packed), raw) for raw, m, packed in head.large])
+    raw, method, packed = head.small
+    together = decompress(method, reader.take(packed), raw)
     reader.finish()
     out, at = [], 0
-    for size in sizes:
+    for size in head.sizes:
         if size >= _SMALL:
-            out.append(next(parts))
+            out.append(next(large))
         else:
             out.append(together[at : at + size])
             at += size
     return Streams(*out)
+
+
+def sizes(payload: bytes, new_size: int) -> list[tuple[str, int, int]]:
+    """Return (name, bytes, stored bytes) of the streams, small ones together, and of the head."""
+    reader = _Reader(payload)
+    head = _head(reader, new_size)
+    names = [name for name, size in zip(NAMES, head.sizes, strict=True) if size >= _SMALL]
+    rows = [(name, raw, packed) for name, (raw, _, packed) in zip(names, head.large, strict=True)]
+    rows.append(("small streams together", head.small[0], head.small[2]))
+    rows.append(("head", reader.position, reader.position))
+    return rows
+
+
+@dataclass(frozen=True)
+class _Head:
+    """The numbers at the front: stream sizes, and (raw, method, packed) of what is compressed."""
+
+    sizes: list[int]
+    large: list[tuple[int, int, int]]
+    small: tuple[int, int, int]
+
+
+def _head(reader: "_Reader", new_size: int) -> _Head:
+    if not reader.begins(_MAGIC) or reader.number() != VERSION:
+        raise PatchError("not an ELF delta of a version that is known here")
+    if reader.number() != new_size:
+        raise PatchError("an ELF delta for a file of another size")
+    large: list[tuple[int, int, int]] = []
+    each = []
+    for _ in NAMES:
+        each.append(reader.number())
+        if each[-1] >= _SMALL:
+            large.append((each[-1], reader.number(), reader.number()))
+    if sum(each) > _MOST * (new_size + 4096):
+        raise PatchError("an ELF delta whose sizes cannot be true")
+    small = sum(size for size in each if size < _SMALL)
+    return _Head(each, large, (small, reader.number(), reader.number()))
 
 
 class _Reader:
@@ -98,6 +123,15 @@ class _Reader:
 
     def __init__(self, payload: bytes) -> None:
         self._payload, self._at = payload, 1
+
+    @property
+    def position(self) -> int:
+        """How many bytes were taken."""
+        return self._at
+
+    def begins(self, magic: bytes) -> bool:
+        """Whether the payload begins with `magic`, one byte."""
+        return self._payload[:1] == magic
 
     def number(self) -> int:
         """Return the next LEB128 number."""

@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.cli.command import refusal, repoint, works
+from tests.world import FIXED, OLD, write_tree
+
+
+def test_explain_shows_where_the_bytes_of_a_patch_go(tmp_path: Path) -> None:
+    old, new, patch = write_tree(tmp_path / "old", OLD), tmp_path / "new", tmp_path / "patch"
+    write_tree(new, FIXED)
+    works("delta", "diff", old, new, patch)
+    said = json.loads(works("delta", "explain", patch, "--json"))
+    assert {file["name"] for file in said} == {"lib/engine.so", "main.py", "late.py"}
+    assert all(0 < file["length"] < 200 for file in said)
+    shown = works("delta", "explain", patch)
+    assert "lib/engine.so" in shown
+    assert "zstd" in shown
+
+
+def test_explain_refuses_what_is_no_patch(tmp_path: Path) -> None:
+    (tmp_path / "patch").write_bytes(b"no patch at all")
+    refusal(repoint("delta", "explain", tmp_path / "patch"), "not a Repoint patch")
