@@ -3,11 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+SECONDS ?= 60
 
-.PHONY: help demo test lint bench lock clean
+.PHONY: help demo test lint fuzz bench lock clean
 help:
 	@echo "make demo    the main job on real input, from a vendor to a running program and back"
 	@echo "make test    formatting, types and tests"
+	@echo "make fuzz    hostile patches against the decoders, a minute of them (SECONDS=3600 for an hour)"
 	@echo "make bench   the benchmarks, side by side with what people use today"
 	@echo "make clean   remove what the above have made"
 
@@ -28,6 +30,10 @@ lint: $(READY)
 
 test: lint
 	$(BIN)/pytest -n auto
+
+fuzz: $(READY)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/fuzz/requirements.txt || true
+	@$(BIN)/python -m tests.fuzz --seconds $(SECONDS)
 
 bench: $(READY)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt

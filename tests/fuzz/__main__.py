@@ -1,0 +1,184 @@
+"""Fuzz the decoders: ``python -m tests.fuzz --seconds 60``.
+
+Any bytes at all must end in the right number of bytes or in `PatchError`, within a time and memory
+that follow from the declared size. With atheris the search is led by coverage; without it (no
+wheel for this Python) the same mutator runs blindly. What is found is written to ``findings/``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import resource
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from repoint.delta.codecs import codec_named
+from repoint.delta.errors import PatchError
+from tests.fuzz.mutating import mutate, mutate_bytes
+
+HERE = Path(__file__).parent
+VECTORS = HERE.parent / "delta" / "vectors"
+SECONDS = 2.0
+"""How long one decoding of these small files may take; they take some milliseconds."""
+MEMORY = 1 << 30
+"""Bytes by which the process may grow over all its work."""
+
+
+@dataclass
+class Target:
+    """A codec, the old file, the size of the new one, and good payloads to start from."""
+
+    codec: str
+    old: bytes
+    size: int
+    seed: bytes
+
+
+@dataclass
+class Fuzzer:
+    """Runs inputs and keeps count."""
+
+    targets: list[Target]
+    outcomes: Counter[str] = field(default_factory=Counter)
+    slowest: float = 0.0
+
+    def run(self, number: int, payload: bytes) -> None:
+        """Decode one payload; anything but an end that is allowed is a finding.
+
+        Raises:
+            AssertionError: It took too long.
+            Exception: Whatever the decoder lets through.
+        """
+        target = self.targets[number % len(self.targets)]
+        new = bytearray(target.size)
+        started = time.monotonic()
+        try:
+            codec_named(target.codec).decode(
+                memoryview(target.old), memoryview(payload), memoryview(new)
+            )
+            self.outcomes["decoded"] += 1
+        except PatchError as error:
+            self.outcomes[f"{target.codec}: {error.message}"] += 1
+        except MemoryError:
+            self.outcomes["out of memory"] += 1
+        took = time.monotonic() - started
+        self.slowest = max(self.slowest, took)
+        assert took < SECONDS, f"decoding took {took:.1f} s"
+        assert len(new) == target.size
+
+    def mutated(self, number: int, payload: bytes, chance: random.Random) -> bytes:
+        """Change a payload in the manner that suits its codec."""
+        target = self.targets[number % len(self.targets)]
+        if target.codec == "elf":
+            return mutate(payload, target.size, chance)
+        return mutate_bytes(payload, chance)
+
+
+def make_targets() -> list[Target]:
+    """Every codec on small files; the engine for compiled code on every vector."""
+    targets = []
+    for place in sorted(VECTORS.glob("*.patch")):
+        name = place.name.split(".")[0]
+        old, new = ((VECTORS / f"{name}.{age}").read_bytes() for age in ("old", "new"))
+        targets.append(Target("elf", old, len(new), place.read_bytes()))
+    old, new = ((VECTORS / f"x86_64.{age}").read_bytes()[:4000] for age in ("old", "new"))
+    for codec in ("hdiff", "zstd", "full", "xz"):
+        payload = codec_named(codec).encode(memoryview(old), memoryview(new))
+        assert payload is not None
+        targets.append(Target(codec, old, len(new), payload))
+    return targets
+
+
+def blindly(fuzzer: Fuzzer, seconds: float, seed: int) -> None:
+    """Mutate the good payloads for a while, without looking at coverage."""
+    chance = random.Random(seed)
+    end = time.monotonic() + seconds
+    number = 0
+    while time.monotonic() < end:
+        payload = fuzzer.targets[number % len(fuzzer.targets)].seed
+        for _ in range(chance.choice((1, 1, 1, 2, 3))):
+            payload = fuzzer.mutated(number, payload, chance)
+        try:
+            fuzzer.run(number, payload)
+        except BaseException:
+            keep(fuzzer, number, payload)
+            raise
+        number += 1
+
+
+def keep(fuzzer: Fuzzer, number: int, payload: bytes) -> None:
+    """Write a finding down, with how to see it again."""
+    folder = HERE / "findings"
+    folder.mkdir(exist_ok=True)
+    place = folder / f"{number % len(fuzzer.targets)}-{abs(hash(payload)):x}"
+    place.write_bytes(payload)
+    print(f"A finding: python -m tests.fuzz --again {place}", file=sys.stderr)
+
+
+def led_by_coverage(fuzzer: Fuzzer, seconds: float, seed: int) -> None:
+    """Let atheris lead; an input is one byte that names the target, then the payload."""
+    import atheris
+
+    def mutator(data: bytes, limit: int, seed: int) -> bytes:
+        chance = random.Random(seed)
+        number = data[0] if data else chance.randrange(256)
+        payload = bytes(data[1:]) or fuzzer.targets[number % len(fuzzer.targets)].seed
+        return (bytes([number]) + fuzzer.mutated(number, payload, chance))[:limit]
+
+    def one(data: bytes) -> None:
+        if data:
+            fuzzer.run(data[0], bytes(data[1:]))
+
+    atheris.instrument_all()
+    # What is found on the way is kept here; what was worth keeping for all is in `corpus`.
+    found = Path(".cache/fuzz")
+    found.mkdir(parents=True, exist_ok=True)
+    for number, target in enumerate(fuzzer.targets):
+        (found / f"seed-{number}-{target.codec}").write_bytes(bytes([number]) + target.seed)
+    findings = HERE / "findings"
+    findings.mkdir(exist_ok=True)
+    arguments = [sys.argv[0], f"-max_total_time={int(seconds)}", f"-seed={seed}", "-timeout=10",
+                 "-rss_limit_mb=3000", "-max_len=20000", "-verbosity=0", "-print_final_stats=1",
+                 f"-artifact_prefix={findings}/", str(found), str(HERE / "corpus")]  # fmt: skip
+    atheris.Setup(arguments, one, custom_mutator=mutator)
+    atheris.Fuzz()
+
+
+def main() -> None:
+    """Parse, and fuzz."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--blind", action="store_true", help="do not look at coverage")
+    parser.add_argument("--again", type=Path, help="run a finding again")
+    given = parser.parse_args()
+    fuzzer = Fuzzer(make_targets())
+    if given.again is not None:
+        number = given.again.name.split("-")[0]
+        fuzzer.run(int(number), given.again.read_bytes())
+        return
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    try:
+        import atheris  # noqa: F401
+    except ImportError:
+        given.blind = True
+        print("atheris is not here for this Python; mutating without looking at coverage")
+    if given.blind:
+        blindly(fuzzer, given.seconds, given.seed)
+    else:
+        led_by_coverage(fuzzer, given.seconds, given.seed)
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before
+    assert grown < MEMORY, f"the process grew by {grown >> 20} MiB"
+    total = sum(fuzzer.outcomes.values())
+    print(f"{total:,} patches, no finding; the slowest took {fuzzer.slowest * 1000:.0f} ms, "
+          f"the process grew by {grown >> 20} MiB")  # fmt: skip
+    for outcome, count in fuzzer.outcomes.most_common(12):
+        print(f"  {count:>9,}  {outcome}")
+
+
+if __name__ == "__main__":
+    main()

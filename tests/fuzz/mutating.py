@@ -1,0 +1,65 @@
+"""Hostile patches, made from good ones with knowledge of their structure."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+
+from repoint.delta.elf import streams
+from repoint.delta.errors import PatchError
+
+_NUMBERS = (
+    b"\0", b"\1", b"\x7f", b"\x80\1", b"\xff\xff\x7f", b"\xff" * 5 + b"\x7f", b"\xff" * 8 + b"\x7f",
+    b"\x80" * 9, b"\x80\x80\x80\x80\x40",
+)  # fmt: skip
+"""LEB128 numbers at the borders, and what is none."""
+
+
+def mutate(payload: bytes, new_size: int, chance: random.Random) -> bytes:
+    """Change a payload of codec `elf`: its numbers, stream by stream, or its bytes as they are."""
+    if chance.random() < 0.3:
+        return mutate_bytes(payload, chance)
+    try:
+        parts = streams.load(payload, new_size)
+    except PatchError:
+        return mutate_bytes(payload, chance)
+    changed = {}
+    for name in chance.sample(streams.NAMES, chance.choice((1, 1, 1, 2, 3))):
+        raw = getattr(parts, name)
+        for _ in range(chance.choice((1, 1, 2, 4))):
+            raw = _mutate_column(raw, chance)
+        changed[name] = raw
+    return streams.dump(dataclasses.replace(parts, **changed), new_size)
+
+
+def mutate_bytes(data: bytes, chance: random.Random) -> bytes:
+    """Change, cut, double or insert bytes anywhere."""
+    out = bytearray(data)
+    for _ in range(chance.choice((1, 1, 2, 5))):
+        at = chance.randrange(len(out) + 1)
+        match chance.randrange(4):
+            case 0 if at < len(out):
+                out[at] = chance.randrange(256)
+            case 1:
+                del out[at : at + chance.randrange(1, 9)]
+            case 2:
+                out[at:at] = chance.randbytes(chance.randrange(1, 9))
+            case _:
+                out[at:at] = out[at : at + chance.randrange(1, 64)]
+    return bytes(out)
+
+
+def _mutate_column(raw: bytes, chance: random.Random) -> bytes:
+    """Put another number in the place of one, so that the column stays a column."""
+    starts = [0, *(i + 1 for i, byte in enumerate(raw[:-1]) if byte < 128)] if raw else [0]
+    at = chance.choice(starts)
+    end = next((s for s in starts if s > at), len(raw))
+    match chance.randrange(4):
+        case 0:
+            return raw[:at] + chance.choice(_NUMBERS) + raw[end:]
+        case 1:
+            return raw[:at] + raw[end:]
+        case 2:
+            return raw[:at] + raw[at:end] * chance.randrange(2, 50) + raw[end:]
+        case _:
+            return mutate_bytes(raw, chance)
