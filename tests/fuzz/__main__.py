@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import random
 import resource
+import subprocess
 import sys
 import time
 from collections import Counter
@@ -26,6 +27,8 @@ SECONDS = 2.0
 """How long one decoding of these small files may take; they take some milliseconds."""
 MEMORY = 1 << 30
 """Bytes by which the process may grow over all its work."""
+SHARE = 100.0
+"""Seconds after which a new process goes on: the coverage tool itself grows, some KiB a run."""
 
 
 @dataclass
@@ -148,25 +151,47 @@ def led_by_coverage(fuzzer: Fuzzer, seconds: float, seed: int) -> None:
     atheris.Fuzz()
 
 
+def in_shares(seconds: float, seed: int) -> None:
+    """Spend the time in processes one after another; each goes on from what the others found.
+
+    Raises:
+        SystemExit: One of them had a finding.
+    """
+    end = time.monotonic() + seconds
+    share = 0
+    while (left := end - time.monotonic()) > 0 and (share == 0 or left > 5):
+        print(f"Share {share + 1}: {min(left, SHARE):.0f} s", flush=True)
+        command = [sys.executable, "-m", "tests.fuzz", "--share", "--seed", str(seed + share),
+                   "--seconds", str(max(1, int(min(left, SHARE))))]  # fmt: skip
+        status = subprocess.run(command, check=False).returncode
+        if status != 0:
+            raise SystemExit(status)
+        share += 1
+
+
 def main() -> None:
     """Parse, and fuzz."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--blind", action="store_true", help="do not look at coverage")
+    parser.add_argument("--share", action="store_true", help="no further processes")
     parser.add_argument("--again", type=Path, help="run a finding again")
     given = parser.parse_args()
+    try:
+        import atheris  # noqa: F401
+    except ImportError:
+        given.blind = True
+        print("atheris is not here for this Python; mutating without looking at coverage")
+    if not (given.blind or given.share or given.again):
+        in_shares(given.seconds, given.seed)
+        return
     fuzzer = Fuzzer(make_targets())
     if given.again is not None:
         number = given.again.name.split("-")[0]
         fuzzer.run(int(number), given.again.read_bytes())
         return
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    try:
-        import atheris  # noqa: F401
-    except ImportError:
-        given.blind = True
-        print("atheris is not here for this Python; mutating without looking at coverage")
     if given.blind:
         blindly(fuzzer, given.seconds, given.seed)
     else:
