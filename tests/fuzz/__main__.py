@@ -27,7 +27,7 @@ SECONDS = 2.0
 """How long one decoding of these small files may take; they take some milliseconds."""
 MEMORY = 1 << 30
 """Bytes by which the process may grow over all its work."""
-SHARE = 100.0
+SHARE = 60.0
 """Seconds after which a new process goes on: the coverage tool itself grows, some KiB a run."""
 
 

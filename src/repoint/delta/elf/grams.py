@@ -29,17 +29,29 @@ def keys(image: Bytes, k: int, starts: I64, ends: I64, skip: int) -> U64:
 
     `skip` hash bits must be zero: of 2**skip positions one is kept, the same ones in both images.
     """
+    if not skip:
+        return _all_keys(image, k, starts, ends)
     found = []
     for a, b in zip(starts.tolist(), ends.tolist(), strict=True):
         for start in range(a, b - k + 1, _CHUNK):
             stop = min(start + _CHUNK, b - k + 1)
             value = _hashes(image, k, start, stop)
-            at = np.arange(start, stop, dtype=np.uint64)
-            if skip:
-                keep = np.flatnonzero(value & np.uint64((1 << skip) - 1) == 0)
-                value, at = value[keep], at[keep]
-            found.append(value & ~_LOW32 | at)
+            keep = np.flatnonzero(value & np.uint64((1 << skip) - 1) == 0)
+            found.append(value[keep] & ~_LOW32 | (keep + start).astype(np.uint64))
     return np.concatenate(found) if found else np.zeros(0, np.uint64)
+
+
+def _all_keys(image: Bytes, k: int, starts: I64, ends: I64) -> U64:
+    """As `keys` without sampling; their number is known, so they are in memory only once."""
+    out = np.empty(int(np.maximum(ends - starts - k + 1, 0).sum()), np.uint64)
+    filled = 0
+    for a, b in zip(starts.tolist(), ends.tolist(), strict=True):
+        for start in range(a, b - k + 1, _CHUNK):
+            stop = min(start + _CHUNK, b - k + 1)
+            value = _hashes(image, k, start, stop) & ~_LOW32
+            out[filled : filled + stop - start] = value | np.arange(start, stop, dtype=np.uint64)
+            filled += stop - start
+    return out
 
 
 def unique_pairs(old: U64, new: U64) -> tuple[I64, I64]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from repoint.delta.elf import grams
-from repoint.delta.elf.arrays import I64, U64, Bool, Bytes
+from repoint.delta.elf.arrays import I64, U64, Bool, Bytes, concat
 from repoint.delta.elf.grow import grow
 from repoint.delta.elf.moves import Copies
 
@@ -29,12 +29,16 @@ class _Round:
 
 _WHOLE = _Round(k=32, skip=3, least=32, near=1 << 62)
 _LARGE = _Round(k=32, skip=4, least=32, near=1 << 62)
-_LARGE_FILE = 1 << 25
+_LARGE_FILE = 1 << 24
 """Of larger files fewer grams are kept, to save memory."""
 _GAPS = (
     _Round(k=16, skip=0, least=20, near=1 << 62),
     _Round(k=8, skip=0, least=11, near=1 << 14),
 )
+_GRAMS = 1 << 22
+"""So many grams are always kept; of larger files at most one for every fourth byte."""
+_AT_ONCE = 1 << 18
+"""Grams looked up at a time; bounds memory, changes no result."""
 _SLACK = 64
 """Anchors of one diagonal closer than this belong to one copy."""
 
@@ -80,8 +84,10 @@ _STEP = (1, 64, 8192, 1 << 20)
 def _first(old: Bytes, new: Bytes) -> Copies:
     r = _LARGE if len(new) > _LARGE_FILE else _WHOLE
     whole_old, whole_new = np.array([len(old)]), np.array([len(new)])
-    old_keys = np.sort(grams.keys(old, r.k, whole_old * 0, whole_old, r.skip))
-    new_keys = np.sort(grams.keys(new, r.k, whole_new * 0, whole_new, r.skip))
+    old_keys = grams.keys(old, r.k, whole_old * 0, whole_old, r.skip)
+    new_keys = grams.keys(new, r.k, whole_new * 0, whole_new, r.skip)
+    old_keys.sort()
+    new_keys.sort()
     source, at = grams.unique_pairs(old_keys, new_keys)
     real = grams.same(old, new, source, at, r.k)
     source, at = source[real], at[real]
@@ -95,11 +101,8 @@ def _repeated(
     old: Bytes, new: Bytes, old_keys: U64, new_keys: U64, copies: Copies, r: _Round
 ) -> Copies:
     """Add what occurs more than once, each time from the place nearest to what surrounds it."""
-    at = (new_keys & np.uint64(0xFFFFFFFF)).astype(np.int64)
-    inside, expected = _expected(copies, at)
-    left = np.flatnonzero(~inside)
-    source, _ = grams.nearest(old_keys, new_keys[left], expected[left])
-    return _add(old, new, copies, source, at[left], r)
+    source, at = _sources(old_keys, new_keys, copies, r, uncovered=True)
+    return _add(old, new, copies, source, at, r)
 
 
 def fill(old: Bytes, new: Bytes, copies: Copies, r: _Round) -> Copies:
@@ -107,20 +110,44 @@ def fill(old: Bytes, new: Bytes, copies: Copies, r: _Round) -> Copies:
     new_start, new_end = _uncovered(copies.new, copies.length, len(new))
     old_start, old_end = _uncovered(copies.old, copies.length, len(old))
     old_start, old_end = _widened(old_start, old_end, 2 * r.k, len(old))
-    new_keys = grams.keys(new, r.k, new_start, new_end, r.skip)
+    skip = max(_skip(old_start, old_end, len(old)), _skip(new_start, new_end, len(new)), r.skip)
+    new_keys = grams.keys(new, r.k, new_start, new_end, skip)
     if not len(new_keys):
         return copies
-    old_keys = np.sort(grams.keys(old, r.k, old_start, old_end, r.skip))
-    at = (new_keys & np.uint64(0xFFFFFFFF)).astype(np.int64)
-    _, expected = _expected(copies, at)
-    source, distance = grams.nearest(old_keys, new_keys, expected)
-    source = np.where(distance <= r.near, source, -1)
+    old_keys = grams.keys(old, r.k, old_start, old_end, skip)
+    old_keys.sort()
+    source, at = _sources(old_keys, new_keys, copies, r, uncovered=False)
     return _add(old, new, copies, source, at, r)
 
 
+def _skip(start: I64, end: I64, size: int) -> int:
+    """How thinly to sample grams of these ranges, so that few are in memory at a time."""
+    grams_at_most = max(_GRAMS, size >> 2)
+    return (max(0, int((end - start).sum()) - 1) // grams_at_most).bit_length()
+
+
+def _sources(
+    old_keys: U64, new_keys: U64, copies: Copies, r: _Round, uncovered: bool
+) -> tuple[I64, I64]:
+    """(old position, new position) of the new grams that the old file has near enough.
+
+    `old_keys` must be sorted; with `uncovered` only grams that begin outside of all copies count.
+    """
+    sources, places = [], []
+    for first in range(0, len(new_keys), _AT_ONCE):
+        keys = new_keys[first : first + _AT_ONCE]
+        at = (keys & np.uint64(0xFFFFFFFF)).astype(np.int64)
+        inside, expected = _expected(copies, at)
+        source, distance = grams.nearest(old_keys, keys, expected)
+        found = (source >= 0) & (distance <= r.near)
+        if uncovered:
+            found &= ~inside
+        sources.append(source[found])
+        places.append(at[found])
+    return concat(sources, np.int64), concat(places, np.int64)
+
+
 def _add(old: Bytes, new: Bytes, copies: Copies, source: I64, at: I64, r: _Round) -> Copies:
-    have = np.flatnonzero(source >= 0)
-    source, at = source[have], at[have]
     real = grams.same(old, new, source, at, r.k)
     order = np.argsort(at[real], kind="stable")
     more = _runs(source[real][order], at[real][order], r)
