@@ -8,6 +8,7 @@ import importlib.util
 import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -15,7 +16,8 @@ from hypothesis import strategies as st
 from repoint.delta.child import DecodeJob, decode_in_child
 from repoint.delta.codecs import codec_named
 from repoint.delta.container import PatchInput, write_patch
-from repoint.delta.elf import codec, streams
+from repoint.delta.elf import codec, columns, overrides, streams
+from repoint.delta.elf.encode import correction
 from repoint.delta.errors import PatchError
 from repoint.delta.explaining import explain
 
@@ -161,3 +163,21 @@ def test_a_changed_byte_ends_in_one_error_or_in_some_file(
     payload[int(place * len(payload))] = value
     with contextlib.suppress(PatchError):
         decode(library, bytes(payload), len(patched))
+
+
+def test_no_correction_of_the_map_is_larger_than_the_decoder_takes() -> None:
+    """Of two files with nothing in common fields of eight bytes may differ by anything."""
+    target = np.repeat(np.array([100, 200, 300], np.int64), 10)
+    delta = np.repeat(np.array([1 << 62, -(1 << 62), 16], np.int64), 10)
+    start, end, move = overrides.choose(target, delta)
+    assert (start.tolist(), end.tolist(), move.tolist()) == ([300], [301], [16])
+
+
+@pytest.mark.parametrize("delta", [0, 1, (1 << 63) - 1, 1 << 63, (1 << 63) + 1, (1 << 64) - 1])
+@pytest.mark.parametrize("bits", [12, 32, 64])
+def test_every_correction_of_a_reference_can_be_written_down(delta: int, bits: int) -> None:
+    mask = (1 << bits) - 1
+    code = correction(np.array([delta], np.uint64), np.array([mask], np.uint64))
+    (read,) = columns.unpack(columns.pack(code)).tolist()
+    signed = (read >> 1) ^ -(read & 1)
+    assert code[0] == 0 or signed & mask == delta & mask

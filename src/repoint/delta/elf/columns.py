@@ -24,6 +24,8 @@ _LZMA = {
 }
 """Stream method -> raw LZMA1 filter. lc=0/lp=2 suits words of four bytes, pb=0 suits bytes."""
 _STORED, _ZSTD = 0, 4
+_LONG = 1 << 22
+"""Bytes from which on a part decides the method."""
 
 
 def zigzag(values: I64) -> U64:
@@ -72,13 +74,28 @@ def unpack(data: bytes) -> I64:
 
 
 def compress(data: bytes) -> tuple[int, bytes]:
-    """Return the smallest of all methods, as (method, bytes). Same bytes, same result."""
-    tries: list[tuple[int, bytes]] = [(_STORED, data)]
-    if len(data) > 8:
-        for method, filters in _LZMA.items():
-            tries.append((method, lzma.compress(data, lzma.FORMAT_RAW, filters=[filters])))
-        tries.append((_ZSTD, zstandard.ZstdCompressor(level=19).compress(data)))
+    """Return data in the method that suits it best, as (method, bytes). Same bytes, same result.
+
+    Long data is judged by a part of it: trying all methods on all of it would take most of the
+    time of encoding files that have little in common.
+    """
+    if len(data) <= 8:
+        return _STORED, data
+    methods = [_STORED, *_LZMA, _ZSTD]
+    if len(data) > _LONG:
+        middle = len(data) // 2
+        part = data[middle : middle + _LONG // 4]
+        methods = [_STORED, min(methods[1:], key=lambda m: (len(_compressed(m, part)), m))]
+    tries = [(method, _compressed(method, data)) for method in methods]
     return min(tries, key=lambda t: (len(t[1]), t[0]))
+
+
+def _compressed(method: int, data: bytes) -> bytes:
+    if method == _STORED:
+        return data
+    if method == _ZSTD:
+        return zstandard.ZstdCompressor(level=19).compress(data)
+    return lzma.compress(data, lzma.FORMAT_RAW, filters=[_LZMA[method]])
 
 
 def decompress(method: int, data: bytes, size: int) -> bytes:

@@ -186,15 +186,18 @@ def _fixes(old: Bytes, new: Bytes, use: Used, value: U64) -> tuple[I64, U64]:
     """(index, code) of the references whose prediction is wrong; code 0 leaves the old bytes."""
     true = actual(new, use)
     wrong = np.flatnonzero(value != true)
-    delta = (true[wrong] - value[wrong]) & FIELD_MASK[use.refs.kind[wrong]]
-    half = (FIELD_MASK[use.refs.kind[wrong]] >> np.uint64(1)).view(np.int64)
-    signed = delta.view(np.int64)
-    full = FIELD_MASK[use.refs.kind[wrong]].view(np.int64)
-    signed = np.where((signed > half) & (full > 0), signed - full - 1, signed)
-    code = zigzag(signed)
+    code = correction(true[wrong] - value[wrong], FIELD_MASK[use.refs.kind[wrong]])
     before = np.zeros(len(wrong), np.uint64)
     for kind, who in groups(use.refs.kind[wrong]):
         before[who] = read_field(old, KINDS[kind], kind, use.refs.pos[wrong][who])
     code[before == true[wrong]] = 0
-    code[np.abs(signed) > _FIELD_LIMIT] = 0
     return wrong, code
+
+
+def correction(delta: U64, mask: U64) -> U64:
+    """Codes that add `delta` within the field `mask`; 0 where the number would be too large."""
+    signed = (delta & mask).view(np.int64)
+    half, full = (mask >> np.uint64(1)).view(np.int64), mask.view(np.int64)
+    signed = np.where((signed > half) & (full > 0), signed - full - 1, signed)
+    fits = (signed <= _FIELD_LIMIT) & (signed >= -_FIELD_LIMIT)
+    return np.where(fits, zigzag(signed), np.uint64(0))

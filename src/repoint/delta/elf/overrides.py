@@ -13,6 +13,9 @@ _COST = 7
 """Bytes an entry costs in a patch, about."""
 _SAVED = 4
 """Bytes a wrongly predicted reference costs in a patch, about."""
+_FARTHEST = 1 << 31
+"""How far an entry may move a target (bytes): farther only in files with nothing in common, and
+the decoder bounds the sum of all."""
 
 
 def wanted(refs: Refs, predicted: U64, actual: U64) -> I64:
@@ -49,7 +52,7 @@ def choose(target: I64, delta: I64) -> tuple[I64, I64, I64]:
     first = np.flatnonzero(run)
     last = np.append(first[1:], len(where)) - 1
     saved = np.add.reduceat(gain, first) * _SAVED
-    good = (move[first] != 0) & (saved > _COST)
+    good = (move[first] != 0) & (np.abs(move[first]) < _FARTHEST) & (saved > _COST)
     return where[first][good], where[last][good] + 1, move[first][good]
 
 
