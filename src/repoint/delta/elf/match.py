@@ -116,6 +116,8 @@ def fill(old: Bytes, new: Bytes, copies: Copies, r: _Round) -> Copies:
         return copies
     old_keys = grams.keys(old, r.k, old_start, old_end, skip)
     old_keys.sort()
+    # Sorted questions are answered some times faster: they walk through memory in one direction.
+    new_keys.sort()
     source, at = _sources(old_keys, new_keys, copies, r, uncovered=False)
     return _add(old, new, copies, source, at, r)
 
