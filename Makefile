@@ -5,12 +5,13 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SECONDS ?= 60
 
-.PHONY: help demo test lint fuzz bench lock clean
+.PHONY: help demo test lint fuzz bench bench-delta lock clean
 help:
 	@echo "make demo    the main job on real input, from a vendor to a running program and back"
 	@echo "make test    formatting, types and tests"
 	@echo "make fuzz    hostile patches against the decoders, a minute of them (SECONDS=3600 for an hour)"
 	@echo "make bench   the benchmarks, side by side with what people use today"
+	@echo "make bench-delta   the delta engine beside general tools on real pairs, an hour or two"
 	@echo "make clean   remove what the above have made"
 
 $(READY): pyproject.toml requirements/dev.txt
@@ -34,6 +35,10 @@ test: lint
 fuzz: $(READY)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/fuzz/requirements.txt || true
 	@$(BIN)/python -m tests.fuzz --seconds $(SECONDS)
+
+bench-delta: $(READY)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
+	@$(BIN)/python -m benchmarks.delta
 
 bench: $(READY)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
