@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import random
 
 import hdiffpatch
 import pytest
@@ -111,7 +112,22 @@ def test_a_codec_that_cannot_win_is_not_tried(make_binary, make_patched):
     new = make_patched(old)
     assert first_round(memoryview(old), memoryview(new)) == ["hdiff", "elf"]
     assert second_round(memoryview(new), len(new), ["hdiff", "elf"]) == ["full", "xz", "zstd"]
-    assert second_round(memoryview(new), 100, ["hdiff", "elf"]) == []
+    assert second_round(memoryview(new), 100, ["hdiff", "elf"]) == ["zstd"]
+    large = memoryview(new * 12)
+    assert second_round(large, 100, ["hdiff", "elf"]) == []
+
+
+def test_the_smallest_payload_is_found_where_hardly_anything_changed():
+    """Long lists with a few other digests: dictionaries beat suffix sorting by some bytes."""
+    chance = random.Random(11)
+    lines = [f"django/file{i}.py,sha256={chance.randbytes(16).hex()},{i}\n" for i in range(5000)]
+    changed = list(lines)
+    for at in (17, 2400, 4711):
+        changed[at] = f"django/file{at}.py,sha256={chance.randbytes(16).hex()},{at}\n"
+    old, new = "".join(lines).encode(), "".join(changed).encode()
+    _, payload = smallest(memoryview(old), memoryview(new))
+    others = [codec.encode(memoryview(old), memoryview(new)) for codec in CODECS]
+    assert len(payload) == min(len(other) for other in others if other is not None)
 
 
 def test_a_large_file_that_has_nothing_to_do_with_the_old_one_is_sent_whole(make_binary):

@@ -13,6 +13,10 @@ from repoint.delta.codecs import CODECS
 _SMALL = 128 << 10
 """Bytes of a file for which every codec is tried; it takes no time."""
 
+_MEDIUM = 4 << 20
+"""Bytes of a file up to which zstd is tried in any case: where hardly anything changed, both
+patches are tiny, and either may be the smaller."""
+
 _LIKELY = ("hdiff", "elf")
 
 _CANNOT_WIN = {"zstd": 8, "full": 3, "xz": 3}
@@ -42,7 +46,11 @@ def second_round(new: memoryview, best: int | None, tried: list[str]) -> list[st
     if best is None or not left:
         return left
     quick = _quick_length(new)
-    return [name for name in left if best * _CANNOT_WIN[name] > quick]
+    return [
+        name
+        for name in left
+        if best * _CANNOT_WIN[name] > quick or (name == "zstd" and len(new) <= _MEDIUM)
+    ]
 
 
 def _quick_length(new: memoryview) -> int:

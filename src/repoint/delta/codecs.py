@@ -13,6 +13,9 @@ from repoint.delta.errors import PatchError
 _HDIFF_MAGIC = b"HDIFF13&lzma2\0"
 _ELF_MAGIC = b"\x7fELF"
 _ZSTD_LEVEL = 19
+_ZSTD_BEST = 22
+_ZSTD_BEST_BELOW = 1 << 24
+"""Bytes of both files below which the best level is tried too; above, it takes hundreds of MB."""
 _ZSTD_WINDOW_LOGS = (17, 30)
 """2**30 is the largest window that 32-bit and 64-bit decoders of zstd both accept."""
 _LZMA_WINDOW_LOGS = (16, 26)
@@ -219,10 +222,16 @@ def _window_log(old: memoryview, new: memoryview) -> int:
 
 
 def _zstd_encode(old: memoryview, new: memoryview) -> bytes:
+    small = len(old) + len(new) < _ZSTD_BEST_BELOW
+    levels = (_ZSTD_LEVEL, _ZSTD_BEST) if small else (_ZSTD_LEVEL,)
+    return min((_zstd_encode_at(level, old, new) for level in levels), key=len)
+
+
+def _zstd_encode_at(level: int, old: memoryview, new: memoryview) -> bytes:
     import zstandard
 
     parameters = zstandard.ZstdCompressionParameters.from_level(
-        _ZSTD_LEVEL,
+        level,
         source_size=len(old) + len(new),
         window_log=_clamp(_window_log(old, new), _ZSTD_WINDOW_LOGS),
         enable_ldm=len(old) > 0,
