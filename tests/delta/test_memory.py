@@ -1,0 +1,72 @@
+"""How much memory the engine for compiled code takes, held by the kernel's own limit.
+
+The files are those that NumPy brings along: large, real, and with nothing in common, which costs
+the encoder most.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+_CHILD = """
+import resource, sys
+from pathlib import Path
+way, old, new, patch, limit = sys.argv[1:]
+resource.setrlimit(resource.RLIMIT_DATA, (int(limit), int(limit)))
+from repoint.delta.codecs import codec_named
+from repoint.delta.mapped import mapped, mapped_fd
+codec = codec_named("elf")
+if way == "encode":
+    with mapped(Path(old)) as before, mapped(Path(new)) as after:
+        Path(patch).write_bytes(codec.encode(before, after))
+else:
+    with open(new, "r+b") as file, mapped(Path(old)) as before, mapped(Path(patch)) as payload:
+        with mapped_fd(file.fileno(), writable=True) as after:
+            codec.decode(before, payload, after)
+"""
+
+
+def _run(way: str, old: Path, new: Path, patch: Path, limit: int) -> str:
+    """What the child complains about when it may have `limit` bytes of private memory."""
+    done = subprocess.run(
+        [sys.executable, "-c", _CHILD, way, str(old), str(new), str(patch), str(limit)],
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    return done.stderr.strip().rpartition("\n")[2] if done.returncode else ""
+
+
+def _libraries() -> tuple[Path, Path]:
+    found = importlib.util.find_spec("numpy")
+    assert found is not None
+    assert found.origin is not None
+    package = Path(found.origin).parent
+    blas = list(package.with_name("numpy.libs").glob("*openblas*"))
+    core = list(package.glob("_core/_multiarray_umath*.so"))
+    if not blas or not core:
+        pytest.skip("this NumPy brings no large libraries along")
+    return blas[0], core[0]
+
+
+def test_the_encoder_takes_twelve_times_the_larger_file_and_the_decoder_a_fixed_amount(
+    tmp_path: Path,
+) -> None:
+    old, new = _libraries()
+    sizes = [path.stat().st_size for path in (old, new)]
+    patch, again = tmp_path / "patch", tmp_path / "again"
+    # The pages of the mapped files are memory, too; the limit does not see them.
+    assert _run("encode", old, new, patch, 12 * max(sizes) - sum(sizes)) == ""
+    with again.open("wb") as file:
+        file.truncate(sizes[1])
+    assert _run("decode", old, again, patch, 128 << 20) == ""
+    assert again.read_bytes() == new.read_bytes()
+    assert "Memory" in _run("encode", old, new, patch, 4 * max(sizes))
