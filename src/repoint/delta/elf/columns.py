@@ -95,7 +95,7 @@ def _compressed(method: int, data: bytes) -> bytes:
         return data
     if method == _ZSTD:
         return zstandard.ZstdCompressor(level=19).compress(data)
-    return lzma.compress(data, lzma.FORMAT_RAW, filters=[_LZMA[method]])
+    return lzma.compress(data, lzma.FORMAT_RAW, filters=[_filter(method, len(data))])
 
 
 def decompress(method: int, data: bytes, size: int) -> bytes:
@@ -113,13 +113,16 @@ def _decoder(method: int, size: int) -> Callable[[bytes], bytes]:
     if method == _STORED:
         return bytes
     if method in _LZMA:
-        window = min(_SMALL_WINDOW, max(4096, size))
-        only = {**_LZMA[method], "dict_size": window}
-        decoder = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=[only])
+        decoder = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=[_filter(method, size)])
         return lambda data: decoder.decompress(data, size)
     if method == _ZSTD:
         return lambda data: _unzstd(data, size)
     raise PatchError("a stream uses an unknown compression")
+
+
+def _filter(method: int, size: int) -> dict[str, int]:
+    """The filter for so many bytes: a larger window would only cost memory, most of it here."""
+    return {**_LZMA[method], "dict_size": min(_SMALL_WINDOW, max(4096, size))}
 
 
 def _unzstd(data: bytes, size: int) -> bytes:

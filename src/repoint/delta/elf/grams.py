@@ -10,7 +10,8 @@ from repoint.delta.elf.arrays import I64, U64, Bool, Bytes, words
 from repoint.delta.elf.image import mix
 
 _LOW32 = np.uint64(0xFFFFFFFF)
-_CHUNK = 1 << 20
+_CHUNK = 1 << 16
+_RUN = 64
 
 
 def _hashes(image: Bytes, k: int, start: int, stop: int) -> U64:
@@ -29,28 +30,34 @@ def keys(image: Bytes, k: int, starts: I64, ends: I64, skip: int) -> U64:
 
     `skip` hash bits must be zero: of 2**skip positions one is kept, the same ones in both images.
     """
-    if not skip:
-        return _all_keys(image, k, starts, ends)
-    found = []
-    for a, b in zip(starts.tolist(), ends.tolist(), strict=True):
-        for start in range(a, b - k + 1, _CHUNK):
-            stop = min(start + _CHUNK, b - k + 1)
-            value = _hashes(image, k, start, stop)
-            keep = np.flatnonzero(value & np.uint64((1 << skip) - 1) == 0)
-            found.append(value[keep] & ~_LOW32 | (keep + start).astype(np.uint64))
-    return np.concatenate(found) if found else np.zeros(0, np.uint64)
-
-
-def _all_keys(image: Bytes, k: int, starts: I64, ends: I64) -> U64:
-    """As `keys` without sampling; their number is known, so they are in memory only once."""
-    out = np.empty(int(np.maximum(ends - starts - k + 1, 0).sum()), np.uint64)
+    most = int(np.maximum(ends - starts - k + 1, 0).sum())
+    # One array that grows in place when need be: joining parts would take twice the memory.
+    out = np.empty((most >> skip) + (most >> skip + 3) + 1, np.uint64)
     filled = 0
     for a, b in zip(starts.tolist(), ends.tolist(), strict=True):
         for start in range(a, b - k + 1, _CHUNK):
             stop = min(start + _CHUNK, b - k + 1)
-            value = _hashes(image, k, start, stop) & ~_LOW32
-            out[filled : filled + stop - start] = value | np.arange(start, stop, dtype=np.uint64)
-            filled += stop - start
+            value = _hashes(image, k, start, stop)
+            sampled = value & np.uint64((1 << skip) - 1) == 0
+            keep = np.flatnonzero(sampled & _telling(value, start))
+            end = filled + len(keep)
+            if end > len(out):
+                out.resize(2 * end, refcheck=False)
+            out[filled:end] = value[keep] & ~_LOW32
+            out[filled:end] |= (keep + start).astype(np.uint64)
+            filled = end
+    out.resize(filled, refcheck=False)
+    return out
+
+
+def _telling(value: U64, start: int) -> Bool:
+    """Which grams say something: in a run of equal ones the first, and one in 64 of the others.
+
+    A run of equal bytes would else be as many equal grams, which no sampling of hashes thins out.
+    """
+    out = np.ones(len(value), np.bool_)
+    out[1:] = value[1:] != value[:-1]
+    out[-start % _RUN :: _RUN] = True
     return out
 
 
@@ -65,11 +72,11 @@ def unique_pairs(old: U64, new: U64) -> tuple[I64, I64]:
 
 
 def _once(sorted_keys: U64) -> U64:
-    high = sorted_keys >> np.uint64(32)
-    differs = high[1:] != high[:-1]
-    first = np.concatenate([[True], differs]) if len(high) else np.zeros(0, np.bool_)
-    last = np.concatenate([differs, [True]]) if len(high) else first
-    return sorted_keys[first & last]
+    alone = np.ones(len(sorted_keys), np.bool_)
+    differs = sorted_keys[1:] ^ sorted_keys[:-1] > _LOW32
+    alone[1:] &= differs
+    alone[:-1] &= differs
+    return sorted_keys[alone]
 
 
 def nearest(old: U64, new: U64, expected: I64) -> tuple[I64, I64]:

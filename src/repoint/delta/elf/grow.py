@@ -12,7 +12,7 @@ from repoint.delta.elf.moves import Copies
 
 _REACH = 1 << 15
 """A copy grows at most this far beyond its last anchor."""
-_BATCH = 1 << 18
+_BATCH = 1 << 16
 _NEW_COPY = 6
 """What a copy costs in a patch, in bytes: so much must joining two lose to stay two."""
 

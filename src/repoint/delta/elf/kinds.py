@@ -16,10 +16,11 @@ modulo 2**bits. The numbers of the kinds are part of the format.
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 
-from repoint.delta.elf.arrays import I64, U64, words
+from repoint.delta.elf.arrays import I64, U64, concat, words
 from repoint.delta.elf.arrays import Bytes as ByteArray
 
 
@@ -101,17 +102,30 @@ class Refs:
 
 
 def join(parts: list[Refs]) -> Refs:
-    """All references of all parts, sorted by position; of two on one byte the earlier part's."""
-    pos = np.concatenate([np.zeros(0, np.int64), *(p.pos for p in parts)])
-    order = np.argsort(pos, kind="stable")
-    keep = np.diff(pos[order], prepend=-1) > 0
-    order = order[keep]
+    """All references of all parts, sorted by position; of two on one byte the earlier part's.
+
+    Takes the list over: it is emptied on the way, so that no column is in memory twice for long.
+    """
+    pos, target = [p.pos for p in parts], [p.target for p in parts]
+    kind, base = [p.kind for p in parts], [p.base for p in parts]
+    parts.clear()
+    place = _joined(pos, np.int64)
+    order = np.argsort(place, kind="stable")
+    place = place[order]
+    keep = np.diff(place, prepend=-1) > 0
+    order, place = order[keep], place[keep]
     return Refs(
-        pos[order],
-        np.concatenate([np.zeros(0, np.int64), *(p.target for p in parts)])[order],
-        np.concatenate([np.zeros(0, np.uint8), *(p.kind for p in parts)])[order],
-        np.concatenate([np.zeros(0, np.int64), *(p.base for p in parts)])[order],
+        place,
+        _joined(target, np.int64)[order],
+        _joined(kind, np.uint8)[order],
+        _joined(base, np.int64)[order],
     )
+
+
+def _joined(columns: list[Any], dtype: Any) -> Any:
+    whole = concat(columns, dtype)
+    columns.clear()
+    return whole
 
 
 def groups(kind: ByteArray) -> list[tuple[int, I64 | slice]]:

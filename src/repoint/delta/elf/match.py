@@ -37,7 +37,7 @@ _GAPS = (
 )
 _GRAMS = 1 << 22
 """So many grams are always kept; of larger files at most one for every fourth byte."""
-_AT_ONCE = 1 << 18
+_AT_ONCE = 1 << 16
 """Grams looked up at a time; bounds memory, changes no result."""
 _SLACK = 64
 """Anchors of one diagonal closer than this belong to one copy."""

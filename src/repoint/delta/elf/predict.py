@@ -16,7 +16,7 @@ from repoint.delta.elf.kinds import KINDS, WIDTH, Refs, field_value, groups, wri
 from repoint.delta.elf.layout import Layout
 from repoint.delta.elf.moves import AddressMap, Copies
 
-_AT_ONCE = 1 << 18
+_AT_ONCE = 1 << 16
 """Used references handled at a time; bounds memory, changes no result."""
 
 

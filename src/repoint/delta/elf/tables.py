@@ -173,11 +173,11 @@ def plain_pointers(data: Bytes, layout: Layout) -> list[Refs]:
     for s in layout.sections:
         if not (layout.fixed and s.loaded and s.size >= 8) or s.flags & SHF_EXEC:
             continue
-        pos = s.offset + (-s.offset & 7) + np.arange((s.size - 7) // 8, dtype=np.int64) * 8
-        pos = pos[pos + 8 <= s.offset + s.size]
-        value = words(data, "<i8")[pos].astype(np.int64)
-        good = _plausible(layout, value)
-        found.append(make(pos[good], value[good], ABS64))
+        first = s.offset + (-s.offset & 7)
+        count = min((s.size - 7) // 8, (s.offset + s.size - first) // 8)
+        value = data[first : first + 8 * count].view("<i8")
+        good = np.flatnonzero(_plausible(layout, value))
+        found.append(make(first + 8 * good, value[good], ABS64))
     return found
 
 

@@ -1,6 +1,7 @@
 """References in `.eh_frame` and `.eh_frame_hdr` (Linux Standard Base, exception frames)."""
 
 import struct
+from array import array
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,7 +49,7 @@ def walk(data: Bytes, s: Section) -> tuple[I64, I64, I64, I64, I64]:
     raw = view(data)
     at, end = s.offset, s.offset + s.size
     cies: dict[int, _Cie] = {}
-    begin, back, cie, lsda, person = [], [], [], [], []
+    begin, back, cie, lsda, person = (array("q") for _ in range(5))
     read = struct.Struct("<Ii").unpack_from
     while at + 8 <= end:
         length, pointer = read(raw, at)
@@ -69,7 +70,7 @@ def walk(data: Bytes, s: Section) -> tuple[I64, I64, I64, I64, I64]:
                 if known.lsda and data[at + 16] == 4 and length >= 17:
                     lsda.append(at + 17)
         at = following
-    arrays = [np.array(x, np.int64) for x in (begin, back, cie, lsda, person)]
+    arrays = [np.frombuffer(x, np.int64) for x in (begin, back, cie, lsda, person)]
     return arrays[0], arrays[1], arrays[2], arrays[3], arrays[4]
 
 
