@@ -19,7 +19,7 @@ from pathlib import Path
 
 from repoint.delta.codecs import codec_named
 from repoint.delta.errors import PatchError
-from tests.fuzz.mutating import mutate, mutate_bytes
+from tests.fuzz.mutating import mutate, mutate_bytes, mutate_recipe
 
 HERE = Path(__file__).parent
 VECTORS = HERE.parent / "delta" / "vectors"
@@ -78,6 +78,8 @@ class Fuzzer:
         target = self.targets[number % len(self.targets)]
         if target.codec == "elf":
             return mutate(payload, target.size, chance)
+        if target.codec == "members":
+            return mutate_recipe(payload, len(target.old), target.size, chance)
         return mutate_bytes(payload, chance)
 
 
@@ -93,6 +95,9 @@ def make_targets() -> list[Target]:
         payload = codec_named(codec).encode(memoryview(old), memoryview(new))
         assert payload is not None
         targets.append(Target(codec, old, len(new), payload))
+    old, new = ((VECTORS / "members" / f"wheel.{age}").read_bytes() for age in ("old", "new"))
+    payload = (VECTORS / "members" / "wheel.1.patch").read_bytes()
+    targets.append(Target("members", old, len(new), payload))
     return targets
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import dataclasses
 import random
 
+import msgspec
+
 from repoint.delta.elf import streams
 from repoint.delta.errors import PatchError
+from repoint.delta.members import recipe
 
 _NUMBERS = (
     b"\0", b"\1", b"\x7f", b"\x80\1", b"\xff\xff\x7f", b"\xff" * 5 + b"\x7f", b"\xff" * 8 + b"\x7f",
@@ -30,6 +33,38 @@ def mutate(payload: bytes, new_size: int, chance: random.Random) -> bytes:
             raw = _mutate_column(raw, chance)
         changed[name] = raw
     return streams.dump(dataclasses.replace(parts, **changed), new_size)
+
+
+def mutate_recipe(payload: bytes, old_size: int, new_size: int, chance: random.Random) -> bytes:
+    """Change a payload of codec `members`: a number of its recipe, a part's bytes, or any bytes."""
+    try:
+        said, parts = recipe.load(memoryview(payload), old_size, new_size)
+    except PatchError:
+        return mutate_bytes(payload, chance)
+    payloads = [bytes(part) for part in parts]
+    raw = msgspec.msgpack.decode(msgspec.msgpack.encode(said))
+    for _ in range(chance.choice((1, 1, 2))):
+        match chance.randrange(5):
+            case 0:
+                at = chance.randrange(len(payloads))
+                payloads[at] = mutate_bytes(payloads[at], chance)
+            case 1 if raw[0]:
+                chance.choice(raw[0])[chance.choice((1, 2))] = _number(chance)
+            case 2 if raw[0] and (pieces := chance.choice(raw[0])[3]):
+                pieces.append(list(chance.choice(pieces)))
+                chance.choice(pieces)[chance.randrange(3)] = _number(chance)
+            case 3 if raw[1]:
+                chance.choice(raw[1])[chance.randrange(7)] = _number(chance)
+            case _:
+                return mutate_bytes(payload, chance)
+    try:
+        return recipe.dump(msgspec.convert(raw, recipe.Recipe), payloads)
+    except msgspec.ValidationError:
+        return mutate_bytes(payload, chance)
+
+
+def _number(chance: random.Random) -> int:
+    return chance.choice((0, 1, 2, 9, chance.randrange(40_000), 1 << 20, 1 << 40, (1 << 62) - 1))
 
 
 def mutate_bytes(data: bytes, chance: random.Random) -> bytes:

@@ -30,8 +30,20 @@ def print_explained(files: Sequence[Explained]) -> None:
             for stream, raw, stored in sorted(file.streams, key=lambda row: -row[2]):
                 streams.add_row(stream.replace("_", " "), size(raw), size(stored))
             console.print(streams)
+        if file.parts:
+            _print_parts(console, file)
         if file.sections:
             _print_sections(console, file)
+
+
+def _print_parts(console: Console, file: Explained) -> None:
+    console.print(f"\n[bold]{file.name}[/]", soft_wrap=True)
+    table = _table("what is inside", "codec", "size", "in the patch")
+    for part in sorted(file.parts, key=lambda part: -part.length):
+        what = f"{part.members:,} members" if part.members > 1 else "a member"
+        what = what if part.members else "all between changed members"
+        table.add_row(what, part.codec, size(part.size), size(part.length))
+    console.print(table)
 
 
 def _print_sections(console: Console, file: Explained) -> None:

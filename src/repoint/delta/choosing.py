@@ -17,7 +17,7 @@ _MEDIUM = 4 << 20
 """Bytes of a file up to which zstd is tried in any case: where hardly anything changed, both
 patches are tiny, and either may be the smaller."""
 
-_LIKELY = ("hdiff", "elf")
+_LIKELY = ("hdiff", "elf", "members")
 
 _CANNOT_WIN = {"zstd": 8, "full": 3, "xz": 3}
 """How many times the best payload must be smaller than a quick compression of the whole file for a

@@ -179,7 +179,23 @@ class Elf:
         decode(old, payload, new)
 
 
-CODECS: tuple[Codec, ...] = (Copy(), Full(), Xz(), Zstd(), HDiff(), Elf())
+class Members:
+    """Files that hold other files: what is inside is encoded; see `repoint.delta.members`."""
+
+    name = "members"
+
+    def encode(self, old: memoryview, new: memoryview) -> bytes | None:
+        from repoint.delta.members.codec import encode
+
+        return encode(old, new)
+
+    def decode(self, old: memoryview, payload: memoryview, new: memoryview) -> None:
+        from repoint.delta.members.codec import decode
+
+        decode(old, payload, new)
+
+
+CODECS: tuple[Codec, ...] = (Copy(), Full(), Xz(), Zstd(), HDiff(), Elf(), Members())
 """From the simplest, a plain copy, on: of equally small payloads the first one wins."""
 
 

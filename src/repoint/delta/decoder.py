@@ -124,7 +124,8 @@ def _warm_up() -> None:
     import numpy as np
     import zstandard
 
-    import repoint.delta.elf.codec  # noqa: F401
+    import repoint.delta.elf.codec
+    import repoint.delta.members.codec  # noqa: F401
 
     np.unique(np.zeros(1))  # loads the masked arrays
     hashlib.sha256(b"").hexdigest()

@@ -15,6 +15,24 @@ from repoint.delta.mapped import mapped
 if TYPE_CHECKING:
     from repoint.delta.elf.account import SectionAccount, StreamAccount
 
+_ANY_SIZE = 1 << 62
+
+
+class PartAccount(msgspec.Struct, frozen=True):
+    """One part of a file that holds others.
+
+    Attributes:
+        codec: Its codec.
+        members: How many members its content is that of; none for what lies between members.
+        size: Bytes of the content.
+        length: Bytes of its payload.
+    """
+
+    codec: str
+    members: int
+    size: int
+    length: int
+
 
 class Explained(msgspec.Struct, frozen=True):
     """One file of a patch.
@@ -25,6 +43,7 @@ class Explained(msgspec.Struct, frozen=True):
         size: Bytes of the file.
         length: Bytes of its payload.
         streams: For codec `elf`, the parts of the payload.
+        parts: For codec `members`, what lies between members, then the members' contents.
         sections: For codec `elf` and where the old file is at hand, what became of each section.
     """
 
@@ -35,6 +54,7 @@ class Explained(msgspec.Struct, frozen=True):
     length: int
     streams: tuple[StreamAccount, ...] = ()
     sections: tuple[SectionAccount, ...] = ()
+    parts: tuple[PartAccount, ...] = ()
 
 
 def explain(patch: Path, old: Callable[[str], Path | None]) -> tuple[Explained, ...]:
@@ -58,6 +78,9 @@ def explain(patch: Path, old: Callable[[str], Path | None]) -> tuple[Explained, 
                 payload = bytes(data[at : at + entry.length])
                 place = old(entry.source) if entry.source else None
                 said = _with_elf(said, payload, place)
+            if entry.codec == "members":
+                parts = _parts(data[at : at + entry.length], entry.size)
+                said = msgspec.structs.replace(said, parts=parts)
             found.append(said)
     return tuple(found)
 
@@ -70,3 +93,17 @@ def _with_elf(said: Explained, payload: bytes, old: Path | None) -> Explained:
         if view is not None:
             sections = by_section(view, payload, said.size)
     return msgspec.structs.replace(said, streams=by_stream(payload, said.size), sections=sections)
+
+
+def _parts(payload: memoryview, size: int) -> tuple[PartAccount, ...]:
+    from collections import Counter
+
+    from repoint.delta.members import recipe
+
+    # The old file need not be at hand; what the recipe takes from it is for the decoder to check.
+    said, _ = recipe.load(payload, _ANY_SIZE, size)
+    members = Counter(member.part for member in said.members)
+    return tuple(
+        PartAccount(part.codec, members[number], part.size, part.length)
+        for number, part in enumerate(said.parts)
+    )

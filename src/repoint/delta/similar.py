@@ -8,6 +8,7 @@ has as well says how much of the new file can be copied from it.
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator, Mapping
 from difflib import SequenceMatcher
@@ -48,17 +49,17 @@ class Sketch(NamedTuple):
     limit: int
 
 
-def sketch(path: Path) -> Sketch:
-    """The sketch of a file, read in chunks: memory does not grow with the file.
+def sketch(file: Path | bytes) -> Sketch:
+    """The sketch of a file, read in chunks (memory does not grow with the file), or of its bytes.
 
     Raises:
         OSError: The file cannot be read.
     """
     import numpy as np
 
-    size = path.stat().st_size
+    size = _size(file)
     limit = 1 << (64 - max(0, (size // _SAMPLES).bit_length()))
-    kept = [np.unique(part) for part in _hashes(path, limit)]
+    kept = [np.unique(part) for part in _hashes(file, limit)]
     return Sketch(np.unique(np.concatenate(kept)) if kept else np.empty(0, np.uint64), limit)
 
 
@@ -72,7 +73,9 @@ def similarity(new: Path, old: Path) -> float:
     return _Index({"": b}).containment(a)[0][0]
 
 
-def best_sources(new: Mapping[str, Path], old: Mapping[str, Path]) -> dict[str, str]:
+def best_sources(
+    new: Mapping[str, Path] | Mapping[str, bytes], old: Mapping[str, Path] | Mapping[str, bytes]
+) -> dict[str, str]:
     """For each new file the old file that it is most like; those that are like none are left out.
 
     Where several old files have nearly as much of it, and where a file is too small for its content
@@ -80,14 +83,14 @@ def best_sources(new: Mapping[str, Path], old: Mapping[str, Path]) -> dict[str, 
     (`libwebp-8b6d8948.so.7.1.7` and `libwebp-850e2bec.so.7.1.8`).
 
     Args:
-        new: The new files by their names.
-        old: The old files by their names.
+        new: The new files by their names, or their bytes.
+        old: The old files by their names, or their bytes.
 
     Raises:
         OSError: A file cannot be read.
     """
-    index = _Index({name: sketch(path) for name, path in old.items()})
-    found = {name: _best(name, path, index) for name, path in new.items()}
+    index = _Index({name: sketch(file) for name, file in old.items()})
+    found = {name: _best(name, file, index) for name, file in new.items()}
     return {name: source for name, source in found.items() if source is not None}
 
 
@@ -97,10 +100,10 @@ def plain_name(name: str) -> str:
     return folder + slash + _CONTENT_HASH.sub("", last)
 
 
-def _best(name: str, path: Path, index: _Index) -> str | None:
-    if not path.stat().st_size:
+def _best(name: str, file: Path | bytes, index: _Index) -> str | None:
+    if not _size(file):
         return None
-    scores = index.containment(sketch(path))
+    scores = index.containment(sketch(file))
     scored = [(score, source) for (score, _), source in zip(scores, index.names, strict=True)]
     top = max((score for score, _ in scored), default=0.0)
     if top >= _LEAST_CONTAINMENT:
@@ -153,12 +156,16 @@ class _Index:
         return result
 
 
-def _hashes(path: Path, limit: int) -> Iterator[_Hashes]:
+def _size(file: Path | bytes) -> int:
+    return file.stat().st_size if isinstance(file, Path) else len(file)
+
+
+def _hashes(source: Path | bytes, limit: int) -> Iterator[_Hashes]:
     """The hashes below the limit of all windows, a part at a time, unsorted."""
     import numpy as np
 
     below = np.uint64(limit - 1)
-    with path.open("rb") as file:
+    with source.open("rb") if isinstance(source, Path) else io.BytesIO(source) as file:
         tail = b""
         while chunk := file.read(_CHUNK):
             data = tail + chunk
