@@ -84,12 +84,11 @@ class Fuzzer:
 
 
 def make_targets() -> list[Target]:
-    """Every codec on small files; the engine for compiled code on every vector."""
-    targets = []
-    for place in sorted(VECTORS.glob("*.patch")):
-        name = place.name.split(".")[0]
-        old, new = ((VECTORS / f"{name}.{age}").read_bytes() for age in ("old", "new"))
-        targets.append(Target("elf", old, len(new), place.read_bytes()))
+    """Every codec on small files; the engine for compiled code on every vector.
+
+    An input of the corpus names its target by its place here: new ones go to the end.
+    """
+    targets = [compiled(name) for name in ("aarch64", "exec", "relr", "x86_64")]
     old, new = ((VECTORS / f"x86_64.{age}").read_bytes()[:4000] for age in ("old", "new"))
     for codec in ("hdiff", "zstd", "full", "xz"):
         payload = codec_named(codec).encode(memoryview(old), memoryview(new))
@@ -98,7 +97,13 @@ def make_targets() -> list[Target]:
     old, new = ((VECTORS / "members" / f"wheel.{age}").read_bytes() for age in ("old", "new"))
     payload = (VECTORS / "members" / "wheel.1.patch").read_bytes()
     targets.append(Target("members", old, len(new), payload))
-    return targets
+    return [*targets, *(compiled(name) for name in ("gotable", "tiny", "wide"))]
+
+
+def compiled(name: str) -> Target:
+    """A vector of codec `elf`."""
+    old, new = ((VECTORS / f"{name}.{age}").read_bytes() for age in ("old", "new"))
+    return Target("elf", old, len(new), (VECTORS / f"{name}.1.patch").read_bytes())
 
 
 def blindly(fuzzer: Fuzzer, seconds: float, seed: int) -> None:

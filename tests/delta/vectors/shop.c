@@ -69,6 +69,12 @@ int settle(int n)
     return counter;
 }
 
+#ifdef WIDE
+typedef int four __attribute__((vector_size(16)));
+static four offers = {1, 2, 3, 4};
+four raise_prices(four by) { offers += by; return offers; }
+#endif
+
 #ifdef MAIN
 int main(int argc, char **argv) { return argc > 1 ? ask(argc, check(argv[1])) : 0; }
 #endif

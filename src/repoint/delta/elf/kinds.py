@@ -45,10 +45,10 @@ class Kind:
 
 
 PC0, PC4, PC5, PC6, PC8 = 0, 1, 2, 3, 4
-ABS64, ABS32, BASED64, BASED32, BACK32, INDEX32 = 5, 6, 7, 8, 9, 10
-IMM26, IMM19, IMM14, ADR, ADRP = 11, 12, 13, 14, 15
-LOW0, LOW1, LOW2, LOW3, LOW4 = 16, 17, 18, 19, 20
-INDEX4 = 21
+ABS64, BASED64, BASED32, BACK32, INDEX32 = 5, 6, 7, 8, 9
+IMM26, IMM19, IMM14, ADR, ADRP = 10, 11, 12, 13, 14
+LOW0, LOW1, LOW2, LOW3, LOW4 = 15, 16, 17, 18, 19
+INDEX4 = 20
 
 SYMBOL_SIZE = 24
 KINDS: tuple[Kind, ...] = (
@@ -58,7 +58,6 @@ KINDS: tuple[Kind, ...] = (
     Kind(Rule.PC, 4, 32, extra=6),
     Kind(Rule.PC, 4, 32, extra=8),
     Kind(Rule.ABS, 8, 64),
-    Kind(Rule.ABS, 4, 32),
     Kind(Rule.BASED, 8, 64, extra=1),
     Kind(Rule.BASED, 4, 32, extra=1),
     Kind(Rule.BACK, 4, 32),

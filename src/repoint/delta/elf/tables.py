@@ -30,10 +30,11 @@ _DT_SIZE = {2: 23, 8: 7, 10: 5, 27: 25, 28: 26, 33: 32, 35: 36}
 
 
 def make(pos: I64, target: I64, kind: int, base: I64 | int = 0) -> Refs:
-    """Return references of one kind."""
+    """Return references of one kind; what is the same for all takes no memory."""
     n = len(pos)
-    whole = np.full(n, base, np.int64) if isinstance(base, int) else base
-    return Refs(pos, target.astype(np.int64), np.full(n, kind, np.uint8), whole)
+    whole = np.broadcast_to(np.int64(base), n) if isinstance(base, int) else base
+    kinds = np.broadcast_to(np.uint8(kind), n)
+    return Refs(pos, target.astype(np.int64, copy=False), kinds, whole)
 
 
 def _rows(data: Bytes, s: Section, size: int, column: int, dtype: str) -> tuple[I64, I64]:
