@@ -79,7 +79,7 @@ def forged(data: bytes) -> bytes:
     [
         ("timestamp.json", half, "was changed or damaged"),
         ("timestamp.json", forged, "is not signed with the keys this device trusts"),
-        ("timestamp.json", huge, "is longer than 16384 bytes"),
+        ("timestamp.json", huge, "sends more than it may"),
         (".snapshot.json", flip, "snapshot.json was changed or damaged"),
         (".snapshot.json", half, "was changed or damaged"),
         (".snapshot.json", huge, "sends more than it may"),

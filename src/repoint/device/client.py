@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import hashlib
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -20,19 +21,14 @@ from tuf.api.metadata import Metadata, Root, TargetFile
 from tuf.ngclient import Updater
 
 from repoint.device.errors import NoNetworkError, NotTrustedError, StaleRepositoryError
-from repoint.device.fetching import Fetcher, file_digest
+from repoint.device.fetching import Fetcher, Version, file_digest
 from repoint.device.files import write_durably
 from repoint.model.errors import RepointError
 
 _DOCUMENT_LIMIT = 64 << 20
 _TIMESTAMP_LIMIT = 16384
-
-
-class _Version(msgspec.Struct):
-    """What was seen of the timestamp: the server's name for it, and the digest of its bytes."""
-
-    etag: str
-    sha256: str
+_DIGEST = re.compile("[0-9a-f]{64}|[0-9a-f]{128}")
+"""SHA-256 or SHA-512, in hexadecimal digits."""
 
 
 class _Signed(msgspec.Struct):
@@ -60,27 +56,24 @@ class RepositoryClient:
         self._downloads = downloads
         self._root = root
         self._updater: Updater | None = None
-        self._fresh: _Version | None = None
 
     def has_news(self) -> bool:
-        """Whether the repository may hold something that was not seen yet: one request.
+        """Whether the repository may hold something that was not seen yet: one request at most.
 
         Raises:
             NoNetworkError: It cannot be reached.
         """
         known = self._known_timestamp()
-        url = f"{self.url}/metadata/timestamp.json"
-        etag = known.etag if known is not None else ""
-        body, now = self.fetcher.get_if_changed(url, etag, _TIMESTAMP_LIMIT)
-        if known is not None and self._is_current():
-            if body is None:
-                return False
-            if hashlib.sha256(body).hexdigest() == known.sha256:
-                self._note_timestamp(now, known.sha256)
-                return False
-        if body is not None:
-            self.fetcher.hand_over(url, body)
-            self._fresh = _Version(now, hashlib.sha256(body).hexdigest())
+        if known is None or not self._is_current():
+            return True  # the full workflow, in the update framework's own order: the root first
+        url = self._timestamp_url
+        body, now = self.fetcher.get_if_changed(url, known.etag, _TIMESTAMP_LIMIT)
+        if body is None:
+            return False
+        if hashlib.sha256(body).hexdigest() == known.sha256:
+            self._note_timestamp(Version(now, known.sha256))
+            return False
+        self.fetcher.hand_over(url, body, now)
         return True
 
     def refresh(self) -> None:
@@ -105,9 +98,10 @@ class RepositoryClient:
     def remember(self) -> None:
         """Let the next check be a conditional one. Call it when all news was taken in."""
         timestamp = self._metadata / "timestamp.json"
-        fresh = self._fresh
+        fresh = self.fetcher.versions.get(self._timestamp_url)
+        # The answer may have been refused, or have another body than what is trusted.
         if fresh is not None and timestamp.exists() and file_digest(timestamp) == fresh.sha256:
-            self._note_timestamp(fresh.etag, fresh.sha256)
+            self._note_timestamp(fresh)
 
     def forget(self) -> None:
         """Let the next check be a full one."""
@@ -168,43 +162,42 @@ class RepositoryClient:
             NotTrustedError: It is not the signed one; it is thrown away.
             NoNetworkError: It cannot be had; what has come is kept.
         """
-        sha256 = target.hashes.get("sha256")
-        if sha256 is None:
-            raise NotTrustedError(f"{target.path} is signed without a SHA-256 digest")
+        digest = _digest_of(target)
         self._downloads.mkdir(parents=True, exist_ok=True)
-        done = self._downloads / sha256
-        if not (done.exists() and file_digest(done) == sha256):
-            part = self._downloads / f"{sha256}.part"
-            self.fetcher.download(self._target_url(target), part, target.length, progress=progress)
-            with part.open("rb") as file:
-                try:
-                    target.verify_length_and_hashes(file)
-                except tuf.LengthOrHashMismatchError:
-                    part.unlink()
-                    raise NotTrustedError(
-                        f"{target.path} is not what the vendor signed: it was changed on its way",
-                        hint="Try again, or use another network; nothing was installed",
-                    ) from None
+        done = self._downloads / digest
+        if not (done.exists() and is_target(done, target)):
+            part = self._downloads / f"{digest}.part"
+            url = self._target_url(target, digest)
+            self.fetcher.download(url, part, target.length, progress=progress)
+            if not is_target(part, target):
+                part.unlink()
+                raise NotTrustedError(
+                    f"{target.path} is not what the vendor signed: it was changed on its way",
+                    hint="Try again, or use another network; nothing was installed",
+                )
             part.replace(done)
         return done
 
-    def _target_url(self, target: TargetFile) -> str:
-        folder, _, name = target.path.rpartition("/")
-        digest = next(iter(target.hashes.values()))
-        return f"{self.url}/targets/{quote(folder)}/{digest}.{quote(name)}"
+    def _target_url(self, target: TargetFile, digest: str) -> str:
+        folder, slash, name = target.path.rpartition("/")
+        return f"{self.url}/targets/{quote(folder)}{slash}{digest}.{quote(name)}"
 
-    def _known_timestamp(self) -> _Version | None:
+    @property
+    def _timestamp_url(self) -> str:
+        return f"{self.url}/metadata/timestamp.json"
+
+    def _known_timestamp(self) -> Version | None:
         try:
-            seen = msgspec.json.decode((self._metadata / "seen").read_bytes(), type=_Version)
+            seen = msgspec.json.decode((self._metadata / "seen").read_bytes(), type=Version)
             if file_digest(self._metadata / "timestamp.json") == seen.sha256:
                 return seen
         except (OSError, msgspec.DecodeError):
             pass
         return None
 
-    def _note_timestamp(self, etag: str, sha256: str) -> None:
-        if etag:
-            write_durably(self._metadata / "seen", msgspec.json.encode(_Version(etag, sha256)))
+    def _note_timestamp(self, version: Version) -> None:
+        if version.etag:
+            write_durably(self._metadata / "seen", msgspec.json.encode(version))
 
     def _is_current(self) -> bool:
         """Whether nothing of what was verified has expired."""
@@ -248,7 +241,7 @@ class RepositoryClient:
         except tuf.DownloadHTTPError as error:
             raise NotTrustedError(
                 f"The repository is not whole: {error}",
-                hint="Check its address; if it is right, tell the vendor",
+                hint="Check the repository's address; if it is right, tell the vendor",
             ) from error
         except tuf.DownloadError as error:
             if isinstance(error.__cause__, RepointError):
@@ -266,6 +259,30 @@ class RepositoryClient:
                 f"{self.fetcher.last} was changed or damaged: {error}",
                 hint="Try again, or use another network; nothing was changed",
             ) from error
+
+
+def _digest_of(target: TargetFile) -> str:
+    """The digest by which a target is stored, on the server and here.
+
+    It becomes the name of a file, and whoever signed it may mean harm.
+    """
+    digest = next(iter(target.hashes.values()), "")
+    if not _DIGEST.fullmatch(digest):
+        raise NotTrustedError(
+            f"{target.path} is signed with {digest[:80]!r}, which is no digest",
+            hint="Tell the vendor; nothing was downloaded",
+        )
+    return digest
+
+
+def is_target(path: Path, target: TargetFile) -> bool:
+    """Whether a file has the signed length and digests."""
+    with path.open("rb") as file:
+        try:
+            target.verify_length_and_hashes(file)
+        except tuf.LengthOrHashMismatchError:
+            return False
+    return True
 
 
 def read_root(path: Path) -> bytes:

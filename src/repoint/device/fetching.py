@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import msgspec
 import urllib3
 from tuf.api.exceptions import DownloadHTTPError, SlowRetrievalError
 from tuf.ngclient.fetcher import FetcherInterface
@@ -40,11 +41,19 @@ class Traffic:
     received: int = 0
 
 
+class Version(msgspec.Struct, frozen=True):
+    """One version of a document: the server's name for it, and the digest of its bytes."""
+
+    etag: str
+    sha256: str
+
+
 class Fetcher(FetcherInterface):
     """Fetches metadata for the update framework, and can be handed what was fetched before it.
 
     Attributes:
         last: The address that was asked for last, to say where something is wrong.
+        versions: What each metadata document was when it came last, by its address.
         traffic: What was asked of the network so far.
     """
 
@@ -56,11 +65,13 @@ class Fetcher(FetcherInterface):
         )
         self._ready: dict[str, bytes] = {}
         self.last = ""
+        self.versions: dict[str, Version] = {}
         self.traffic = Traffic()
 
-    def hand_over(self, url: str, body: bytes) -> None:
+    def hand_over(self, url: str, body: bytes, etag: str) -> None:
         """Use ``body`` for the next request of ``url``, which was made just now."""
         self._ready[url] = body
+        self.versions[url] = Version(etag, hashlib.sha256(body).hexdigest())
 
     def get_if_changed(self, url: str, etag: str, limit: int) -> tuple[bytes | None, str]:
         """Ask for a document that is at hand in the version ``etag``.
@@ -206,10 +217,13 @@ class Fetcher(FetcherInterface):
         return self._counted(url, response)
 
     def _counted(self, url: str, response: BaseHTTPResponse) -> Iterator[bytes]:
+        digest = hashlib.sha256()
         try:
             for chunk in _watched(response):
                 self.traffic.received += len(chunk)
+                digest.update(chunk)
                 yield chunk
+            self.versions[url] = Version(response.headers.get("ETag", ""), digest.hexdigest())
         except (urllib3.exceptions.HTTPError, SlowRetrievalError) as error:
             raise _unreachable(url, error) from error
         finally:
