@@ -259,6 +259,8 @@ class RepositoryClient:
                 f"{self.fetcher.last} was changed or damaged: {error}",
                 hint="Try again, or use another network; nothing was changed",
             ) from error
+        finally:
+            self.fetcher.let_go()
 
 
 def _digest_of(target: TargetFile) -> str:

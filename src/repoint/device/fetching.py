@@ -19,18 +19,13 @@ from tuf.ngclient.fetcher import FetcherInterface
 
 from repoint import __version__
 from repoint.device.errors import NoNetworkError, NotEnrolledError, NotTrustedError
+from repoint.device.patience import POOLS, watched
 
 if TYPE_CHECKING:
     from urllib3.response import BaseHTTPResponse
 
-_CHUNK = 1 << 18
 _TIMEOUT = urllib3.Timeout(connect=10.0, read=30.0)
 _TRIES = 4
-
-# A server that sends less than this over a whole window is stalling on purpose or as good as
-# that; what has come is kept, so that giving up costs nothing.
-_SLOWEST = 1024  # bytes a second
-_WINDOW = 30.0  # seconds
 
 
 @dataclass
@@ -61,12 +56,23 @@ class Fetcher(FetcherInterface):
         self._pool = urllib3.PoolManager(
             headers={"User-Agent": f"repoint/{__version__}", "Accept-Encoding": "identity"},
             timeout=_TIMEOUT,
-            retries=urllib3.Retry(total=2, redirect=3, backoff_factor=0.1),
+            # A server does not decide how long a device waits before it asks again.
+            retries=urllib3.Retry(
+                total=2, redirect=3, backoff_factor=0.1, respect_retry_after_header=False
+            ),
         )
+        self._pool.pool_classes_by_scheme = POOLS
         self._ready: dict[str, bytes] = {}
+        self._unread: BaseHTTPResponse | None = None
         self.last = ""
         self.versions: dict[str, Version] = {}
         self.traffic = Traffic()
+
+    def let_go(self) -> None:
+        """Cut off the answer that the update framework has stopped reading, if there is one."""
+        if self._unread is not None:
+            self._unread.close()
+            self._unread = None
 
     def hand_over(self, url: str, body: bytes, etag: str) -> None:
         """Use ``body`` for the next request of ``url``, which was made just now."""
@@ -97,16 +103,19 @@ class Fetcher(FetcherInterface):
                 raise NoNetworkError(
                     f"{url} answers with status {response.status}", hint=_hint(response.status)
                 )
-            body = response.read(limit + 1)
-        except urllib3.exceptions.HTTPError as error:
+            body = b""
+            for chunk in watched(response):
+                body += chunk
+                self.traffic.received += len(chunk)
+                if len(body) > limit:
+                    raise NotTrustedError(
+                        f"{url} is longer than {limit} bytes",
+                        hint="Tell the vendor; it was not read",
+                    )
+        except (urllib3.exceptions.HTTPError, SlowRetrievalError) as error:
             raise _unreachable(url, error) from error
         finally:
-            response.release_conn()
-        self.traffic.received += len(body)
-        if len(body) > limit:
-            raise NotTrustedError(
-                f"{url} is longer than {limit} bytes", hint="Tell the vendor; it was not read"
-            )
+            response.close()
         return body, response.headers.get("ETag", "")
 
     def download(
@@ -154,7 +163,7 @@ class Fetcher(FetcherInterface):
                 response = self._open(url, headers)
                 try:
                     have = self._placed(response, file.fileno(), url, have)
-                    for chunk in _watched(response):
+                    for chunk in watched(response):
                         if have + len(chunk) > size:
                             file.truncate(0)
                             raise NotTrustedError(
@@ -172,7 +181,7 @@ class Fetcher(FetcherInterface):
                             hint="Try again, or use another network; nothing was installed",
                         )
                 finally:
-                    response.release_conn()
+                    response.close()
             os.fsync(file.fileno())
         if have < size:
             raise urllib3.exceptions.IncompleteRead(have, size - have)
@@ -194,6 +203,7 @@ class Fetcher(FetcherInterface):
         )
 
     def _open(self, url: str, headers: dict[str, str]) -> BaseHTTPResponse:
+        """Ask for a document. Whoever closes an answer that is not read whole cuts it off."""
         self.traffic.requests += 1
         self.last = url
         try:
@@ -212,14 +222,15 @@ class Fetcher(FetcherInterface):
             return iter([self._ready.pop(url)])
         response = self._open(url, {})
         if response.status != 200:
-            response.release_conn()
+            response.close()
             raise DownloadHTTPError(f"{url} answers with status {response.status}", response.status)
         return self._counted(url, response)
 
     def _counted(self, url: str, response: BaseHTTPResponse) -> Iterator[bytes]:
         digest = hashlib.sha256()
+        self._unread = response
         try:
-            for chunk in _watched(response):
+            for chunk in watched(response):
                 self.traffic.received += len(chunk)
                 digest.update(chunk)
                 yield chunk
@@ -227,7 +238,7 @@ class Fetcher(FetcherInterface):
         except (urllib3.exceptions.HTTPError, SlowRetrievalError) as error:
             raise _unreachable(url, error) from error
         finally:
-            response.release_conn()
+            self.let_go()
 
 
 def check_url(url: str) -> str:
@@ -255,20 +266,6 @@ def _write_all(descriptor: int, data: bytes) -> None:
     left = memoryview(data)
     while left:
         left = left[os.write(descriptor, left) :]
-
-
-def _watched(response: BaseHTTPResponse) -> Iterator[bytes]:
-    """The body in chunks, as long as it comes at a bearable speed."""
-    started = time.monotonic()
-    came = 0
-    while chunk := response.read1(_CHUNK):
-        came += len(chunk)
-        yield chunk
-        passed = time.monotonic() - started
-        if passed > _WINDOW:
-            if came < _SLOWEST * passed:
-                raise SlowRetrievalError(f"{came} bytes in {passed:.0f} s")
-            started, came = time.monotonic(), 0
 
 
 def _hint(status: int) -> str:
