@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from tests.cli.command import Answer, everything, refusal, repoint, works
+from tests.cli.command import Answer, everything, refusal, repoint
 from tests.places import Place
 from tests.serving import WebServer
 from tests.world import OLD, Vendor, no_passphrase, write_tree
@@ -188,34 +186,6 @@ def test_a_repository_that_has_expired_is_refused(folder: Path, tmp_path: Path) 
         server.close()
     refused_at_enrolment(folder, answer, "has expired: timestamp.json is expired",
                          "Check this device's clock")  # fmt: skip
-
-
-def test_a_mirror_that_is_behind_is_refused(place: Place, vendor: Vendor, tmp_path: Path) -> None:
-    place.enroll()
-    shutil.copytree(vendor.public, tmp_path / "old")
-    vendor.release()
-    place.device.check(None)
-    before = everything(place.folder)
-    place.server.folder = tmp_path / "old"
-    answer = repoint("check", "--store", place.folder / "store")
-    refusal(answer, "is older than what this device has seen", "Use another mirror")
-    assert everything(place.folder) == before
-    out = works("status", "--store", place.folder / "store")
-    assert "failed: The repository at" in out
-
-
-def test_a_mirror_that_is_frozen_is_refused_as_soon_as_what_it_serves_has_expired(
-    place: Place, vendor: Vendor
-) -> None:
-    place.enroll()
-    expires = datetime.now(UTC) + timedelta(seconds=3)
-    refresh(vendor, expires - timedelta(days=7))
-    works("check", "--store", place.folder / "store")
-    time.sleep(max(0, (expires - datetime.now(UTC)).total_seconds()) + 0.1)
-    before = everything(place.folder)
-    answer = repoint("check", "--store", place.folder / "store")
-    refusal(answer, "has expired", "somebody keeps news from this device")
-    assert everything(place.folder) == before
 
 
 def refresh(vendor: Vendor, now: datetime) -> None:

@@ -27,6 +27,14 @@ A_FILE = {"kind": "file", "mode": 0o444, "size": 1, "sha256": "0" * 64}
 NEVER = ("metadata", "catalog.json")
 
 
+@pytest.fixture
+def vendor(tmp_path: Path) -> Vendor:
+    """A vendor that has published nothing but the baseline."""
+    made = Vendor(tmp_path / "vendor")
+    made.baseline()
+    return made
+
+
 @pytest.fixture(scope="module")
 def draft(tmp_path_factory: pytest.TempPathFactory) -> tuple[Record, bytes]:
     """A record and its patch as an honest vendor builds them."""
