@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import stat
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
 
-from repoint.device.errors import StoreBusyError
+from repoint.device.errors import StoreBusyError, StoreDamagedError
 from repoint.device.files import explained
 
 
@@ -44,19 +45,55 @@ def locked(
 
     Raises:
         StoreBusyError: Another command was still at work after ``wait`` seconds.
+        StoreDamagedError: Somebody else may change the store.
         CannotWriteError: The person may not change the store.
     """
-    with explained(f"change the store {store}"):
-        store.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(store / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    # Programs of all users run from the store, and nobody else may write to it, whatever the
+    # person's own habit is.
+    mask = os.umask(0o022)
+    descriptor = -1
     try:
+        with explained(f"change the store {store}"):
+            store.mkdir(parents=True, exist_ok=True)
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+            descriptor = os.open(store / "lock", flags, 0o644)
+        require_own(store)
         _acquire(descriptor, wait, waiting)
         holder = Holder(os.getpid(), command, int(time.time()))
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, msgspec.json.encode(holder), 0)
         yield
     finally:
-        os.close(descriptor)
+        os.umask(mask)
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+def require_own(store: Path) -> None:
+    """Refuse a store that somebody else may change: what they swap while we work, we would trust.
+
+    Raises:
+        StoreDamagedError: It, or a folder that it lies in, belongs to another user who is not
+            root, or others may write there.
+    """
+    me = os.geteuid()
+    for folder in (store, store / "trees", store / "products", *store.resolve().parents):
+        try:
+            found = folder.stat()
+        except FileNotFoundError:
+            continue
+        inside = folder.is_relative_to(store)
+        if found.st_uid != me and (inside or found.st_uid != 0):
+            raise StoreDamagedError(
+                f"{folder} belongs to another user, who could change the store {store}",
+                hint="Run it as that user, or name another store with --store",
+            )
+        # In a sticky folder, such as /tmp, nobody renames what is another's.
+        if found.st_mode & 0o022 and (inside or not found.st_mode & stat.S_ISVTX):
+            raise StoreDamagedError(
+                f"Others may write to {folder}, and could change the store {store}",
+                hint=f"Take that right away with `chmod go-w {folder}`",
+            )
 
 
 def _acquire(descriptor: int, wait: float, waiting: Callable[[Holder | None], None] | None) -> None:

@@ -8,6 +8,9 @@ import msgspec
 
 from repoint.model.errors import InvalidRecordError
 
+MOST_PATHS = 500_000
+"""Paths that a layer may change: more than any product has, and few enough for any device."""
+
 Kind = Literal["file", "link", "folder"]
 """The types of path a sealed tree may hold. Devices, sockets and pipes have no place in one."""
 
@@ -72,6 +75,8 @@ class Layer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     removed: tuple[str, ...]
 
     def __post_init__(self) -> None:
+        if len(self.changes) + len(self.removed) > MOST_PATHS:
+            raise InvalidRecordError(f"The layer has more than {MOST_PATHS:,} paths")
         for path in self.removed:
             check_path(path)
 

@@ -1,0 +1,206 @@
+"""Other users of a shared machine: what they may see, and what they cannot touch."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import stat
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from repoint.cli import main
+from repoint.device.errors import StoreDamagedError
+from tests.cli.command import everything
+from tests.places import Place
+
+NOBODY = 65534
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be several users")
+
+
+@pytest.fixture
+def open_way(tmp_path: Path) -> Iterator[None]:
+    """Let others come as far as the device; pytest keeps its folders to itself."""
+    changed = []
+    for folder in (tmp_path, *tmp_path.parents):
+        mode = folder.stat().st_mode
+        if mode & 0o005 != 0o005:
+            folder.chmod(mode | 0o055)
+            changed.append((folder, mode))
+    yield
+    for folder, mode in changed:
+        folder.chmod(stat.S_IMODE(mode))
+
+
+def as_nobody(work: Callable[[], object]) -> Any:
+    """Do something in a process that has become another user, and bring back what it gave.
+
+    The interpreter may lie where that user cannot read, so everything is loaded before.
+    """
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.setgroups([])
+            os.setgid(NOBODY)
+            os.setuid(NOBODY)
+            os.write(write, json.dumps(work()).encode())
+        except BaseException:
+            os.write(write, json.dumps(traceback.format_exc()).encode())
+        os._exit(0)
+    os.close(write)
+    with open(read, "rb") as answer:
+        said = json.loads(answer.read())
+    os.waitpid(pid, 0)
+    return said
+
+
+def commands(*lines: tuple[str, ...]) -> Callable[[], object]:
+    """Run commands in this process: for each the status, what it printed, and its error."""
+
+    def run() -> object:
+        answers = []
+        for line in lines:
+            out, err = io.StringIO(), io.StringIO()
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                sys.argv = ["repoint", *line]
+                try:
+                    status = main()
+                except SystemExit as end:
+                    status = end.code
+            answers.append((status or 0, out.getvalue(), err.getvalue()))
+        return answers
+
+    return run
+
+
+@as_root
+def test_nobody_sees_the_status_of_roots_store_and_can_change_nothing(
+    place: Place, open_way: None
+) -> None:
+    place.enroll()
+    place.update()
+    store = ("--store", str(place.folder / "store"))
+    looking = [("status", "--json", *store), ("status", *store), ("history", *store)]
+    commands(*looking)()  # loads what it needs
+    before = everything(place.folder)
+    first, *others = as_nobody(commands(*looking))
+    assert first[0] == 0, first
+    said = json.loads(first[1])
+    assert said["in_force"] == "26.3.1 (a)"
+    assert [cve["state"] for cve in said["cves"]] == ["in force"]
+    assert [answer[0] for answer in others] == [0, 0], others
+    changing = [("check",), ("install",), ("remove", "--yes"), ("settings", "automatic", "off")]
+    for answer in as_nobody(commands(*[(*command, *store) for command in changing])):
+        assert answer[0] == 1
+        assert "No right to change the store" in answer[2]
+        assert "Traceback" not in answer[2]
+    assert everything(place.folder) == before
+
+
+@as_root
+def test_nobody_can_swap_anything_while_an_improvement_is_prepared(
+    place: Place, open_way: None
+) -> None:
+    place.enroll()
+    place.device.check(None)
+    ready, start = os.pipe()
+
+    def attack() -> object:
+        tried = done = 0
+        os.write(start, b"1")
+        end = time.monotonic() + 3
+        while time.monotonic() < end:
+            for top, folders, files in os.walk(place.folder):
+                for name in (*folders, *files, "new"):
+                    path = Path(top, name)
+                    for one in (
+                        lambda path=path: path.rename(f"{path}-away"),
+                        lambda path=path: path.unlink(),
+                        lambda path=path: path.symlink_to("/etc"),
+                        lambda path=path: os.close(os.open(path, os.O_WRONLY)),
+                    ):
+                        tried += 1
+                        with contextlib.suppress(OSError):
+                            one()
+                            done += 1
+        return tried, done
+
+    with ThreadPoolExecutor() as pool:
+        attacker = pool.submit(as_nobody, attack)
+        os.read(ready, 1)
+        place.update()
+        tried, done = attacker.result()
+    os.close(ready)
+    os.close(start)
+    assert tried > 100
+    assert done == 0
+    assert place.text() == "VERSION = 'new'\n"
+
+
+@pytest.mark.parametrize("mask", [0o000, 0o077])
+def test_the_store_is_readable_by_all_and_writable_by_its_owner_whatever_the_mask(
+    place: Place, mask: int
+) -> None:
+    before = os.umask(mask)
+    try:
+        place.enroll()
+        place.update()
+    finally:
+        os.umask(before)
+    for path in (place.folder / "store").rglob("*"):
+        mode = path.lstat().st_mode
+        if stat.S_ISLNK(mode) or path.parent.name in ("metadata", "root_history"):
+            continue  # what the update framework keeps is public anyhow; only checks read it
+        assert mode & 0o022 == 0, f"others may write to {path}"
+        assert mode & 0o004, f"others cannot read {path}"
+        assert not stat.S_ISDIR(mode) or mode & 0o001, f"others cannot enter {path}"
+
+
+@pytest.mark.parametrize("name", ["", "trees", "products"])
+def test_a_store_to_which_others_may_write_is_not_used(place: Place, name: str) -> None:
+    place.enroll()
+    folder = place.folder / "store" / name
+    folder.chmod(0o777)
+    with pytest.raises(StoreDamagedError, match="Others may write to"):
+        place.device.check(None)
+    assert place.device.status(None).in_force == "26.3.1"
+    folder.chmod(0o755)
+    place.device.check(None)
+
+
+@as_root
+def test_root_does_not_work_in_a_store_that_another_user_has_laid_out(place: Place) -> None:
+    """Such as one that waits at the name that root is going to use, in a folder open to all."""
+    store = place.folder / "store"
+    (store / "trees").mkdir(parents=True)
+    for path in (store, store / "trees"):
+        os.chown(path, NOBODY, NOBODY)
+    before = everything(place.folder)
+    with pytest.raises(StoreDamagedError, match="belongs to another user"):
+        place.enroll()
+    assert everything(place.folder) == before
+
+
+def test_a_folder_above_the_store_that_is_open_to_all_is_refused(place: Place) -> None:
+    place.folder.chmod(0o777)
+    with pytest.raises(StoreDamagedError, match="Others may write to"):
+        place.enroll()
+    place.folder.chmod(0o1777)  # as /tmp is: nobody renames what is another's
+    place.enroll()
+
+
+def test_a_link_in_the_place_of_the_lock_is_not_followed(place: Place, tmp_path: Path) -> None:
+    (place.folder / "store").mkdir()
+    (place.folder / "store/lock").symlink_to(tmp_path / "victim")
+    with pytest.raises(Exception, match="change the store"):
+        place.enroll()
+    assert not (tmp_path / "victim").exists()
