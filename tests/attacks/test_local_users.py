@@ -98,7 +98,7 @@ def test_nobody_sees_the_status_of_roots_store_and_can_change_nothing(
     assert said["in_force"] == "26.3.1 (a)"
     assert [cve["state"] for cve in said["cves"]] == ["in force"]
     assert [answer[0] for answer in others] == [0, 0], others
-    changing = [("check",), ("install",), ("remove", "--yes"), ("settings", "automatic", "off")]
+    changing = [("check",), ("install",), ("remove",), ("settings", "automatic", "off")]
     for answer in as_nobody(commands(*[(*command, *store) for command in changing])):
         assert answer[0] == 1
         assert "No right to change the store" in answer[2]

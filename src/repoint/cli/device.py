@@ -138,11 +138,15 @@ def install(
                 "label": staged.improvement.label,
                 "downloaded": staged.downloaded,
                 "seconds": staged.seconds,
+                "unguarded": staged.unguarded,
             }
         )
         return
     took = ", ".join(f"{step} {seconds(value)}" for step, value in staged.seconds.items())
     print(f"Staged {staged.improvement.label}: {size(staged.downloaded)} downloaded. [{took}]")
+    if staged.unguarded:
+        print(f"This kernel has no {' and no '.join(staged.unguarded)}: the patch was decoded with "
+              "less protection. What it gave has the signed seal all the same.")  # fmt: skip
     now = device.status(product)
     if now.staged:
         print("It comes into force when the program is started the next time, "

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from repoint.delta.child import DecodeJob, decode_in_child
+from repoint.delta.child import Confinement, DecodeJob, decode_in_child
 from repoint.delta.errors import DeltaChildError, PatchError
 from repoint.device.checking import client_for, next_offer
 from repoint.device.client import RepositoryClient
@@ -44,11 +44,13 @@ class Staged:
         improvement: The improvement.
         downloaded: Bytes of the patches.
         seconds: How long each step took.
+        unguarded: What of the decoder's confinement this kernel does not offer; empty for nothing.
     """
 
     improvement: Improvement
     downloaded: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
+    unguarded: tuple[str, ...] = ()
 
 
 def install(
@@ -98,9 +100,10 @@ def install(
                 patch = _fetch(client, path, candidate, name, progress)
                 staged.downloaded += part.improved.patch_size
             fetched = time.monotonic()
-            seal = _prepare(
+            seal, confinement = _prepare(
                 product, candidate, part, patch, modified=improvement.created, progress=progress
             )
+            staged.unguarded = missing_of(confinement) or staged.unguarded
             candidate.prepared(name, seal)
             _add(staged.seconds, "download", fetched - started)
             _add(staged.seconds, "prepare", time.monotonic() - fetched)
@@ -140,13 +143,14 @@ def _prepare(
     *,
     modified: int,
     progress: Progress | None,
-) -> str:
+) -> tuple[str, Confinement | None]:
     """Make the files of a patch in a confined child, build the tree, and tell its seal."""
     store = product.store
     component = candidate.baseline.component(part.improved.name)
     assert component is not None  # noqa: S101  # the candidate has refused others
     old = store.tree(component.seal)
     made: dict[str, Path] = {}
+    confinement = None
     decoded = store.trees / f".decoding-{part.improved.seal}"
     shutil.rmtree(decoded, ignore_errors=True)
     store.trees.mkdir(parents=True, exist_ok=True)
@@ -166,14 +170,14 @@ def _prepare(
                 None if progress is None else (lambda done, all_: progress("decode", done, all_))
             )
             with _decoding(candidate.offer.label, component.name, patch):
-                decode_in_child(patch, jobs, decoded, progress=report)
+                confinement = decode_in_child(patch, jobs, decoded, progress=report)
             made = {job.name: decoded / str(number) for number, job in enumerate(jobs)}
         taken = taken_from(old, component.entries)
         for change in part.improved.layer.changes:
             if change.source:
                 taken[change.entry.path] = old / change.source
         total = sum(entry.size for entry in part.entries)
-        return add_tree(
+        seal = add_tree(
             store,
             part.improved.seal,
             part.entries,
@@ -183,8 +187,21 @@ def _prepare(
             ignore=part.ignore,
             progress=_summed(progress, total),
         )
+        return seal, confinement
     finally:
         shutil.rmtree(decoded, ignore_errors=True)
+
+
+def missing_of(confinement: Confinement | None) -> tuple[str, ...]:
+    """What the kernel did not offer to confine the decoder with."""
+    if confinement is None:  # nothing was decoded
+        return ()
+    offered = {
+        "Landlock": confinement.landlock > 0,
+        "seccomp": confinement.seccomp,
+        "dropping of capabilities": confinement.unprivileged,
+    }
+    return tuple(name for name, there in offered.items() if not there)
 
 
 @contextlib.contextmanager
