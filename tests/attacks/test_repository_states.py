@@ -15,6 +15,7 @@ from repoint.device.errors import NotTrustedError, StaleRepositoryError
 from repoint.repository import names
 from tests.attacks.mirror import Mirror
 from tests.cli.command import everything, refusal, repoint, works
+from tests.clock import set_clock
 from tests.places import Place
 from tests.world import FIXED, Files, Vendor, no_passphrase
 
@@ -51,12 +52,10 @@ def test_a_mirror_that_is_frozen_is_refused_as_soon_as_what_it_serves_has_expire
 
 
 def test_a_frozen_mirror_that_says_nothing_has_changed_is_believed_no_longer_than_that(
-    place: Place, vendor: Vendor
+    place: Place, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The idle check ends at a 304, which nobody has signed."""
     place.enroll()
-    expires = datetime.now(UTC) + timedelta(seconds=2)
-    refresh(vendor, expires - timedelta(days=7))
     place.device.check(None)
     stamp = vendor.public / "metadata/timestamp.json"
     frozen = stamp.read_bytes()
@@ -64,7 +63,7 @@ def test_a_frozen_mirror_that_says_nothing_has_changed_is_believed_no_longer_tha
     stamp.write_bytes(frozen)
     place.device.check(None)
     assert place.server.requests[-1].status == 304
-    time.sleep(max(0, (expires - datetime.now(UTC)).total_seconds()) + 0.1)
+    set_clock(monkeypatch, timedelta(days=8))
     with pytest.raises(StaleRepositoryError, match="has expired"):
         place.device.check(None)
 

@@ -7,6 +7,7 @@ import datetime as dt
 import pytest
 
 from repoint.device.errors import StaleRepositoryError
+from tests.clock import set_clock
 from tests.device.conftest import Place
 from tests.serving import WebServer
 from tests.world import Vendor, no_passphrase
@@ -57,16 +58,8 @@ def test_a_rotated_root_is_noticed_although_nothing_else_changed(
 def test_an_expired_timestamp_is_never_idle_whatever_the_server_says(
     idle: Place, vendor: Vendor, server: WebServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # The device's clock goes on by a year; the server still answers "not changed".
-    later = dt.datetime.now(dt.UTC) + dt.timedelta(days=400)
-
-    class Clock(dt.datetime):
-        @classmethod
-        def now(cls, tz: dt.tzinfo | None = None) -> dt.datetime:  # type: ignore[override]
-            return later.astimezone(tz)
-
-    monkeypatch.setattr("repoint.device.client.dt.datetime", Clock)
-    monkeypatch.setattr("tuf.ngclient._internal.trusted_metadata_set.datetime.datetime", Clock)
+    # A year and more later the server still answers "not changed".
+    set_clock(monkeypatch, dt.timedelta(days=400))
     with pytest.raises(StaleRepositoryError, match="expired"):
         idle.device.check(None)
     last = idle.device.status(None).last_check
