@@ -5,13 +5,13 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SECONDS ?= 60
 
-.PHONY: help demo test lint fuzz bench bench-delta lock clean
+.PHONY: help demo test lint fuzz bench bench-job bench-delta lock clean
 help:
 	@echo "make demo    the main job on real input, from a vendor to a running program and back"
 	@echo "make test    formatting, types and tests"
 	@echo "make fuzz    hostile patches against the decoders, a minute of them (SECONDS=3600 for an hour)"
-	@echo "make bench   the benchmarks, side by side with what people use today"
-	@echo "make bench-delta   the delta engine beside general tools on real pairs, an hour or two"
+	@echo "make bench   all benchmarks, side by side with what people use today, an hour or two:"
+	@echo "             make bench-job for the main job alone (two minutes), make bench-delta for the patches"
 	@echo "make clean   remove what the above have made"
 
 $(READY): pyproject.toml requirements/dev.txt
@@ -40,7 +40,9 @@ bench-delta: $(READY)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
 	@$(BIN)/python -m benchmarks.delta
 
-bench: $(READY)
+bench: bench-job bench-delta
+
+bench-job: $(READY)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
 	@$(BIN)/python -m benchmarks --wheels .cache/wheels
 
