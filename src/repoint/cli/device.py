@@ -115,7 +115,7 @@ def install(
 
     device = open_device(store)
     if automatic:
-        if not device.settings(product).automatic:
+        if not device.decided(product).automatic:
             print("Automatically Install is off; nothing was done.")
             return
         device.check(product)

@@ -33,8 +33,16 @@ def settings(
         if name != "automatic" or value not in ("on", "off"):
             raise typer.BadParameter("write `repoint settings automatic on` or `… off`")
         device.change_settings(product, Settings(automatic=value == "on"))
-    now = device.settings(product)
+    now = device.decided(product)
     if json:
         print_json(now)
-    else:
-        print(f"Automatically Install: {'on' if now.automatic else 'off'}")
+        return
+    print(f"Automatically Install: {_said(now.automatic, now.automatic_locked_by)}")
+    if now.removal_locked_by:
+        print(f"Removal of improvements: {_said(now.removal, now.removal_locked_by)}")
+    if now.policy_problem:
+        print(f"The policy as it is now is not in force: {now.policy_problem}")
+
+
+def _said(value: bool, locked_by: str) -> str:
+    return ("on" if value else "off") + (f", locked by {locked_by}" if locked_by else "")

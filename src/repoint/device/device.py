@@ -11,7 +11,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from repoint.device.decided import (
+    Decided,
+    decide,
+    require_free_settings,
+    require_removal,
+    require_repository,
+)
 from repoint.device.lock import Holder, locked
+from repoint.device.policy import Policy, keep_policy, read_policy
 from repoint.device.records import Enrolment, Generation, HistoryEntry, Settings
 from repoint.device.store import ProductStore, Store
 from repoint.model.errors import RepointError
@@ -35,6 +43,7 @@ class Device:
         clock: Gives seconds since 1970.
         waiting: Told who is at work when the store is locked by another command.
         wait: Seconds to wait for it.
+        policy: The folder of the policy files; the device's own where none is given.
     """
 
     def __init__(
@@ -44,8 +53,10 @@ class Device:
         clock: Callable[[], float] = time.time,
         waiting: Callable[[Holder | None], None] | None = None,
         wait: float = 60.0,
+        policy: Path | None = None,
     ) -> None:
         self.store = Store(path)
+        self._policy = policy
         self._clock = clock
         self._waiting = waiting
         self._wait = wait
@@ -61,6 +72,7 @@ class Device:
         """Enrol a product; see `enrolling.enroll`."""
         from repoint.device.enrolling import enroll
 
+        require_repository(url, self.policy())
         with self._at_work("repoint enroll"):
             place = self.store.product(product)
             return enroll(place, url, root, grafts, wanted, now=self._now())
@@ -78,6 +90,7 @@ class Device:
         from repoint.device.checking import check
 
         with self._product_at_work("repoint check", product) as place:
+            require_repository(place.enrolment().repository, self.policy())
             return check(place, now=self._now())
 
     def install(
@@ -91,8 +104,13 @@ class Device:
         from repoint.device.activating import activate
         from repoint.device.errors import StillRunningError
         from repoint.device.installing import install
+        from repoint.device.throttling import throttled
 
         with self._product_at_work("repoint install", product) as place:
+            policy = self.policy()
+            require_repository(place.enrolment().repository, policy)
+            if policy.rules.bandwidth is not None:
+                progress = throttled(progress, policy.rules.bandwidth * 1000)
             staged = install(place, asked=asked, now=self._now(), progress=progress)
             if _needs_no_restart(place, staged):
                 with contextlib.suppress(StillRunningError):
@@ -125,6 +143,7 @@ class Device:
         from repoint.device.removing import remove
 
         with self._product_at_work("repoint remove", product) as place:
+            require_removal(self.policy())
             removed = remove(place, why=why, now=self._now())
             if place.staged() is not None:
                 try:
@@ -164,8 +183,21 @@ class Device:
         """What the person decided."""
         return self.store.one(product).settings()
 
+    def policy(self) -> Policy:
+        """What the administrator decided."""
+        return read_policy(self.store.path, self._policy)
+
+    def decided(self, product: str | None) -> Decided:
+        """What counts of the person's settings, under the policy; and who decided it."""
+        return decide(self.settings(product), self.policy())
+
     def change_settings(self, product: str | None, settings: Settings) -> None:
-        """Write down what the person decides."""
+        """Write down what the person decides.
+
+        Raises:
+            PolicyForbidsError: The policy decides it, and otherwise.
+        """
+        require_free_settings(settings, self.policy())
         with self._product_at_work("repoint settings", product) as place:
             place.set_settings(settings)
 
@@ -197,6 +229,7 @@ class Device:
         with locked(self.store.path, command, wait=self._wait, waiting=self._waiting):
             with explained(f"change the store {self.store.path}"):
                 recover(self.store, now=self._now())
+            keep_policy(self.store.path, self.policy())
             try:
                 yield
             except BaseException:

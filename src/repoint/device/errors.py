@@ -59,3 +59,7 @@ class StillRunningError(RepointError):
 
 class HealthCheckError(RepointError):
     """The health check failed, and what ran before is active again."""
+
+
+class PolicyForbidsError(RepointError):
+    """The administrator's policy does not allow it; the message names the file."""

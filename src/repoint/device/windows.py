@@ -1,0 +1,91 @@
+"""Maintenance windows: when an administrator wants changes to happen, in the device's time zone."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from dataclasses import dataclass
+
+from repoint.model.errors import RepointError
+
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+_SPAN = re.compile(r"(\d\d):(\d\d)-(\d\d):(\d\d)")
+
+
+class WindowError(RepointError):
+    """A maintenance window is written in a form that Repoint does not know."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """A span of the day, on some days of the week.
+
+    Attributes:
+        days: The days on which it begins, 0 for Monday.
+        begin: Minutes after midnight.
+        end: Minutes after midnight; not after ``begin`` where it ends on the next day.
+    """
+
+    days: frozenset[int]
+    begin: int
+    end: int
+
+    @classmethod
+    def parse(cls, text: str) -> Window:
+        """Read ``02:00-05:00``, or ``sat,sun 22:00-04:00``.
+
+        Raises:
+            WindowError: It has another form.
+        """
+        days, _, span = text.strip().rpartition(" ")
+        times = _SPAN.fullmatch(span)
+        named = [day.strip().lower() for day in days.split(",")] if days else list(DAYS)
+        if times is None or not set(named) <= set(DAYS):
+            raise WindowError(
+                f"{text!r} is no maintenance window",
+                hint='Write it as "02:00-05:00" or "sat,sun 22:00-04:00"',
+            )
+        hours = [int(number) for number in times.groups()]
+        begin, end = hours[0] * 60 + hours[1], hours[2] * 60 + hours[3]
+        if max(hours[1], hours[3]) > 59 or begin >= 1440 or end > 1440 or begin == end:
+            raise WindowError(
+                f"{text!r} is no span of a day", hint="Write hours and minutes as 02:00-05:00"
+            )
+        return cls(frozenset(DAYS.index(day) for day in named), begin, end)
+
+    def next_at(self, when: int, zone: dt.tzinfo | None = None) -> int:
+        """The moment at or after ``when`` that lies in the window.
+
+        Args:
+            when: Seconds since 1970.
+            zone: The time zone; the device's own where none is given.
+
+        Returns:
+            ``when`` itself inside of the window, else the window's next beginning, in seconds
+            since 1970.
+        """
+        today = dt.datetime.fromtimestamp(when, zone).date()
+        for offset in range(-1, 9):
+            day = today + dt.timedelta(days=offset)
+            if day.weekday() not in self.days:
+                continue
+            begin = _moment(day, self.begin, zone)
+            after = 0 if self.end > self.begin else 1
+            end = _moment(day + dt.timedelta(days=after), self.end, zone)
+            # The hour that a clock leaves out in spring may be the whole window.
+            if max(begin, when) < end:
+                return max(begin, when)
+        raise AssertionError("a window has at least one day a week")
+
+
+def next_opening(windows: tuple[Window, ...], when: int, zone: dt.tzinfo | None = None) -> int:
+    """The moment at or after ``when`` at which one of the windows is open."""
+    return min((window.next_at(when, zone) for window in windows), default=when)
+
+
+def _moment(day: dt.date, minutes: int, zone: dt.tzinfo | None) -> int:
+    if minutes == 1440:
+        day, minutes = day + dt.timedelta(days=1), 0
+    clock = dt.time(minutes // 60, minutes % 60)
+    return int(dt.datetime.combine(day, clock, zone).timestamp())
