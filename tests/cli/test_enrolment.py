@@ -28,7 +28,7 @@ def arguments(place: Place, *more: str) -> tuple[str, ...]:
 def nothing_was_made(place: Place, before: dict[str, str]) -> None:
     assert everything(place.folder / "app") == before
     left = {str(p.relative_to(place.folder / "store")) for p in place.folder.glob("store/**/*")}
-    assert left <= {"lock", "products", "trees"}
+    assert left <= {"lock", "policy.json", "products", "trees"}
 
 
 class TestRefused:

@@ -39,7 +39,7 @@ def refused_at_enrolment(folder: Path, answer: Answer, *said: str) -> None:
     refusal(answer, *said)
     assert not list((folder / "app").glob(".*"))
     left = {path.name for path in (folder / "store").rglob("*")}
-    assert left <= {"lock", "products", "trees"}
+    assert left <= {"lock", "policy.json", "products", "trees"}
 
 
 @pytest.fixture
