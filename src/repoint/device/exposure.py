@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from repoint.device.processes import Census, Use
@@ -50,13 +51,22 @@ def find_exposed(product: ProductStore, census: Census) -> list[Exposed]:
     return found
 
 
-def outdated_uses(product: ProductStore, census: Census) -> list[tuple[str, Use]]:
-    """The processes that would have to restart to run what is staged, or else what is active."""
+def outdated_uses(
+    product: ProductStore, census: Census, wanted: Mapping[str, str] | None = None
+) -> list[tuple[str, Use]]:
+    """The processes that would have to restart to run the trees that are wanted.
+
+    Args:
+        product: The product.
+        census: The running processes.
+        wanted: The seal of each component's tree; what is staged, or else what is active, where
+            it is not given.
+    """
     target = product.staged() or product.active()
     if target is None:
         return []
     owners = _owners(product)
-    wanted = product.seals(target)
+    wanted = product.seals(target) if wanted is None else wanted
     return [
         (owners[use.seal][0][0], use)
         for use in census.uses

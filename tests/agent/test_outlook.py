@@ -1,0 +1,119 @@
+"""What people are told beforehand: when it installs, and what restarts."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from repoint.agent.conditions import Conditions
+from repoint.agent.outlook import look_ahead
+from repoint.device.affected import Affected
+from repoint.device.device import Device
+from repoint.device.units import Unit, unit_of
+from tests.places import MAPS_A_LIBRARY, Place
+from tests.world import Vendor
+
+FREE = Conditions()
+
+
+def test_before_it_is_installed_people_know_when_and_what_restarts(
+    place: Place, vendor: Vendor
+) -> None:
+    place.enroll()
+    pid = place.run(MAPS_A_LIBRARY, launched=False)
+    vendor.release()
+    place.device.check(None)
+    seen = look_ahead(place.device, None, conditions=FREE)
+    assert seen.plan.install is not None
+    assert seen.plan.install.reason == "now"
+    assert [(a.component, a.scope, a.pids, a.again) for a in seen.installing] == [
+        ("engine", "app", (pid,), False)
+    ]
+    assert seen.activating == ()
+    assert seen.plan.activate is None
+
+    place.device.install(None, asked=True)
+    seen = look_ahead(place.device, None, conditions=FREE)
+    assert seen.plan.install is None
+    assert seen.plan.activate is not None
+    assert (seen.plan.activate.when, seen.plan.activate.reason) == (None, "program")
+    assert [a.pids for a in seen.activating] == [(pid,)]
+
+    place.stop()
+    seen = look_ahead(place.device, None, conditions=FREE)
+    assert seen.activating == (Affected("engine", "app", "", "", (), False),)
+    assert seen.plan.activate is not None
+    assert seen.plan.activate.reason == "now"
+
+
+def test_a_program_that_still_runs_replaced_code_waits_for_its_own_start(
+    place: Place, vendor: Vendor
+) -> None:
+    place.enroll()
+    place.run(MAPS_A_LIBRARY, launched=True)
+    vendor.release()
+    place.device.check(None)
+    place.device.install(None, asked=True)
+    place.device.activate(None)
+    seen = look_ahead(place.device, None, conditions=FREE)
+    assert seen.status.staged == ""
+    assert seen.plan.activate is not None
+    assert seen.plan.activate.reason == "program"
+    assert len(seen.activating) == 1
+
+
+def test_the_policy_is_told_with_its_file(place: Place, vendor: Vendor, tmp_path: Path) -> None:
+    place.enroll()
+    vendor.release()
+    place.device.check(None)
+    folder = tmp_path / "policy.d"
+    folder.mkdir()
+    (folder / "10-site.toml").write_text("automatic = false\ndeadline_days = 100000\n")
+    broken = look_ahead(Device(place.folder / "store", policy=folder), None, conditions=FREE)
+    assert "10-site.toml" in broken.decided.policy_problem
+    (folder / "10-site.toml").write_text("automatic = false\n")
+    seen = look_ahead(Device(place.folder / "store", policy=folder), None, conditions=FREE)
+    assert seen.decided.automatic_locked_by == str(folder / "10-site.toml")
+    assert seen.plan.install is not None
+    assert seen.plan.install.reason == "off"
+    assert seen.plan.install.policy == str(folder / "10-site.toml")
+
+
+@pytest.mark.parametrize(
+    ("cgroup", "unit"),
+    [
+        ("0::/system.slice/kiosk.service\n", Unit("kiosk.service")),
+        ("0::/system.slice/system-kiosk.slice/kiosk@1.service\n", Unit("kiosk@1.service")),
+        ("0::/system.slice/kiosk.service/worker\n", Unit("kiosk.service")),
+        ("0::/user.slice/user-7.slice/user@7.service/app.slice/sync.service\n",
+         Unit("sync.service", 7)),
+        ("0::/user.slice/user-7.slice/user@7.service/app.slice/app-web@1.service\n", None),
+        ("0::/user.slice/user-7.slice/user@7.service/app.slice/app-gnome-web-1.scope\n", None),
+        ("0::/user.slice/user-7.slice/session-3.scope\n", None),
+        ("0::/system.slice/repoint-page.service\n", None),
+        ("12:cpu:/x\n1:name=systemd:/system.slice/old.service\n", Unit("old.service")),
+        ("0::/\n", None),
+        ("nonsense\n", None),
+    ],
+)  # fmt: skip
+def test_the_service_of_a_process_is_found_in_its_cgroup(
+    tmp_path: Path, cgroup: str, unit: Unit | None
+) -> None:
+    (tmp_path / "12").mkdir()
+    (tmp_path / "12/cgroup").write_text(cgroup)
+    assert unit_of(12, proc=tmp_path) == unit
+    assert unit_of(13, proc=tmp_path) is None
+
+
+def test_looking_ahead_loads_nothing_heavy() -> None:
+    code = (
+        "import sys\nimport repoint.agent.outlook\n"
+        "heavy = {'numpy', 'tuf', 'cryptography', 'hdiffpatch', 'zstandard', 'urllib3',"
+        " 'starlette', 'jeepney', 'typer', 'rich'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
