@@ -153,7 +153,12 @@ def _ready(product: ProductStore, outlook: Outlook, census: Census, memory: Memo
     staged, active = product.staged(), product.active()
     target = staged or active
     offer = _offer(product, target.letter) if target is not None and target.letter else None
-    scopes: set[RestartScope] = {thing.scope for thing in outlook.activating}
+    # Where nothing of a service runs, its next start is as good as a restart. Of the session and
+    # the system, processes do not tell all.
+    scopes: set[RestartScope] = {
+        thing.scope if thing.pids or thing.scope in ("session", "system") else "none"
+        for thing in outlook.activating
+    }
     return Ready(
         started=memory.started(offer) if offer is not None else None,
         scopes=scopes,

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import select
-import shlex
-import shutil
 import signal
 import time
 from collections.abc import Sequence
@@ -17,7 +15,9 @@ from repoint.device.errors import NothingToDoError, StillRunningError
 from repoint.device.exposure import outdated_uses
 from repoint.device.processes import Use
 from repoint.device.records import Generation, GraftPoint
+from repoint.device.starting import Owner, owner_of, start_again
 from repoint.device.store import ProductStore
+from repoint.device.units import Unit, start_unit, stop_unit, unit_of
 
 GRACE = 10.0
 """Seconds that a program has to close after it was asked to."""
@@ -31,7 +31,7 @@ class Restarted:
         generation: What is active now.
         activation: The activation, if anything was staged.
         closed: The processes that were asked to close, and did.
-        started: The commands that were started again.
+        started: The commands and services that were started again.
     """
 
     generation: Generation
@@ -43,7 +43,9 @@ class Restarted:
 def restart(product: ProductStore, *, now: int, grace: float = GRACE) -> Restarted:
     """Close the programs that run the old tree, switch, and start them again.
 
-    The store must be locked. Where a program does not close, nothing is switched.
+    What systemd runs as a service is stopped and started by systemd. Other programs are asked to
+    close; they are started again as enrolment says, as the account whose they were. The store must
+    be locked. Where a program does not close, nothing is switched.
 
     Raises:
         NothingToDoError: Nothing waits, and nothing runs old code.
@@ -57,19 +59,58 @@ def restart(product: ProductStore, *, now: int, grace: float = GRACE) -> Restart
             "Nothing waits for a restart, and nothing runs replaced code",
             hint="Run `repoint check` to see what is offered",
         )
-    components = {component for component, _ in running}
-    _close([use for _, use in running], grace)
-    points = product.enrolment().grafts
-    to_start = [point for point in points if point.component in components and point.program]
+    units = {use.pid: unit_of(use.pid) for _, use in running}
+    services = list(dict.fromkeys(unit for unit in units.values() if unit is not None))
+    programs = [(component, use) for component, use in running if units[use.pid] is None]
+    to_start = _to_start(product, programs)
+    stopped: list[Unit] = []
+    closed = False
     activation = None
     try:
+        for unit in services:
+            _stop(unit)
+            stopped.append(unit)
+        _close([use for _, use in programs], grace)
+        closed = True
         if staged is not None:
             activation = activate(product, now=now)
     finally:
-        # Whatever became of the activation, a program that was closed is started again.
-        names = [_start(product, point) for point in to_start]
-    closed = tuple(use for _, use in running)
-    return Restarted(staged or active, activation, closed, tuple(names))
+        # Whatever became of the activation, what was closed is started again.
+        names = [_started(unit) for unit in stopped]
+        names += [
+            _start(product, point, owner)
+            for point, owner, pids in to_start
+            if closed or not any(map(_runs, pids))
+        ]
+    return Restarted(staged or active, activation, tuple(use for _, use in running), tuple(names))
+
+
+def _to_start(
+    product: ProductStore, programs: Sequence[tuple[str, Use]]
+) -> list[tuple[GraftPoint, Owner | None, list[int]]]:
+    """What to start again, once for each account that ran it; looked up while it still runs."""
+    found: dict[tuple[str, int], tuple[GraftPoint, Owner | None, list[int]]] = {}
+    for point in product.enrolment().grafts:
+        for component, use in programs:
+            if component == point.component and point.program:
+                owner = owner_of(use.pid)
+                key = (component, owner.user if owner is not None else os.geteuid())
+                found.setdefault(key, (point, owner, []))[2].append(use.pid)
+    return list(found.values())
+
+
+def _stop(unit: Unit) -> None:
+    why = stop_unit(unit)
+    if why:
+        raise StillRunningError(
+            f"The service {unit.name} could not be stopped: {why}",
+            hint="Stop it yourself, then run `repoint restart` again; nothing was switched",
+        )
+
+
+def _started(unit: Unit) -> str:
+    why = start_unit(unit)
+    return f"{unit.name}: {why}" if why else unit.name
 
 
 def _close(uses: Sequence[Use], grace: float) -> None:
@@ -105,29 +146,20 @@ def _close(uses: Sequence[Use], grace: float) -> None:
             os.close(descriptor)
 
 
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
 def _ended(descriptor: int) -> bool:
     return bool(select.select([descriptor], [], [], 0)[0])
 
 
-def _start(product: ProductStore, point: GraftPoint) -> str:
-    """Start a program that outlives us, in a session of its own."""
-    logs = product.path / "programs"
-    logs.mkdir(exist_ok=True)
-    log = str(logs / f"{point.component}.log")
-    said = shlex.join(point.program)
-    program = shutil.which(point.program[0])
-    if program is None:
-        return f"{said}: there is no such program"
-    appending = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-    os.posix_spawn(
-        program,
-        point.program,
-        os.environ,
-        file_actions=[
-            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-            (os.POSIX_SPAWN_OPEN, 1, log, appending, 0o644),
-            (os.POSIX_SPAWN_DUP2, 1, 2),
-        ],
-        setsid=True,
-    )
-    return said
+def _start(product: ProductStore, point: GraftPoint, owner: Owner | None) -> str:
+    log = product.path / "programs" / f"{point.component}.log"
+    return start_again(point.program, log, owner)

@@ -1,0 +1,92 @@
+"""Restart for every scope: programs, services, the session, the machine.
+
+Programs and services are restarted at once. The session and the machine are restarted after a
+countdown; what is staged comes into force at the start that follows, by the units that
+``repoint agent install`` writes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from repoint.agent import machine
+from repoint.agent.outlook import Outlook, look_ahead
+from repoint.device.device import Device
+from repoint.device.restarting import Restarted
+
+COUNTDOWN = 60
+"""Seconds that a person who asked for it has to think better of it."""
+UNATTENDED_COUNTDOWN = 5 * 60
+"""Seconds that people have where the policy asks for the restart."""
+
+
+@dataclass(frozen=True)
+class Announced:
+    """A restart of the session or the machine that is to come.
+
+    Attributes:
+        scope: What restarts.
+        when: Seconds since 1970.
+    """
+
+    scope: Literal["session", "system"]
+    when: int
+
+
+def scope_of(outlook: Outlook) -> Literal["none", "app", "service", "session", "system"]:
+    """The widest restart scope of what is to be activated.
+
+    Where a person removed an improvement, or programs only run replaced code, the same counts as
+    for what they would come from.
+    """
+    scopes = {thing.scope for thing in outlook.activating}
+    return next(
+        (scope for scope in ("system", "session", "service", "app") if scope in scopes),
+        "none",
+    )
+
+
+def restart(
+    device: Device,
+    product: str | None,
+    *,
+    seconds: int = COUNTDOWN,
+    counting: Callable[[int], bool] | None = None,
+) -> Restarted | Announced:
+    """Bring into force what waits, by restarting what has to restart.
+
+    Args:
+        device: The device.
+        product: The product; may be left out where only one is enrolled.
+        seconds: The countdown before a session ends or the machine restarts.
+        counting: Told the seconds that are left before the session ends, once a second; ends the
+            countdown by returning false. The machine's countdown is logind's: see
+            `machine.cancel_restart`.
+
+    Returns:
+        What was restarted, or what will restart and when.
+
+    Raises:
+        RepointError: Nothing waits; a program does not close; or it cannot be done from here.
+    """
+    outlook = look_ahead(device, product)
+    scope = scope_of(outlook)
+    label = outlook.status.staged or outlook.status.in_force
+    if scope == "system":
+        when = machine.in_seconds(seconds)
+        machine.schedule_restart(when, f"Repoint restarts this machine to bring {label} into force")
+        return Announced("system", when)
+    if scope == "session":
+        pids = [pid for thing in outlook.activating for pid in thing.pids]
+        for left in range(seconds, 0, -1):
+            if counting is not None and not counting(left):
+                raise machine.CannotRestartError(
+                    "The restart was stopped", hint="Run `repoint restart` when it suits you"
+                )
+            time.sleep(1)
+        if machine.end_sessions(pids):
+            return Announced("session", machine.in_seconds(0))
+    return device.restart(product)

@@ -1,0 +1,261 @@
+"""A round: check, decide, download, prepare, stage, activate what can be, tell, and end.
+
+Nothing stays in memory between rounds. What a round finds on disk is all that it goes on from, so
+that one which was cut off is simply made up for by the next.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from repoint.agent import machine, restarting
+from repoint.agent.conditions import Conditions, read_conditions
+from repoint.agent.memory import Memory, remember, remembered
+from repoint.agent.outlook import Outlook, announcement, look_ahead
+from repoint.device.device import Device
+from repoint.device.errors import (
+    NotApplicableError,
+    NothingToDoError,
+    PolicyForbidsError,
+    StillRunningError,
+    StoreBusyError,
+)
+from repoint.device.files import explained
+from repoint.device.store import ProductStore
+from repoint.model.errors import RepointError
+from repoint.model.version import parse_label
+
+CHECK_EVERY = 4 * 3600
+"""Seconds between two questions to the repository, where a timer starts the rounds."""
+
+_SLACK = 600
+"""Seconds that a timer may be early."""
+
+
+class RoundRunningError(RepointError):
+    """Another round is under way; there is no need for a second one."""
+
+
+@dataclass
+class Round:
+    """What a round did for one product.
+
+    Attributes:
+        product: The product.
+        outlook: How it stands at the end.
+        checked: Whether the repository was asked.
+        installed: The label of what was staged; empty for nothing.
+        activated: The label of what was brought into force; empty for nothing.
+        announced: A restart of the session or the machine that was announced.
+        handed_over: Whether an activation is due and left to somebody else.
+        errors: What went wrong; the next round tries again.
+    """
+
+    product: str
+    outlook: Outlook | None = None
+    checked: bool = False
+    installed: str = ""
+    activated: str = ""
+    announced: restarting.Announced | None = None
+    handed_over: bool = False
+    errors: list[RepointError] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Agent:
+    """What runs rounds.
+
+    Attributes:
+        device: The device.
+        clock: Gives seconds since 1970.
+        chance: Where jitter comes from.
+        conditions: Looks at the device's condition.
+        if_due: Whether the repository is only asked where that is due, as for a timer.
+        hand_over: Called where an activation is due, in the place of doing it here.
+    """
+
+    device: Device
+    clock: Callable[[], float]
+    chance: random.Random
+    conditions: Callable[[Path], Conditions] = read_conditions
+    if_due: bool = False
+    hand_over: Callable[[], None] | None = None
+
+    def rounds(self, product: str | None = None) -> Iterator[Round]:
+        """Make a round for each enrolled product, or for one.
+
+        Raises:
+            RoundRunningError: Another round is under way.
+        """
+        store = self.device.store
+        with round_lock(store.path):
+            for place in store.enrolled() if product is None else [store.one(product)]:
+                yield self._round(place)
+
+    def activations(self, product: str | None = None) -> Iterator[Round]:
+        """Only bring into force what is due, without asking the repository.
+
+        Raises:
+            RoundRunningError: Another round is under way.
+        """
+        store = self.device.store
+        with round_lock(store.path):
+            for place in store.enrolled() if product is None else [store.one(product)]:
+                made = Round(place.name)
+                memory = remembered(place).at(self._now())
+                conditions = self.conditions(store.path)
+                self._look(made, memory, conditions)
+                self._activate(made, memory, conditions)
+                yield made
+
+    def _round(self, place: ProductStore) -> Round:
+        made = Round(place.name)
+        memory = remembered(place).at(self._now())
+        if not self.if_due:
+            memory = msgspec.structs.replace(memory, retry=0)
+        if self._is_due(place, memory):
+            memory = self._check(made, place, memory)
+        memory = memory.with_seen(_offered(place), self._now())
+        conditions = self.conditions(self.device.store.path)
+        self._look(made, memory, conditions)
+        if not made.errors:
+            memory = self._install(made, memory, conditions)
+        self._activate(made, memory, conditions)
+        if made.outlook is not None:
+            told = memory.with_told(announcement(made.outlook), self._now())
+            if told != memory:
+                memory = told
+                self._look(made, memory, conditions)
+        if made.checked and not made.errors:
+            memory = memory.with_success()
+        with contextlib.suppress(FileNotFoundError), explained("write down what was done"):
+            remember(place, memory)  # it may have been taken out meanwhile
+        return made
+
+    def _is_due(self, place: ProductStore, memory: Memory) -> bool:
+        last = place.last_check()
+        now = self._now()
+        if not self.if_due or last is None or last.when > now:
+            return True  # also where the clock was set back: nobody knows how long ago that was
+        if memory.retry:
+            return memory.retry <= now
+        return last.when + CHECK_EVERY - _SLACK <= now
+
+    def _check(self, made: Round, place: ProductStore, memory: Memory) -> Memory:
+        made.checked = True
+        try:
+            self.device.check(place.name)
+        except (StoreBusyError, PolicyForbidsError) as error:
+            made.errors.append(error)
+        except RepointError as error:
+            made.errors.append(error)
+            return memory.with_failure(self._now(), self.chance)
+        return memory
+
+    def _install(self, made: Round, memory: Memory, conditions: Conditions) -> Memory:
+        outlook = made.outlook
+        step = outlook.plan.install if outlook is not None else None
+        if outlook is None or outlook.status.available is None or step is None:
+            return memory
+        if not step.is_due(self._now()):
+            return memory
+        label = outlook.status.available.label
+        try:
+            staged = self.device.install(made.product, asked=False)
+        except NothingToDoError:
+            return memory
+        except (StoreBusyError, PolicyForbidsError) as error:
+            made.errors.append(error)
+            return memory
+        except RepointError as error:
+            made.errors.append(error)
+            if isinstance(error, NotApplicableError):
+                memory = memory.with_unfit(parse_label(label)[1])
+            else:
+                memory = memory.with_failure(self._now(), self.chance)
+        else:
+            made.installed = staged.improvement.label
+        self._look(made, memory, conditions)
+        return memory
+
+    def _activate(self, made: Round, memory: Memory, conditions: Conditions) -> None:
+        outlook = made.outlook
+        step = outlook.plan.activate if outlook is not None else None
+        if outlook is None or step is None or not step.is_due(self._now()):
+            return
+        if self.hand_over is not None:
+            made.handed_over = True
+            self.hand_over()
+            return
+        label = outlook.status.staged or outlook.status.in_force
+        try:
+            if step.reason == "now":
+                self.device.activate(made.product)
+                made.activated = label
+            elif machine.scheduled_restart() is None:
+                done = restarting.restart(
+                    self.device, made.product, seconds=restarting.UNATTENDED_COUNTDOWN
+                )
+                if isinstance(done, restarting.Announced):
+                    made.announced = done
+                else:
+                    made.activated = label
+        except NothingToDoError:
+            pass  # somebody was faster
+        except StillRunningError as error:
+            # Something has started meanwhile, or does not close: a person has the last word.
+            if step.reason != "now":
+                made.errors.append(error)
+        except RepointError as error:
+            made.errors.append(error)
+        self._look(made, memory, conditions)
+
+    def _look(self, made: Round, memory: Memory, conditions: Conditions) -> None:
+        try:
+            made.outlook = look_ahead(
+                self.device, made.product, now=self._now(), conditions=conditions, memory=memory
+            )
+        except RepointError as error:
+            made.outlook = None
+            made.errors.append(error)
+
+    def _now(self) -> int:
+        return int(self.clock())
+
+
+@contextlib.contextmanager
+def round_lock(store: Path) -> Iterator[None]:
+    """Let one round at a time run. The kernel lets go of it when the process ends.
+
+    Raises:
+        RoundRunningError: Another one is under way.
+        CannotWriteError: The person may not change the store.
+    """
+    with explained(f"change the store {store}"):
+        store.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(store / "agent.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RoundRunningError(
+                "Another round is under way", hint="There is nothing to do; it sees to all"
+            ) from None
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _offered(place: ProductStore) -> list[str]:
+    catalog = place.catalog()
+    if catalog is None:
+        return []
+    return [o.letter for o in catalog.offers_for(place.enrolment().baseline)]

@@ -1,0 +1,379 @@
+"""Rounds on a real repository over real HTTP; only the time is made up."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+import os
+import random
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from repoint.agent.conditions import Conditions
+from repoint.agent.memory import remembered
+from repoint.agent.plan import DAY
+from repoint.agent.rounds import CHECK_EVERY, Agent, Round, RoundRunningError, round_lock
+from repoint.device.device import Device
+from repoint.device.errors import NoNetworkError
+from repoint.device.records import Settings
+from tests.places import MAPS_A_LIBRARY, Place
+from tests.serving import WebServer
+from tests.world import FIXED, Vendor
+
+HOUR = 3600
+
+
+@dataclass
+class Bench:
+    """A device whose time, condition and chance are made up."""
+
+    place: Place
+    policy: Path
+    now: float = field(default_factory=time.time)
+    conditions: Conditions = field(default_factory=Conditions)
+    chance: random.Random = field(default_factory=lambda: random.Random(4))
+
+    @property
+    def device(self) -> Device:
+        return Device(
+            self.place.folder / "store", clock=lambda: self.now, wait=5, policy=self.policy
+        )
+
+    def agent(self, *, if_due: bool = True) -> Agent:
+        return Agent(
+            self.device, lambda: self.now, self.chance, lambda store: self.conditions, if_due
+        )
+
+    def round(self, *, if_due: bool = True) -> Round:
+        (made,) = self.agent(if_due=if_due).rounds()
+        return made
+
+    def rules(self, **rules: object) -> None:
+        self.policy.mkdir(exist_ok=True)
+        lines = [f"{k} = {str(v).lower() if isinstance(v, bool) else repr(v)}\n"
+                 for k, v in rules.items()]  # fmt: skip
+        (self.policy / "10-test.toml").write_text("".join(lines))
+
+    def reason(self) -> str:
+        outlook = self.round().outlook
+        assert outlook is not None
+        assert outlook.plan.install is not None
+        return outlook.plan.install.reason
+
+
+@pytest.fixture
+def bench(place: Place, tmp_path: Path) -> Bench:
+    place.enroll()
+    return Bench(place, tmp_path / "policy.d")
+
+
+def test_a_round_brings_an_improvement_into_force_where_nothing_runs(
+    bench: Bench, vendor: Vendor
+) -> None:
+    vendor.release()
+    made = bench.round()
+    assert (made.checked, made.installed, made.activated) == (True, "26.3.1 (a)", "26.3.1 (a)")
+    assert made.errors == []
+    assert bench.place.text() == "VERSION = 'new'\n"
+    assert made.outlook is not None
+    assert made.outlook.status.protected
+
+
+def test_an_idle_round_asks_once_and_says_nothing(
+    bench: Bench, vendor: Vendor, server: WebServer
+) -> None:
+    vendor.release()
+    bench.round()
+    server.requests.clear()
+    made = bench.round(if_due=False)
+    assert [(r.path, r.status) for r in server.requests] == [("/metadata/timestamp.json", 304)]
+    assert (made.installed, made.activated, made.errors) == ("", "", [])
+
+
+def test_a_timer_that_comes_often_asks_only_when_it_is_due(bench: Bench, server: WebServer) -> None:
+    bench.round()
+    asked = []
+    for _ in range(24):
+        bench.now += HOUR
+        server.requests.clear()
+        bench.round()
+        asked.append(bool(server.requests))
+    assert asked.count(True) == 24 * HOUR // CHECK_EVERY
+
+
+def test_off_only_tells(bench: Bench, vendor: Vendor) -> None:
+    bench.device.change_settings(None, Settings(automatic=False))
+    vendor.release()
+    made = bench.round()
+    assert (made.checked, made.installed) == (True, "")
+    assert made.outlook is not None
+    assert made.outlook.plan.install is not None
+    assert made.outlook.plan.install.reason == "off"
+    assert made.outlook.installing[0].component == "engine"
+
+
+def test_a_running_program_keeps_what_it_has_until_it_ends(bench: Bench, vendor: Vendor) -> None:
+    bench.place.run(MAPS_A_LIBRARY, launched=False)
+    vendor.release()
+    made = bench.round()
+    assert (made.installed, made.activated, made.errors) == ("26.3.1 (a)", "", [])
+    assert bench.place.text() == "VERSION = 'old'\n"
+    bench.place.stop()
+    assert bench.round().activated == "26.3.1 (a)"
+
+
+def test_at_the_deadline_the_program_is_closed_but_never_without_notice(
+    bench: Bench, vendor: Vendor
+) -> None:
+    bench.rules(deadline_days=0)
+    bench.place.run(MAPS_A_LIBRARY, launched=False)
+    vendor.release()
+    made = bench.round()
+    assert (made.installed, made.activated) == ("26.3.1 (a)", "")
+    assert made.outlook is not None
+    announced = made.outlook.plan.activate
+    assert announced is not None
+    assert announced.when is not None
+    assert announced.when >= bench.now + 14 * 60
+    bench.now = announced.when - 60
+    assert bench.round().activated == ""
+    bench.now = announced.when
+    assert bench.round().activated == "26.3.1 (a)"
+    assert bench.place.text() == "VERSION = 'new'\n"
+    assert bench.place.programs[0].wait(10) != 0
+
+
+def test_what_holds_it_back_is_looked_at_anew_in_each_round(bench: Bench, vendor: Vendor) -> None:
+    vendor.release()
+    reasons = []
+    for conditions in (
+        Conditions(metered=True),
+        Conditions(battery=10, charging=False),
+        Conditions(free=1),
+    ):
+        bench.conditions = conditions
+        reasons.append(bench.reason())
+    assert reasons == ["metered", "battery", "space"]
+    bench.conditions = Conditions()
+    assert bench.round().installed == "26.3.1 (a)"
+
+
+def test_a_letter_that_fails_its_health_check_is_not_tried_again_but_the_next_one_is(
+    place: Place, tmp_path: Path
+) -> None:
+    place.vendor.baseline(
+        {"engine": {"main.py": "ok\n"}},
+        name=_newer(),
+        health=("grep", "-q", "ok", "{tree}/main.py"),
+    )
+    place.put({"main.py": "ok\n"})
+    place.enroll()
+    bench = Bench(place, tmp_path / "policy.d")
+    place.vendor.release({"engine": {"main.py": "broken\n"}}, name=_newer())
+    made = bench.round()
+    assert [type(error).__name__ for error in made.errors] == ["HealthCheckError"]
+    assert place.text() == "ok\n"
+    place.server.requests.clear()
+    for _ in range(30):
+        bench.now += HOUR
+        assert bench.round().installed == ""
+    assert not any(r.path.endswith(".patch") for r in place.server.requests)
+    place.vendor.release({"engine": {"main.py": "ok again\n"}}, name=_newer())
+    bench.now += CHECK_EVERY
+    assert bench.round().activated.endswith("(b)")
+    assert place.text() == "ok again\n"
+
+
+def _newer():  # type: ignore[no-untyped-def]
+    from repoint.model.records import BaselineName
+    from tests.world import PLATFORM
+
+    return BaselineName(PLATFORM, "26.4.0", "26A1")
+
+
+def test_an_outage_is_tried_again_later_and_later(bench: Bench, server: WebServer) -> None:
+    server.close()
+    tries = []
+    for _ in range(3 * 24 * 4):
+        bench.now += HOUR / 4
+        made = bench.round()
+        if made.checked:
+            assert isinstance(made.errors[0], NoNetworkError)
+            tries.append(bench.now)
+    gaps = [b - a for a, b in itertools.pairwise(tries)]
+    assert 6 <= len(tries) <= 14, gaps
+    assert gaps[0] <= HOUR
+    assert gaps[-1] >= 4 * HOUR
+
+
+@pytest.fixture
+def open_server(vendor: Vendor) -> WebServer:
+    return WebServer(vendor.public)
+
+
+def test_an_interrupted_download_goes_on_where_it_was(
+    bench: Bench, vendor: Vendor, server: WebServer
+) -> None:
+    files = {**FIXED, "lib/new.so": random.Random(8).randbytes(900_000)}
+    vendor.release({"engine": files})
+    server.cut_after = [300_000] + [1] * 3
+    server.ranges = True
+    made = bench.round()
+    assert isinstance(made.errors[0], NoNetworkError)
+    server.cut_after = []
+    server.requests.clear()
+    bench.now += 2 * HOUR
+    made = bench.round()
+    assert made.installed == "26.3.1 (a)", made.errors
+    patches = [r for r in server.requests if r.path.endswith(".patch")]
+    assert [r.status for r in patches] == [206]
+    assert patches[0].length < 650_000
+
+
+def test_a_day_with_outages_restarts_and_three_improvements(
+    bench: Bench, vendor: Vendor, server: WebServer
+) -> None:
+    """A timer that comes once an hour, on a device that is switched off now and then."""
+    bench.rules(window="00:00-24:00")
+    begin = bench.now
+    releases = {3: "CVE-2026-0001", 9: "CVE-2026-0002", 17: "CVE-2026-0003"}
+    outages = {5, 6, 7, 13}
+    switched_off = {10, 11, 20}
+    lag: dict[str, int] = {}
+    stages: list[str] = []
+    for hour in range(25):
+        bench.now = begin + hour * HOUR + bench.chance.uniform(0, 1800)
+        if hour in releases:
+            text = f"VERSION = '{hour}'\n"
+            vendor.release({"engine": {**FIXED, "main.py": text}}, releases[hour])
+        if hour in switched_off:
+            bench.place.stop()  # the machine restarts, and its programs with it
+            continue
+        if not bench.place.programs:
+            bench.place.run(MAPS_A_LIBRARY, launched=bool(hour % 2))
+        server.alter = (lambda path, data: b"") if hour in outages else (lambda path, data: data)
+        made = bench.round()
+        assert made.outlook is not None
+        stages += [made.installed] if made.installed else []
+        for at, cve in releases.items():
+            state = {c.cve: c.state for c in made.outlook.status.cves}.get(cve)
+            if at <= hour and state == "in force":
+                lag.setdefault(cve, hour - at)
+            assert at <= hour or state is None
+        # At every moment the component is one whole tree, and what is told is what happens.
+        assert bench.place.text() in {
+            "VERSION = 'old'\n",
+            *(f"VERSION = '{h}'\n" for h in releases),
+        }
+        if made.outlook.plan.install is not None:
+            assert made.outlook.plan.install.reason in ("now", "retry")
+    assert stages == ["26.3.1 (a)", "26.3.1 (b)", "26.3.1 (c)"]
+    assert set(lag) == set(releases.values())
+    assert max(lag.values()) <= 6, lag
+    events = [e.event for e in bench.device.history(None)]
+    assert events.count("staged") == 3
+    assert events.count("confirmed") >= 2
+    assert "failed" not in events
+
+
+def test_two_agents_at_once_do_the_work_once(bench: Bench, vendor: Vendor) -> None:
+    vendor.release()
+    code = (
+        "import random, sys, time\nfrom pathlib import Path\n"
+        "from repoint.agent.rounds import Agent, RoundRunningError\n"
+        "from repoint.device.device import Device\n"
+        "agent = Agent(Device(Path(sys.argv[1])), time.time, random.Random())\n"
+        "try:\n    print([made.installed for made in agent.rounds()])\n"
+        "except RoundRunningError:\n    print('another')\n"
+    )
+    command = [sys.executable, "-c", code, str(bench.place.folder / "store")]
+    agents = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True,
+                         env={**os.environ, "REPOINT_POLICY": str(bench.policy)})
+        for _ in range(4)
+    ]  # fmt: skip
+    said = [agent.communicate(timeout=60)[0].strip() for agent in agents]
+    assert said.count("['26.3.1 (a)']") == 1, said
+    assert set(said) <= {"['26.3.1 (a)']", "another", "['']"}
+    assert [e.event for e in bench.device.history(None)].count("staged") == 1
+    assert bench.place.text() == "VERSION = 'new'\n"
+
+
+def test_a_second_round_does_not_wait_for_the_first(bench: Bench) -> None:
+    with round_lock(bench.place.folder / "store"), pytest.raises(RoundRunningError):
+        bench.round()
+
+
+@pytest.mark.parametrize("jump", [-400 * DAY, -DAY, 2 * DAY])
+def test_a_clock_that_jumps_holds_nothing_up(bench: Bench, vendor: Vendor, jump: int) -> None:
+    bench.rules(defer_days=1)
+    vendor.clock = itertools.count(int(bench.now))
+    vendor.release()
+    assert bench.reason() == "deferred"
+    bench.now += jump
+    for _ in range(30):
+        if bench.round().installed:
+            break
+        bench.now += HOUR
+    else:
+        pytest.fail("more than thirty hours for a deferral of one day")
+
+
+def test_after_a_jump_back_the_repository_is_asked_at_once(bench: Bench, server: WebServer) -> None:
+    bench.round()
+    bench.now -= 30 * DAY
+    server.requests.clear()
+    assert bench.round().checked
+    assert bench.place.product.last_check() is not None
+
+
+def test_a_letter_that_does_not_fit_is_not_fetched_again(
+    bench: Bench, vendor: Vendor, server: WebServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from repoint.device import pipeline
+    from repoint.device.errors import NotApplicableError
+
+    def unfit(*_: object) -> None:
+        raise NotApplicableError("It does not fit", hint="Tell the vendor")
+
+    monkeypatch.setattr(pipeline, "_refuse_new_privileges", unfit)
+    vendor.release()
+    assert isinstance(bench.round().errors[0], NotApplicableError)
+    assert remembered(bench.place.product).is_unfit("a")
+    bench.now += DAY
+    made = bench.round()
+    assert made.errors == []
+    assert made.outlook is not None
+    assert made.outlook.plan.install is not None
+    assert made.outlook.plan.install.reason == "failed"
+    assert not any(r.path.endswith(".patch") for r in server.requests)
+
+
+def test_the_bandwidth_limit_of_the_policy_holds(bench: Bench, vendor: Vendor) -> None:
+    bench.rules(bandwidth=500)
+    vendor.release({"engine": {**FIXED, "lib/new.so": random.Random(8).randbytes(1_200_000)}})
+    bench.device.check(None)
+    began = time.monotonic()
+    bench.device.install(None, asked=True)
+    took = time.monotonic() - began
+    assert took > (1_200_000 - (1 << 18)) / 500_000 - 0.3
+
+
+def test_in_the_maintenance_window_and_not_before(bench: Bench, vendor: Vendor) -> None:
+    opens = dt.datetime.fromtimestamp(bench.now + 3 * HOUR)
+    bench.rules(window=f"{opens:%H:%M}-{opens + dt.timedelta(hours=2):%H:%M}")
+    vendor.release()
+    made = bench.round()
+    assert made.installed == ""
+    assert made.outlook is not None
+    assert made.outlook.plan.install is not None
+    when = made.outlook.plan.install.when
+    assert when is not None
+    assert abs(when - bench.now - 3 * HOUR) < 61
+    bench.now = when + 60
+    assert bench.round().installed == "26.3.1 (a)"
