@@ -167,26 +167,26 @@ def test_a_letter_that_fails_its_health_check_is_not_tried_again_but_the_next_on
     place: Place, tmp_path: Path
 ) -> None:
     place.vendor.baseline(
-        {"engine": {"main.py": "ok\n"}},
+        {"engine": {"main.py": "sound\n"}},
         name=_newer(),
-        health=("grep", "-q", "ok", "{tree}/main.py"),
+        health=("grep", "-q", "sound", "{tree}/main.py"),
     )
-    place.put({"main.py": "ok\n"})
+    place.put({"main.py": "sound\n"})
     place.enroll()
     bench = Bench(place, tmp_path / "policy.d")
     place.vendor.release({"engine": {"main.py": "broken\n"}}, name=_newer())
     made = bench.round()
     assert [type(error).__name__ for error in made.errors] == ["HealthCheckError"]
-    assert place.text() == "ok\n"
+    assert place.text() == "sound\n"
     place.server.requests.clear()
     for _ in range(30):
         bench.now += HOUR
         assert bench.round().installed == ""
     assert not any(r.path.endswith(".patch") for r in place.server.requests)
-    place.vendor.release({"engine": {"main.py": "ok again\n"}}, name=_newer())
+    place.vendor.release({"engine": {"main.py": "sound again\n"}}, name=_newer())
     bench.now += CHECK_EVERY
     assert bench.round().activated.endswith("(b)")
-    assert place.text() == "ok again\n"
+    assert place.text() == "sound again\n"
 
 
 def _newer():  # type: ignore[no-untyped-def]

@@ -193,7 +193,10 @@ class Agent:
             return
         if self.hand_over is not None:
             made.handed_over = True
-            self.hand_over()
+            try:
+                self.hand_over()
+            except RepointError as error:
+                made.errors.append(error)
             return
         label = outlook.status.staged or outlook.status.in_force
         try:

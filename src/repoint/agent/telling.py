@@ -1,0 +1,102 @@
+"""After a round: the journal, and the news that desktops are told of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from repoint.agent import journal, wording
+from repoint.agent.notices import Notice, notice_of
+from repoint.agent.outlook import Outlook
+from repoint.agent.rounds import Round
+from repoint.device.files import explained, write_durably
+from repoint.device.status import NO_CVE
+
+NEWS = "news"
+"""The store's file that changes whenever there is something to tell; units watch it."""
+
+
+def tell(made: Round, store: Path, *, to: Path = journal.SOCKET) -> list[str]:
+    """Tell what a round did, and what it found that was not told before.
+
+    Args:
+        made: The round.
+        store: The store.
+        to: The journal's socket.
+
+    Returns:
+        The sentences, for whoever looks on.
+    """
+    said: list[str] = []
+
+    def log(event: journal.Event, message: str, label: str, *more: tuple[str, str]) -> None:
+        said.append(message)
+        level = journal.WARNING if event in ("failed", "policy") else journal.NOTICE
+        fields = [("PRODUCT", made.product), ("LABEL", label), *more]
+        journal.log(event, f"{made.product}: {message}", level, fields, to)
+
+    outlook = made.outlook
+    notice = notice_of(outlook) if outlook is not None else None
+    if made.installed:
+        log("staged", _staged(made), made.installed, *_facts(outlook))
+    if made.activated:
+        log("activated", f"{made.activated} is in force.", made.activated, *_facts(outlook))
+    if made.announced is not None:
+        thing = "This machine restarts" if made.announced.scope == "system" else "The session ended"
+        message = f"{thing} at {wording.moment(made.announced.when)}."
+        log("announced", message, "", ("WHEN", str(made.announced.when)))
+    for error in made.errors:
+        log("failed", str(error), "", ("ERROR", type(error).__name__))
+    if outlook is not None and outlook.decided.policy_problem:
+        log("policy", outlook.decided.policy_problem, "")
+    if notice is not None and _is_news(store, made.product, notice):
+        if notice.state == "available":
+            log("available", " ".join((f"{notice.title}.", *notice.lines)), notice.label,
+                *_facts(outlook))  # fmt: skip
+        with explained("write down what was told"):
+            write_durably(store / NEWS, f"{made.product}: {notice.title}\n".encode())
+    return said
+
+
+class _News(msgspec.Struct):
+    state: str
+    label: str
+
+
+def _is_news(store: Path, product: str, notice: Notice) -> bool:
+    place = store / "products" / product / "news.json"
+    news = _News(notice.state, notice.label)
+    try:
+        if msgspec.json.decode(place.read_bytes(), type=_News) == news:
+            return False
+    except (OSError, msgspec.DecodeError):
+        pass
+    if not place.parent.is_dir():
+        return False  # the product was taken out meanwhile
+    with explained("write down what was told"):
+        write_durably(place, msgspec.json.encode(news))
+    return True
+
+
+def _staged(made: Round) -> str:
+    outlook = made.outlook
+    said = f"{made.installed} is downloaded and prepared."
+    if outlook is None or outlook.plan.activate is None or made.activated:
+        return said
+    when = wording.when_in_force(outlook.plan.activate, outlook.activating)
+    return f"{said} It comes into force {when}."
+
+
+def _facts(outlook: Outlook | None) -> list[tuple[str, str]]:
+    """Fields that say what it fixes, when it happens and what restarts."""
+    if outlook is None:
+        return []
+    facts = [("CVE", cve.cve) for cve in outlook.status.cves if cve.cve != NO_CVE]
+    for name, step in (("INSTALL", outlook.plan.install), ("ACTIVATE", outlook.plan.activate)):
+        if step is not None:
+            facts.append((f"{name}_REASON", step.reason))
+            facts.append((f"{name}_WHEN", "" if step.when is None else str(step.when)))
+    affected = (*outlook.installing, *outlook.activating)
+    facts += [("RESTARTS", thing.unit or thing.name) for thing in affected]
+    return facts

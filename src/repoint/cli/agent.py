@@ -1,0 +1,126 @@
+"""``repoint agent``: rounds in the background, and the units that start them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from repoint.cli.options import ProductOption, StoreOption
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from repoint.agent.rounds import Agent, Round
+
+app = typer.Typer(
+    help="Install improvements in the background. Nothing stays resident.", no_args_is_help=True
+)
+
+
+@app.command("run-once")
+def run_once(
+    product: ProductOption = None,
+    if_due: Annotated[
+        bool, typer.Option("--if-due", help="For timers: ask the repository only if it is due.")
+    ] = False,
+    hand_over: Annotated[
+        bool,
+        typer.Option(
+            "--hand-over", help="For hardened units: leave activations to repoint-activate.service."
+        ),
+    ] = False,
+    store: StoreOption = None,
+) -> None:
+    """Make a round: check, decide, download, prepare, stage, activate what needs no restart."""
+    from repoint.agent.services import start_activation
+
+    agent = _agent(store, if_due, start_activation if hand_over else None)
+    _run(agent.rounds(product), store)
+
+
+@app.command("activate")
+def activate(
+    product: ProductOption = None,
+    due: Annotated[
+        bool,
+        typer.Option("--due", help="Also restart what has to restart, where that is due now."),
+    ] = False,
+    store: StoreOption = None,
+) -> None:
+    """Bring into force what waits, where nothing that runs stands in the way.
+
+    Units call it at the start of the machine or of the session, when nothing runs yet.
+    """
+    from repoint.cli.device import open_device
+    from repoint.device.errors import NothingToDoError, StillRunningError
+
+    if due:
+        _run(_agent(store, False, None).activations(product), store)
+        return
+    device = open_device(store)
+    for place in device.store.enrolled():
+        if product not in (None, place.name) or place.staged() is None:
+            continue
+        try:
+            print(f"{place.name}: {device.activate(place.name).generation.label} is in force.")
+        except (NothingToDoError, StillRunningError) as error:
+            print(f"{place.name}: {error}")
+
+
+@app.command("tell")
+def tell(product: ProductOption = None, store: StoreOption = None) -> None:
+    """Show a notification on this desktop, if there is something that was not told yet."""
+    from repoint.agent.notices import tell_desktop, told_place
+    from repoint.agent.outlook import look_ahead
+    from repoint.cli.device import open_device
+
+    device = open_device(store)
+    for place in device.store.enrolled():
+        if product in (None, place.name):
+            told = told_place(device.store.path, place.name)
+            tell_desktop(look_ahead(device, place.name), told)
+
+
+def _agent(store: Path | None, if_due: bool, hand_over: Callable[[], None] | None) -> Agent:
+    import random
+    import time
+
+    from repoint.agent.rounds import Agent
+    from repoint.cli.device import open_device
+
+    return Agent(
+        open_device(store), time.time, random.SystemRandom(), if_due=if_due, hand_over=hand_over
+    )
+
+
+def _run(rounds: Iterator[Round], store: Path | None) -> None:
+    """Make the rounds, say what they did, and end with status 1 where something went wrong."""
+    import sys
+
+    from repoint.agent.notices import tell_desktop, told_place
+    from repoint.agent.rounds import RoundRunningError
+    from repoint.agent.telling import tell
+    from repoint.cli.options import store_path
+    from repoint.device.errors import StoreBusyError
+
+    path = store_path(store)
+    failed = False
+    try:
+        for made in rounds:
+            problems = {str(error) for error in made.errors}
+            if made.outlook is not None and made.outlook.decided.policy_problem:
+                problems.add(made.outlook.decided.policy_problem)
+                failed = True
+            failed = failed or any(not isinstance(e, StoreBusyError) for e in made.errors)
+            said = tell(made, path)
+            for line in said or ["Nothing to do."]:
+                stream = sys.stderr if line in problems else sys.stdout
+                print(f"{made.product}: {line}", file=stream)
+            if made.outlook is not None:
+                tell_desktop(made.outlook, told_place(path, made.product))
+    except RoundRunningError as error:
+        print(f"{error}.")
+    if failed:
+        raise typer.Exit(1)
