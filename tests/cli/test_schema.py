@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from repoint.device.status import Status
+from repoint.agent.outlook import Report
 
 DOCS = Path(__file__).parents[2] / "docs"
 SCHEMA = DOCS / "schema" / "status.json"
@@ -22,7 +22,7 @@ def generated() -> bytes:
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "What repoint status --json prints",
-        **msgspec.json.schema(Status),
+        **msgspec.json.schema(Report),
     }
     for record in schema["$defs"].values():
         # Only the first paragraph: the attributes are described in docs/formats.md.
@@ -51,8 +51,8 @@ def _fields(schema: dict[str, Any]) -> list[str]:
 
 def _below(schema: dict[str, Any], kind: dict[str, Any], path: str) -> list[str]:
     if "anyOf" in kind:
-        record = next(each for each in kind["anyOf"] if "$ref" in each)
-        return [path, *_below(schema, record, path)]
+        record = next((each for each in kind["anyOf"] if "$ref" in each), None)
+        return [path, *_below(schema, record, path)] if record is not None else [path]
     if "$ref" in kind:
         record = schema["$defs"][kind["$ref"].rpartition("/")[2]]
         prefix = f"{path}." if path else ""

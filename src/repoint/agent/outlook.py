@@ -49,6 +49,28 @@ class Outlook(msgspec.Struct, frozen=True):
     activating: tuple[Affected, ...]
 
 
+class Report(Status, frozen=True):
+    """What ``repoint status --json`` prints: the status, and what is to come.
+
+    Attributes:
+        decided: What counts of settings and policy, and who decided it.
+        plan: When what happens by itself.
+        restarts: What has to restart, for what is staged or still runs replaced code, or else for
+            what is available.
+    """
+
+    decided: Decided
+    plan: Plan
+    restarts: tuple[Affected, ...]
+
+
+def report(outlook: Outlook) -> Report:
+    """Put it in one record."""
+    status = {name: getattr(outlook.status, name) for name in Status.__struct_fields__}
+    restarts = outlook.activating or outlook.installing
+    return Report(**status, decided=outlook.decided, plan=outlook.plan, restarts=restarts)
+
+
 def look_ahead(
     device: Device,
     name: str | None,

@@ -46,7 +46,7 @@ def when_installed(step: Step) -> str:
 
 def when_in_force(step: Step, affected: Sequence[Affected]) -> str:
     """When what is staged comes into force."""
-    names = _names(affected)
+    names = list(dict.fromkeys(thing.name for thing in affected if thing.name))
     what = f"{_listed(names)} start{'s' if len(names) == 1 else ''}" if names else "it starts"
     return _ACTIVATE[step.reason].format(when=moment(step.when), what=what) + _by(step)
 

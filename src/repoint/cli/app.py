@@ -7,7 +7,17 @@ from typing import Annotated
 import typer
 
 from repoint import __version__
-from repoint.cli import agent, baseline, device, plumbing, repository, settings, vendor
+from repoint.cli import (
+    agent,
+    baseline,
+    device,
+    plumbing,
+    policy,
+    repository,
+    restart,
+    settings,
+    vendor,
+)
 
 app = typer.Typer(
     name="repoint",
@@ -37,7 +47,9 @@ def _main(
 
 
 device.add_to(app)
+restart.add_to(app)
 settings.add_to(app)
+policy.add_to(app)
 app.add_typer(agent.app, name="agent", rich_help_panel="For devices")
 vendor.add_to(app)
 app.add_typer(repository.app, name="repository", rich_help_panel="For vendors")

@@ -28,7 +28,7 @@ _STEPS = {"download": "download", "decode": "prepare", "verify": "verify"}
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands for a device."""
-    for command in (status, check, install, restart, remove, history, enroll, unenroll):
+    for command in (status, check, install, remove, history, enroll, unenroll):
         app.command(rich_help_panel=_PANEL)(command)
     app.command(
         rich_help_panel=_PANEL,
@@ -51,12 +51,13 @@ def status(
     product: ProductOption = None, json: JsonOption = False, store: StoreOption = None
 ) -> None:
     """Am I protected? What is fixed, what waits for a restart, and who is still exposed."""
+    from repoint.agent.outlook import look_ahead, report
     from repoint.cli.output import print_json
     from repoint.cli.status_view import print_status
 
-    seen = open_device(store).status(product)
+    seen = look_ahead(open_device(store), product)
     if json:
-        print_json(seen)
+        print_json(report(seen))
     else:
         print_status(seen)
 
@@ -106,11 +107,15 @@ def install(
             help="For timers: check first, and only install where Automatically Install is on.",
         ),
     ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Do not ask, and leave the restart for later.")
+    ] = False,
     json: JsonOption = False,
     store: StoreOption = None,
 ) -> None:
     """Download, verify, prepare and stage what the last check found."""
     from repoint.cli.output import print_json, progress_bar, seconds, size
+    from repoint.cli.restart import restart_if_wanted
     from repoint.device.errors import NothingToDoError
 
     device = open_device(store)
@@ -121,6 +126,9 @@ def install(
         device.check(product)
     elif device.store.one(product).last_check() is None:
         device.check(product)
+    asking = not (yes or automatic or json) and sys.stdin.isatty() and sys.stdout.isatty()
+    if asking:
+        _ask_to_install(device, product)
     try:
         with progress_bar(_STEPS) as report:
             staged = device.install(product, asked=not automatic, progress=report)
@@ -148,42 +156,24 @@ def install(
         print(f"This kernel has no {' and no '.join(staged.unguarded)}: the patch was decoded with "
               "less protection. What it gave has the signed seal all the same.")  # fmt: skip
     now = device.status(product)
-    if now.staged:
-        print("It comes into force when the program is started the next time, "
-              "or with `repoint restart`.")  # fmt: skip
-    else:
+    if not now.staged:
         print(f"{now.in_force} is in force.")
-
-
-def restart(
-    product: ProductOption = None,
-    json: JsonOption = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    store: StoreOption = None,
-) -> None:
-    """Close the programs that run old code, activate what is staged, and start them again."""
-    from repoint.cli.output import print_json, seconds
-
-    device = open_device(store)
-    seen = device.status(product)
-    if seen.exposed and not yes and sys.stdin.isatty():
-        who = ", ".join(f"{process.name} ({process.pid})" for process in seen.exposed)
-        typer.confirm(f"This closes {who}. Go on?", abort=True)
-    done = device.restart(product)
-    if json:
-        print_json(done)
         return
-    for use in done.closed:
-        print(f"Closed {use.name} ({use.pid}).")
-    took = ""
-    if done.activation is not None:
-        took = f" [switch {seconds(done.activation.switch)}, "
-        took += f"health check {seconds(done.activation.health)}]"
-    print(f"{done.generation.label} is active.{took}")
-    for program in done.started:
-        print(f"Started {program}.")
-    if done.closed and not done.started:
-        print("Start the program again; enrolment names no command for it.")
+    print("It comes into force when the program is started the next time, "
+          "or with `repoint restart`.")  # fmt: skip
+    if asking:
+        restart_if_wanted(device, product)
+
+
+def _ask_to_install(device: Device, product: str | None) -> None:
+    """Show what would be installed, what it fixes and what has to restart; then ask."""
+    from repoint.agent.outlook import look_ahead
+    from repoint.cli.status_view import print_offer
+
+    seen = look_ahead(device, product)
+    if seen.status.available is not None:
+        print_offer(seen)
+        typer.confirm("Install it now?", default=True, abort=True)
 
 
 def remove(

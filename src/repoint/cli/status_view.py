@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from repoint.agent import wording
+from repoint.agent.outlook import Outlook
 from repoint.cli.output import counted, moment, size
+from repoint.device.decided import Decided
 from repoint.device.status import NO_CVE, CveStatus, Status
 
 _MARKS = {"in force": "+", "waiting for restart": "~", "not fixed": "-"}
@@ -13,8 +18,9 @@ _SAID = {
 }
 
 
-def print_status(status: Status) -> None:
-    """Print a product's status."""
+def print_status(outlook: Outlook) -> None:
+    """Print a product's status, and what is to come."""
+    status, plan = outlook.status, outlook.plan
     print(_answer(status))
     print(f"  product    {status.product} {status.version} ({status.build}), {status.platform}")
     print(f"  in force   {status.in_force}")
@@ -23,15 +29,14 @@ def print_status(status: Status) -> None:
               "see `repoint remove`")  # fmt: skip
     if status.staged:
         print(f"  staged     {status.staged}, waiting for a restart")
+    if plan.activate is not None:
+        print(f"             in force {wording.when_in_force(plan.activate, outlook.activating)}")
+        print(f"             has to restart: {wording.what_restarts(outlook.activating)}")
     if status.available is not None:
-        offer = status.available
-        urgent = ", urgent: attacks were seen" if offer.urgency == "exploited" else ""
-        print(f"  available  {offer.label}: {offer.title} ({size(offer.size)}){urgent}")
-        if offer.held_back:
-            print(f"             not installed by itself: {offer.held_back}")
-    for number, cve in enumerate(status.cves):
-        print(f"  {'fixes' if not number else '':<9}{_MARKS[cve.state]} {_cve(cve)}")
-        print(f"{'':<13}{cve.impact}")
+        print_offer(outlook, fixes=False)
+    if wording.deadline(outlook):
+        print(f"             enforced {wording.deadline(outlook)}")
+    _print_cves(status.cves)
     for number, process in enumerate(status.exposed):
         said = f"{process.name} ({process.pid}) runs {process.component} of {process.runs}"
         if process.files:
@@ -43,8 +48,40 @@ def print_status(status: Status) -> None:
         if not graft.in_place:
             print(f"  replaced   {graft.component} at {graft.path} is no longer Repoint's; "
                   "`repoint check` looks which release it is")  # fmt: skip
-    print(f"  settings   Automatically Install is {'on' if status.settings.automatic else 'off'}")
+    print(f"  settings   Automatically Install is {_decided(outlook.decided)}")
+    if outlook.decided.removal_locked_by and not outlook.decided.removal:
+        print(f"             removal is locked by {outlook.decided.removal_locked_by}")
+    if outlook.decided.policy_problem:
+        print(f"  policy   ! not in force as it is: {outlook.decided.policy_problem}")
     print(f"  last check {_last_check(status)}")
+
+
+def print_offer(outlook: Outlook, *, fixes: bool = True) -> None:
+    """Print what is available, when it installs by itself, and what will have to restart."""
+    offer, step = outlook.status.available, outlook.plan.install
+    if offer is None:
+        return
+    urgent = ", urgent: attacks were seen" if offer.urgency == "exploited" else ""
+    print(f"  available  {offer.label}: {offer.title} ({size(offer.size)}){urgent}")
+    if offer.held_back:
+        print(f"             not installed by itself: {offer.held_back}")
+    elif step is not None and not fixes:
+        print(f"             installs {wording.when_installed(step)}")
+    print(f"             will have to restart: {wording.what_restarts(outlook.installing)}")
+    if fixes:
+        _print_cves([cve for cve in outlook.status.cves if cve.state == "not fixed"])
+
+
+def _print_cves(cves: Sequence[CveStatus]) -> None:
+    for number, cve in enumerate(cves):
+        print(f"  {'fixes' if not number else '':<9}{_MARKS[cve.state]} {_cve(cve)}")
+        print(f"{'':<13}{cve.impact}")
+
+
+def _decided(decided: Decided) -> str:
+    said = "on" if decided.automatic else "off"
+    by = decided.automatic_locked_by
+    return f"{said}, locked by {by}" if by else said
 
 
 def _answer(status: Status) -> str:
