@@ -67,7 +67,7 @@ def notice_of(outlook: Outlook) -> Notice | None:
     if plan.activate is not None and "(" in (status.staged or status.in_force):
         label = status.staged or status.in_force
         lines = [_fixes(outlook, "waiting for restart"),
-                 f"In force {wording.when_in_force(plan.activate, outlook.activating)}.",
+                 f"Comes into force {wording.when_in_force(plan.activate, outlook.activating)}.",
                  _restarts(outlook.activating), _at_the_latest(outlook)]  # fmt: skip
         title = f"A security improvement for {product} waits for a restart: {label}"
         return Notice("staged", label, title, tuple(filter(None, lines)))

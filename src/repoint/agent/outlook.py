@@ -40,6 +40,7 @@ class Outlook(msgspec.Struct, frozen=True):
         installing: What will have to restart for what is available.
         activating: What has to restart for what is staged, or is still to restart for what is in
             force.
+        restarts_by_itself: Whether the policy lets programs restart by themselves.
     """
 
     status: Status
@@ -47,6 +48,7 @@ class Outlook(msgspec.Struct, frozen=True):
     plan: Plan
     installing: tuple[Affected, ...]
     activating: tuple[Affected, ...]
+    restarts_by_itself: bool = False
 
 
 class Report(Status, frozen=True):
@@ -78,6 +80,7 @@ def look_ahead(
     now: int | None = None,
     conditions: Conditions | None = None,
     memory: Memory | None = None,
+    census: Census | None = None,
 ) -> Outlook:
     """Look at a product. Changes nothing and takes no lock.
 
@@ -87,6 +90,7 @@ def look_ahead(
         now: Seconds since 1970; by the clock where it is not given.
         conditions: The device's condition, if it was just looked at.
         memory: What the agent remembers, if that is not what is on disk.
+        census: The running processes, where they were looked at, or are not to be.
     """
     product = device.store.one(name)
     now = int(time.time()) if now is None else now
@@ -96,9 +100,9 @@ def look_ahead(
     # Another command may collect a generation between two of our looks; then look again.
     for _ in range(3):
         with contextlib.suppress(StoreDamagedError):
-            return _look(product, now, conditions, memory, policy)
+            return _look(product, now, conditions, memory, policy, census)
         time.sleep(0.05)
-    return _look(product, now, conditions, memory, policy)
+    return _look(product, now, conditions, memory, policy, census)
 
 
 def announcement(outlook: Outlook) -> str:
@@ -109,15 +113,22 @@ def announcement(outlook: Outlook) -> str:
 
 
 def _look(
-    product: ProductStore, now: int, conditions: Conditions, memory: Memory, policy: Policy
+    product: ProductStore,
+    now: int,
+    conditions: Conditions,
+    memory: Memory,
+    policy: Policy,
+    census: Census | None,
 ) -> Outlook:
-    census = census_of(product.store)
+    census = census or census_of(product.store)
     status = read_status(product, census=census)
     decided = decide(product.settings(), policy)
     improvement = _available(product, status)
     installing = affected_by_offer(product, improvement, census) if improvement else ()
     activating = affected_now(product, census)
-    outlook = Outlook(status, decided, Plan(), installing, activating)
+    rules = policy.rules
+    by_itself = rules.window is not None or rules.deadline_days is not None
+    outlook = Outlook(status, decided, Plan(), installing, activating, by_itself)
     return msgspec.structs.replace(
         outlook,
         plan=plan(

@@ -29,6 +29,7 @@ from repoint.device.errors import (
     StoreBusyError,
 )
 from repoint.device.files import explained
+from repoint.device.processes import Census
 from repoint.device.store import ProductStore
 from repoint.model.errors import RepointError
 from repoint.model.version import parse_label
@@ -55,7 +56,7 @@ class Round:
         installed: The label of what was staged; empty for nothing.
         activated: The label of what was brought into force; empty for nothing.
         announced: A restart of the session or the machine that was announced.
-        handed_over: Whether an activation is due and left to somebody else.
+        handed_over: Whether activating and telling was left to somebody else.
         errors: What went wrong; the next round tries again.
     """
 
@@ -79,7 +80,8 @@ class Agent:
         chance: Where jitter comes from.
         conditions: Looks at the device's condition.
         if_due: Whether the repository is only asked where that is due, as for a timer.
-        hand_over: Called where an activation is due, in the place of doing it here.
+        hand_over: Called where there may be something to activate or to tell, in the place of
+            doing it here, without the rights for it: processes are not looked at then.
     """
 
     device: Device
@@ -108,12 +110,13 @@ class Agent:
         """
         store = self.device.store
         with round_lock(store.path):
+            self.device.tidy()
             for place in store.enrolled() if product is None else [store.one(product)]:
                 made = Round(place.name)
                 memory = remembered(place).at(self._now())
                 conditions = self.conditions(store.path)
                 self._look(made, memory, conditions)
-                self._activate(made, memory, conditions)
+                self._finish(made, place, memory, conditions)
                 yield made
 
     def _round(self, place: ProductStore) -> Round:
@@ -128,17 +131,31 @@ class Agent:
         self._look(made, memory, conditions)
         if not made.errors:
             memory = self._install(made, memory, conditions)
+        if made.checked and not made.errors:
+            memory = memory.with_success()
+        if self.hand_over is None:
+            self._finish(made, place, memory, conditions)
+            return made
+        _write_down(place, memory)
+        if _may_have_something_to_do(made):
+            made.handed_over = True
+            try:
+                self.hand_over()
+            except RepointError as error:
+                made.errors.append(error)
+        return made
+
+    def _finish(
+        self, made: Round, place: ProductStore, memory: Memory, conditions: Conditions
+    ) -> None:
+        """Activate what is due, and note that people are told of what is not."""
         self._activate(made, memory, conditions)
         if made.outlook is not None:
             told = memory.with_told(announcement(made.outlook), self._now())
             if told != memory:
                 memory = told
                 self._look(made, memory, conditions)
-        if made.checked and not made.errors:
-            memory = memory.with_success()
-        with contextlib.suppress(FileNotFoundError), explained("write down what was done"):
-            remember(place, memory)  # it may have been taken out meanwhile
-        return made
+        _write_down(place, memory)
 
     def _is_due(self, place: ProductStore, memory: Memory) -> bool:
         last = place.last_check()
@@ -191,13 +208,6 @@ class Agent:
         step = outlook.plan.activate if outlook is not None else None
         if outlook is None or step is None or not step.is_due(self._now()):
             return
-        if self.hand_over is not None:
-            made.handed_over = True
-            try:
-                self.hand_over()
-            except RepointError as error:
-                made.errors.append(error)
-            return
         label = outlook.status.staged or outlook.status.in_force
         try:
             if step.reason == "now":
@@ -224,7 +234,12 @@ class Agent:
     def _look(self, made: Round, memory: Memory, conditions: Conditions) -> None:
         try:
             made.outlook = look_ahead(
-                self.device, made.product, now=self._now(), conditions=conditions, memory=memory
+                self.device,
+                made.product,
+                now=self._now(),
+                conditions=conditions,
+                memory=memory,
+                census=None if self.hand_over is None else Census((), 0),
             )
         except RepointError as error:
             made.outlook = None
@@ -255,6 +270,21 @@ def round_lock(store: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _may_have_something_to_do(made: Round) -> bool:
+    """Whether there is an improvement on its way, or programs may have to restart by policy."""
+    outlook = made.outlook
+    if outlook is None:
+        return False
+    status = outlook.status
+    under_way = status.available is not None or bool(status.staged)
+    return under_way or (outlook.restarts_by_itself and "(" in status.in_force)
+
+
+def _write_down(place: ProductStore, memory: Memory) -> None:
+    with contextlib.suppress(FileNotFoundError), explained("write down what was done"):
+        remember(place, memory)  # it may have been taken out meanwhile
 
 
 def _offered(place: ProductStore) -> list[str]:

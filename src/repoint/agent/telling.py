@@ -37,7 +37,7 @@ def tell(made: Round, store: Path, *, to: Path = journal.SOCKET) -> list[str]:
         journal.log(event, f"{made.product}: {message}", level, fields, to)
 
     outlook = made.outlook
-    notice = notice_of(outlook) if outlook is not None else None
+    notice = notice_of(outlook) if outlook is not None and not made.handed_over else None
     if made.installed:
         log("staged", _staged(made), made.installed, *_facts(outlook))
     if made.activated:
@@ -51,9 +51,9 @@ def tell(made: Round, store: Path, *, to: Path = journal.SOCKET) -> list[str]:
     if outlook is not None and outlook.decided.policy_problem:
         log("policy", outlook.decided.policy_problem, "")
     if notice is not None and _is_news(store, made.product, notice):
-        if notice.state == "available":
-            log("available", " ".join((f"{notice.title}.", *notice.lines)), notice.label,
-                *_facts(outlook))  # fmt: skip
+        if notice.state != "in force" and notice.label not in (made.installed, made.activated):
+            message = " ".join((f"{notice.title}.", *map(_sentence, notice.lines)))
+            log(notice.state, message, notice.label, *_facts(outlook))
         with explained("write down what was told"):
             write_durably(store / NEWS, f"{made.product}: {notice.title}\n".encode())
     return said
@@ -82,10 +82,14 @@ def _is_news(store: Path, product: str, notice: Notice) -> bool:
 def _staged(made: Round) -> str:
     outlook = made.outlook
     said = f"{made.installed} is downloaded and prepared."
-    if outlook is None or outlook.plan.activate is None or made.activated:
+    if outlook is None or outlook.plan.activate is None or made.activated or made.handed_over:
         return said
     when = wording.when_in_force(outlook.plan.activate, outlook.activating)
     return f"{said} It comes into force {when}."
+
+
+def _sentence(line: str) -> str:
+    return line if line.endswith(".") else f"{line}."
 
 
 def _facts(outlook: Outlook | None) -> list[tuple[str, str]]:

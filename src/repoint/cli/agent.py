@@ -90,9 +90,8 @@ def _agent(store: Path | None, if_due: bool, hand_over: Callable[[], None] | Non
     from repoint.agent.rounds import Agent
     from repoint.cli.device import open_device
 
-    return Agent(
-        open_device(store), time.time, random.SystemRandom(), if_due=if_due, hand_over=hand_over
-    )
+    device = open_device(store, prepares_only=hand_over is not None)
+    return Agent(device, time.time, random.SystemRandom(), if_due=if_due, hand_over=hand_over)
 
 
 def _run(rounds: Iterator[Round], store: Path | None) -> None:
@@ -115,10 +114,12 @@ def _run(rounds: Iterator[Round], store: Path | None) -> None:
                 failed = True
             failed = failed or any(not isinstance(e, StoreBusyError) for e in made.errors)
             said = tell(made, path)
+            if made.handed_over:
+                said.append("What is to be activated is left to repoint-activate.service.")
             for line in said or ["Nothing to do."]:
                 stream = sys.stderr if line in problems else sys.stdout
                 print(f"{made.product}: {line}", file=stream)
-            if made.outlook is not None:
+            if made.outlook is not None and not made.handed_over:
                 tell_desktop(made.outlook, told_place(path, made.product))
     except RoundRunningError as error:
         print(f"{error}.")

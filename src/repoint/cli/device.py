@@ -37,14 +37,14 @@ def add_to(app: typer.Typer) -> None:
     )(launch)  # fmt: skip
 
 
-def open_device(store: Path | None) -> Device:
+def open_device(store: Path | None, *, prepares_only: bool = False) -> Device:
     """The device with the store that a person means; says on standard error for whom it waits."""
     from repoint.device.device import Device
 
     def waiting(holder: object) -> None:
         print(f"Waiting for {holder or 'another command'} …", file=sys.stderr, flush=True)
 
-    return Device(store_path(store), waiting=waiting)
+    return Device(store_path(store), waiting=waiting, prepares_only=prepares_only)
 
 
 def status(

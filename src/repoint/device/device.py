@@ -44,6 +44,9 @@ class Device:
         waiting: Told who is at work when the store is locked by another command.
         wait: Seconds to wait for it.
         policy: The folder of the policy files; the device's own where none is given.
+        prepares_only: Whether neither health checks are run nor processes looked at: for a
+            process without the rights to do that well. It activates and collects nothing, and
+            leaves that to the next command.
     """
 
     def __init__(
@@ -54,9 +57,11 @@ class Device:
         waiting: Callable[[Holder | None], None] | None = None,
         wait: float = 60.0,
         policy: Path | None = None,
+        prepares_only: bool = False,
     ) -> None:
         self.store = Store(path)
         self._policy = policy
+        self._prepares_only = prepares_only
         self._clock = clock
         self._waiting = waiting
         self._wait = wait
@@ -112,7 +117,7 @@ class Device:
             if policy.rules.bandwidth is not None:
                 progress = throttled(progress, policy.rules.bandwidth * 1000)
             staged = install(place, asked=asked, now=self._now(), progress=progress)
-            if _needs_no_restart(place, staged):
+            if _needs_no_restart(place, staged) and not self._prepares_only:
                 with contextlib.suppress(StillRunningError):
                     activate(place, now=self._now())
             return staged
@@ -130,6 +135,11 @@ class Device:
 
         with self._product_at_work("repoint restart", product) as place:
             return restart(place, now=self._now())
+
+    def tidy(self) -> None:
+        """Finish what was left half done, and collect what is no longer used."""
+        with self._at_work("repoint agent activate"):
+            pass
 
     def remove(self, product: str | None, *, why: str) -> tuple[Generation, bool]:
         """Remove the improvement; see `removing.remove`.
@@ -228,7 +238,7 @@ class Device:
 
         with locked(self.store.path, command, wait=self._wait, waiting=self._waiting):
             with explained(f"change the store {self.store.path}"):
-                recover(self.store, now=self._now())
+                recover(self.store, now=self._now(), settling=not self._prepares_only)
             keep_policy(self.store.path, self.policy())
             try:
                 yield
@@ -244,7 +254,8 @@ class Device:
 
         with explained(f"tidy up the store {self.store.path}"):
             clear_leftovers(self.store)
-            collect(self.store)
+            if not self._prepares_only:
+                collect(self.store)
 
     def _now(self) -> int:
         return int(self._clock())

@@ -15,7 +15,7 @@ from repoint.seal.errors import SealMismatchError, UnfitTreeError
 from repoint.seal.verify import verify_tree
 
 
-def recover(store: Store, *, now: int) -> None:
+def recover(store: Store, *, now: int, settling: bool = True) -> None:
     """Bring every product to a state that an undisturbed command would have left.
 
     The store must be locked. What can be found half done:
@@ -27,15 +27,20 @@ def recover(store: Store, *, now: int) -> None:
     - an active letter that is marked as removed: the baseline is staged;
     - an active letter that is not confirmed yet: its health check is run;
     - trees and files that were being written: they are removed.
+
+    Args:
+        store: The store.
+        now: Seconds since 1970.
+        settling: Whether health checks are run; else that is left to the next command.
     """
     if not store.path.is_dir():
         return
     clear_leftovers(store)
     for product in store.enrolled():
-        _recover(product, now)
+        _recover(product, now, settling)
 
 
-def _recover(product: ProductStore, now: int) -> None:
+def _recover(product: ProductStore, now: int, settling: bool) -> None:
     enrolment = product.enrolment()
     name = enrolment.baseline
     baseline = Generation(name.version, name.build)
@@ -55,7 +60,7 @@ def _recover(product: ProductStore, now: int) -> None:
         go_back(product, now=now)
     elif active.letter and mark is not None and product.staged() is None:
         product.point_staged(baseline)
-    elif not product.is_confirmed(active):
+    elif settling and not product.is_confirmed(active):
         with contextlib.suppress(HealthCheckError):
             settle(product, now=now)
 
