@@ -126,7 +126,7 @@ def _agent(setup: Setup) -> str:
         lines += _shut_in(setup)
     return _text(
         ("Unit", ["Description=Security improvements in the background",
-                  "Documentation=man:repoint(1)", "After=network-online.target"]),
+                  "After=network-online.target"]),
         ("Service", lines),
     )  # fmt: skip
 

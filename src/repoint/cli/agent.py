@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from repoint.agent.installing_units import Change
     from repoint.agent.rounds import Agent, Round
+    from repoint.agent.unit_files import Setup
 
 app = typer.Typer(
     help="Install improvements in the background. Nothing stays resident.", no_args_is_help=True
@@ -81,6 +83,88 @@ def tell(product: ProductOption = None, store: StoreOption = None) -> None:
         if product in (None, place.name):
             told = told_place(device.store.path, place.name)
             tell_desktop(look_ahead(device, place.name), told)
+
+
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Only show what would be written and run.")
+]
+
+
+@app.command("install")
+def install(dry_run: DryRunOption = False, store: StoreOption = None) -> None:
+    """Write the systemd units that start the rounds: for the system as root, else for yourself.
+
+    Run it again after an enrolment. Without systemd, it shows the lines for cron.
+    """
+    import os
+    from pathlib import Path
+
+    from repoint.agent import installing_units as units
+    from repoint.cli.options import store_path
+    from repoint.device.store import Store
+
+    user = os.geteuid() != 0
+    setup = units.setup_for(Store(store_path(store)), user=user)
+    if not units.has_systemd() and not dry_run:
+        _print_cron(setup)
+        return
+    change = units.installation(setup, units.units_in(user), Path("/etc/systemd/user"))
+    if dry_run:
+        _print_change(change)
+        if not units.has_systemd():
+            print(
+                "# systemd does not run this machine. Without --dry-run, nothing of that is done."
+            )
+        return
+    units.apply(change)
+    for path in change.files:
+        print(f"Wrote {path}.")
+    print("A round is made once an hour, at this device's own minute; the repository is asked when "
+          "the last time is four hours ago.")  # fmt: skip
+
+
+@app.command("uninstall")
+def uninstall(dry_run: DryRunOption = False) -> None:
+    """Take the units away again. What is installed stays as it is."""
+    import os
+    from pathlib import Path
+
+    from repoint.agent import installing_units as units
+
+    user = os.geteuid() != 0
+    change = units.removal(user, units.units_in(user), Path("/etc/systemd/user"))
+    if not change.files:
+        print("There are no units of Repoint.")
+        if not units.has_systemd():
+            print(f"systemd does not run this machine; look into {units.cron_place(user)}.")
+        return
+    if dry_run:
+        _print_change(change)
+        return
+    units.apply(change)
+    for path in change.files:
+        print(f"Removed {path}.")
+
+
+def _print_change(change: Change) -> None:
+    import shlex
+
+    for command in change.before:
+        print(f"$ {shlex.join(command)}")
+    for path, text in change.files.items():
+        print(f"# rm {path}" if text is None else f"# {path}\n{text}")
+    for command in change.after:
+        print(f"$ {shlex.join(command)}")
+
+
+def _print_cron(setup: Setup) -> None:
+    from repoint.agent import installing_units as units
+
+    print(
+        f"systemd does not run this machine. Put these lines into {units.cron_place(setup.user)}:"
+    )
+    for line in units.cron_lines(setup):
+        print(line)
 
 
 def _agent(store: Path | None, if_due: bool, hand_over: Callable[[], None] | None) -> Agent:
