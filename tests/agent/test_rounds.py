@@ -377,3 +377,51 @@ def test_in_the_maintenance_window_and_not_before(bench: Bench, vendor: Vendor) 
     assert abs(when - bench.now - 3 * HOUR) < 61
     bench.now = when + 60
     assert bench.round().installed == "26.3.1 (a)"
+
+
+def test_an_improvement_that_only_says_more_is_activated_as_well(
+    bench: Bench, vendor: Vendor
+) -> None:
+    vendor.release()
+    bench.round()
+    vendor.release(None, "CVE-2026-0002")  # the same trees
+    made = bench.round(if_due=False)
+    assert made.activated == "26.3.1 (b)"
+    assert made.outlook is not None
+    assert made.outlook.status.staged == ""
+
+
+def test_what_prepares_without_rights_leaves_the_rest_to_another(
+    bench: Bench, vendor: Vendor
+) -> None:
+    pid = bench.place.run(MAPS_A_LIBRARY, launched=True)
+    vendor.release()
+    asked: list[str] = []
+    device = Device(bench.place.folder / "store", policy=bench.policy, prepares_only=True)
+    agent = Agent(device, lambda: bench.now, bench.chance, lambda store: Conditions(),
+                  hand_over=lambda: asked.append("activate"))  # fmt: skip
+    (made,) = agent.rounds()
+    assert (made.installed, made.activated, made.handed_over) == ("26.3.1 (a)", "", True)
+    assert asked == ["activate"]
+    (made,) = bench.agent().activations()
+    assert made.activated == "26.3.1 (a)"
+    assert made.outlook is not None
+    assert [a.pids for a in made.outlook.activating] == [(pid,)]
+    (made,) = agent.rounds()
+    assert asked == ["activate"], "nothing is under way, and no policy restarts programs"
+
+
+def test_an_unconfirmed_activation_is_not_judged_without_rights(
+    bench: Bench, vendor: Vendor
+) -> None:
+    vendor.release()
+    bench.round()
+    product = bench.place.product
+    active = product.active()
+    assert active is not None
+    confirmed = product.generation_path(active) / "confirmed"
+    confirmed.unlink()
+    Device(bench.place.folder / "store", prepares_only=True).check(None)
+    assert not confirmed.exists()
+    bench.device.check(None)
+    assert confirmed.exists()

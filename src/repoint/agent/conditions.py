@@ -103,13 +103,16 @@ def _ask_network_manager(socket: Path) -> int:
 
 
 def _default_interfaces(system: Path) -> set[str]:
-    """The interfaces that a default route leads over (proc(5), ``/proc/net/route``)."""
+    """The interfaces that a default route leads over (proc(5), ``/proc/net/route``).
+
+    ``/proc/net`` itself may be hidden from a service (``ProcSubset=``).
+    """
     found = set()
-    for line in _read(system / "proc/net/route").splitlines()[1:]:
+    for line in _read(system / "proc/self/net/route").splitlines()[1:]:
         fields = line.split()
         if len(fields) > 7 and fields[1] == fields[7] == "00000000":
             found.add(fields[0])
-    for line in _read(system / "proc/net/ipv6_route").splitlines():
+    for line in _read(system / "proc/self/net/ipv6_route").splitlines():
         fields = line.split()
         if len(fields) > 9 and fields[0] == "0" * 32 and fields[1] == "00" and fields[9] != "lo":
             found.add(fields[9])

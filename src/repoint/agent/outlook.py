@@ -181,9 +181,9 @@ def needed_space(improvement: Improvement) -> int:
 def _ready(product: ProductStore, outlook: Outlook, census: Census, memory: Memory) -> Ready | None:
     from repoint.device.activating import blocking
 
-    if not outlook.activating:
-        return None
     staged, active = product.staged(), product.active()
+    if not outlook.activating and staged is None:
+        return None
     target = staged or active
     offer = _offer(product, target.letter) if target is not None and target.letter else None
     # Where nothing of a service runs, its next start is as good as a restart. Of the session and

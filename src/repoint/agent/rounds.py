@@ -201,6 +201,8 @@ class Agent:
         else:
             made.installed = staged.improvement.label
         self._look(made, memory, conditions)
+        if made.outlook is not None and made.outlook.status.in_force == made.installed:
+            made.activated = made.installed  # what needs no restart is in force at once
         return memory
 
     def _activate(self, made: Round, memory: Memory, conditions: Conditions) -> None:

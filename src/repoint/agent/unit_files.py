@@ -133,13 +133,16 @@ def _agent(setup: Setup) -> str:
 
 def _shut_in(setup: Setup) -> list[str]:
     """What needs namespaces, which one account's own systemd cannot give to everybody."""
-    writable = dict.fromkeys((setup.store, *(graft.parent for graft in setup.grafts)))
+    writable = [setup.store, *(graft.parent for graft in setup.grafts)]
+    shares_temporary = _any_below(setup.paths, _SHARED_TEMPORARY)
+    if shares_temporary:
+        writable += map(Path, _SHARED_TEMPORARY)
     return [
         "ProtectSystem=strict",
         # A full update puts a folder in the place of our link, which a round takes over.
-        *(f"ReadWritePaths={_escaped(path)}" for path in writable),
+        *(f"ReadWritePaths={_escaped(path)}" for path in dict.fromkeys(writable)),
         f"ProtectHome={'read-only' if _any_below(setup.paths, _HOMES) else 'yes'}",
-        f"PrivateTmp={'no' if _any_below(setup.paths, _SHARED_TEMPORARY) else 'yes'}",
+        f"PrivateTmp={'no' if shares_temporary else 'yes'}",
         "PrivateDevices=yes",
         "PrivateMounts=yes",
         "ProtectClock=yes",

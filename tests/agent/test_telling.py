@@ -1,0 +1,228 @@
+"""What the journal, the desktop, and whoever logs in are told: once, and nothing but the plan."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from repoint.agent import journal
+from repoint.agent.conditions import Conditions
+from repoint.agent.notices import message_of_the_day, notice_of, tell_desktop, told_place
+from repoint.agent.outlook import Outlook, look_ahead
+from repoint.agent.rounds import Agent, Round
+from repoint.agent.telling import NEWS, tell
+from repoint.device.records import Settings
+from repoint.model.advisory import Advisory, Fix
+from repoint.publisher.improve import improve
+from tests.agent.buses import Bus, needs_bus
+from tests.places import MAPS_A_LIBRARY, Place
+from tests.world import FIXED, NAME, Vendor
+
+
+class Journal:
+    """Takes entries as journald does, and reads them by the same rules."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(str(path))
+        self.socket.setblocking(False)
+
+    def entries(self) -> list[list[tuple[str, str]]]:
+        found = []
+        while True:
+            try:
+                datagram = self.socket.recv(1 << 20)
+            except BlockingIOError:
+                return found
+            lines = datagram.decode().splitlines()
+            found.append([(n, v) for n, _, v in (line.partition("=") for line in lines)])
+
+
+@pytest.fixture
+def journald(tmp_path: Path) -> Iterator[Journal]:
+    made = Journal(tmp_path / "journal")
+    yield made
+    made.socket.close()
+
+
+@pytest.fixture
+def enrolled(place: Place) -> Place:
+    place.enroll()
+    return place
+
+
+def make_round(place: Place) -> Round:
+    import random
+
+    agent = Agent(place.device, time.time, random.Random(1), lambda store: Conditions())
+    (made,) = agent.rounds()
+    return made
+
+
+def outlook(place: Place) -> Outlook:
+    return look_ahead(place.device, None, conditions=Conditions())
+
+
+def test_the_journal_says_what_it_fixes_when_and_what_restarts(
+    enrolled: Place, vendor: Vendor, journald: Journal
+) -> None:
+    enrolled.run(MAPS_A_LIBRARY, launched=False)
+    vendor.release(None, "CVE-2026-0001", "CVE-2026-0002")
+    tell(make_round(enrolled), enrolled.folder / "store", to=journald.path)
+    (entry,) = journald.entries()
+    fields = dict(entry)
+    assert fields["REPOINT_EVENT"] == "staged"
+    assert fields["MESSAGE_ID"] == journal.MESSAGE_IDS["staged"]
+    assert fields["REPOINT_PRODUCT"] == "acme-kiosk"
+    assert fields["REPOINT_LABEL"] == "26.3.1 (a)"
+    assert [v for n, v in entry if n == "REPOINT_CVE"] == ["CVE-2026-0001", "CVE-2026-0002"]
+    assert fields["REPOINT_ACTIVATE_REASON"] == "program"
+    assert fields["REPOINT_RESTARTS"].startswith("python")
+    assert fields["PRIORITY"] == "5"
+    assert "when python" in fields["MESSAGE"]
+
+    tell(make_round(enrolled), enrolled.folder / "store", to=journald.path)
+    assert journald.entries() == [], "it was told"
+    enrolled.stop()
+    tell(make_round(enrolled), enrolled.folder / "store", to=journald.path)
+    assert [dict(e)["REPOINT_EVENT"] for e in journald.entries()] == ["activated"]
+
+
+def test_off_is_told_once_with_what_a_person_can_do(
+    enrolled: Place, vendor: Vendor, journald: Journal
+) -> None:
+    enrolled.device.change_settings(None, Settings(automatic=False))
+    vendor.release()
+    said = tell(make_round(enrolled), enrolled.folder / "store", to=journald.path)
+    assert "not by itself: Automatically Install is off" in said[0]
+    news = (enrolled.folder / "store" / NEWS).stat().st_mtime_ns
+    assert tell(make_round(enrolled), enrolled.folder / "store", to=journald.path) == []
+    assert (enrolled.folder / "store" / NEWS).stat().st_mtime_ns == news, "nobody is woken"
+    assert [dict(e)["REPOINT_EVENT"] for e in journald.entries()] == ["available"]
+
+
+def test_errors_and_a_broken_policy_are_warnings_each_time(
+    enrolled: Place, journald: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "policy.d").mkdir()
+    (tmp_path / "policy.d/10.toml").write_text("removal = perhaps")
+    monkeypatch.setenv("REPOINT_POLICY", str(tmp_path / "policy.d"))
+    enrolled.server.alter = lambda path, data: b"junk"
+    for _ in range(2):
+        tell(make_round(enrolled), enrolled.folder / "store", to=journald.path)
+    told = [(dict(e)["REPOINT_EVENT"], dict(e)["PRIORITY"]) for e in journald.entries()]
+    assert told == [("failed", "4"), ("policy", "4")] * 2
+
+
+def test_nothing_from_a_repository_becomes_a_field_of_its_own(journald: Journal) -> None:
+    hostile = "a\nPRIORITY=0\nMESSAGE_ID=x\x00\x1b[31m"
+    assert journal.log("staged", hostile, 5, [("LABEL", hostile)], journald.path)
+    (entry,) = journald.entries()
+    names = [name for name, _ in entry]
+    assert names == ["MESSAGE", "MESSAGE_ID", "PRIORITY", "SYSLOG_IDENTIFIER", "REPOINT_EVENT",
+                     "REPOINT_LABEL"]  # fmt: skip
+    assert dict(entry)["PRIORITY"] == "5"
+
+
+def test_without_a_journal_nothing_is_lost_but_the_entry(tmp_path: Path) -> None:
+    assert not journal.log("staged", "x", 5, [], tmp_path / "none")
+
+
+def shown(bus: Bus) -> list[list[object]]:
+    return [body for member, body in bus.calls if member == "Notify"]
+
+
+@needs_bus
+def test_a_desktop_is_told_once_for_each_state(
+    enrolled: Place, vendor: Vendor, bus: Bus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", bus.address)
+    bus.play_desktop()
+    told = tmp_path / "state/told.json"
+    assert not tell_desktop(outlook(enrolled), told)
+    pid = enrolled.run(MAPS_A_LIBRARY, launched=False)
+    vendor.release()
+    enrolled.device.check(None)
+    for _ in range(3):
+        tell_desktop(outlook(enrolled), told)
+    enrolled.device.install(None, asked=True)
+    for _ in range(3):
+        tell_desktop(outlook(enrolled), told)
+    enrolled.stop()
+    enrolled.device.activate(None)
+    for _ in range(3):
+        tell_desktop(outlook(enrolled), told)
+    notes = shown(bus)
+    assert [note[3] for note in notes] == [
+        "A security improvement for acme-kiosk is available: 26.3.1 (a)",
+        "A security improvement for acme-kiosk waits for a restart: 26.3.1 (a)",
+        "acme-kiosk is protected: 26.3.1 (a) is in force",
+    ]
+    assert [note[1] for note in notes] == [0, 7, 7], "one replaces the other"
+    body = str(notes[0][4])
+    assert "Fixes: Opening a picture may run an attacker's code (CVE-2023-4863)." in body
+    assert "Installs by itself" in body
+    assert f"({pid})" in body
+
+
+@needs_bus
+def test_what_a_repository_says_is_no_markup(
+    enrolled: Place, vendor: Vendor, bus: Bus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", bus.address)
+    bus.play_desktop()
+    evil = '<img src="file:///etc/passwd"/><a href="https://evil.example">fix</a> & more'
+    fix = Fix(cves=("CVE-2023-4863",), component="engine", impact=evil, description=evil)
+    improve(
+        vendor.repository, vendor.product, NAME, {"engine": vendor.source(FIXED)},
+        Advisory(title=evil, fixes=(fix,)), letter=None, created=next(vendor.clock),
+    )  # fmt: skip
+    vendor.publish()
+    enrolled.device.check(None)
+    assert tell_desktop(outlook(enrolled), tmp_path / "told.json")
+    assert "<" not in str(shown(bus)[0][4])
+
+
+def test_without_a_desktop_nothing_is_shown_and_nothing_forgotten(
+    enrolled: Place, vendor: Vendor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", f"unix:path={tmp_path / 'none'}")
+    vendor.release()
+    enrolled.device.check(None)
+    assert not tell_desktop(outlook(enrolled), tmp_path / "told.json")
+    assert not (tmp_path / "told.json").exists()
+
+
+def test_each_store_and_product_is_told_of_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    places = {told_place(Path(store), name) for store in ("/a", "/b") for name in ("x", "y")}
+    assert len(places) == 4
+    assert all(place.parent == tmp_path / "repoint" for place in places)
+
+
+def test_a_server_is_told_at_the_login_until_all_is_in_force(
+    enrolled: Place, vendor: Vendor
+) -> None:
+    enrolled.device.check(None)
+    assert message_of_the_day(outlook(enrolled)) == []
+    enrolled.run(MAPS_A_LIBRARY, launched=False)
+    vendor.release()
+    enrolled.device.check(None)
+    lines = message_of_the_day(outlook(enrolled))
+    assert lines[0] == "A security improvement for acme-kiosk is available: 26.3.1 (a)."
+    assert any("Has to restart: python" in line for line in lines)
+    enrolled.device.install(None, asked=True)
+    assert "waits for a restart" in message_of_the_day(outlook(enrolled))[0]
+    enrolled.stop()
+    enrolled.device.activate(None)
+    assert message_of_the_day(outlook(enrolled)) == []
+    notice = notice_of(outlook(enrolled))
+    assert notice is not None
+    assert notice.state == "in force"
