@@ -73,7 +73,7 @@ def desktop_files(setup: Setup) -> dict[str, str]:
     return {
         TELL_PATH: _text(
             ("Unit", ["Description=News of security improvements"]),
-            ("Path", [f"PathChanged={_escaped(setup.store / 'news')}"]),
+            ("Path", [f"PathChanged={_alone(setup.store / 'news')}"]),
             ("Install", ["WantedBy=default.target"]),
         ),
         TELL: _text(
@@ -140,7 +140,7 @@ def _shut_in(setup: Setup) -> list[str]:
     return [
         "ProtectSystem=strict",
         # A full update puts a folder in the place of our link, which a round takes over.
-        *(f"ReadWritePaths={_escaped(path)}" for path in dict.fromkeys(writable)),
+        *(f"ReadWritePaths={_listed(path)}" for path in dict.fromkeys(writable)),
         f"ProtectHome={'read-only' if _any_below(setup.paths, _HOMES) else 'yes'}",
         f"PrivateTmp={'no' if shares_temporary else 'yes'}",
         "PrivateDevices=yes",
@@ -190,8 +190,8 @@ def _start(setup: Setup) -> str:
     lines = [
         f"Description=Bring security improvements into force at the start of the {start}",
         "DefaultDependencies=no",
-        f"ConditionPathExistsGlob={_escaped(setup.store)}/products/*/staged",
-        *(f"RequiresMountsFor={_escaped(path)}" for path in (setup.store, *setup.grafts)),
+        f"ConditionPathExistsGlob={_alone(setup.store)}/products/*/staged",
+        *(f"RequiresMountsFor={_listed(path)}" for path in (setup.store, *setup.grafts)),
     ]
     if not setup.user:
         lines += ["After=sysinit.target", "Conflicts=shutdown.target", "Before=shutdown.target"]
@@ -212,7 +212,7 @@ def _start(setup: Setup) -> str:
 def _page_socket(setup: Setup) -> str:
     return _text(
         ("Unit", ["Description=Settings page for security improvements"]),
-        ("Socket", [f"ListenStream={_escaped(setup.store / 'page.sock')}",
+        ("Socket", [f"ListenStream={_alone(setup.store / 'page.sock')}",
                     f"SocketMode={'0600' if setup.user else '0666'}"]),
         ("Install", ["WantedBy=sockets.target"]),
     )  # fmt: skip
@@ -236,8 +236,14 @@ def _text(*sections: tuple[str, Sequence[str]]) -> str:
     )
 
 
-def _escaped(path: Path) -> str:
-    return quoted(str(path)).replace("$$", "$")  # only commands know variables
+def _listed(path: Path) -> str:
+    """A path where systemd reads a list of them; only commands know variables."""
+    return quoted(str(path)).replace("$$", "$")
+
+
+def _alone(path: Path) -> str:
+    """A path where systemd reads a single one, up to the end of the line."""
+    return str(path).replace("%", "%%")
 
 
 def _any_below(paths: Sequence[Path], folders: Sequence[str]) -> bool:

@@ -1,0 +1,236 @@
+"""Restart for every scope: programs, services, the session, the machine."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from repoint.agent import machine
+from repoint.agent.restarting import Announced, restart
+from repoint.agent.rounds import Agent
+from repoint.device import restarting as programs
+from repoint.device.enrolling import GraftRequest, Wanted
+from repoint.device.errors import NothingToDoError, StillRunningError
+from repoint.device.restarting import Restarted
+from repoint.device.starting import owner_of, start_again
+from repoint.device.units import Unit
+from tests.agent.buses import Bus, needs_bus
+from tests.places import MAPS_A_LIBRARY, Place, wait_for
+from tests.world import OLD, PLATFORM, Vendor
+
+STUBBORN = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + MAPS_A_LIBRARY
+
+
+def staged(place: Place, vendor: Vendor, scope: str, *program: str) -> None:
+    from tests.agent.test_rounds import _newer
+
+    vendor.baseline({"engine": OLD}, name=_newer(), restart=scope)
+    place.device.enroll(
+        vendor.product, place.server.url, vendor.root,
+        {"engine": GraftRequest(place.graft, program)}, Wanted(platform=PLATFORM),
+    )  # fmt: skip
+    vendor.release(name=_newer())
+    place.device.check(None)
+    place.device.install(None, asked=True)
+
+
+def test_a_program_is_closed_and_started_again(
+    place: Place, vendor: Vendor, tmp_path: Path
+) -> None:
+    note = tmp_path / "note"
+    staged(place, vendor, "app", sys.executable, "-c", f"open({str(note)!r}, 'w').write('again')")
+    pid = place.run(MAPS_A_LIBRARY, launched=False)
+    done = restart(place.device, None)
+    assert isinstance(done, Restarted)
+    assert [use.pid for use in done.closed] == [pid]
+    wait_for(note.exists)
+    assert place.text() == "VERSION = 'new'\n"
+
+
+def test_a_program_that_does_not_close_is_the_persons_to_close_and_others_start_again(
+    place: Place, vendor: Vendor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(programs, "GRACE", 0.5)
+    monkeypatch.setattr(programs.restart, "__kwdefaults__", {"grace": 0.5})
+    note = tmp_path / "note"
+    staged(place, vendor, "app", sys.executable, "-c", f"open({str(note)!r}, 'w').write('again')")
+    place.run(STUBBORN, launched=False)
+    with pytest.raises(StillRunningError, match="did not close") as refused:
+        restart(place.device, None)
+    assert "Close it yourself" in refused.value.hint
+    assert place.text() == "VERSION = 'old'\n"
+    assert place.programs[0].poll() is None, "it is never killed"
+    assert not note.exists(), "it still runs"
+
+
+def test_a_service_is_stopped_before_the_switch_and_started_after_it(
+    place: Place, vendor: Vendor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """systemctl is played by a script, which says what it saw at the graft point."""
+    staged(place, vendor, "service")
+    pid = place.run(MAPS_A_LIBRARY, launched=False)
+    log = tmp_path / "log"
+    fake = tmp_path / "bin/systemctl"
+    fake.parent.mkdir()
+    fake.write_text(
+        f'#!/bin/sh\necho "$@: $(cat {place.graft}/main.py)" >> {log}\n'
+        f'case "$*" in *stop*) kill {pid};; esac\n'
+    )
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{fake.parent}:{os.environ['PATH']}")
+    monkeypatch.setattr(programs, "unit_of", lambda number: Unit("kiosk.service"))
+    done = restart(place.device, None)
+    assert isinstance(done, Restarted)
+    assert done.started == ("kiosk.service",)
+    assert log.read_text().splitlines() == [
+        "--no-ask-password stop -- kiosk.service: VERSION = 'old'",
+        "--no-ask-password start -- kiosk.service: VERSION = 'new'",
+    ]
+
+
+def test_a_service_that_does_not_stop_is_told_and_nothing_is_switched(
+    place: Place, vendor: Vendor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    staged(place, vendor, "service")
+    place.run(MAPS_A_LIBRARY, launched=False)
+    fake = tmp_path / "bin/systemctl"
+    fake.parent.mkdir()
+    fake.write_text("#!/bin/sh\necho Access denied >&2\nexit 1\n")
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{fake.parent}:{os.environ['PATH']}")
+    monkeypatch.setattr(programs, "unit_of", lambda number: Unit("kiosk.service", 1000))
+    with pytest.raises(StillRunningError, match=r"kiosk\.service could not be stopped: Access"):
+        restart(place.device, None)
+    assert place.text() == "VERSION = 'old'\n"
+
+
+@needs_bus
+def test_the_machine_restarts_after_a_countdown_of_logind_that_can_be_stopped(
+    place: Place, vendor: Vendor, bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", bus.address)
+    bus.play_logind()
+    staged(place, vendor, "system")
+    before = int(time.time())
+    done = restart(place.device, None, seconds=90)
+    assert isinstance(done, Announced)
+    assert done.scope == "system"
+    assert before + 90 <= done.when <= time.time() + 90
+    assert machine.cancel_restart()
+    assert bus.calls == [
+        ("ListInhibitors", []),
+        ("SetWallMessage",
+         ["Repoint restarts this machine to bring 26.4.0 (a) into force", True]),
+        ("ScheduleShutdown", ["reboot", done.when * 1_000_000]),
+        ("CancelScheduledShutdown", []),
+    ]  # fmt: skip
+    assert place.text() == "VERSION = 'old'\n", "it comes into force with the start"
+    place.device.activate(None)  # as repoint-start.service does
+    assert place.text() == "VERSION = 'new'\n"
+
+
+@needs_bus
+def test_a_program_that_must_not_be_interrupted_holds_the_machine_up(
+    place: Place, vendor: Vendor, bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", bus.address)
+    bus.play_logind([
+        ["sleep:shutdown", "Burner", "writing a disc", "block", 1000, 4],
+        ["shutdown", "Saver", "saving", "delay", 1000, 5],
+        ["sleep", "Film", "playing", "block", 1000, 6],
+    ])  # fmt: skip
+    staged(place, vendor, "system")
+    with pytest.raises(machine.CannotRestartError, match=r"now: Burner \(writing a disc\)\."):
+        restart(place.device, None)
+    assert [member for member, _ in bus.calls] == ["ListInhibitors"]
+
+
+def test_without_logind_a_person_restarts_the_machine(
+    place: Place, vendor: Vendor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", f"unix:path={tmp_path / 'none'}")
+    staged(place, vendor, "system")
+    with pytest.raises(machine.CannotRestartError, match="Do it yourself"):
+        restart(place.device, None)
+    assert machine.scheduled_restart() is None
+
+
+@needs_bus
+def test_the_sessions_of_the_programs_end_after_a_countdown_that_can_be_stopped(
+    place: Place, vendor: Vendor, bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", bus.address)
+    monkeypatch.setattr("repoint.agent.restarting.time.sleep", lambda seconds: None)
+    bus.play_logind()
+    staged(place, vendor, "session")
+    pid = place.run(MAPS_A_LIBRARY, launched=False)
+    heard: list[int] = []
+    with pytest.raises(machine.CannotRestartError, match="stopped"):
+        restart(place.device, None, seconds=5, counting=lambda left: heard.append(left) or left > 3)
+    assert heard == [5, 4, 3]
+    assert bus.calls == []
+    done = restart(place.device, None, seconds=2)
+    assert isinstance(done, Announced)
+    assert bus.calls == [("GetSessionByPID", [pid]), ("Terminate", [])]
+
+
+@needs_bus
+def test_in_the_window_the_machine_is_restarted_once_and_not_scheduled_again(
+    place: Place, vendor: Vendor, bus: Bus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import random
+
+    from repoint.agent.conditions import Conditions
+    from repoint.device.device import Device
+
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", bus.address)
+    staged(place, vendor, "system")
+    (tmp_path / "policy.d").mkdir()
+    (tmp_path / "policy.d/10.toml").write_text('window = "00:00-24:00"\n')
+    now = time.time()
+    device = Device(place.folder / "store", policy=tmp_path / "policy.d", clock=lambda: now)
+    agent = Agent(device, lambda: now, random.Random(1), lambda store: Conditions())
+    bus.play_logind()
+    (made,) = agent.rounds()
+    assert made.announced is None, "people are told first"
+    now += 3600
+    (made,) = agent.rounds()
+    assert made.announced is not None
+    assert made.announced.scope == "system"
+    assert [member for member, _ in bus.calls].count("ScheduleShutdown") == 1
+
+
+def test_where_nothing_waits_nothing_restarts(place: Place) -> None:
+    place.enroll()
+    with pytest.raises(NothingToDoError):
+        restart(place.device, None)
+
+
+def test_a_program_is_started_again_as_whose_it_was_with_its_environment(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can start programs of others")
+    tmp_path.chmod(0o755)
+    environment = {"PATH": os.environ["PATH"], "DISPLAY": ":7", "NOTIFY_SOCKET": "/run/n"}
+    sleeper = subprocess.Popen(["sleep", "60"], user=65534, group=65534, env=environment)
+    wait_for(lambda: Path(f"/proc/{sleeper.pid}/comm").read_text() == "sleep\n")
+    owner = owner_of(sleeper.pid)
+    sleeper.kill()
+    sleeper.wait()
+    assert owner is not None
+    assert (owner.user, owner.group) == (65534, 65534)
+    assert owner.environment == {"PATH": os.environ["PATH"], "DISPLAY": ":7"}
+    log = tmp_path / "log"
+    start_again(("sh", "-c", "id -u; echo $DISPLAY; exec sleep 0"), log, owner)
+    wait_for(lambda: log.exists() and log.read_text() == "65534\n:7\n")
+    assert owner_of(sleeper.pid) is None
+
+
+def test_a_program_that_is_gone_is_told(tmp_path: Path) -> None:
+    assert start_again(("no-such-program", "x"), tmp_path / "log", None) == (
+        "no-such-program x: there is no such program"
+    )
