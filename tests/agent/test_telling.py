@@ -99,7 +99,7 @@ def test_off_is_told_once_with_what_a_person_can_do(
     enrolled.device.change_settings(None, Settings(automatic=False))
     vendor.release()
     said = tell(make_round(enrolled), enrolled.folder / "store", to=journald.path)
-    assert "not by itself: Automatically Install is off" in said[0]
+    assert "Not installed by itself: Automatically Install is off." in said[0]
     news = (enrolled.folder / "store" / NEWS).stat().st_mtime_ns
     assert tell(make_round(enrolled), enrolled.folder / "store", to=journald.path) == []
     assert (enrolled.folder / "store" / NEWS).stat().st_mtime_ns == news, "nobody is woken"

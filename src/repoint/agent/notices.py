@@ -59,7 +59,7 @@ def notice_of(outlook: Outlook) -> Notice | None:
     offer = status.available
     if offer is not None and plan.install is not None:
         lines = [offer.title, _fixes(outlook, "not fixed"),
-                 f"Installs {wording.when_installed(plan.install)}.",
+                 _sentence(wording.when_installed(plan.install)),
                  _restarts(outlook.installing), _at_the_latest(outlook)]  # fmt: skip
         title = f"A security improvement for {product} is available: {offer.label}"
         urgent = offer.urgency == "exploited"
@@ -141,6 +141,10 @@ def _fixes(outlook: Outlook, state: str) -> str:
     name = "" if first.cve == NO_CVE else f" ({first.cve})"
     more = f", and {len(found) - 1} more" if len(found) > 1 else ""
     return f"Fixes: {first.impact}{name}{more}."
+
+
+def _sentence(words: str) -> str:
+    return f"{words[0].upper()}{words[1:]}."
 
 
 def _restarts(affected: tuple[Affected, ...]) -> str:

@@ -29,6 +29,7 @@ from repoint.device.errors import (
     StoreBusyError,
 )
 from repoint.device.files import explained
+from repoint.device.lock import require_own
 from repoint.device.processes import Census
 from repoint.device.store import ProductStore
 from repoint.model.errors import RepointError
@@ -259,10 +260,14 @@ def round_lock(store: Path) -> Iterator[None]:
         RoundRunningError: Another one is under way.
         CannotWriteError: The person may not change the store.
     """
-    with explained(f"change the store {store}"):
-        store.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(store / "agent.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    mask = os.umask(0o022)  # people without rights read what is written down
+    descriptor = -1
     try:
+        with explained(f"change the store {store}"):
+            store.mkdir(parents=True, exist_ok=True)
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+            descriptor = os.open(store / "agent.lock", flags, 0o644)
+        require_own(store)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -271,7 +276,9 @@ def round_lock(store: Path) -> Iterator[None]:
             ) from None
         yield
     finally:
-        os.close(descriptor)
+        os.umask(mask)
+        if descriptor >= 0:
+            os.close(descriptor)
 
 
 def _may_have_something_to_do(made: Round) -> bool:

@@ -10,27 +10,27 @@ from repoint.agent.plan import Reason, Step
 from repoint.device.affected import Affected
 
 _INSTALL: dict[Reason, str] = {
-    "now": "by itself, within the next hours",
-    "failed": "not by itself: it did not work here",
-    "removed": "not by itself: it was removed here",
-    "off": "not by itself: Automatically Install is off",
-    "space": "by itself, when there is enough free space",
-    "retry": "by itself, tried again from {when} on",
-    "deferred": "by itself, from {when} on",
-    "window": "by itself, in the maintenance window from {when} on",
-    "battery": "by itself, when the battery is charging",
-    "metered": "by itself, when the connection is not metered",
-    "deadline": "by itself, at the latest from {when} on",
+    "now": "installs by itself within the next hours",
+    "failed": "not installed by itself: it did not work here",
+    "removed": "not installed by itself: it was removed here",
+    "off": "not installed by itself: Automatically Install is off",
+    "space": "installs by itself when there is enough free space",
+    "retry": "installs by itself, tried again from {when} on",
+    "deferred": "installs by itself from {when} on",
+    "window": "installs by itself in the maintenance window from {when} on",
+    "battery": "installs by itself when the battery is charging",
+    "metered": "installs by itself when the connection is not metered",
+    "deadline": "installs by itself at the latest from {when} on",
 }
 
 _ACTIVATE: dict[Reason, str] = {
-    "now": "by itself, within the next hours",
+    "now": "by itself within the next hours",
     "program": "when {what} the next time",
     "service": "when {what} the next time",
     "session": "when somebody logs in the next time",
     "system": "when this machine starts the next time",
-    "window": "by itself, in the maintenance window from {when} on",
-    "deadline": "by itself, from {when} on, when the deadline is over",
+    "window": "by itself in the maintenance window from {when} on",
+    "deadline": "by itself from {when} on, when the deadline is over",
 }
 
 
