@@ -20,7 +20,7 @@ def at_terminal(place: Place, *arguments: str, answer: bytes) -> tuple[int, str]
         os.execv(sys.executable, [sys.executable, "-m", "repoint", *arguments])
     said = b""
     answered = False
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         if not select.select([terminal], [], [], 0.1)[0]:
             continue
