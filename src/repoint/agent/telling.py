@@ -38,10 +38,12 @@ def tell(made: Round, store: Path, *, to: Path = journal.SOCKET) -> list[str]:
 
     outlook = made.outlook
     notice = notice_of(outlook) if outlook is not None and not made.handed_over else None
-    if made.installed:
-        log("staged", _staged(made), made.installed, *_facts(outlook))
+    # Where somebody else activates, that one knows what is to come, and tells.
+    if made.installed and not made.handed_over:
+        log("staged", _staged(made), made.installed, *_facts(outlook, made.installed))
     if made.activated:
-        log("activated", f"{made.activated} is in force.", made.activated, *_facts(outlook))
+        facts = _facts(outlook, made.activated)
+        log("activated", f"{made.activated} is in force.", made.activated, *facts)
     if made.announced is not None:
         thing = "This machine restarts" if made.announced.scope == "system" else "The session ended"
         message = f"{thing} at {wording.moment(made.announced.when)}."
@@ -53,7 +55,7 @@ def tell(made: Round, store: Path, *, to: Path = journal.SOCKET) -> list[str]:
     if notice is not None and _is_news(store, made.product, notice):
         if notice.state != "in force" and notice.label not in (made.installed, made.activated):
             message = " ".join((f"{notice.title}.", *map(_sentence, notice.lines)))
-            log(notice.state, message, notice.label, *_facts(outlook))
+            log(notice.state, message, notice.label, *_facts(outlook, notice.label))
         with explained("write down what was told"):
             write_durably(store / NEWS, f"{made.product}: {notice.title}\n".encode())
     return said
@@ -82,7 +84,7 @@ def _is_news(store: Path, product: str, notice: Notice) -> bool:
 def _staged(made: Round) -> str:
     outlook = made.outlook
     said = f"{made.installed} is downloaded and prepared."
-    if outlook is None or outlook.plan.activate is None or made.activated or made.handed_over:
+    if outlook is None or outlook.plan.activate is None or made.activated:
         return said
     when = wording.when_in_force(outlook.plan.activate, outlook.activating)
     return f"{said} It comes into force {when}."
@@ -92,11 +94,18 @@ def _sentence(line: str) -> str:
     return line if line.endswith(".") else f"{line}."
 
 
-def _facts(outlook: Outlook | None) -> list[tuple[str, str]]:
-    """Fields that say what it fixes, when it happens and what restarts."""
+def _facts(outlook: Outlook | None, label: str) -> list[tuple[str, str]]:
+    """Fields that say what it fixes, when it happens and what restarts.
+
+    An improvement fixes what its own advisory says, and what is not in force before it is.
+    """
     if outlook is None:
         return []
-    facts = [("CVE", cve.cve) for cve in outlook.status.cves if cve.cve != NO_CVE]
+    facts = [
+        ("CVE", cve.cve)
+        for cve in outlook.status.cves
+        if cve.cve != NO_CVE and (cve.improvement == label or cve.state != "in force")
+    ]
     for name, step in (("INSTALL", outlook.plan.install), ("ACTIVATE", outlook.plan.activate)):
         if step is not None:
             facts.append((f"{name}_REASON", step.reason))
