@@ -61,7 +61,7 @@ def test_progress_is_shown_at_a_terminal(place: Place, vendor: Vendor) -> None:
     place.enroll()
     vendor.release()
     place.device.check(None)
-    status, said = at_terminal(place, "install", answer=b"")
+    status, said = at_terminal(place, "install", "--yes", answer=b"")
     assert status == 0
     assert "verify" in said
     assert "Staged 26.3.1 (a)" in said

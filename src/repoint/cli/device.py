@@ -159,10 +159,11 @@ def install(
     if not now.staged:
         print(f"{now.in_force} is in force.")
         return
-    print("It comes into force when the program is started the next time, "
-          "or with `repoint restart`.")  # fmt: skip
     if asking:
         restart_if_wanted(device, product)
+        return
+    print("It comes into force when the program is started the next time, "
+          "or with `repoint restart`.")  # fmt: skip
 
 
 def _ask_to_install(device: Device, product: str | None) -> None:

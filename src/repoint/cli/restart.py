@@ -65,16 +65,26 @@ def restart_if_wanted(device: Device, product: str | None) -> None:
 
     seen = look_ahead(device, product)
     what = wording.what_restarts(seen.activating)
-    if typer.confirm(f"Restart {what} now?", default=False):
+    # Where nothing runs from it, nobody notices, and there is nothing to ask.
+    if not _disturbs(seen.activating) or typer.confirm(f"Restart {what} now?", default=False):
         _print(restart_all(device, product, counting=_count))
+    elif seen.plan.activate is not None:
+        when = wording.when_in_force(seen.plan.activate, seen.activating)
+        print(f"It comes into force {when}, or with `repoint restart`.")
 
 
 def _ask(affected: tuple[Affected, ...]) -> None:
     from repoint.agent import wording
 
-    if any(thing.pids or thing.scope in ("session", "system") for thing in affected):
+    if _disturbs(affected):
         what = wording.what_restarts(affected)
-        typer.confirm(f"This restarts {what}. Go on?", abort=True)
+        does = "restarts" if what == "this machine" else "closes"
+        typer.confirm(f"This {does} {what}. Go on?", abort=True)
+
+
+def _disturbs(affected: tuple[Affected, ...]) -> bool:
+    """Whether anybody notices the restart."""
+    return any(thing.pids or thing.scope in ("session", "system") for thing in affected)
 
 
 def _count(left: int) -> bool:
