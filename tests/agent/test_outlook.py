@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from repoint.agent.conditions import Conditions
+from repoint.agent.memory import Memory, remember
 from repoint.agent.outlook import look_ahead
 from repoint.device.affected import Affected
 from repoint.device.device import Device
@@ -17,6 +19,49 @@ from tests.places import MAPS_A_LIBRARY, Place
 from tests.world import Vendor
 
 FREE = Conditions()
+
+
+@pytest.fixture
+def place(place: Place) -> Place:
+    """A device on which rounds are made."""
+    enroll = place.enroll
+
+    def enroll_and_attend() -> None:
+        enroll()
+        remember(place.product, Memory(round=int(time.time())))
+
+    place.enroll = enroll_and_attend  # type: ignore[method-assign]
+    return place
+
+
+def test_where_nothing_makes_rounds_nobody_is_promised_anything(
+    place: Place, vendor: Vendor
+) -> None:
+    place.enroll()
+    vendor.release()
+    place.device.check(None)
+    remember(place.product, Memory(round=int(time.time()) - 3 * 86_400))
+    plan = look_ahead(place.device, None, conditions=FREE).plan
+    assert plan.install is not None
+    assert (plan.install.when, plan.install.reason) == (None, "unattended")
+    place.device.install(None, asked=True)
+    plan = look_ahead(place.device, None, conditions=FREE).plan
+    assert plan.activate is not None
+    assert (plan.activate.when, plan.activate.reason) == (None, "program")
+
+
+def test_a_program_that_keeps_what_was_removed_is_in_no_danger(
+    place: Place, vendor: Vendor
+) -> None:
+    place.enroll()
+    vendor.release()
+    place.update()
+    place.run(MAPS_A_LIBRARY, launched=True)
+    place.device.remove(None, why="")
+    seen = look_ahead(place.device, None, conditions=FREE)
+    assert seen.status.in_force == "26.3.1"
+    assert seen.activating == ()
+    assert seen.plan.activate is None
 
 
 def test_before_it_is_installed_people_know_when_and_what_restarts(

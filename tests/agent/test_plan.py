@@ -117,6 +117,15 @@ def test_installation(facts: dict[str, object], expected: Step) -> None:
     assert installation(**facts) == expected  # type: ignore[arg-type]
 
 
+def test_without_rounds_nothing_is_promised_and_no_deadline_kept() -> None:
+    waiting = Waiting(NOW, "exploited", 1)
+    ready = Ready(NOW, ("app",), False, True, NOW)
+    for automatic, reason in ((True, "unattended"), (False, "off")):
+        made = plan(waiting, ready, automatic=automatic, policy=Policy(Rules(deadline_days=0)),
+                    conditions=Conditions(), now=NOW, attended=False, zone=UTC)  # fmt: skip
+        assert made == Plan(Step(None, reason), Step(None, "program"), None)  # type: ignore[arg-type]
+
+
 def test_off_by_policy_names_the_policy() -> None:
     decided = policy(automatic=False)
     made = plan(Waiting(NOW, "routine", 1), None, automatic=False, policy=decided,

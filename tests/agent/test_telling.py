@@ -11,6 +11,7 @@ import pytest
 
 from repoint.agent import journal
 from repoint.agent.conditions import Conditions
+from repoint.agent.memory import Memory, remember
 from repoint.agent.notices import message_of_the_day, notice_of, tell_desktop, told_place
 from repoint.agent.outlook import Outlook, look_ahead
 from repoint.agent.rounds import Agent, Round
@@ -53,6 +54,7 @@ def journald(tmp_path: Path) -> Iterator[Journal]:
 @pytest.fixture
 def enrolled(place: Place) -> Place:
     place.enroll()
+    remember(place.product, Memory(round=int(time.time())))
     return place
 
 

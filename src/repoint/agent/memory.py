@@ -15,6 +15,9 @@ FIRST_WAIT = 15 * 60
 LONGEST_WAIT = 24 * 3600
 """Seconds that a next try is away at the most."""
 
+ATTENDED = 2 * 86_400
+"""Seconds after a round for which another one is to be expected; timers come once an hour."""
+
 _FILE = "agent.json"
 
 
@@ -22,6 +25,7 @@ class Memory(msgspec.Struct, frozen=True):
     """What is remembered of a product. All times are in seconds since 1970.
 
     Attributes:
+        round: When the last round was made; 0 for never.
         seen: When this device first saw each letter that is offered.
         told: When people were first told of what restarts by itself, by what was told.
         failures: How often in a row the repository could not be had, or an installation failed.
@@ -30,6 +34,7 @@ class Memory(msgspec.Struct, frozen=True):
             was signed never changes, but another Repoint may be able to read it.
     """
 
+    round: int = 0
     seen: dict[str, int] = {}
     told: dict[str, int] = {}
     failures: int = 0
@@ -40,10 +45,15 @@ class Memory(msgspec.Struct, frozen=True):
         """The same, with no moment later than is possible: the clock may have been set back."""
         return msgspec.structs.replace(
             self,
+            round=min(self.round, now),
             seen={letter: min(when, now) for letter, when in self.seen.items()},
             told={what: min(when, now) for what, when in self.told.items()},
             retry=min(self.retry, now + LONGEST_WAIT),
         )
+
+    def is_attended(self, now: int) -> bool:
+        """Whether something makes rounds here."""
+        return self.round > now - ATTENDED
 
     def with_seen(self, letters: list[str], now: int) -> Memory:
         """Take note of the letters that are offered now."""

@@ -125,7 +125,9 @@ def _look(
     decided = decide(product.settings(), policy)
     improvement = _available(product, status)
     installing = affected_by_offer(product, improvement, census) if improvement else ()
-    activating = affected_now(product, census)
+    # Where an improvement was removed, programs that still have it are in no danger.
+    pending = product.staged() is not None or status.exposed
+    activating = affected_now(product, census) if pending else ()
     rules = policy.rules
     by_itself = rules.window is not None or rules.deadline_days is not None
     outlook = Outlook(status, decided, Plan(), installing, activating, by_itself)
@@ -138,6 +140,7 @@ def _look(
             policy=policy,
             conditions=conditions,
             now=now,
+            attended=memory.is_attended(now),
         ),
     )
 

@@ -9,7 +9,8 @@ Rules for the installation, in the order in which they are met:
 1. A letter that failed here, or that a person removed, is not installed by itself.
 2. From its deadline on, if the policy sets one, nothing of what follows but rules 4 and 5 holds it
    back, not even that Automatically Install is off.
-3. Where Automatically Install is off, it waits for the person, or for the deadline.
+3. Where Automatically Install is off, it waits for the person, or for the deadline. So it does
+   where nothing makes rounds, and then no deadline is kept.
 4. It waits for enough free space.
 5. After a failure it waits for the next try.
 6. The policy may defer it for some days after its publication.
@@ -55,14 +56,14 @@ LOW_BATTERY = 20
 DAY = 86_400
 
 Reason = Literal[
-    "now", "failed", "removed", "off", "space", "retry", "deferred", "window", "battery",
-    "metered", "deadline", "program", "service", "session", "system",
+    "now", "failed", "removed", "off", "unattended", "space", "retry", "deferred", "window",
+    "battery", "metered", "deadline", "program", "service", "session", "system",
 ]  # fmt: skip
 """Why something happens when it does.
 
-``now``: nothing holds it back. ``failed``, ``removed``, ``off``, ``space``, ``retry``,
-``deferred``, ``window``, ``battery``, ``metered``: see the rules. ``deadline``: it is enforced
-then. ``program``, ``service``, ``session``, ``system``: it waits for the next start of that.
+``now``: nothing holds it back. ``unattended``: nothing makes rounds here. ``failed``,
+``removed``, ``off``, ``space``, ``retry``, ``deferred``, ``window``, ``battery``, ``metered``: see
+the rules. ``deadline``: it is enforced then. ``program``, ``service``, ``session``, ``system``: it waits for the next start of that.
 """
 
 
@@ -144,6 +145,7 @@ def plan(
     policy: Policy,
     conditions: Conditions,
     now: int,
+    attended: bool = True,
     zone: dt.tzinfo | None = None,
 ) -> Plan:
     """Say what is to come.
@@ -155,9 +157,10 @@ def plan(
         policy: The policy in force.
         conditions: The device's condition.
         now: Seconds since 1970.
+        attended: Whether anything makes rounds; else nothing happens by itself.
         zone: The time zone of the maintenance window; the device's own where none is given.
     """
-    rules = _Ruling(policy, automatic, conditions, now, zone)
+    rules = _Ruling(policy, automatic, conditions, now, attended, zone)
     begins = [thing.started for thing in (waiting, ready) if thing and thing.started is not None]
     return Plan(
         install=rules.installation(waiting) if waiting is not None else None,
@@ -177,11 +180,12 @@ class _Ruling:
     automatic: bool
     conditions: Conditions
     now: int
+    attended: bool
     zone: dt.tzinfo | None
 
     def deadline(self, started: int) -> int | None:
         days = self.policy.rules.deadline_days
-        return None if days is None else started + days * DAY
+        return started + days * DAY if days is not None and self.attended else None
 
     def opening(self, when: int) -> int:
         return next_opening(self.policy.rules.windows(), when, self.zone)
@@ -194,6 +198,8 @@ class _Ruling:
         if not self.automatic and not enforced:
             off = Step(None, "off", self.policy.locked_by("automatic"))
             return self._at_the_latest(off, deadline)
+        if not self.attended:
+            return Step(None, "unattended")
         if self.conditions.free < waiting.needed:
             return Step(None, "space")
         if waiting.retry > self.now:
@@ -221,6 +227,8 @@ class _Ruling:
         return Step(self.now, "now")
 
     def activation(self, ready: Ready) -> Step:
+        if not self.attended:
+            return Step(None, _next_start(ready.scopes))
         if ready.staged and needs_a_start_only(ready.scopes) and not ready.in_the_way:
             return Step(self.now, "now")
         told = self.now if ready.told is None else ready.told

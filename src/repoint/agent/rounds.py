@@ -122,7 +122,7 @@ class Agent:
 
     def _round(self, place: ProductStore) -> Round:
         made = Round(place.name)
-        memory = remembered(place).at(self._now())
+        memory = msgspec.structs.replace(remembered(place).at(self._now()), round=self._now())
         if not self.if_due:
             memory = msgspec.structs.replace(memory, retry=0)
         if self._is_due(place, memory):

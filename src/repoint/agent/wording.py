@@ -14,6 +14,7 @@ _INSTALL: dict[Reason, str] = {
     "failed": "not installed by itself: it did not work here",
     "removed": "not installed by itself: it was removed here",
     "off": "not installed by itself: Automatically Install is off",
+    "unattended": "not installed by itself: no agent runs here (`repoint agent install`)",
     "space": "installs by itself when there is enough free space",
     "retry": "installs by itself, tried again from {when} on",
     "deferred": "installs by itself from {when} on",
@@ -47,6 +48,10 @@ def when_installed(step: Step) -> str:
 def when_in_force(step: Step, affected: Sequence[Affected]) -> str:
     """When what is staged comes into force."""
     names = list(dict.fromkeys(thing.name for thing in affected if thing.name))
+    if step.reason == "now" and names:
+        keeps = "keeps" if len(names) == 1 else "keep"
+        again = "it starts" if len(names) == 1 else "they start"
+        return f"within the next hours; {_listed(names)} {keeps} the old one until {again} again"
     what = f"{_listed(names)} start{'s' if len(names) == 1 else ''}" if names else "it starts"
     return _ACTIVATE[step.reason].format(when=moment(step.when), what=what) + _by(step)
 

@@ -67,7 +67,8 @@ def print_offer(outlook: Outlook, *, fixes: bool = True) -> None:
         print(f"             not installed by itself: {offer.held_back}")
     elif step is not None and not fixes:
         print(f"             {wording.when_installed(step)}")
-    print(f"             will have to restart: {wording.what_restarts(outlook.installing)}")
+    if fixes or not offer.held_back:
+        print(f"             will have to restart: {wording.what_restarts(outlook.installing)}")
     if fixes:
         _print_cves([cve for cve in outlook.status.cves if cve.state == "not fixed"])
 
