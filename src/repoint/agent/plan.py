@@ -63,7 +63,8 @@ Reason = Literal[
 
 ``now``: nothing holds it back. ``unattended``: nothing makes rounds here. ``failed``,
 ``removed``, ``off``, ``space``, ``retry``, ``deferred``, ``window``, ``battery``, ``metered``: see
-the rules. ``deadline``: it is enforced then. ``program``, ``service``, ``session``, ``system``: it waits for the next start of that.
+the rules. ``deadline``: it is enforced then. ``program``, ``service``, ``session``, ``system``: it
+waits for the next start of that.
 """
 
 
