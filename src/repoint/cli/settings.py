@@ -1,12 +1,16 @@
-"""``repoint settings``: what a person decides."""
+"""``repoint settings``: what a person decides, in the browser or in the terminal."""
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from repoint.cli.options import JsonOption, ProductOption, StoreOption
+from repoint.cli.options import JsonOption, ProductOption, StoreOption, store_path
+
+_SYSTEM = Path("/var/lib/repoint")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -16,21 +20,32 @@ def add_to(app: typer.Typer) -> None:
 
 def settings(
     name: Annotated[
-        str | None, typer.Argument(help="The setting: automatic.", show_default=False)
+        str | None, typer.Argument(help="The setting: automatic, passcode.", show_default=False)
     ] = None,
     value: Annotated[str | None, typer.Argument(help="on or off.", show_default=False)] = None,
     product: ProductOption = None,
     json: JsonOption = False,
     store: StoreOption = None,
 ) -> None:
-    """Show the settings, or change one: repoint settings automatic off."""
+    """Open the Settings page in the browser; or change one: repoint settings automatic off."""
+    if name == "passcode" and value is None:
+        _set_passcode(store_path(store))
+    elif name == "automatic" or json:
+        _automatic(value, product, json, store)
+    elif name is None:
+        _open(store)
+    else:
+        raise typer.BadParameter("write `repoint settings automatic on` or `… off`")
+
+
+def _automatic(value: str | None, product: str | None, json: bool, store: Path | None) -> None:
     from repoint.cli.device import open_device
     from repoint.cli.output import print_json
     from repoint.device.records import Settings
 
     device = open_device(store)
-    if name is not None:
-        if name != "automatic" or value not in ("on", "off"):
+    if value is not None:
+        if value not in ("on", "off"):
             raise typer.BadParameter("write `repoint settings automatic on` or `… off`")
         device.change_settings(product, Settings(automatic=value == "on"))
     now = device.decided(product)
@@ -46,3 +61,40 @@ def settings(
 
 def _said(value: bool, locked_by: str) -> str:
     return ("on" if value else "off") + (f", locked by {locked_by}" if locked_by else "")
+
+
+def _open(given: Path | None) -> None:
+    from repoint.agent.page.opening import link_to, show
+    from repoint.cli.device import open_device
+
+    store = store_path(given)
+    if given is None and not open_device(store).store.enrolled() and _SYSTEM.is_dir():
+        store = _SYSTEM
+    if not open_device(store).store.enrolled():
+        open_device(store).store.one(None)
+    link = link_to(store, uid=_asked_by())
+    if show(link, os.environ):
+        print("Opened the Settings page in your browser. If it does not appear, open this link:")
+    else:
+        print("Open this link in a browser on this machine:")
+    print(f"  {link}")
+    print("It works once, within two minutes. The page closes by itself when nobody uses it.")
+
+
+def _asked_by() -> int | None:
+    """The account behind ``sudo``, whose browser it will be."""
+    asked = os.environ.get("SUDO_UID", "")
+    return int(asked) if os.geteuid() == 0 and asked.isdigit() else None
+
+
+def _set_passcode(store: Path) -> None:
+    from repoint.agent.page.passcodes import OwnPasscode
+    from repoint.agent.page.place import PagePlace
+    from repoint.cli.device import open_device
+
+    if not open_device(store).store.enrolled():
+        open_device(store).store.one(None)
+    new = typer.prompt("New passcode for the Settings page", hide_input=True)
+    repeated = typer.prompt("Repeat it", hide_input=True)
+    OwnPasscode(PagePlace(store)).set(new, repeated)
+    print("Set. The Settings page asks for it before every change.")

@@ -1,0 +1,180 @@
+// What makes the page nicer where JavaScript runs. Everything works without it: sheets are pages of
+// their own, forms are sent as forms, and a page with something going on reloads itself.
+"use strict";
+(() => {
+  const QUIET = 20000; // milliseconds between looks while somebody is at the page
+  const AWAY = 600000; // after so long without a hand on it, the server may end
+  const ended = 4; // XMLHttpRequest.DONE
+  let source = null;
+  let touched = Date.now();
+  let opener = null;
+
+  // XMLHttpRequest parses a document itself, so that no text is ever turned into markup here.
+  const load = (url, body) => new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open(body ? "POST" : "GET", url);
+    request.responseType = "document";
+    request.onreadystatechange = () => {
+      if (request.readyState !== ended) return;
+      if (request.response) resolve({ page: request.response, url: request.responseURL });
+      else reject(new Error("gone"));
+    };
+    if (body) request.setRequestHeader("Content-Type", "application/x-www-form-urlencoded");
+    request.send(body || null);
+  });
+
+  const dialog = document.createElement("dialog");
+  dialog.setAttribute("aria-labelledby", "sheet-title");
+  document.body.append(dialog);
+  dialog.addEventListener("close", () => {
+    dialog.replaceChildren();
+    focusOn(opener);
+  });
+  dialog.addEventListener("animationend", () => dialog.classList.remove("no"));
+  dialog.addEventListener("click", (event) => {
+    if (event.target === dialog) dialog.close();
+  });
+
+  const focusOn = (what) => {
+    const target = what && document.querySelector(what);
+    (target || document.getElementById("title"))?.focus({ preventScroll: true });
+  };
+  const nameOf = (element) => {
+    const form = element.closest("form");
+    if (element.getAttribute("href")) return `a[href="${element.getAttribute("href")}"]`;
+    return form ? `form[action="${form.getAttribute("action")}"] button` : null;
+  };
+
+  const show = (page, again) => {
+    const sheet = page.querySelector(".sheet");
+    dialog.replaceChildren(document.importNode(sheet, true));
+    if (!dialog.open) dialog.showModal();
+    if (again) dialog.classList.add("no");
+    const first = dialog.querySelector("[autofocus]") || dialog.querySelector("h1");
+    first.focus();
+    countDown();
+  };
+
+  const put = ({ page, url }) => {
+    const now = document.getElementById("panel");
+    const next = page.getElementById("panel");
+    if (!next) {
+      if (page.querySelector("form.sheet")) return show(page, true);
+      location.reload();
+      return undefined;
+    }
+    const focused = document.activeElement && now.contains(document.activeElement)
+      ? nameOf(document.activeElement) : null;
+    const open = new Set([...now.querySelectorAll("details[open]")].map(textOf));
+    now.replaceWith(document.importNode(next, true));
+    for (const details of document.querySelectorAll("#panel details")) {
+      details.open = open.has(textOf(details));
+    }
+    if (dialog.open) dialog.close();
+    if (focused) focusOn(focused);
+    if (url && new URL(url).pathname !== location.pathname) history.pushState(null, "", url);
+    watch();
+    return undefined;
+  };
+  const textOf = (details) => details.textContent;
+
+  const gone = () => {
+    if (document.querySelector(".notice.gone")) return;
+    const panel = document.getElementById("panel");
+    const notice = document.createElement("div");
+    notice.className = "notice gone";
+    notice.setAttribute("role", "alert");
+    notice.textContent = panel.dataset.gone;
+    panel.prepend(notice);
+    for (const button of panel.querySelectorAll("button")) button.disabled = true;
+    for (const link of panel.querySelectorAll(".button")) link.hidden = true;
+    if (dialog.open) dialog.close();
+  };
+
+  const refresh = (after) => load(location.href).then(put, gone).then(after);
+
+  // Progress, live.
+  const watch = () => {
+    const panel = document.getElementById("panel");
+    if (source || !panel?.dataset.live) return;
+    const wasInstall = !!panel.querySelector('form[action="stop"]');
+    source = new EventSource(panel.dataset.live);
+    source.addEventListener("message", (event) => {
+      const { percent, text } = JSON.parse(event.data);
+      const bar = document.getElementById("job-bar");
+      const said = document.getElementById("job-text");
+      if (bar && percent !== null) bar.value = percent;
+      if (said && said.textContent !== text) said.textContent = text;
+    });
+    const end = () => {
+      source.close();
+      source = null;
+      refresh(() => {
+        const staged = document.getElementById("panel")?.dataset.restart;
+        if (wasInstall && staged && !source) openSheet(staged, `a[href="${staged}"]`);
+      });
+    };
+    source.addEventListener("end", end);
+    source.addEventListener("error", () => {
+      if (source && source.readyState === EventSource.CLOSED) end();
+    });
+  };
+
+  const openSheet = (url, from) => {
+    opener = from;
+    return load(url).then(({ page }) => (page.querySelector("form.sheet") ? show(page) : location.reload()), gone);
+  };
+
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("a");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    if (link.hasAttribute("data-close") && dialog.open) {
+      event.preventDefault();
+      dialog.close();
+    } else if (link.hasAttribute("data-sheet")) {
+      event.preventDefault();
+      openSheet(link.href, nameOf(link));
+    }
+  });
+
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    event.preventDefault();
+    if (form.hasAttribute("data-sheet")) {
+      openSheet(form.action, nameOf(event.submitter || form.querySelector("button")));
+      return;
+    }
+    const button = event.submitter || form.querySelector("button");
+    if (button) button.disabled = true;
+    load(form.action, new URLSearchParams(new FormData(form)).toString()).then(put, gone);
+  });
+
+  // The wait after wrong passcodes, second by second.
+  const countDown = () => {
+    const wrong = dialog.querySelector("[data-wait]");
+    if (!wrong) return;
+    const button = dialog.querySelector(".buttons button");
+    let left = Number(wrong.dataset.wait);
+    const timer = setInterval(() => {
+      left -= 1;
+      if (left > 0 && wrong.isConnected) return;
+      clearInterval(timer);
+      if (button) button.disabled = false;
+      wrong.remove();
+    }, 1000);
+  };
+
+  for (const kind of ["pointerdown", "keydown", "focus"]) {
+    addEventListener(kind, () => {
+      const away = Date.now() - touched > AWAY;
+      touched = Date.now();
+      if (away && !dialog.open && !source) refresh();
+    });
+  }
+  setInterval(() => {
+    const idle = document.hidden || Date.now() - touched > AWAY;
+    if (!idle && !dialog.open && !source && document.querySelector("#panel[data-gone]") && !document.querySelector(".gone")) refresh();
+  }, QUIET);
+  addEventListener("popstate", () => location.reload());
+  watch();
+})();

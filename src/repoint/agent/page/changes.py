@@ -1,0 +1,130 @@
+"""What can be changed. Everything but a look asks for the passcode first."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+from starlette.responses import Response
+
+from repoint.agent.page import sheets
+from repoint.agent.page.asking import NotGivenError, Refusal, require
+from repoint.agent.page.errors import (
+    CannotAskError,
+    PasscodeUnfitError,
+    TooManyWrongError,
+    WrongPasscodeError,
+)
+from repoint.agent.page.jobs import Job
+from repoint.agent.page.outlook import outlook
+from repoint.agent.page.panel import look
+from repoint.agent.page.visit import Refused, Visit
+from repoint.device.records import Settings
+
+_REFUSALS = (
+    NotGivenError, WrongPasscodeError, TooManyWrongError, PasscodeUnfitError, CannotAskError,
+)  # fmt: skip
+
+_LONGEST_REASON = 200
+
+
+def automatic(visit: Visit) -> Response:
+    """Turn Automatically Install on or off."""
+    product, to = visit.product, visit.form.get("to")
+    if to not in ("on", "off"):
+        raise Refused("forged", 400)
+    if outlook(visit.site.device(), product).automatic_locked:
+        raise Refused("administrator")
+    refusal = _asked(visit)
+    if refusal is not None:
+        return sheets.automatic(visit, refusal)
+    visit.site.device().change_settings(product, Settings(automatic=to == "on"))
+    return visit.back(product)
+
+
+def install(visit: Visit) -> Response:
+    """Download, verify, prepare and stage what the person has seen."""
+    product, site = visit.product, visit.site
+    shown = look(site.device(), product).available
+    if shown is None or shown.label != visit.form.get("label"):
+        # Something else is offered by now; let the person see it first.
+        return sheets.install(visit)
+    refusal = _asked(visit)
+    if refusal is not None:
+        return sheets.install(visit, refusal)
+    job = Job("install", product, shown.label, shown.parts)
+    work: Callable[..., object] = functools.partial(site.device().install, product, asked=True)
+    if site.jobs.start(job, lambda report: work(progress=report)):
+        site.sessions.grant_restart(visit.secret, f"{product} {shown.label}")
+    return visit.back(product)
+
+
+def restart(visit: Visit) -> Response:
+    """Close what runs old code, switch, and start it again."""
+    product, site = visit.product, visit.site
+    panel = look(site.device(), product)
+    if panel.status.staged != visit.form.get("label"):
+        return sheets.restart(visit)
+    if not (site.may_change(visit.session.uid) and sheets.granted(visit, panel)):
+        refusal = _asked(visit)
+        if refusal is not None:
+            return sheets.restart(visit, refusal)
+    job = Job("restart", product, panel.status.staged or panel.status.in_force)
+    names = {pid: program.name for program in panel.closing for pid in program.pids}
+    components = {program.component for program in panel.closing if not program.starts_again}
+
+    def work(_: object) -> None:
+        done = site.device().restart(product)
+        if components:
+            closed = {names.get(use.pid, use.name) for use in done.closed}
+            job.left_closed = tuple(sorted(closed))
+
+    site.jobs.start(job, work)
+    return visit.back(product)
+
+
+def remove(visit: Visit) -> Response:
+    """Back to the baseline."""
+    product, site = visit.product, visit.site
+    device = site.device()
+    panel = look(device, product)
+    if outlook(device, product).removal_locked:
+        raise Refused("administrator")
+    if panel.in_force is None or panel.in_force.label != visit.form.get("label"):
+        return sheets.remove(visit)
+    refusal = _asked(visit)
+    if refusal is not None:
+        return sheets.remove(visit, refusal)
+    reason = " ".join(visit.form.get("reason", "")[:_LONGEST_REASON].split())
+    job = Job("remove", product, panel.in_force.label)
+    site.jobs.start(job, lambda _: device.remove(product, why=reason))
+    return visit.back(product)
+
+
+def check(visit: Visit) -> Response:
+    """Ask the repository for news. That installs nothing, so no passcode is asked for."""
+    product, device = visit.product, visit.site.device()
+    visit.site.jobs.start(Job("check", product), lambda _: device.check(product))
+    return visit.back(product)
+
+
+def stop(visit: Visit) -> Response:
+    """Stop an installation; what was downloaded is kept."""
+    job = visit.site.jobs.of(visit.product)
+    if job is not None and job.kind == "install":
+        job.stop()
+    return visit.back(visit.product)
+
+
+def dismiss(visit: Visit) -> Response:
+    """Show no more what came of the last thing."""
+    visit.site.jobs.forget(visit.product)
+    return visit.back(visit.product)
+
+
+def _asked(visit: Visit) -> Refusal | None:
+    try:
+        require(visit)
+    except _REFUSALS as refusal:
+        return refusal
+    return None

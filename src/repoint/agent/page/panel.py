@@ -1,0 +1,241 @@
+"""What the panel of one product shows, gathered in one look that changes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from repoint.agent.page.programs import Program, programs_of
+from repoint.device.device import Device
+from repoint.device.records import Generation, HistoryEntry, LastCheck
+from repoint.device.status import NO_CVE, CveStatus, FixState, Status
+from repoint.device.store import ProductStore
+from repoint.model.advisory import Fix
+from repoint.model.records import Improvement, Urgency
+from repoint.model.version import Letter
+
+Verdict = Literal["protected", "restart", "exposed", "open", "unchecked", "replaced"]
+"""The answer to the one question that people have.
+
+``restart``: all is fixed, but not in force before a restart. ``exposed``: all that is installed is
+in force but for programs that still run old code. ``open``: something is not fixed here.
+``unchecked``: the repository was never asked. ``replaced``: a component was replaced from outside.
+"""
+
+
+@dataclass(frozen=True)
+class ShownFix:
+    """One thing that is fixed, or would be.
+
+    Attributes:
+        fix: What the advisory says.
+        letter: The letter that brought it.
+        state: What has become of it here.
+    """
+
+    fix: Fix
+    letter: str
+    state: FixState
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An improvement as the panel shows it.
+
+    Attributes:
+        label: ``26.3.1 (a)``.
+        title: What it is about.
+        size: Bytes to download.
+        urgency: How much it hurries.
+        fixes: What it fixes beyond what is in force.
+        held_back: Why it is not installed by itself.
+        why: What the person or the health check said then.
+        parts: How many components it changes.
+    """
+
+    label: str
+    title: str
+    size: int
+    urgency: Urgency
+    fixes: tuple[ShownFix, ...]
+    held_back: Literal["", "removed", "failed"] = ""
+    why: str = ""
+    parts: int = 1
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The panel of one product.
+
+    Attributes:
+        status: What `repoint status` says.
+        verdict: In one word.
+        available: What could be installed.
+        staged: What waits for a restart.
+        removing: The baseline waits for a restart; the improvement in force is removed then.
+        in_force: The improvement in force; nothing for the baseline.
+        since: When what is in force came into force, in seconds since 1970; 0 where unknown.
+        exposed: The programs that run replaced code, one for each name.
+        closing: The programs that a restart closes.
+        history: What happened, newest first.
+    """
+
+    status: Status
+    verdict: Verdict
+    available: Shown | None
+    staged: Shown | None
+    removing: bool
+    in_force: Shown | None
+    since: int
+    exposed: tuple[Program, ...]
+    closing: tuple[Program, ...]
+    history: tuple[HistoryEntry, ...]
+
+    @property
+    def product(self) -> str:
+        """The product."""
+        return self.status.product
+
+    @property
+    def last_check(self) -> LastCheck | None:
+        """When the repository was last asked."""
+        return self.status.last_check
+
+    @property
+    def open_cves(self) -> tuple[str, ...]:
+        """What is not fixed here."""
+        return _ids(self.status.cves, "not fixed")
+
+    @property
+    def waiting_cves(self) -> tuple[str, ...]:
+        """What is fixed, but not in force."""
+        return _ids(self.status.cves, "waiting for restart")
+
+    @property
+    def fixed_cves(self) -> tuple[str, ...]:
+        """What is fixed by what is in force or staged, and open again once it is removed."""
+        if self.in_force is None:
+            return ()
+        found = [cve for shown in self.in_force.fixes for cve in shown.fix.cves or (NO_CVE,)]
+        return tuple(dict.fromkeys(found))
+
+
+def look(device: Device, name: str) -> Panel:
+    """Look at a product."""
+    from repoint.device.census import census_of
+    from repoint.device.exposure import outdated_uses
+
+    product = device.store.one(name)
+    status = device.status(name)
+    active, staged = product.active(), product.staged()
+    running = active or Generation(status.version, status.build)
+    history = product.history()
+    closing = outdated_uses(product, census_of(product.store)) if active is not None else []
+    points = {point.component: point.program for point in product.enrolment().grafts}
+    return Panel(
+        status=status,
+        verdict=_verdict(status),
+        available=_available(product, status, running),
+        staged=_staged(product, status, running, staged),
+        removing=staged is not None and not staged.letter,
+        in_force=_in_force(product, status, running),
+        since=next((e.when for e in reversed(history)
+                    if e.event in ("activated", "enrolled") and e.label == running.label), 0),
+        exposed=programs_of(
+            [(e.pid, e.name, e.component, e.runs) for e in status.exposed], points
+        ),
+        closing=programs_of(
+            [(use.pid, use.name, component, "") for component, use in closing], points
+        ),
+        history=tuple(reversed(history)),
+    )  # fmt: skip
+
+
+def _verdict(status: Status) -> Verdict:
+    states = {cve.state for cve in status.cves}
+    if status.last_check is None:
+        return "unchecked"
+    if not all(graft.in_place for graft in status.grafts):
+        return "replaced"
+    if "not fixed" in states:
+        return "open"
+    if status.staged:
+        return "restart"
+    if status.exposed or "waiting for restart" in states:
+        return "exposed"
+    return "protected"
+
+
+def _available(product: ProductStore, status: Status, running: Generation) -> Shown | None:
+    offer = status.available
+    if offer is None:
+        return None
+    letter = offer.label.rpartition("(")[2].rstrip(")")
+    improvement = product.known_improvement(letter)
+    mark = product.mark(Generation(running.version, running.build, letter))
+    return Shown(
+        offer.label,
+        offer.title,
+        offer.size,
+        offer.urgency,
+        _fixes(improvement, status, after=running.letter),
+        mark.kind if mark is not None else "",
+        mark.why if mark is not None else "",
+        len(improvement.components) if improvement is not None else 1,
+    )
+
+
+def _staged(
+    product: ProductStore, status: Status, running: Generation, staged: Generation | None
+) -> Shown | None:
+    improvement = product.improvement(staged) if staged is not None else None
+    if improvement is None:
+        return None
+    fixes = _fixes(improvement, status, after=running.letter)
+    return _shown(product, improvement, fixes)
+
+
+def _in_force(product: ProductStore, status: Status, running: Generation) -> Shown | None:
+    improvement = product.improvement(running)
+    if improvement is None:
+        return None
+    return _shown(product, improvement, _fixes(improvement, status))
+
+
+def _shown(product: ProductStore, improvement: Improvement, fixes: tuple[ShownFix, ...]) -> Shown:
+    catalog = product.catalog()
+    offer = catalog.offer(improvement.baseline, improvement.letter) if catalog else None
+    return Shown(
+        improvement.label,
+        improvement.title,
+        improvement.download_size,
+        offer.urgency if offer is not None else "routine",
+        fixes,
+        parts=len(improvement.components),
+    )
+
+
+def _fixes(
+    improvement: Improvement | None, status: Status, *, after: str = ""
+) -> tuple[ShownFix, ...]:
+    """The newest letter's fixes first; only those of letters after one where that is given."""
+    if improvement is None:
+        return ()
+    states = {(cve.cve, cve.component): cve.state for cve in status.cves}
+    return tuple(
+        ShownFix(fix, lettered.letter, _state(fix, states))
+        for lettered in reversed(improvement.advisories)
+        if not after or Letter(lettered.letter) > Letter(after)
+        for fix in lettered.advisory.fixes
+    )
+
+
+def _state(fix: Fix, states: dict[tuple[str, str], FixState]) -> FixState:
+    # The worst of its CVEs says how the whole fix stands.
+    found = {states.get((cve, fix.component), "not fixed") for cve in fix.cves or (NO_CVE,)}
+    worst: tuple[FixState, ...] = ("not fixed", "waiting for restart", "in force")
+    return next(state for state in worst if state in found)
+
+
+def _ids(cves: tuple[CveStatus, ...], state: FixState) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(cve.cve for cve in cves if cve.state == state))

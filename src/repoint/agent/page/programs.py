@@ -1,0 +1,72 @@
+"""Programs as people know them, from the processes that the kernel knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+_INTERPRETERS = ("python", "perl", "ruby", "node", "java", "bash", "sh")
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program and its processes.
+
+    Attributes:
+        name: What to call it.
+        component: The component that it runs.
+        runs: The label of what it runs; empty where that does not matter.
+        pids: Its processes.
+        starts_again: Whether a restart starts it again.
+    """
+
+    name: str
+    component: str
+    runs: str
+    pids: tuple[int, ...]
+    starts_again: bool
+
+
+def programs_of(
+    processes: Iterable[tuple[int, str, str, str]], commands: Mapping[str, tuple[str, ...]]
+) -> tuple[Program, ...]:
+    """Group processes into programs.
+
+    Args:
+        processes: Number, the kernel's name, component and label of each.
+        commands: What starts the program of a component again.
+    """
+    groups: dict[tuple[str, str, str], list[int]] = {}
+    for pid, kernel_name, component, runs in processes:
+        key = (name_of(pid, kernel_name), component, runs)
+        groups.setdefault(key, []).append(pid)
+    return tuple(
+        Program(name, component, runs, tuple(sorted(pids)), bool(commands.get(component)))
+        for (name, component, runs), pids in sorted(groups.items())
+    )
+
+
+def name_of(pid: int, kernel_name: str) -> str:
+    """What people call a process: an interpreter is called by what it runs.
+
+    Args:
+        pid: The process.
+        kernel_name: What the kernel calls it; at most 15 bytes (man 5 proc, ``comm``).
+    """
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return kernel_name
+    arguments = [word.decode(errors="replace") for word in words if word]
+    if not arguments:
+        return kernel_name
+    program = PurePath(arguments[0]).name
+    if not program.startswith(_INTERPRETERS):
+        # A program may have given itself a name that says more than its file's.
+        return program if program.startswith(kernel_name) else kernel_name
+    script = next((word for word in arguments[1:] if not word.startswith("-")), "")
+    # Behind -c and -m stands no file.
+    if not script or {"-c", "-m"} & set(arguments[1:3]):
+        return kernel_name
+    return PurePath(script).name

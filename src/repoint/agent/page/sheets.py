@@ -1,0 +1,145 @@
+"""The sheets: what is going to be done, in plain words, before it is done."""
+
+from __future__ import annotations
+
+from markupsafe import Markup
+from starlette.responses import Response
+
+from repoint.agent.page.asking import Refusal, ask
+from repoint.agent.page.outlook import outlook
+from repoint.agent.page.panel import Panel, ShownFix, look
+from repoint.agent.page.visit import Visit
+from repoint.agent.page.words import Words
+from repoint.device.status import NO_CVE
+
+_MOST_CVES = 3
+
+
+def automatic(visit: Visit, refusal: Refusal | None = None) -> Response:
+    """Turn Automatically Install on or off."""
+    now = outlook(visit.site.device(), visit.product)
+    if now.automatic_locked:
+        return visit.back(visit.product)
+    key = "automatic.turn off" if now.automatic else "automatic.on"
+    return _sheet(
+        visit,
+        "automatic",
+        refusal,
+        heading=visit.words(f"{key}.title"),
+        text=visit.words(f"{key}.text"),
+        to="off" if now.automatic else "on",
+        do=visit.words(f"{key}.do"),
+        tone="warn" if now.automatic else "calm",
+        emblem="down",
+    )
+
+
+def install(visit: Visit, refusal: Refusal | None = None) -> Response:
+    """Install what is available."""
+    panel = look(visit.site.device(), visit.product)
+    shown = panel.available
+    if shown is None or shown.held_back == "failed":
+        return visit.back(visit.product)
+    return _sheet(
+        visit,
+        "install",
+        refusal,
+        heading=visit.words("install.title", label=shown.label),
+        shown=shown,
+        cves=listed(visit.words, cves_of(shown.fixes)),
+        do=visit.words("install.do"),
+        tone="calm",
+        emblem="down",
+    )
+
+
+def restart(visit: Visit, refusal: Refusal | None = None) -> Response:
+    """Restart what runs old code, and switch to what is staged."""
+    panel = look(visit.site.device(), visit.product)
+    words, label = visit.words, panel.status.staged
+    if panel.staged is not None:
+        heading, do = words("restart.title", label=label), words("restart.do")
+    elif panel.removing:
+        heading = words("restart.title removing", label=panel.status.in_force)
+        do = words("restart.do only")
+    elif panel.exposed:
+        heading, do = words("restart.title only"), words("restart.do only")
+    else:
+        return visit.back(visit.product)
+    return _sheet(
+        visit,
+        "restart",
+        refusal,
+        needed=not granted(visit, panel),
+        heading=heading,
+        panel=panel,
+        label=label,
+        do=do,
+        tone="calm",
+        emblem="restart",
+        cancel=words("restart.later"),
+    )
+
+
+def remove(visit: Visit, refusal: Refusal | None = None) -> Response:
+    """Remove what is in force."""
+    device = visit.site.device()
+    panel = look(device, visit.product)
+    if panel.in_force is None or outlook(device, visit.product).removal_locked:
+        return visit.back(visit.product)
+    return _sheet(
+        visit,
+        "remove",
+        refusal,
+        heading=visit.words("remove.title", label=panel.in_force.label),
+        panel=panel,
+        label=panel.in_force.label,
+        opened=panel.in_force.fixes,
+        reason=visit.form.get("reason", ""),
+        do=visit.words("remove.do"),
+        tone="bad",
+        emblem="alert",
+    )
+
+
+def granted(visit: Visit, panel: Panel) -> bool:
+    """Whether this session gave the passcode for the installation that the restart completes."""
+    if panel.staged is None:
+        return False
+    what = f"{panel.product} {panel.staged.label}"
+    return visit.site.sessions.may_restart(visit.session, what)
+
+
+def cves_of(fixes: tuple[ShownFix, ...]) -> tuple[str, ...]:
+    """The CVE ids of fixes, each once; `NO_CVE` for what has none."""
+    return tuple(dict.fromkeys(cve for shown in fixes for cve in shown.fix.cves or (NO_CVE,)))
+
+
+def listed(words: Words, cves: tuple[str, ...]) -> Markup:
+    """CVE ids in a sentence, shortened where they are many."""
+    names = [words("cves.none") if cve == NO_CVE else cve for cve in cves]
+    if len(names) > _MOST_CVES + 1:
+        rest = len(names) - _MOST_CVES
+        return words("cves.some", cves=Markup(", ").join(names[:_MOST_CVES]), number=rest)
+    return words.all_of(names)
+
+
+def _sheet(
+    visit: Visit, name: str, refusal: Refusal | None, *, needed: bool = True, **context: object
+) -> Response:
+    allowed = visit.site.may_change(visit.session.uid)
+    asked = ask(visit, refusal, needed=needed and allowed)
+    status = 200 if refusal is None else 429 if asked.wait else 403
+    context.setdefault("cancel", visit.words("passcode.cancel"))
+    response = visit.page(
+        f"{name}.html",
+        status,
+        action=f"/product/{visit.product}/{name}",
+        back=f"/product/{visit.product}/",
+        allowed=allowed,
+        ask=asked,
+        **context,
+    )
+    if asked.wait and refusal is not None:
+        response.headers["Retry-After"] = str(asked.wait)
+    return response

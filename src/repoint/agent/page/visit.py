@@ -1,0 +1,139 @@
+"""One request of somebody who may look, with all that answering it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from urllib.parse import parse_qs
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from repoint.agent.page.rendering import Renderer
+from repoint.agent.page.sessions import Session, is_token, token
+from repoint.agent.page.site import Site
+from repoint.agent.page.words import Words, words_for
+
+_LARGEST_FORM = 16 << 10
+_FORM = "application/x-www-form-urlencoded"
+
+
+class Refused(Exception):  # noqa: N818  # it is an answer, not a fault
+    """The request is refused; ``key`` names the text that says why."""
+
+    def __init__(self, key: str, status: int = 403) -> None:
+        super().__init__(key)
+        self.key = key
+        self.status = status
+
+
+@dataclass(frozen=True)
+class Visit:
+    """A request in a session.
+
+    Attributes:
+        site: The site.
+        session: The session.
+        secret: Its secret, from the cookie.
+        words: The person's language.
+        path: Values of the path's parts.
+        form: What a form carries; empty where nothing is changed.
+    """
+
+    site: Site
+    renderer: Renderer
+    session: Session
+    secret: str
+    words: Words
+    path: dict[str, str]
+    form: dict[str, str]
+
+    @property
+    def product(self) -> str:
+        """The product that the path names.
+
+        Raises:
+            Refused: It is not enrolled.
+        """
+        name = self.path["product"]
+        if name not in self.products():
+            raise Refused("missing", 404)
+        return name
+
+    def products(self) -> list[str]:
+        """The products that are enrolled."""
+        return [product.name for product in self.site.device().store.enrolled()]
+
+    def page(self, template: str, status: int = 200, **context: object) -> Response:
+        """A page of this session."""
+        return self.renderer.page(
+            template, self.words, status, form_token=token(self.secret), **context
+        )
+
+    def back(self, product: str) -> Response:
+        """To the panel of a product, by a new request."""
+        return RedirectResponse(f"/product/{product}/", 303)
+
+
+Look = Callable[[Visit], Response]
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def looking(look: Look) -> Endpoint:
+    """An endpoint that only looks."""
+
+    async def endpoint(request: Request) -> Response:
+        return await run_in_threadpool(lambda: look(_visit(request, {})))
+
+    return endpoint
+
+
+def changing(change: Look) -> Endpoint:
+    """An endpoint that changes something: the form must carry the session's token."""
+
+    async def endpoint(request: Request) -> Response:
+        form = await _form(request)
+
+        def answer() -> Response:
+            visit = _visit(request, form)
+            if not is_token(visit.secret, form.get("token", "")):
+                raise Refused("forged")
+            return change(visit)
+
+        return await run_in_threadpool(answer)
+
+    return endpoint
+
+
+def visit_of(request: Request) -> Visit:
+    """The visit that a request is part of, for endpoints of their own kind."""
+    return _visit(request, {})
+
+
+def _visit(request: Request, form: dict[str, str]) -> Visit:
+    site: Site = request.app.state.site
+    secret = request.cookies.get(site.cookie, "")
+    session = site.sessions.find(secret) if secret else None
+    # A cookie may reach programs of other accounts that listen at this address, so a session
+    # counts only together with the account that it belongs to. Root may become anybody anyway.
+    if session is None or request.state.uid not in (session.uid, 0):
+        raise Refused("session")
+    words = words_for(request.headers.get("accept-language", ""))
+    renderer: Renderer = request.app.state.renderer
+    return Visit(site, renderer, session, secret, words, dict(request.path_params), form)
+
+
+async def _form(request: Request) -> dict[str, str]:
+    if request.headers.get("content-type", "").partition(";")[0].strip() != _FORM:
+        raise Refused("forged", 415)
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > _LARGEST_FORM:
+            raise Refused("large", 413)
+    try:
+        fields = parse_qs(body.decode(), keep_blank_values=True, max_num_fields=20)
+    except ValueError as error:
+        raise Refused("forged", 400) from error
+    return {name: values[0] for name, values in fields.items()}
