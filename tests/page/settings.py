@@ -1,0 +1,119 @@
+"""The page's real server, in a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPResponse
+from pathlib import Path
+from urllib.parse import urlencode, urlsplit
+
+from repoint.agent.page.control import ask_for_link
+from repoint.agent.page.place import PagePlace
+
+PASSCODE = "let me through"
+
+
+@dataclass
+class Settings:
+    """A running server of a store's page."""
+
+    store: Path
+    process: subprocess.Popen[bytes]
+
+    def link(self) -> str:
+        """A fresh one-time link."""
+        link = ask_for_link(PagePlace(self.store).socket, None)
+        assert link is not None, "the page's server does not answer"
+        return link
+
+    @property
+    def port(self) -> int:
+        port = urlsplit(self.link()).port
+        assert port is not None
+        return port
+
+
+@contextlib.contextmanager
+def settings(store: Path, *, idle: float = 120) -> Iterator[Settings]:
+    """Serve the page of a store until the end of the block."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("REPOINT_")}
+    command = [sys.executable, "-m", "repoint.agent.page", "--store", str(store),
+               "--idle", str(idle)]  # fmt: skip
+    with subprocess.Popen(command, env={**environment, "TZ": "UTC"}) as process:
+        made = Settings(store, process)
+        try:
+            deadline = time.monotonic() + 20
+            while ask_for_link(PagePlace(store).socket, None) is None:
+                assert process.poll() is None, "the page's server has ended"
+                assert time.monotonic() < deadline, "the page's server does not start"
+                time.sleep(0.02)
+            yield made
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(20)
+
+
+@dataclass
+class Client:
+    """A client that can lie, as browsers cannot: every header is the test's."""
+
+    port: int
+    cookie: str = ""
+
+    @classmethod
+    def entered(cls, settings: Settings) -> Client:
+        """A client with a session."""
+        link = urlsplit(settings.link())
+        assert link.port is not None
+        made = cls(link.port)
+        answer, _ = made.send("GET", link.path)
+        assert answer.status == 303, answer.status
+        made.cookie = (answer.getheader("Set-Cookie") or "").partition(";")[0]
+        return made
+
+    @property
+    def host(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        form: dict[str, str] | None = None,
+        *,
+        headers: dict[str, str | None] | None = None,
+    ) -> tuple[HTTPResponse, str]:
+        """Send a request; a header that is None is left out."""
+        wanted: dict[str, str | None] = {"Host": self.host, "Cookie": self.cookie or None}
+        body = None
+        if form is not None:
+            body = urlencode(form)
+            wanted["Content-Type"] = "application/x-www-form-urlencoded"
+            wanted["Origin"] = f"http://{self.host}"
+        wanted |= headers or {}
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=20)
+        try:
+            connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
+            for name, value in wanted.items():
+                if value is not None:
+                    connection.putheader(name, value)
+            data = body.encode() if body is not None else b""
+            if body is not None:
+                connection.putheader("Content-Length", str(len(data)))
+            connection.endheaders(data)
+            answer = connection.getresponse()
+            return answer, answer.read().decode()
+        finally:
+            connection.close()
+
+    def token(self, path: str) -> str:
+        """The token that the forms of a page carry."""
+        _, text = self.send("GET", path)
+        return text.partition('name="token" value="')[2].partition('"')[0]
