@@ -1,0 +1,91 @@
+"""The main job's product on a device: a picture viewer with a real fix for it, ready to install."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from demo.demo import (
+    NEW,
+    OLD,
+    Demo,
+    device_starts,
+    download,
+    make_removable,
+    stop_viewer,
+    vendor_prepares,
+    vendor_publishes,
+)
+from tests.serving import WebServer
+
+WHEELS = Path(__file__).parents[2] / ".cache/wheels"
+
+
+@dataclass
+class Kiosk:
+    """A device whose picture viewer runs the old code, and that knows of the fix."""
+
+    demo: Demo
+    server: WebServer
+
+    @property
+    def store(self) -> Path:
+        return self.demo.folder / "device/store"
+
+    def hold_download(self) -> None:
+        """Let the patch stop half way, until the server is told to go on."""
+        self.server.stall_after.append(100_000)
+
+
+def vendor_folder(shared: Path) -> Path:
+    """The vendor's side, made once for all processes of a test run: a patch takes a while."""
+    made = shared / "vendor"
+    with open(shared / "vendor.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (made / "done").exists():
+            shutil.rmtree(made, ignore_errors=True)
+            made.mkdir()
+            vendor = Demo(made, WHEELS)
+            old, new = wheels()
+            vendor_prepares(vendor, old)
+            vendor_publishes(vendor, new)
+            (made / "done").touch()
+    return made
+
+
+def wheels() -> tuple[Path, Path]:
+    """The real wheels, from the package index."""
+    WHEELS.mkdir(parents=True, exist_ok=True)
+    with open(WHEELS / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            return download(WHEELS, OLD), download(WHEELS, NEW)
+        except SystemExit as error:
+            if os.environ.get("CI"):
+                raise
+            pytest.skip(str(error))
+
+
+@contextlib.contextmanager
+def kiosk(folder: Path, vendor: Path) -> Iterator[Kiosk]:
+    """A device until the end of the block."""
+    server = WebServer(vendor / "repository/public")
+    demo = Demo(folder, WHEELS)
+    (folder / "repository").symlink_to(vendor / "repository")
+    try:
+        device_starts(demo, wheels()[0], server.url)
+        assert json.loads(demo.repoint("check", "--json"))["available"]["label"] == "26.3.1 (a)"
+        yield Kiosk(demo, server)
+    finally:
+        server.go_on.set()
+        stop_viewer(demo)
+        server.close()
+        make_removable(folder)

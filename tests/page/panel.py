@@ -1,0 +1,56 @@
+"""What a person does at the page. The same words with JavaScript and without."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from playwright.sync_api import Locator, Page, expect
+
+from tests.page.settings import PASSCODE
+
+LONG = 60_000
+"""Milliseconds until something must have happened on a busy machine."""
+
+
+@dataclass
+class Panel:
+    page: Page
+
+    @property
+    def sheet(self) -> Locator:
+        return self.page.locator(".sheet")
+
+    def group(self, name: str) -> Locator:
+        """The part of the panel under a heading."""
+        return self.page.get_by_role("region", name=name, exact=True)
+
+    def see(self, text: str) -> None:
+        expect(self.page.get_by_text(text).first).to_be_visible(timeout=LONG)
+
+    def verdict(self, text: str) -> None:
+        """The answer must become this."""
+        expect(self.page.locator("#verdict")).to_have_text(text, timeout=LONG)
+
+    def open(self, name: str, role: str = "link") -> None:
+        """Open a sheet by a button of the panel."""
+        button = self.page.get_by_role(role, name=name, exact=True)  # type: ignore[arg-type]
+        button.first.click()
+        expect(self.sheet).to_be_visible(timeout=LONG)
+
+    def give(self, passcode: str = PASSCODE, label: str = "Passcode") -> None:
+        self.sheet.get_by_label(label, exact=True).fill(passcode)
+
+    def choose_passcode(self) -> None:
+        self.give(PASSCODE, "Choose a passcode")
+        self.give(PASSCODE, "Repeat it")
+
+    def press(self, name: str) -> None:
+        self.sheet.get_by_role("button", name=name, exact=True).click()
+
+    def close(self, name: str = "Cancel") -> None:
+        self.sheet.get_by_role("link", name=name, exact=True).click()
+        expect(self.sheet).to_have_count(0, timeout=LONG)
+
+    def done(self) -> None:
+        """The sheet has closed, because what it asked for was accepted."""
+        expect(self.sheet).to_have_count(0, timeout=LONG)

@@ -1,0 +1,117 @@
+"""A person at the page, from a device at risk to a protected one and back: the real browser, the
+real server, a real repository, and a real program that runs a real fault."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.page.browsing import foreign_requests
+from tests.page.kiosk import Kiosk
+from tests.page.panel import LONG, Panel
+from tests.page.settings import settings
+
+Pictures = Callable[[str], Path]
+
+
+@pytest.mark.parametrize("javascript", [True, False], ids=["with javascript", "without javascript"])
+def test_a_person_installs_restarts_and_removes(
+    chromium: Browser, viewer_kiosk: Kiosk, pictures: Pictures, javascript: bool
+) -> None:
+    kiosk = viewer_kiosk
+    pid, version = kiosk.demo.viewer()
+    assert version == "1.3.1"
+    context = chromium.new_context(
+        java_script_enabled=javascript, locale="en-US", viewport={"width": 960, "height": 860}
+    )
+    with settings(kiosk.store) as served, context:
+        page = context.new_page()
+        asked = foreign_requests(page)
+        panel = Panel(page)
+
+        def picture(name: str) -> None:
+            if javascript:
+                page.wait_for_timeout(300)  # until nothing moves any more
+                page.screenshot(path=pictures(name), animations="disabled")
+
+        page.goto(served.link())
+        panel.verdict("This device is not protected")
+        available = panel.group("Available")
+        expect(available).to_contain_text("Security update for image decoding")
+        expect(available).to_contain_text("26.3.1 (a)")
+        expect(available).to_contain_text("281\N{NO-BREAK SPACE}kB to download")
+        expect(available).to_contain_text("Urgent: attacks were seen")
+        expect(available).to_contain_text("Opening a malicious picture may run an attacker's code")
+        link = available.get_by_role("link", name="CVE-2023-4863")
+        expect(link).to_have_attribute("href", "https://www.cve.org/CVERecord?id=CVE-2023-4863")
+        picture("available")
+
+        _switch_off_and_on(panel)
+
+        panel.open("Install")
+        panel.give("not the passcode")
+        panel.press("Install")
+        expect(panel.sheet.get_by_role("alert")).to_have_text("That passcode is not right.")
+        picture("wrong")
+        panel.give()
+        kiosk.hold_download()
+        panel.press("Install")
+        panel.see("Downloading: 100\N{NO-BREAK SPACE}kB of 281\N{NO-BREAK SPACE}kB")
+        value = float(page.get_by_role("progressbar").get_attribute("value") or 0)
+        assert 0 < value < 60
+        picture("progress")
+        kiosk.server.go_on.set()
+
+        panel.verdict("Restart to be protected")
+        expect(panel.group("Still exposed")).to_contain_text("viewer.py")
+        if not javascript:
+            panel.open("Restart & Install")
+        expect(panel.sheet).to_contain_text("Restart to install 26.3.1 (a)?", timeout=LONG)
+        expect(panel.sheet).to_contain_text("viewer.py")
+        expect(panel.sheet).to_contain_text("starts again")
+        picture("restart")
+        panel.close("Later")
+        assert kiosk.demo.viewer()[0] == pid
+        picture("later")
+        panel.open("Restart & Install")
+        panel.press("Restart & Install")  # the passcode of the installation stands for it, too
+
+        panel.verdict("This device is protected")
+        pid, version = kiosk.demo.viewer(before=pid)
+        assert version == "1.3.2"
+        in_force = panel.group("In force")
+        expect(in_force).to_contain_text("26.3.1 (a)")
+        expect(in_force).to_contain_text("Fixed")
+        expect(panel.group("History")).to_contain_text("26.3.1 (a) came into force")
+        picture("protected")
+
+        panel.open("Remove")
+        expect(panel.sheet).to_contain_text("This device will be exposed again to")
+        expect(panel.sheet).to_contain_text("CVE-2023-4863")
+        panel.give("the pictures look odd", "Reason (optional, kept in the history)")
+        panel.give()
+        picture("remove")
+        panel.press("Remove")
+        panel.verdict("This device is not protected")
+        expect(panel.group("Available")).to_contain_text("You removed it")
+        expect(panel.group("History")).to_contain_text("the pictures look odd")
+        picture("removed")
+        assert asked == []
+
+
+def _switch_off_and_on(panel: Panel) -> None:
+    switch = panel.page.get_by_role("switch", name="Automatically Install")
+    assert switch.get_attribute("aria-checked") == "true"
+    panel.open("Automatically Install", "switch")
+    panel.choose_passcode()
+    panel.press("Turn off")
+    panel.done()
+    expect(switch).to_have_attribute("aria-checked", "false", timeout=LONG)
+    panel.open("Automatically Install", "switch")
+    panel.give()
+    panel.press("Turn on")
+    panel.done()
+    expect(switch).to_have_attribute("aria-checked", "true", timeout=LONG)
