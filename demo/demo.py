@@ -36,6 +36,7 @@ class Demo:
     wheels: Path
     console: Console = field(default_factory=lambda: Console(highlight=False))
     times: dict[str, float] = field(default_factory=dict)
+    programs: list[subprocess.Popen[bytes]] = field(default_factory=list)
     number: int = 0
 
     @property
@@ -89,6 +90,10 @@ class Demo:
         self.console.print("   [dim]$ repoint status[/]")
         for line in self.repoint("status").splitlines():
             self.console.print(f"   {line}", markup=False, soft_wrap=True)
+
+    def start(self, command: list[str]) -> None:
+        """Start a program that runs beside us."""
+        self.programs.append(subprocess.Popen(command, start_new_session=True))
 
     def viewer(self, before: str = "") -> tuple[str, str]:
         """Wait for the program to decode a picture; its pid and the version of its libwebp."""
@@ -160,7 +165,7 @@ def device_starts(demo: Demo, old: Path, url: str) -> None:
         )  # fmt: skip
         said.append("Enrolled: what is installed is, file by file, what the vendor released.")
     with demo.step("start") as said:
-        subprocess.Popen(shlex.split(command), start_new_session=True)
+        demo.start(shlex.split(command))
         pid, version = demo.viewer()
         said.append(f"Started the picture viewer (process {pid}): it decodes with libwebp "
                     f"{version}.")  # fmt: skip
@@ -219,7 +224,7 @@ def device_removes(demo: Demo) -> None:
         command = json.loads(
             (demo.folder / f"device/store/products/{PRODUCT}/enrolment.json").read_text()
         )["grafts"][0]["program"]
-        subprocess.Popen(command, start_new_session=True)
+        demo.start(command)
         pid, version = demo.viewer(before=pid)
         said.append(f"The viewer, started the next time (process {pid}), decodes with libwebp "
                     f"{version}.")  # fmt: skip
@@ -265,6 +270,8 @@ def stop_viewer(demo: Demo) -> None:
     """End the program that the demo started."""
     with contextlib.suppress(FileNotFoundError, ProcessLookupError, ValueError):
         os.kill(int(demo.log.read_text().split()[0]), signal.SIGTERM)
+    for program in demo.programs:
+        program.wait()
 
 
 def make_removable(folder: Path) -> None:

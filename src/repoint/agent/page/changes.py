@@ -27,6 +27,9 @@ _REFUSALS = (
 
 _LONGEST_REASON = 200
 
+_MOMENT = 0.7
+"""Seconds to wait for what is soon done."""
+
 
 def automatic(visit: Visit) -> Response:
     """Turn Automatically Install on or off."""
@@ -80,6 +83,7 @@ def restart(visit: Visit) -> Response:
             job.left_closed = tuple(sorted(closed))
 
     site.jobs.start(job, work)
+    site.jobs.settle(_MOMENT)
     return visit.back(product)
 
 
@@ -98,6 +102,7 @@ def remove(visit: Visit) -> Response:
     reason = " ".join(visit.form.get("reason", "")[:_LONGEST_REASON].split())
     job = Job("remove", product, panel.in_force.label)
     site.jobs.start(job, lambda _: device.remove(product, why=reason))
+    site.jobs.settle(_MOMENT)
     return visit.back(product)
 
 
@@ -105,6 +110,7 @@ def check(visit: Visit) -> Response:
     """Ask the repository for news. That installs nothing, so no passcode is asked for."""
     product, device = visit.product, visit.site.device()
     visit.site.jobs.start(Job("check", product), lambda _: device.check(product))
+    visit.site.jobs.settle(_MOMENT)
     return visit.back(product)
 
 

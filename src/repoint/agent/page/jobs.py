@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -47,6 +48,10 @@ class Job:
     left_closed: tuple[str, ...] = ()
     _part: int = 0
     _stop: threading.Event = field(default_factory=threading.Event)
+
+    def as_it_stands(self) -> Job:
+        """A copy that does not change while somebody looks at it."""
+        return copy.copy(self)
 
     @property
     def running(self) -> bool:
@@ -108,6 +113,12 @@ class Jobs:
             self._thread = threading.Thread(target=_run, args=(job, work), name=job.kind)
             self._thread.start()
             return True
+
+    def settle(self, seconds: float) -> None:
+        """Wait a moment for what runs: what is soon done needs no page that says it goes on."""
+        thread = self._thread
+        if thread is not None:
+            thread.join(seconds)
 
     def of(self, product: str) -> Job | None:
         """The running or last job of a product."""

@@ -51,9 +51,11 @@ def products(visit: Visit) -> Response:
 def panel(visit: Visit) -> Response:
     """The panel of a product."""
     device, words = visit.site.device(), visit.words
+    # The job first: what it ends while we look is then looked at once more.
+    job = visit.site.jobs.of(visit.product)
+    job = job.as_it_stands() if job is not None else None
     seen = look(device, visit.product)
     ahead = outlook(device, visit.product)
-    job = visit.site.jobs.of(visit.product)
     events = [entry for entry in seen.history if entry.event != "confirmed"]
     return visit.page(
         "panel.html",
