@@ -108,12 +108,13 @@ class Vendor:
         *cves: str,
         name: BaselineName = NAME,
         letter: str | None = None,
+        told: Advisory | None = None,
     ) -> Built:
         fixed = components or {"engine": FIXED}
         return improve(
             self.repository, self.product, name,
             {component: self.source(files) for component, files in fixed.items()},
-            advisory(*cves, component=next(iter(fixed))),
+            told or advisory(*cves, component=next(iter(fixed))),
             letter=letter, created=next(self.clock),
         )  # fmt: skip
 

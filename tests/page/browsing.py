@@ -18,7 +18,7 @@ _FONTS = """<?xml version="1.0"?>
 <!DOCTYPE fontconfig SYSTEM "fonts.dtd">
 <fontconfig>
   <include ignore_missing="yes">/etc/fonts/fonts.conf</include>
-  <match target="pattern"><test name="family"><string>system-ui</string></test>
+  <match target="pattern"><test name="family" qual="any"><string>sans-serif</string></test>
     <edit name="family" mode="prepend" binding="strong"><string>Inter</string></edit></match>
 </fontconfig>
 """

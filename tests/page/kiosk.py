@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-
 from demo.demo import (
     NEW,
     OLD,
@@ -23,6 +22,7 @@ from demo.demo import (
     vendor_prepares,
     vendor_publishes,
 )
+
 from tests.serving import WebServer
 
 WHEELS = Path(__file__).parents[2] / ".cache/wheels"
