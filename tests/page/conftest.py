@@ -1,15 +1,35 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser
 
+from repoint.agent.page.passcodes import OwnPasscode
+from repoint.agent.page.place import PagePlace
 from tests.page.browsing import browser
 from tests.page.kiosk import Kiosk, kiosk, vendor_folder
-from tests.page.settings import Client, Settings, settings
+from tests.page.settings import PASSCODE, Settings, settings
 from tests.places import Place
+from tests.serving import WebServer
+from tests.world import Vendor
+
+
+@dataclass
+class Fort:
+    """A device whose page is attacked."""
+
+    place: Place
+    served: Settings
+
+    @property
+    def stands(self) -> bool:
+        """Whether nothing was changed."""
+        device = self.place.device
+        return device.settings(None).automatic and not device.status(None).staged
 
 
 @pytest.fixture(scope="session")
@@ -42,15 +62,28 @@ def served(enrolled: Place) -> Iterator[Settings]:
         yield made
 
 
-@pytest.fixture
-def client(served: Settings) -> Client:
-    return Client.entered(served)
+@pytest.fixture(scope="module")
+def fort(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fort]:
+    """One page for many attacks, none of which changes anything."""
+    folder = tmp_path_factory.mktemp("fort")
+    vendor = Vendor(folder / "vendor")
+    vendor.baseline()
+    server = WebServer(vendor.public)
+    place = Place(folder / "device", server, vendor)
+    place.put()
+    place.enroll()
+    vendor.release()
+    place.device.check(None)
+    OwnPasscode(PagePlace(place.folder / "store")).set(PASSCODE, PASSCODE)
+    try:
+        with settings(place.folder / "store") as served:
+            yield Fort(place, served)
+    finally:
+        server.close()
 
 
 @pytest.fixture
 def pictures(tmp_path: Path) -> Callable[[str], Path]:
     """Where the pictures of the documentation go; see `make pictures`."""
-    import os
-
     folder = Path(os.environ.get("REPOINT_PICTURES", tmp_path))
     return lambda name: folder / f"settings-{name}.png"

@@ -52,9 +52,11 @@ class Guard:
         """
         with self.place.locked():
             now = int(self.clock())
-            before = self._attempts().anchored(now)
+            kept = self._attempts()
+            before = kept.anchored(now)
             if before.wait(now):
-                self._write(before)
+                if before != kept:
+                    self._write(before)
                 raise TooManyWrongError(before.wait(now))
             # Counted before it is looked at: whoever ends us meanwhile gains nothing.
             after = before.after_wrong(now)
