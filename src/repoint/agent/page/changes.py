@@ -16,8 +16,6 @@ from repoint.agent.page.errors import (
     WrongPasscodeError,
 )
 from repoint.agent.page.jobs import Job
-from repoint.agent.page.outlook import outlook
-from repoint.agent.page.panel import look
 from repoint.agent.page.visit import Refused, Visit
 from repoint.device.records import Settings
 
@@ -36,7 +34,7 @@ def automatic(visit: Visit) -> Response:
     product, to = visit.product, visit.form.get("to")
     if to not in ("on", "off"):
         raise Refused("forged", 400)
-    if outlook(visit.site.device(), product).automatic_locked:
+    if visit.site.device().decided(product).automatic_locked_by:
         raise Refused("administrator")
     refusal = _asked(visit)
     if refusal is not None:
@@ -48,7 +46,7 @@ def automatic(visit: Visit) -> Response:
 def install(visit: Visit) -> Response:
     """Download, verify, prepare and stage what the person has seen."""
     product, site = visit.product, visit.site
-    shown = look(site.device(), product).available
+    shown = visit.look().available
     if shown is None or shown.label != visit.form.get("label"):
         # Something else is offered by now; let the person see it first.
         return sheets.install(visit)
@@ -65,7 +63,7 @@ def install(visit: Visit) -> Response:
 def restart(visit: Visit) -> Response:
     """Close what runs old code, switch, and start it again."""
     product, site = visit.product, visit.site
-    panel = look(site.device(), product)
+    panel = visit.look()
     if panel.status.staged != visit.form.get("label"):
         return sheets.restart(visit)
     if not (site.may_change(visit.session.uid) and sheets.granted(visit, panel)):
@@ -91,8 +89,8 @@ def remove(visit: Visit) -> Response:
     """Back to the baseline."""
     product, site = visit.product, visit.site
     device = site.device()
-    panel = look(device, product)
-    if outlook(device, product).removal_locked:
+    panel = visit.look()
+    if not panel.ahead.decided.removal:
         raise Refused("administrator")
     if panel.in_force is None or panel.in_force.label != visit.form.get("label"):
         return sheets.remove(visit)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from markupsafe import Markup
 from starlette.responses import RedirectResponse, Response
 
+from repoint.agent.page import plans
 from repoint.agent.page.jobs import Job
-from repoint.agent.page.outlook import outlook
-from repoint.agent.page.panel import Panel, look
+from repoint.agent.page.panel import Panel
 from repoint.agent.page.sheets import listed
 from repoint.agent.page.visit import Visit
 from repoint.agent.page.words import Words
@@ -41,8 +41,7 @@ def products(visit: Visit) -> Response:
     names = visit.products()
     if len(names) == 1:
         return RedirectResponse(f"/product/{names[0]}/", 303)
-    device = visit.site.device()
-    panels = [look(device, name) for name in names]
+    panels = [visit.look_at(name) for name in names]
     return visit.page(
         "products.html", products=[(p, verdict(visit.words, p).title) for p in panels]
     )
@@ -50,12 +49,12 @@ def products(visit: Visit) -> Response:
 
 def panel(visit: Visit) -> Response:
     """The panel of a product."""
-    device, words = visit.site.device(), visit.words
+    words = visit.words
     # The job first: what it ends while we look is then looked at once more.
     job = visit.site.jobs.of(visit.product)
     job = job.as_it_stands() if job is not None else None
-    seen = look(device, visit.product)
-    ahead = outlook(device, visit.product)
+    seen = visit.look()
+    decided = seen.ahead.decided
     events = [entry for entry in seen.history if entry.event != "confirmed"]
     return visit.page(
         "panel.html",
@@ -63,9 +62,9 @@ def panel(visit: Visit) -> Response:
         now=visit.site.clock(),
         above=_above(visit),
         verdict=verdict(words, seen),
-        automatic={"on": ahead.automatic, "locked": ahead.automatic_locked},
-        removal={"locked": ahead.removal_locked},
-        plan="",
+        decided=decided,
+        install_plan=plans.installation(words, seen, visit.site.clock()),
+        activation_plan=plans.activation(words, seen, visit.site.clock()),
         job=job,
         job_title=title_of(words, job),
         job_text=text_of(words, job),

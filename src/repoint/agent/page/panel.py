@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from repoint.agent.page.programs import Program, programs_of
+from repoint.agent.outlook import Outlook, look_ahead
+from repoint.agent.page.programs import Program, affected_programs, exposed_programs
 from repoint.device.device import Device
 from repoint.device.records import Generation, HistoryEntry, LastCheck
 from repoint.device.status import NO_CVE, CveStatus, FixState, Status
 from repoint.device.store import ProductStore
 from repoint.model.advisory import Fix
-from repoint.model.records import Improvement, Urgency
+from repoint.model.records import Improvement, RestartScope, Urgency
 from repoint.model.version import Letter
 
 Verdict = Literal["protected", "restart", "exposed", "open", "unchecked", "replaced"]
@@ -68,7 +69,7 @@ class Panel:
     """The panel of one product.
 
     Attributes:
-        status: What `repoint status` says.
+        ahead: What is, what is to come, and what was decided.
         verdict: In one word.
         available: What could be installed.
         staged: What waits for a restart.
@@ -77,10 +78,11 @@ class Panel:
         since: When what is in force came into force, in seconds since 1970; 0 where unknown.
         exposed: The programs that run replaced code, one for each name.
         closing: The programs that a restart closes.
+        closing_later: The programs that the restart after an installation will close.
         history: What happened, newest first.
     """
 
-    status: Status
+    ahead: Outlook
     verdict: Verdict
     available: Shown | None
     staged: Shown | None
@@ -89,7 +91,18 @@ class Panel:
     since: int
     exposed: tuple[Program, ...]
     closing: tuple[Program, ...]
+    closing_later: tuple[Program, ...]
     history: tuple[HistoryEntry, ...]
+
+    @property
+    def status(self) -> Status:
+        """What `repoint status` says."""
+        return self.ahead.status
+
+    @property
+    def scopes(self) -> frozenset[RestartScope]:
+        """What has to restart for what is staged, or still for what is in force."""
+        return frozenset(thing.scope for thing in self.ahead.activating)
 
     @property
     def product(self) -> str:
@@ -120,20 +133,16 @@ class Panel:
         return tuple(dict.fromkeys(found))
 
 
-def look(device: Device, name: str) -> Panel:
+def look(device: Device, name: str, *, now: float) -> Panel:
     """Look at a product."""
-    from repoint.device.census import census_of
-    from repoint.device.exposure import outdated_uses
-
     product = device.store.one(name)
-    status = device.status(name)
+    ahead = look_ahead(device, name, now=int(now))
+    status = ahead.status
     active, staged = product.active(), product.staged()
     running = active or Generation(status.version, status.build)
     history = product.history()
-    closing = outdated_uses(product, census_of(product.store)) if active is not None else []
-    points = {point.component: point.program for point in product.enrolment().grafts}
     return Panel(
-        status=status,
+        ahead=ahead,
         verdict=_verdict(status),
         available=_available(product, status, running),
         staged=_staged(product, status, running, staged),
@@ -141,12 +150,9 @@ def look(device: Device, name: str) -> Panel:
         in_force=_in_force(product, status, running),
         since=next((e.when for e in reversed(history)
                     if e.event in ("activated", "enrolled") and e.label == running.label), 0),
-        exposed=programs_of(
-            [(e.pid, e.name, e.component, e.runs) for e in status.exposed], points
-        ),
-        closing=programs_of(
-            [(use.pid, use.name, component, "") for component, use in closing], points
-        ),
+        exposed=exposed_programs(status.exposed),
+        closing=affected_programs(ahead.activating),
+        closing_later=affected_programs(ahead.installing),
         history=tuple(reversed(history)),
     )  # fmt: skip
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePath
+
+from repoint.device.affected import Affected
+from repoint.device.status import ExposedProcess
 
 _INTERPRETERS = ("python", "perl", "ruby", "node", "java", "bash", "sh")
 
@@ -25,25 +28,31 @@ class Program:
     component: str
     runs: str
     pids: tuple[int, ...]
-    starts_again: bool
+    starts_again: bool = False
 
 
-def programs_of(
-    processes: Iterable[tuple[int, str, str, str]], commands: Mapping[str, tuple[str, ...]]
-) -> tuple[Program, ...]:
-    """Group processes into programs.
-
-    Args:
-        processes: Number, the kernel's name, component and label of each.
-        commands: What starts the program of a component again.
-    """
+def exposed_programs(exposed: Iterable[ExposedProcess]) -> tuple[Program, ...]:
+    """Group the processes that run replaced code into programs."""
     groups: dict[tuple[str, str, str], list[int]] = {}
-    for pid, kernel_name, component, runs in processes:
-        key = (name_of(pid, kernel_name), component, runs)
-        groups.setdefault(key, []).append(pid)
+    for process in exposed:
+        key = (name_of(process.pid, process.name), process.component, process.runs)
+        groups.setdefault(key, []).append(process.pid)
     return tuple(
-        Program(name, component, runs, tuple(sorted(pids)), bool(commands.get(component)))
+        Program(name, component, runs, tuple(sorted(pids)))
         for (name, component, runs), pids in sorted(groups.items())
+    )
+
+
+def affected_programs(affected: Iterable[Affected]) -> tuple[Program, ...]:
+    """What a restart closes, by the names that people know; each once."""
+    groups: dict[tuple[str, str, bool], list[int]] = {}
+    for thing in affected:
+        for pid in thing.pids:
+            name = thing.unit.removesuffix(".service") or name_of(pid, thing.name)
+            groups.setdefault((name, thing.component, thing.again), []).append(pid)
+    return tuple(
+        Program(name, component, "", tuple(sorted(set(pids))), starts_again=again)
+        for (name, component, again), pids in sorted(groups.items())
     )
 
 

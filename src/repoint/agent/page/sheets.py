@@ -6,8 +6,7 @@ from markupsafe import Markup
 from starlette.responses import Response
 
 from repoint.agent.page.asking import Refusal, ask
-from repoint.agent.page.outlook import outlook
-from repoint.agent.page.panel import Panel, ShownFix, look
+from repoint.agent.page.panel import Panel, ShownFix
 from repoint.agent.page.visit import Visit
 from repoint.agent.page.words import Words
 from repoint.device.status import NO_CVE
@@ -17,8 +16,8 @@ _MOST_CVES = 3
 
 def automatic(visit: Visit, refusal: Refusal | None = None) -> Response:
     """Turn Automatically Install on or off."""
-    now = outlook(visit.site.device(), visit.product)
-    if now.automatic_locked:
+    now = visit.site.device().decided(visit.product)
+    if now.automatic_locked_by:
         return visit.back(visit.product)
     key = "automatic.turn off" if now.automatic else "automatic.on"
     return _sheet(
@@ -36,7 +35,7 @@ def automatic(visit: Visit, refusal: Refusal | None = None) -> Response:
 
 def install(visit: Visit, refusal: Refusal | None = None) -> Response:
     """Install what is available."""
-    panel = look(visit.site.device(), visit.product)
+    panel = visit.look()
     shown = panel.available
     if shown is None or shown.held_back == "failed":
         return visit.back(visit.product)
@@ -46,6 +45,8 @@ def install(visit: Visit, refusal: Refusal | None = None) -> Response:
         refusal,
         heading=visit.words("install.title", label=shown.label),
         shown=shown,
+        closing=panel.closing_later,
+        scopes={thing.scope for thing in panel.ahead.installing},
         cves=listed(visit.words, cves_of(shown.fixes)),
         do=visit.words("install.do"),
         tone="calm",
@@ -55,7 +56,7 @@ def install(visit: Visit, refusal: Refusal | None = None) -> Response:
 
 def restart(visit: Visit, refusal: Refusal | None = None) -> Response:
     """Restart what runs old code, and switch to what is staged."""
-    panel = look(visit.site.device(), visit.product)
+    panel = visit.look()
     words, label = visit.words, panel.status.staged
     if panel.staged is not None:
         heading, do = words("restart.title", label=label), words("restart.do")
@@ -74,6 +75,8 @@ def restart(visit: Visit, refusal: Refusal | None = None) -> Response:
         heading=heading,
         panel=panel,
         label=label,
+        closing=panel.closing,
+        scopes=panel.scopes,
         do=do,
         tone="calm",
         emblem="restart",
@@ -83,9 +86,8 @@ def restart(visit: Visit, refusal: Refusal | None = None) -> Response:
 
 def remove(visit: Visit, refusal: Refusal | None = None) -> Response:
     """Remove what is in force."""
-    device = visit.site.device()
-    panel = look(device, visit.product)
-    if panel.in_force is None or outlook(device, visit.product).removal_locked:
+    panel = visit.look()
+    if panel.in_force is None or not panel.ahead.decided.removal:
         return visit.back(visit.product)
     return _sheet(
         visit,

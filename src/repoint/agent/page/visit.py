@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from repoint.agent.page.panel import Panel, look
 from repoint.agent.page.rendering import Renderer
 from repoint.agent.page.sessions import Session, is_token, token
 from repoint.agent.page.site import Site
@@ -64,6 +65,14 @@ class Visit:
     def products(self) -> list[str]:
         """The products that are enrolled."""
         return [product.name for product in self.site.device().store.enrolled()]
+
+    def look(self) -> Panel:
+        """Look at the product that the path names."""
+        return self.look_at(self.product)
+
+    def look_at(self, product: str) -> Panel:
+        """Look at a product."""
+        return look(self.site.device(), product, now=self.site.clock())
 
     def page(self, template: str, status: int = 200, **context: object) -> Response:
         """A page of this session."""

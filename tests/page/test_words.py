@@ -1,0 +1,146 @@
+"""The catalogue of texts: every language says everything, and figures as people write them."""
+
+from __future__ import annotations
+
+import re
+import string
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from markupsafe import Markup
+
+from repoint.agent.page import panel
+from repoint.agent.page.words import CATALOGUE, languages, words_for
+from repoint.agent.plan import Reason
+from repoint.device.records import Event
+
+PAGE = Path(panel.__file__).parent
+FILES = (".html", ".css", ".js", ".json", ".sock", ".svg")
+NOW = 1_700_000_000
+
+
+def flat(table: dict[str, Any], before: str = "") -> Iterable[tuple[str, str]]:
+    for name, value in table.items():
+        if isinstance(value, dict):
+            yield from flat(value, f"{before}{name}.")
+        else:
+            yield before + name, value
+
+
+def texts(language: str) -> dict[str, str]:
+    return dict(flat(tomllib.loads((CATALOGUE / f"{language}.toml").read_text())))
+
+
+def parts(text: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
+
+
+ENGLISH = texts("en")
+
+
+@pytest.mark.parametrize("language", [name for name in languages() if name != "en"])
+def test_every_language_has_every_text_with_the_same_parts(language: str) -> None:
+    translated = texts(language)
+    plurals = {key.rpartition(".")[0] for key in ENGLISH if key.endswith(".other")}
+    missing = {key for key in ENGLISH if key not in translated}
+    extra = {
+        key for key in translated if key not in ENGLISH and key.rpartition(".")[0] not in plurals
+    }
+    assert (missing, extra) == (set(), set())
+    assert [key for key in ENGLISH if parts(ENGLISH[key]) != parts(translated[key])] == []
+
+
+def test_every_text_that_the_page_uses_is_in_the_catalogue_and_no_other() -> None:
+    sources = "".join(
+        file.read_text() for file in [*PAGE.glob("*.py"), *PAGE.glob("templates/*.html")]
+    )
+    sections = "|".join({key.partition(".")[0] for key in ENGLISH})
+    used = set(re.findall(rf"""["']((?:{sections})\.[a-z][a-zA-Z. ]*)["']""", sources))
+    used = {key for key in used if Path(key).suffix not in FILES}
+    plurals = {key.rpartition(".")[0] for key in ENGLISH if key.endswith(".other")}
+    begun = {
+        key for key in used if key.endswith(".") or any(k.startswith(f"{key}.") for k in ENGLISH)
+    }
+    assert used - set(ENGLISH) - plurals - begun == set()
+    # These are put together: by an event, a state, a kind of error.
+    made = ("verdict.", "history.", "error.", "plan.", "install.", "state.", "passcode.",
+            "refused.", "automatic.", "exposed.", "remove.", "restart.", "check.")  # fmt: skip
+    assert {key for key in ENGLISH if key not in used and not key.startswith(made)} == set()
+
+
+def test_every_event_and_every_reason_has_a_text() -> None:
+    assert {f"history.{event}" for event in get_args(Event)} <= set(ENGLISH)
+    installing = {"now", "off", "space", "retry", "deferred", "window", "battery", "metered"}
+    activating = {"now", "window", "program", "service", "session", "system"}
+    assert installing | activating | {"deadline", "failed", "removed"} == set(get_args(Reason))
+    assert {f"plan.install.{reason}" for reason in installing | {"deadline"}} <= set(ENGLISH)
+    assert {f"plan.activate.{reason}" for reason in activating | {"deadline"}} <= set(ENGLISH)
+
+
+def test_what_is_put_into_a_text_is_escaped() -> None:
+    words = words_for("en")
+    assert words("inforce.withdrawn", why="<b>") == Markup(
+        "The maker has withdrawn it: &lt;b&gt;. You can remove it."
+    )
+    assert words.all_of(["<i>", "b"]) == Markup("&lt;i&gt; and b")
+
+
+@pytest.mark.parametrize(
+    ("accepted", "language"),
+    [
+        ("de-AT,de;q=0.9,en;q=0.8", "de"),
+        ("fr,de;q=0.5", "de"),
+        ("en-GB,de;q=0.9", "en"),
+        ("de;q=0.1,en;q=0.2", "en"),
+        ("tlh", "en"),
+        ("", "en"),
+        ("de;q=nonsense,,;;,*", "en"),
+        ("../../etc/passwd", "en"),
+        ("de-" + "x" * 5000, "de"),
+    ],
+)
+def test_the_language_is_the_one_that_the_browser_prefers(accepted: str, language: str) -> None:
+    assert words_for(accepted).language == language
+
+
+@pytest.mark.parametrize(
+    ("count", "english", "german"),
+    [
+        (0, "0 B", "0 B"),
+        (999, "999 B", "999 B"),
+        (1000, "1.00 kB", "1,00 kB"),
+        (13_849, "13.8 kB", "13,8 kB"),
+        (281_400, "281 kB", "281 kB"),
+        (999_600, "1.00 MB", "1,00 MB"),
+        (3_420_000_000, "3.42 GB", "3,42 GB"),
+    ],
+)
+def test_sizes_have_three_digits(count: int, english: str, german: str) -> None:
+    assert words_for("en").size(count) == english.replace(" ", "\N{NO-BREAK SPACE}")
+    assert words_for("de").size(count) == german.replace(" ", "\N{NO-BREAK SPACE}")
+
+
+@pytest.mark.parametrize(
+    ("age", "said"),
+    [
+        (0, "just now"),
+        (59, "just now"),
+        (60, "1 minute ago"),
+        (3 * 3600, "3 hours ago"),
+        (-5, "Nov 14, 2023, 10:13\N{NARROW NO-BREAK SPACE}PM"),
+        (90 * 86400, "Aug 16, 2023, 10:13\N{NARROW NO-BREAK SPACE}PM"),
+    ],
+)
+def test_moments_are_told_as_people_do(
+    monkeypatch: pytest.MonkeyPatch, age: int, said: str
+) -> None:
+    import time
+
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    assert words_for("en-US").ago(NOW - age, NOW) == said
+    monkeypatch.undo()
+    time.tzset()
