@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from starlette.responses import Response
 
+from repoint.agent import machine, restarting
 from repoint.agent.page import sheets
 from repoint.agent.page.asking import NotGivenError, Refusal, require
 from repoint.agent.page.errors import (
@@ -18,6 +19,7 @@ from repoint.agent.page.errors import (
 from repoint.agent.page.jobs import Job
 from repoint.agent.page.visit import Refused, Visit
 from repoint.device.records import Settings
+from repoint.device.restarting import Restarted
 
 _REFUSALS = (
     NotGivenError, WrongPasscodeError, TooManyWrongError, PasscodeUnfitError, CannotAskError,
@@ -72,12 +74,13 @@ def restart(visit: Visit) -> Response:
             return sheets.restart(visit, refusal)
     job = Job("restart", product, panel.status.staged or panel.status.in_force)
     names = {pid: program.name for program in panel.closing for pid in program.pids}
-    components = {program.component for program in panel.closing if not program.starts_again}
+    again = {pid for program in panel.closing if program.starts_again for pid in program.pids}
 
     def work(_: object) -> None:
-        done = site.device().restart(product)
-        if components:
-            closed = {names.get(use.pid, use.name) for use in done.closed}
+        done = restarting.restart(site.device(), product, counting=job.count)
+        job.countdown = 0
+        if isinstance(done, Restarted):
+            closed = {names.get(use.pid, use.name) for use in done.closed if use.pid not in again}
             job.left_closed = tuple(sorted(closed))
 
     site.jobs.start(job, work)
@@ -113,10 +116,13 @@ def check(visit: Visit) -> Response:
 
 
 def stop(visit: Visit) -> Response:
-    """Stop an installation; what was downloaded is kept."""
+    """Stop an installation, of which what was downloaded is kept; or a countdown."""
     job = visit.site.jobs.of(visit.product)
-    if job is not None and job.kind == "install":
+    if job is not None and job.running and job.stoppable:
         job.stop()
+        visit.site.jobs.settle(_MOMENT)
+    elif "system" in visit.look().scopes and visit.site.may_change(visit.session.uid):
+        machine.cancel_restart()
     return visit.back(visit.product)
 
 

@@ -34,6 +34,7 @@ class Job:
         total: Bytes of the step.
         error: Why it failed.
         left_closed: Programs that it closed and could not start again.
+        countdown: Seconds until the session ends; 0 where none counts.
     """
 
     kind: Kind
@@ -46,6 +47,7 @@ class Job:
     total: int = 0
     error: RepointError | None = None
     left_closed: tuple[str, ...] = ()
+    countdown: int = 0
     _part: int = 0
     _stop: threading.Event = field(default_factory=threading.Event)
 
@@ -57,6 +59,11 @@ class Job:
     def running(self) -> bool:
         """Whether it is not over."""
         return self.state == "running"
+
+    @property
+    def stoppable(self) -> bool:
+        """Whether it can still be stopped."""
+        return self.kind == "install" or self.countdown > 0
 
     @property
     def stopping(self) -> bool:
@@ -82,6 +89,11 @@ class Job:
         if begins_anew and self._part + 1 < self.parts:
             self._part += 1
         self.step, self.done, self.total = step, done, total
+
+    def count(self, left: int) -> bool:
+        """Take down the seconds that are left; whether to go on counting."""
+        self.countdown = left
+        return not self.stopping
 
     def stop(self) -> None:
         """Ask it to stop at the next report."""
@@ -150,7 +162,7 @@ def _run(job: Job, work: Callable[[Report], object]) -> None:
         job.state = "stopped"
     except RepointError as error:
         job.error = error
-        job.state = "failed"
+        job.state = "stopped" if job.countdown and job.stopping else "failed"
     except Exception as error:  # a person must be told of a fault of ours, too
         job.error = RepointError(f"{type(error).__name__}: {error}")
         job.state = "failed"

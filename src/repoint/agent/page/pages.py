@@ -107,7 +107,11 @@ def title_of(words: Words, job: Job | None) -> Markup:
 
 def text_of(words: Words, job: Job | None) -> Markup:
     """How far it is."""
-    if job is None or not job.running or job.kind != "install":
+    if job is None or not job.running:
+        return Markup()
+    if job.countdown and not job.stopping:
+        return words("restart.countdown", span=words.span(job.countdown))
+    if job.kind != "install":
         return Markup()
     if job.stopping:
         return words("install.stopping")
@@ -126,7 +130,8 @@ def _notice(words: Words, job: Job | None) -> Notice | None:
     if job is None or job.running:
         return None
     if job.state == "stopped":
-        return Notice("calm", words("error.stopped"))
+        what = "error.stopped" if job.kind == "install" else "error.not restarted"
+        return Notice("calm", words(what))
     if job.error is not None:
         return Notice("bad", error_text(words, job.error), job.error.message)
     if job.left_closed:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from repoint.agent import machine
 from repoint.agent.outlook import Outlook, look_ahead
 from repoint.agent.page.programs import Program, affected_programs, exposed_programs
+from repoint.agent.restarting import scope_of
 from repoint.device.device import Device
 from repoint.device.records import Generation, HistoryEntry, LastCheck
 from repoint.device.status import NO_CVE, CveStatus, FixState, Status
@@ -79,6 +81,8 @@ class Panel:
         exposed: The programs that run replaced code, one for each name.
         closing: The programs that a restart closes.
         closing_later: The programs that the restart after an installation will close.
+        restarts_at: When the machine restarts, in seconds since 1970; nothing where that is not
+            announced, or not for this.
         history: What happened, newest first.
     """
 
@@ -92,6 +96,7 @@ class Panel:
     exposed: tuple[Program, ...]
     closing: tuple[Program, ...]
     closing_later: tuple[Program, ...]
+    restarts_at: int | None
     history: tuple[HistoryEntry, ...]
 
     @property
@@ -153,6 +158,7 @@ def look(device: Device, name: str, *, now: float) -> Panel:
         exposed=exposed_programs(status.exposed),
         closing=affected_programs(ahead.activating),
         closing_later=affected_programs(ahead.installing),
+        restarts_at=machine.scheduled_restart() if scope_of(ahead) == "system" else None,
         history=tuple(reversed(history)),
     )  # fmt: skip
 

@@ -97,7 +97,7 @@
   const watch = () => {
     const panel = document.getElementById("panel");
     if (source || !panel?.dataset.live) return;
-    const wasInstall = !!panel.querySelector('form[action="stop"]');
+    const wasInstall = panel.dataset.kind === "install";
     source = new EventSource(panel.dataset.live);
     source.addEventListener("message", (event) => {
       const { percent, text } = JSON.parse(event.data);
