@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, expect
 from tests.page.browsing import foreign_requests
 from tests.page.kiosk import Kiosk
 from tests.page.panel import LONG, Panel
-from tests.page.settings import settings
+from tests.page.settings import Settings, settings
 
 Pictures = Callable[[str], Path]
 
@@ -48,6 +48,8 @@ def test_a_person_installs_restarts_and_removes(
         link = available.get_by_role("link", name="CVE-2023-4863")
         expect(link).to_have_attribute("href", "https://www.cve.org/CVERecord?id=CVE-2023-4863")
         picture("available")
+        if javascript:
+            _picture_variants(chromium, served, pictures)
 
         _switch_off_and_on(panel)
 
@@ -100,6 +102,22 @@ def test_a_person_installs_restarts_and_removes(
         expect(panel.group("History")).to_contain_text("the pictures look odd")
         picture("removed")
         assert asked == []
+
+
+def _picture_variants(chromium: Browser, served: Settings, pictures: Pictures) -> None:
+    """The same state dark, narrow and in German, for the documentation."""
+    wide, narrow = {"width": 960, "height": 860}, {"width": 380, "height": 860}
+    variants: dict[str, dict[str, object]] = {
+        "dark": {"color_scheme": "dark", "viewport": wide},
+        "narrow": {"viewport": narrow},
+        "german": {"locale": "de-DE", "viewport": wide},
+    }
+    for name, wanted in variants.items():
+        with chromium.new_context(**{"locale": "en-US", **wanted}) as context:  # type: ignore[arg-type]
+            page = context.new_page()
+            page.goto(served.link())
+            expect(page.locator("#verdict")).to_be_visible()
+            page.screenshot(path=pictures(name))
 
 
 def _switch_off_and_on(panel: Panel) -> None:

@@ -1,0 +1,199 @@
+"""How the page is for everybody: light and dark, narrow and wide, by keyboard, by screen reader,
+in each language; how much it weighs, and that it asks nobody else for anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from tests.page.browsing import foreign_requests
+from tests.page.panel import LONG, Panel
+from tests.page.settings import Settings, settings
+from tests.places import MAPS_A_LIBRARY, Place
+
+Scheme = Literal["light", "dark"]
+SIZES = {"narrow": (360, 740), "wide": (1280, 900)}
+
+_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+def flaws(page: Page) -> list[str]:
+    """What axe-core finds; what it cannot decide by itself counts where it is about contrast."""
+    options = {"runOnly": {"type": "tag", "values": _TAGS}, "resultTypes": ["violations"]}
+    page.wait_for_timeout(350)  # a sheet that still appears is half transparent
+    found = Axe().run(page, options=options).response
+    return [
+        f"{flaw['id']}: {node['html'][:120]}: {node.get('failureSummary', '')}"
+        for flaw in found["violations"]
+        for node in flaw["nodes"]
+    ]
+
+
+def too_wide(page: Page) -> bool:
+    """Whether one has to scroll sideways."""
+    return bool(page.evaluate("document.documentElement.scrollWidth > innerWidth"))
+
+
+@contextmanager
+def opened(chromium: Browser, served: Settings, **context: object) -> Iterator[Panel]:
+    with chromium.new_context(**{"locale": "en-US", **context}) as made:  # type: ignore[arg-type]
+        page = made.new_page()
+        page.goto(served.link())
+        yield Panel(page)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", ["narrow", "wide"])
+def test_axe_finds_nothing_in_any_state(
+    chromium: Browser, enrolled: Place, scheme: Scheme, size: str
+) -> None:
+    width, height = SIZES[size]
+    enrolled.run(MAPS_A_LIBRARY, launched=True)
+    with (
+        settings(enrolled.folder / "store") as served,
+        opened(chromium, served, color_scheme=scheme,
+               viewport={"width": width, "height": height}) as panel,
+    ):  # fmt: skip
+        found: dict[str, list[str]] = {}
+
+        def look(state: str) -> None:
+            said = flaws(panel.page)
+            if too_wide(panel.page):
+                said.append("one has to scroll sideways")
+            if said:
+                found[state] = said
+
+        panel.verdict("This device is not protected")
+        panel.page.locator("summary").first.click()
+        look("available")
+        panel.open("Install")
+        look("choose a passcode")
+        panel.give("short", "Choose a passcode")
+        panel.give("other", "Repeat it")
+        panel.sheet.locator("input").evaluate_all("all => all.forEach(i => i.minLength = 0)")
+        panel.press("Install")
+        expect(panel.sheet.get_by_role("alert")).to_be_visible(timeout=LONG)
+        look("unfit passcode")
+        panel.choose_passcode()
+        panel.press("Install")
+        expect(panel.sheet).to_contain_text("Restart to install", timeout=LONG)
+        look("restart")
+        panel.close("Later")
+        look("staged, with an exposed program")
+        enrolled.stop()
+        panel.open("Restart & Install")
+        panel.press("Restart & Install")
+        panel.verdict("This device is protected")
+        look("protected")
+        panel.open("Remove")
+        look("remove")
+        panel.give("wrong one")
+        panel.press("Remove")
+        expect(panel.sheet.get_by_role("alert")).to_be_visible(timeout=LONG)
+        look("wrong passcode")
+        panel.close()
+        panel.page.goto(f"{panel.page.url}history")
+        look("history")
+        panel.page.goto(f"http://127.0.0.1:{served.port}/open/used")
+        look("closed")
+        assert found == {}
+
+
+def test_everything_can_be_done_by_keyboard(chromium: Browser, served: Settings) -> None:
+    with opened(chromium, served) as panel:
+        page = panel.page
+
+        def tab_to(name: str) -> None:
+            for _ in range(40):
+                page.keyboard.press("Tab")
+                focused = page.evaluate(
+                    "(e => e.getAttribute('aria-labelledby') ? 'switch' : e.textContent.trim())"
+                    "(document.activeElement)"
+                )
+                if focused == name:
+                    return
+            raise AssertionError(f"Tab never comes to {name}")
+
+        panel.verdict("This device is not protected")
+        page.keyboard.press("Tab")
+        expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+        tab_to("switch")
+        page.keyboard.press("Space")
+        expect(panel.sheet).to_be_visible()
+        expect(panel.sheet.get_by_label("Choose a passcode")).to_be_focused()
+        for _ in range(8):  # the focus stays in the sheet
+            page.keyboard.press("Tab")
+            assert page.evaluate("document.activeElement.closest('dialog, body').tagName")
+        page.keyboard.press("Escape")
+        expect(panel.sheet).to_have_count(0)
+        expect(page.get_by_role("switch")).to_be_focused()
+        tab_to("Install")
+        page.keyboard.press("Enter")
+        expect(panel.sheet.get_by_label("Choose a passcode")).to_be_focused()
+        page.keyboard.type("let me through")
+        page.keyboard.press("Tab")
+        page.keyboard.type("let me through")
+        page.keyboard.press("Enter")
+        expect(panel.sheet).to_contain_text("Restart to install", timeout=LONG)
+        tab_to("Restart & Install")
+        page.keyboard.press("Enter")
+        panel.verdict("This device is protected")
+
+
+def test_a_screen_reader_is_told_what_each_thing_is(chromium: Browser, served: Settings) -> None:
+    with opened(chromium, served) as panel:
+        expect(panel.page.locator("main")).to_match_aria_snapshot(
+            """
+            - heading "Background Security Improvements" [level=1]
+            - region "This device is not protected":
+              - heading "This device is not protected" [level=2]
+            - region "Automatically Install":
+              - switch "Automatically Install" [checked]
+            - region "Available":
+              - heading "A security update" [level=3]
+              - link "Install"
+            - region "In force"
+            - region "Still exposed"
+            - region "History"
+            """
+        )
+
+
+def test_german_where_the_browser_prefers_it(chromium: Browser, served: Settings) -> None:
+    with opened(chromium, served, locale="de-DE") as panel:
+        panel.verdict("Dieses Gerät ist nicht geschützt")
+        assert panel.page.locator("html").get_attribute("lang") == "de"
+        expect(panel.group("Verfügbar")).to_contain_text("zu laden")
+        panel.open("Installieren")
+        expect(panel.sheet).to_contain_text("26.3.1 (a) installieren?")
+        assert flaws(panel.page) == []
+
+
+def test_the_page_weighs_little_and_asks_nobody_else(chromium: Browser, served: Settings) -> None:
+    with chromium.new_context() as context:
+        page = context.new_page()
+        asked = foreign_requests(page)
+        weights: dict[str, int] = {}
+        page.on("response", lambda answer: weights.update({answer.url: len(answer.body())})
+                if answer.ok else None)  # fmt: skip
+        page.goto(served.link(), wait_until="networkidle")
+        assert asked == []
+        assert len(weights) == 4  # the page, its look, its script and its icon
+        assert sum(weights.values()) < 60_000
+
+
+def test_what_is_refused_says_how_to_go_on(
+    chromium: Browser, served: Settings, pictures: Callable[[str], Path]
+) -> None:
+    with chromium.new_context(viewport={"width": 960, "height": 560}) as context:
+        page = context.new_page()
+        page.goto(f"http://127.0.0.1:{served.port}/open/used")
+        expect(page.locator("h1")).to_have_text("This page is closed")
+        expect(page.locator(".command")).to_have_text("repoint settings")
+        page.screenshot(path=pictures("closed"))
