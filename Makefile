@@ -5,9 +5,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SECONDS ?= 60
 
-.PHONY: help demo test lint fuzz bench bench-job bench-delta lock clean
+.PHONY: help demo demo-page test pictures browser lint fuzz bench bench-job bench-delta lock clean
 help:
 	@echo "make demo    the main job on real input, from a vendor to a running program and back"
+	@echo "make demo-page   the Settings page on what the demo made, left open until Ctrl-C"
 	@echo "make test    formatting, types and tests"
 	@echo "make fuzz    hostile patches against the decoders, a minute of them (SECONDS=3600 for an hour)"
 	@echo "make bench   all benchmarks, side by side with what people use today, an hour or two:"
@@ -22,7 +23,10 @@ $(READY): pyproject.toml requirements/dev.txt
 	@touch $@
 
 demo: $(READY)
-	@$(BIN)/python demo/demo.py --wheels .cache/wheels
+	@$(BIN)/python demo/demo.py --wheels .cache/wheels --keep .cache/demo
+
+demo-page: $(READY)
+	@$(BIN)/python demo/page.py --wheels .cache/wheels --keep .cache/demo
 
 lint: $(READY)
 	$(BIN)/ruff format --check .
@@ -31,6 +35,14 @@ lint: $(READY)
 
 test: lint
 	$(BIN)/pytest -n auto
+
+# Draws the pictures of docs/settings.md anew.
+pictures: $(READY)
+	REPOINT_PICTURES=$(CURDIR)/docs/images $(BIN)/pytest -q tests/page -k "journey or refused_says"
+
+# What the tests of the Settings page need beside Python; only root can install it.
+browser:
+	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -qq --no-install-recommends chromium >/dev/null; }
 
 fuzz: $(READY)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/fuzz/requirements.txt || true

@@ -1,7 +1,7 @@
 """The main job on real input: a real fix goes from the vendor to a running program, and back.
 
 Everything is done through the ``repoint`` command, over HTTP on this machine, in one folder that
-is thrown away at the end. ``--keep FOLDER`` keeps it, to look around.
+is thrown away at the end. ``--keep FOLDER`` keeps it, to look around, until the next run.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -26,6 +28,7 @@ from rich.table import Table
 HERE = Path(__file__).resolve().parent
 PRODUCT = "acme-kiosk"
 OLD, NEW = "10.0.0", "10.0.1"
+MARK = "made-by-the-demo"
 
 
 @dataclass
@@ -59,7 +62,7 @@ class Demo:
         command = [sys.executable, "-m", "repoint", *map(str, arguments)]
         environment = {
             **os.environ,
-            "REPOINT_STORE": str(self.folder / "device" / "store"),
+            "REPOINT_STORE": str(self.store),
             "REPOINT_REPOSITORY": str(self.repository),
             "REPOINT_PASSPHRASE": "correct horse battery staple",
         }
@@ -67,6 +70,17 @@ class Demo:
         if done.returncode != 0:
             raise SystemExit(f"demo: `repoint {shlex.join(map(str, arguments))}` failed")
         return done.stdout.rstrip()
+
+    @property
+    def store(self) -> Path:
+        """The device's store."""
+        return self.folder / "device" / "store"
+
+    @property
+    def enrolment(self) -> dict[str, Any]:
+        """What the device was told when it was enrolled."""
+        record = self.store / "products" / PRODUCT / "enrolment.json"
+        return dict(json.loads(record.read_text()))
 
     @contextlib.contextmanager
     def step(self, name: str) -> Iterator[list[str]]:
@@ -221,10 +235,7 @@ def device_removes(demo: Demo) -> None:
     demo.status()
     with demo.step("restart again") as said:
         os.kill(int(pid), signal.SIGTERM)
-        command = json.loads(
-            (demo.folder / f"device/store/products/{PRODUCT}/enrolment.json").read_text()
-        )["grafts"][0]["program"]
-        demo.start(command)
+        demo.start(demo.enrolment["grafts"][0]["program"])
         pid, version = demo.viewer(before=pid)
         said.append(f"The viewer, started the next time (process {pid}), decodes with libwebp "
                     f"{version}.")  # fmt: skip
@@ -251,9 +262,9 @@ def print_table(demo: Demo, new: Path, seconds: dict[str, float]) -> None:
 
 
 @contextlib.contextmanager
-def served(demo: Demo) -> Iterator[str]:
-    """Serve the repository on a free port of this machine."""
-    command = [sys.executable, "-m", "repoint", "serve", "--port", "0",
+def served(demo: Demo, port: int = 0) -> Iterator[str]:
+    """Serve the repository on this machine, on a free port where none is given."""
+    command = [sys.executable, "-m", "repoint", "serve", "--port", str(port),
                "--repository", str(demo.repository)]  # fmt: skip
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
@@ -303,15 +314,28 @@ def run(folder: Path, wheels: Path) -> None:
         stop_viewer(demo)
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder to run in, in the place of one that an earlier run has left."""
+    if folder.exists():
+        if not (folder / MARK).exists():
+            raise SystemExit(f"demo: {folder} is there already, and no demo has made it")
+        make_removable(folder)
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    (folder / MARK).touch()
+
+
 def main() -> None:
     """Parse, and run in a folder that is kept or thrown away."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--wheels", type=Path, required=True, help="where to keep the wheels")
-    parser.add_argument("--keep", type=Path, help="a new folder to run in, which is kept")
+    parser.add_argument("--keep", type=Path, help="a folder to run in, which is kept")
     given = parser.parse_args()
     if given.keep is not None:
-        given.keep.mkdir(parents=True)
+        make_folder(given.keep)
         run(given.keep.resolve(), given.wheels.resolve())
+        print("\nTo open the Settings page on what this made, and to install it yourself there:")
+        print("  make demo-page")
         return
     with tempfile.TemporaryDirectory(prefix="repoint-demo-") as folder:
         try:

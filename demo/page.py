@@ -1,0 +1,57 @@
+"""The Settings page on what the demo made, left open until Ctrl-C.
+
+The vendor's repository is served again, the picture viewer runs again, and a person takes over.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from demo import Demo, make_folder, run, served, stop_viewer
+
+
+@contextlib.contextmanager
+def page(demo: Demo) -> Iterator[None]:
+    """Serve the page, for as long as we are here."""
+    command = [sys.executable, "-m", "repoint.agent.page", "--store", str(demo.store),
+               "--idle", "86400"]  # fmt: skip
+    with subprocess.Popen(command, start_new_session=True) as server:
+        try:
+            yield
+        finally:
+            server.terminate()
+
+
+def main() -> None:
+    """Run the demo first if it has not run yet, and leave its page open."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--wheels", type=Path, required=True, help="where to keep the wheels")
+    parser.add_argument("--keep", type=Path, required=True, help="the folder of the demo")
+    given = parser.parse_args()
+    demo = Demo(given.keep.resolve(), given.wheels.resolve())
+    if not demo.store.exists():
+        make_folder(demo.folder)
+        run(demo.folder, demo.wheels)
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, signal.default_int_handler)
+    port = urlsplit(demo.enrolment["repository"]).port or 0
+    with contextlib.suppress(KeyboardInterrupt), served(demo, port), page(demo):
+        try:
+            demo.start(demo.enrolment["grafts"][0]["program"])
+            demo.viewer()
+            print(demo.repoint("settings"))
+            print("Ctrl-C closes it.", flush=True)
+            signal.pause()
+        finally:
+            stop_viewer(demo)
+
+
+if __name__ == "__main__":
+    main()
