@@ -57,7 +57,7 @@ def settings(store: Path, *, idle: float = 120) -> Iterator[Settings]:
             yield made
         finally:
             process.send_signal(signal.SIGTERM)
-            process.wait(20)
+            assert process.wait(20) in (0, -signal.SIGKILL)
 
 
 @dataclass

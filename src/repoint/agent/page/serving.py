@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -57,12 +58,19 @@ def listeners(store: Path, environment: Mapping[str, str]) -> Listeners:
 
 def serve(store: Path, *, idle: float = IDLE_SECONDS) -> None:
     """Serve the page of a store until nobody uses it any more."""
+    # uvicorn raises a signal again when it has finished; we must still tidy up then.
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, _end)
     opened = listeners(store, os.environ)
     try:
         asyncio.run(_serve(store, opened, idle))
     finally:
         _remove_own(opened)
         opened.page.close()
+
+
+def _end(*_: object) -> None:
+    raise SystemExit(0)
 
 
 async def _serve(store: Path, opened: Listeners, idle: float) -> None:

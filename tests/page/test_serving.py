@@ -1,0 +1,238 @@
+"""The page's server: started by a command or by systemd's sockets, and gone when nobody uses it."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from repoint.agent.page.control import ask_for_link
+from repoint.agent.page.errors import CannotOpenError
+from repoint.agent.page.peers import uid_behind
+from repoint.agent.page.place import PagePlace
+from repoint.agent.page.sessions import GRANT_SECONDS, SECONDS, Sessions
+from tests.page.settings import Client, settings
+from tests.places import Place, wait_for
+
+# Passes the sockets that it inherits on, as systemd does (man 3 sd_listen_fds).
+_AS_SYSTEMD = """
+import os, sys
+for number, fd in enumerate(map(int, sys.argv[1].split(',')), 3):
+    os.dup2(fd, number, inheritable=True)
+os.environ |= {'LISTEN_PID': str(os.getpid()), 'LISTEN_FDS': '2'}
+os.execv(sys.executable, [sys.executable, '-m', 'repoint.agent.page', *sys.argv[2:]])
+"""
+
+
+def open_settings(store: Path) -> str:
+    """Type `repoint settings`; the link that it prints."""
+    environment = {k: v for k, v in os.environ.items() if k not in ("DISPLAY", "WAYLAND_DISPLAY")}
+    command = [sys.executable, "-m", "repoint", "settings", "--store", str(store)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    found = re.search(r"http://127\.0\.0\.1:\d+/open/\S+", done.stdout)
+    assert found, done.stdout
+    return found[0]
+
+
+def server_of(store: Path) -> int:
+    """The process that serves a store's page; 0 where there is none."""
+    wanted = f"repoint.agent.page\0--store\0{store}\0".encode()
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if wanted in (folder / "cmdline").read_bytes():
+                return int(folder.name)
+        except OSError:
+            continue
+    return 0
+
+
+def test_the_command_starts_a_server_and_the_next_one_asks_it(enrolled: Place) -> None:
+    store = enrolled.folder / "store"
+    first, second = open_settings(store), open_settings(store)
+    pid = server_of(store)
+    try:
+        assert first.rpartition("/")[0] == second.rpartition("/")[0]
+        assert first != second
+    finally:
+        os.kill(pid, 15)
+    wait_for(lambda: not (store / "page.sock").exists())
+
+
+def test_without_anything_enrolled_the_command_says_so(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "repoint", "settings", "--store", str(tmp_path / "none")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "enroll" in done.stderr
+    assert not (tmp_path / "none").exists()
+
+
+def test_the_server_ends_by_itself_and_leaves_no_socket(enrolled: Place) -> None:
+    store = enrolled.folder / "store"
+    with settings(store, idle=0.5) as served:
+        Client.entered(served)
+        assert served.process.wait(15) == 0
+    assert not (store / "page.sock").exists()
+
+
+def test_systemds_sockets_are_taken_over_and_a_session_outlives_the_server(
+    enrolled: Place,
+) -> None:
+    store = enrolled.folder / "store"
+    page = socket.create_server(("127.0.0.1", 0))
+    control = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    control.bind(f"/proc/self/fd/{os.open(store, os.O_PATH)}/page.sock")
+    control.listen()
+    listeners = (control.fileno(), page.fileno())
+
+    def start() -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-c", _AS_SYSTEMD, ",".join(map(str, listeners)),
+                   "--store", str(store)]  # fmt: skip
+        return subprocess.Popen(command, pass_fds=listeners)
+
+    with page, control:
+        with start() as server:
+            link = ask_for_link(store / "page.sock", None)
+            assert link is not None
+            assert f":{page.getsockname()[1]}/" in link
+            client = Client(page.getsockname()[1])
+            answer, _ = client.send("GET", f"/open/{link.rpartition('/')[2]}")
+            client.cookie = (answer.getheader("Set-Cookie") or "").partition(";")[0]
+            server.terminate()
+        assert (store / "page.sock").exists()  # it is systemd's, which goes on listening
+        with start() as server:
+            assert client.send("GET", "/product/acme-kiosk/")[0].status == 200
+            server.terminate()
+
+
+def test_a_deep_store_has_a_page_too(enrolled: Place, tmp_path: Path) -> None:
+    deep = tmp_path / ("d" * 100) / ("e" * 100)
+    deep.mkdir(parents=True)
+    store = deep / "store"
+    (enrolled.folder / "store").rename(store)
+    with settings(store) as served:
+        assert served.link()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another account")
+def test_another_account_gets_no_link_to_a_persons_own_page(enrolled: Place) -> None:
+    store = enrolled.folder / "store"
+    with settings(store):
+        for folder in (store, *store.parents):
+            if folder.stat().st_uid == 0 and folder != Path("/"):
+                folder.chmod(folder.stat().st_mode | 0o055)
+        code = (
+            "import socket, sys\n"
+            "s = socket.socket(socket.AF_UNIX)\n"
+            "s.connect('page.sock')\n"
+            "s.sendall(b'{\"uid\": 0}' + bytes([10]))\n"
+            "print(s.makefile().readline())\n"
+        )
+        done = subprocess.run(
+            ["/usr/bin/python3", "-c", code] if Path("/usr/bin/python3").exists() else
+            ["perl", "-e", "exit 1"], cwd=store, user=65534, capture_output=True, text=True)  # fmt: skip
+        assert "only root may ask for another account" in done.stdout, done.stderr
+
+
+def test_the_server_of_a_person_serves_nobody_else(tmp_path: Path) -> None:
+    from repoint.agent.page.control import Control, Given
+    from repoint.agent.page.site import Site
+
+    control = Control(Site(tmp_path, 1, uid=1000))
+    assert control._given(1001, b"{}\n") == Given(refused="it belongs to another account")
+    assert control._given(1000, b"{}\n").link
+    assert control._given(0, b'{"uid": 1000}\n').link
+    assert control._given(1000, b"nonsense").refused
+    everybodys = Control(Site(tmp_path, 1, uid=0))
+    assert everybodys._given(1001, b"{}\n").link
+
+
+def test_a_socket_of_a_server_that_was_killed_is_replaced(enrolled: Place) -> None:
+    store = enrolled.folder / "store"
+    with settings(store) as served:
+        served.process.kill()
+        served.process.wait()
+    assert (store / "page.sock").exists()
+    assert ask_for_link(store / "page.sock", None) is None
+    with settings(store) as served:
+        assert served.link()
+
+
+def test_a_link_lasts_for_two_minutes() -> None:
+    from repoint.agent.page.links import Links
+
+    now = [0.0]
+    links = Links(lambda: now[0])
+    secret = links.make(7)
+    now[0] = 119.9
+    assert links.owner(secret) == 7
+    now[0] = 120
+    assert links.owner(secret) is None
+
+
+def test_a_session_lasts_half_a_day_and_ends_with_the_machine(tmp_path: Path) -> None:
+    now = [1_700_000_000.0]
+    place = PagePlace(tmp_path)
+    sessions = Sessions(place, lambda: now[0], boot="one")
+    secret = sessions.begin(7)
+    assert sessions.find(secret)
+    assert sessions.find(secret + "x") is None
+    assert secret not in (place.folder / "sessions.json").read_text()
+    assert Sessions(place, lambda: now[0], boot="two").find(secret) is None
+    now[0] += SECONDS
+    assert sessions.find(secret) is None
+
+
+def test_the_passcode_of_an_installation_stands_for_its_own_restart_and_not_for_long(
+    tmp_path: Path,
+) -> None:
+    now = [1_700_000_000.0]
+    sessions = Sessions(PagePlace(tmp_path), lambda: now[0], boot="one")
+    secret = sessions.begin(7)
+    sessions.grant_restart(secret, "kiosk 1 (a)")
+    session = sessions.find(secret)
+    assert session is not None
+    assert sessions.may_restart(session, "kiosk 1 (a)")
+    assert not sessions.may_restart(session, "kiosk 1 (b)")
+    now[0] += GRANT_SECONDS
+    assert not sessions.may_restart(session, "kiosk 1 (a)")
+
+
+def test_the_kernel_says_who_is_behind_a_connection(tmp_path: Path) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        socket.create_connection(listener.getsockname()),
+    ):
+        own, address = listener.accept()
+        with own:
+            assert uid_behind(address, own.getsockname()) == os.geteuid()
+            assert uid_behind(("127.0.0.1", 1), own.getsockname()) is None
+            assert uid_behind(address, own.getsockname(), table=tmp_path / "none") is None
+
+
+def test_a_refusal_of_the_control_socket_is_an_error_with_a_hint(tmp_path: Path) -> None:
+    import threading
+
+    path = tmp_path / "page.sock"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+
+        def refuse() -> None:
+            connection, _ = listener.accept()
+            connection.recv(100)
+            connection.sendall(b'{"refused": "it belongs to another account"}\n')
+            connection.close()
+
+        thread = threading.Thread(target=refuse)
+        thread.start()
+        with pytest.raises(CannotOpenError) as refused:
+            ask_for_link(path, None)
+        thread.join()
+    assert "another account" in refused.value.message
+    assert refused.value.hint
