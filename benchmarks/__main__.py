@@ -10,13 +10,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import activation, idle, machine, main_job, status
+from benchmarks import activation, idle, machine, main_job, page, status
 from benchmarks.report import Report, print_report, write_page
 from benchmarks.results import Group
 from benchmarks.scene import set_up
 
 _HOME = Path(__file__).resolve().parents[1]
-_GROUPS = (main_job, idle, status, activation)
+_GROUPS = (main_job, idle, status, activation, page)
 
 
 def main() -> None:
@@ -44,9 +44,9 @@ def main() -> None:
             groups += module.measure(scene, progress)
         report = Report(machine.describe(scene.repoint.folder), groups, (before, machine.load()))
     print_report(report, console)
-    page = _HOME / "docs" / "benchmarks.md"
-    write_page(report, page)
-    console.print(f"\nWritten to {page.relative_to(_HOME)}.")
+    document = _HOME / "docs" / "benchmarks.md"
+    write_page(report, document)
+    console.print(f"\nWritten to {document.relative_to(_HOME)}.")
 
 
 if __name__ == "__main__":
