@@ -6,16 +6,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from repoint.agent.page.passcodes import OwnPasscode
 from repoint.agent.page.place import PagePlace
 from tests.page.browsing import browser
 from tests.page.kiosk import Kiosk, kiosk, vendor_folder
+from tests.page.panel import LONG
 from tests.page.settings import PASSCODE, Settings, settings
 from tests.places import Place
 from tests.serving import WebServer
 from tests.world import Vendor
+
+# A busy machine is no failure.
+expect.set_options(timeout=LONG)
 
 
 @dataclass

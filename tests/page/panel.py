@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from playwright.sync_api import Locator, Page, expect
@@ -24,18 +25,18 @@ class Panel:
         """The part of the panel under a heading."""
         return self.page.get_by_role("region", name=name, exact=True)
 
-    def see(self, text: str) -> None:
-        expect(self.page.get_by_text(text).first).to_be_visible(timeout=LONG)
+    def see(self, text: str | re.Pattern[str]) -> None:
+        expect(self.page.get_by_text(text).first).to_be_visible()
 
     def verdict(self, text: str) -> None:
         """The answer must become this."""
-        expect(self.page.locator("#verdict")).to_have_text(text, timeout=LONG)
+        expect(self.page.locator("#verdict")).to_have_text(text)
 
     def open(self, name: str, role: str = "link") -> None:
         """Open a sheet by a button of the panel."""
         button = self.page.get_by_role(role, name=name, exact=True)  # type: ignore[arg-type]
         button.first.click()
-        expect(self.sheet).to_be_visible(timeout=LONG)
+        expect(self.sheet).to_be_visible()
 
     def give(self, passcode: str = PASSCODE, label: str = "Passcode") -> None:
         self.sheet.get_by_label(label, exact=True).fill(passcode)
@@ -49,8 +50,8 @@ class Panel:
 
     def close(self, name: str = "Cancel") -> None:
         self.sheet.get_by_role("link", name=name, exact=True).click()
-        expect(self.sheet).to_have_count(0, timeout=LONG)
+        expect(self.sheet).to_have_count(0)
 
     def done(self) -> None:
         """The sheet has closed, because what it asked for was accepted."""
-        expect(self.sheet).to_have_count(0, timeout=LONG)
+        expect(self.sheet).to_have_count(0)

@@ -3,6 +3,7 @@ real server, a real repository, and a real program that runs a real fault."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.page.browsing import foreign_requests
 from tests.page.kiosk import Kiosk
-from tests.page.panel import LONG, Panel
+from tests.page.panel import Panel
 from tests.page.settings import Settings, settings
 
 Pictures = Callable[[str], Path]
@@ -42,7 +43,7 @@ def test_a_person_installs_restarts_and_removes(
         available = panel.group("Available")
         expect(available).to_contain_text("Security update for image decoding")
         expect(available).to_contain_text("26.3.1 (a)")
-        expect(available).to_contain_text("281\N{NO-BREAK SPACE}kB to download")
+        expect(available).to_contain_text(re.compile(r"2\d\d\skB to download"))
         expect(available).to_contain_text("Urgent: attacks were seen")
         expect(available).to_contain_text("Opening a malicious picture may run an attacker's code")
         link = available.get_by_role("link", name="CVE-2023-4863")
@@ -61,7 +62,7 @@ def test_a_person_installs_restarts_and_removes(
         panel.give()
         kiosk.hold_download()
         panel.press("Install")
-        panel.see("Downloading: 100\N{NO-BREAK SPACE}kB of 281\N{NO-BREAK SPACE}kB")
+        panel.see(re.compile(r"Downloading: 100\skB of 2\d\d\skB"))
         value = float(page.get_by_role("progressbar").get_attribute("value") or 0)
         assert 0 < value < 60
         picture("progress")
@@ -71,7 +72,7 @@ def test_a_person_installs_restarts_and_removes(
         expect(panel.group("Still exposed")).to_contain_text("viewer.py")
         if not javascript:
             panel.open("Restart & Install")
-        expect(panel.sheet).to_contain_text("Restart to install 26.3.1 (a)?", timeout=LONG)
+        expect(panel.sheet).to_contain_text("Restart to install 26.3.1 (a)?")
         expect(panel.sheet).to_contain_text("viewer.py")
         expect(panel.sheet).to_contain_text("starts again")
         picture("restart")
@@ -127,9 +128,9 @@ def _switch_off_and_on(panel: Panel) -> None:
     panel.choose_passcode()
     panel.press("Turn off")
     panel.done()
-    expect(switch).to_have_attribute("aria-checked", "false", timeout=LONG)
+    expect(switch).to_have_attribute("aria-checked", "false")
     panel.open("Automatically Install", "switch")
     panel.give()
     panel.press("Turn on")
     panel.done()
-    expect(switch).to_have_attribute("aria-checked", "true", timeout=LONG)
+    expect(switch).to_have_attribute("aria-checked", "true")

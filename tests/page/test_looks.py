@@ -13,7 +13,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from tests.page.browsing import foreign_requests
-from tests.page.panel import LONG, Panel
+from tests.page.panel import Panel
 from tests.page.settings import Settings, settings
 from tests.places import MAPS_A_LIBRARY, Place
 
@@ -78,11 +78,11 @@ def test_axe_finds_nothing_in_any_state(
         panel.give("other", "Repeat it")
         panel.sheet.locator("input").evaluate_all("all => all.forEach(i => i.minLength = 0)")
         panel.press("Install")
-        expect(panel.sheet.get_by_role("alert")).to_be_visible(timeout=LONG)
+        expect(panel.sheet.get_by_role("alert")).to_be_visible()
         look("unfit passcode")
         panel.choose_passcode()
         panel.press("Install")
-        expect(panel.sheet).to_contain_text("Restart to install", timeout=LONG)
+        expect(panel.sheet).to_contain_text("Restart to install")
         look("restart")
         panel.close("Later")
         look("staged, with an exposed program")
@@ -95,7 +95,7 @@ def test_axe_finds_nothing_in_any_state(
         look("remove")
         panel.give("wrong one")
         panel.press("Remove")
-        expect(panel.sheet.get_by_role("alert")).to_be_visible(timeout=LONG)
+        expect(panel.sheet.get_by_role("alert")).to_be_visible()
         look("wrong passcode")
         panel.close()
         panel.page.goto(f"{panel.page.url}history")
@@ -140,7 +140,7 @@ def test_everything_can_be_done_by_keyboard(chromium: Browser, served: Settings)
         page.keyboard.press("Tab")
         page.keyboard.type("let me through")
         page.keyboard.press("Enter")
-        expect(panel.sheet).to_contain_text("Restart to install", timeout=LONG)
+        expect(panel.sheet).to_contain_text("Restart to install")
         tab_to("Restart & Install")
         page.keyboard.press("Enter")
         panel.verdict("This device is protected")
