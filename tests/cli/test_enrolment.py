@@ -103,7 +103,7 @@ class TestRefused:
 
 KILLED = """
 import os, signal, sys
-from repoint.device import enrolling, files, grafts
+from repoint.device import enrolling, files, grafts, strategy
 from repoint.device.store import ProductStore
 
 def dies(module, name, number=1, after=False):
@@ -129,7 +129,7 @@ main()
     [
         "dies(enrolling, 'add_tree')",
         "dies(enrolling, 'add_generation', after=True)",
-        "dies(enrolling, 'prepare_graft', after=True)",
+        "dies(strategy, 'prepare_graft', after=True)",
         "dies(ProductStore, 'point_active')",
         "dies(grafts, '_exchange')",
         "dies(grafts, '_exchange', after=True)",

@@ -223,7 +223,16 @@ def enroll(
     url: Annotated[str, typer.Argument(help="Address of the vendor's repository.")],
     product: Annotated[str, typer.Option("--product", "-p", help="The product.")],
     root: Annotated[Path, typer.Option(help="The vendor's trusted root, a file.")],
-    graft: Annotated[list[str], typer.Option(help="COMPONENT=FOLDER: where a component stands.")],
+    graft: Annotated[
+        list[str] | None, typer.Option(help="COMPONENT=FOLDER: where a component stands.")
+    ] = None,
+    system: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="COMPONENT=FOLDER: the same for files among others of the system: / or a folder "
+            "below /usr or /opt."
+        ),
+    ] = None,
     program: Annotated[
         list[str] | None,
         typer.Option(help="COMPONENT=COMMAND: starts what runs from it again after a restart."),
@@ -243,9 +252,16 @@ def enroll(
 
     check_product(product)
     commands = named(program or [], "--program")
+    trees, layers = named(graft or [], "--graft"), named(system or [], "--system")
+    for name in trees.keys() & layers.keys():
+        raise typer.BadParameter(f"{name} is named with --graft and with --system")
     grafts = {
-        name: GraftRequest(Path(folder), command_line(commands.pop(name, ""), "--program"))
-        for name, folder in named(graft, "--graft").items()
+        name: GraftRequest(
+            Path(folder),
+            command_line(commands.pop(name, ""), "--program"),
+            "sysext" if name in layers else "tree",
+        )
+        for name, folder in {**trees, **layers}.items()
     }
     if commands:
         raise typer.BadParameter(f"there is no --graft {next(iter(commands))}")

@@ -7,12 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from repoint.device.census import census_of
-from repoint.device.errors import HealthCheckError, NothingToDoError, StillRunningError
+from repoint.device.errors import (
+    CannotMergeError,
+    HealthCheckError,
+    NothingToDoError,
+    StillRunningError,
+)
 from repoint.device.files import explained
 from repoint.device.health import run_health_checks
 from repoint.device.processes import Census, Use
 from repoint.device.records import Generation, HistoryEntry, Mark
 from repoint.device.store import ProductStore
+from repoint.device.strategy import show_active
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,8 @@ def activate(product: ProductStore, *, now: int, census: Census | None = None) -
         StillRunningError: A program that was not started through the launcher runs from a
             component that would change.
         HealthCheckError: The health check failed; what ran before is active again.
+        CannotMergeError: The system does not merge it; what ran before is active still.
+        SupersededError: The system below has moved on; the baseline is active.
     """
     staged, active = product.staged(), product.active()
     if staged is None or active is None:
@@ -87,6 +95,11 @@ def switch(product: ProductStore, staged: Generation, active: Generation) -> Non
     """The switch itself: everything before the second rename can be repeated or dropped."""
     product.point_previous(active)
     product.point_active(staged)
+    try:
+        show_active(product)
+    except CannotMergeError:
+        product.point_active(active)
+        raise
     product.clear_staged()
 
 
@@ -130,4 +143,5 @@ def go_back(product: ProductStore, *, now: int) -> None:
     if before is None or before == active or not product.generation_path(before).is_dir():
         before = active.baseline
     product.point_active(before)
+    show_active(product)
     product.record(HistoryEntry(now, "failed", active.label, mark.why if mark else ""))

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from repoint.device.exposure import entries_of
 from repoint.device.grafts import adopted_from
-from repoint.device.processes import Census, take_census
-from repoint.device.store import Store
+from repoint.device.processes import Census, SharedFile, take_census
+from repoint.device.records import GraftPoint
+from repoint.device.store import ProductStore, Store
 
 
 def census_of(store: Store) -> Census:
@@ -14,12 +18,42 @@ def census_of(store: Store) -> Census:
     graft point then. That folder is gone, but it had the seal of the baseline.
     """
     adopted: dict[str, str] = {}
+    shared: dict[str, SharedFile] = {}
     for product in store.enrolled():
         active = product.active()
         if active is None:
             continue
         seals = product.seals(active.baseline)
         for point in product.enrolment().grafts:
-            if point.component in seals:
+            if point.component in seals and point.strategy == "tree":
                 adopted[adopted_from(point)] = seals[point.component]
-    return take_census(store.trees, adopted)
+            elif point.component in seals:
+                shared |= _shared_files(product, point, seals[point.component])
+    return take_census(store.trees, adopted, shared)
+
+
+def _shared_files(product: ProductStore, point: GraftPoint, base: str) -> dict[str, SharedFile]:
+    """Files of the system that some generation changes.
+
+    A merged file is the very file of the extension, which is that of the tree by another name: the
+    kernel tells its number. What has another number is what the base held.
+    """
+    numbers: dict[str, dict[int, str]] = {}
+    for generation in product.generations():
+        seal = product.seals(generation).get(point.component, base)
+        if seal == base:
+            continue
+        before = {e.path: e for e in entries_of(product, generation.baseline, point.component)}
+        after = {e.path: e for e in entries_of(product, generation, point.component)}
+        for path, entry in before.items():
+            if entry.kind != "file" or after.get(path) == entry:
+                continue
+            known = numbers.setdefault(path, {})
+            try:
+                known[(product.store.tree(seal) / path).stat().st_ino] = seal
+            except OSError:
+                continue  # this generation removes it
+    return {
+        str(Path(point.path, path)): SharedFile(path, known, base)
+        for path, known in numbers.items()
+    }

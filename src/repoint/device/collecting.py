@@ -39,6 +39,10 @@ def collect(store: Store) -> list[str]:
                     continue
                 # A process still runs from it, and `status` must be able to say from what.
             kept |= seals
+        names = {generation.folder for generation in product.generations()}
+        for extension in product.path.glob("extensions/[!.]*"):
+            if extension.name not in names:
+                remove_tree(extension)
     unused = [tree for tree in store.trees.glob("[!.]*") if tree.name not in kept]
     if unused and busy is None:
         busy = _busy(store)
@@ -68,8 +72,8 @@ def clear_leftovers(store: Store) -> None:
 
 
 def _clear_product(product: ProductStore) -> None:
-    for folder in (product.path, product.path / "generations", product.path / "marks",
-                   product.path / "offers", product.metadata):  # fmt: skip
+    below = ("generations", "marks", "offers", "extensions")
+    for folder in (product.path, *(product.path / name for name in below), product.metadata):
         for left in [*folder.glob(".new-*"), *(folder.glob("tmp*"))]:
             if left.is_dir() and not left.is_symlink():
                 shutil.rmtree(left)

@@ -17,22 +17,20 @@ from repoint.device.errors import EnrolmentRefusedError
 from repoint.device.fetching import check_url
 from repoint.device.files import explained, write_durably
 from repoint.device.generations import add_generation, add_tree, taken_from
-from repoint.device.grafts import (
-    forget_graft,
-    graft,
-    is_grafted,
-    prepare_graft,
-    replaced_grafts,
-    resolve_graft,
+from repoint.device.records import (
+    Enrolment,
+    Generation,
+    GraftPoint,
+    HistoryEntry,
+    StrategyName,
 )
-from repoint.device.records import Enrolment, Generation, GraftPoint, HistoryEntry
 from repoint.device.store import ProductStore
+from repoint.device.strategy import replaced_points, strategy_named, strategy_of
 from repoint.model.records import Baseline, Catalog, ListedBaseline, decode_record
 from repoint.model.tree import Entry
 from repoint.repository import names
 from repoint.seal.compare import Difference, compare_trees
 from repoint.seal.digest import seal_of
-from repoint.seal.scan import scan_tree
 
 
 @dataclass(frozen=True)
@@ -41,6 +39,7 @@ class GraftRequest:
 
     path: Path
     program: tuple[str, ...] = ()
+    strategy: StrategyName = "tree"
 
 
 @dataclass(frozen=True)
@@ -114,7 +113,7 @@ def enroll(
     except BaseException:
         if not (product.path / "enrolment.json").exists():
             for point in points:
-                forget_graft(point)
+                strategy_of(point).forget(point)
             shutil.rmtree(product.path, ignore_errors=True)
         raise
     return enrolment
@@ -135,7 +134,7 @@ def supersede(product: ProductStore, client: RepositoryClient, *, now: int) -> G
         DifferentTreesError: What stands there is no baseline of the product.
     """
     enrolment = product.enrolment()
-    if not any(replaced_grafts(product, enrolment)):
+    if not replaced_points(product, enrolment):
         return None
     before = product.active()
     client.forget()
@@ -177,18 +176,18 @@ def _adopt(product: ProductStore, baseline: Baseline, enrolment: Enrolment, now:
     add_generation(product, generation, seals, {"baseline.json": baseline})
     try:
         for point in enrolment.grafts:
-            if not is_grafted(product, point):
-                prepare_graft(product, point)
+            strategy_of(point).prepare(product, point)
     except OSError:
         for point in enrolment.grafts:
-            forget_graft(point)
+            strategy_of(point).forget(point)
         raise
     product.write("enrolment.json", enrolment)
     product.point_active(generation)
     kept = []
     for point in enrolment.grafts:
         component = baseline.component(point.component)
-        kept.append(graft(product, point, component.entries if component is not None else ()))
+        entries = component.entries if component is not None else ()
+        kept.append(strategy_of(point).take(product, point, entries))
     why = str(baseline.name)
     if any(kept):
         why += (
@@ -201,20 +200,23 @@ def _graft_points(
     product: ProductStore, requests: Mapping[str, GraftRequest]
 ) -> tuple[GraftPoint, ...]:
     points = tuple(
-        GraftPoint(name, str(resolve_graft(r.path, product.store)), r.program)
+        GraftPoint(
+            name,
+            str(strategy_named(r.strategy).resolve(r.path, product.store)),
+            r.program,
+            r.strategy,
+        )
         for name, r in requests.items()
     )
     for one in points:
         for other in points:
-            if one is not other and Path(one.path).is_relative_to(other.path):
+            # Components of the system share their folders; each names its own files there.
+            shared = one.strategy == other.strategy == "sysext"
+            if one is not other and not shared and Path(one.path).is_relative_to(other.path):
                 raise EnrolmentRefusedError(
                     f"The graft points of {one.component} and {other.component} lie in each other",
                     hint="Name a folder of its own for each component",
                 )
-        if not Path(one.path).is_dir() or Path(one.path).is_symlink():
-            raise EnrolmentRefusedError(
-                f"{one.path} is not a folder", hint="Name the folder of the component itself"
-            )
     return points
 
 
@@ -230,7 +232,7 @@ def _recognise(
     listed = _candidates(catalog, wanted)
     nearest: dict[str, tuple[Difference, ...]] | None = None
     name = listed[-1].name
-    scans: dict[tuple[str, tuple[str, ...]], tuple[Entry, ...]] = {}
+    scans: dict[tuple[str, tuple[str, ...], str], tuple[Entry, ...]] = {}
     for candidate in reversed(listed):
         where = candidate.name
         path = names.baseline_path(product.name, where.platform, where.version, where.build)
@@ -240,10 +242,11 @@ def _recognise(
         for point in points:
             component = baseline.component(point.component)
             assert component is not None  # noqa: S101  # required above
-            key = (point.path, component.ignore)
+            # What a tree holds does not depend on what is looked for; in a system it does.
+            seal = component.seal if point.strategy == "sysext" else ""
+            key = (point.path, component.ignore, seal)
             if key not in scans:
-                stands = Path(point.path).resolve()
-                scans[key] = scan_tree(stands, ignore=component.ignore)
+                scans[key] = strategy_of(point).scan(point, component)
             if seal_of(scans[key]) != component.seal:
                 differences[component.name] = compare_trees(component.entries, scans[key])
         if not differences:

@@ -57,6 +57,14 @@ class StillRunningError(RepointError):
     """Programs run from the component, so that it cannot be switched now."""
 
 
+class CannotMergeError(RepointError):
+    """The system does not merge a layer over its base, or does not take it away."""
+
+
+class SupersededError(RepointError):
+    """What was active no longer fits what lies below it, and was taken away."""
+
+
 class HealthCheckError(RepointError):
     """The health check failed, and what ran before is active again."""
 

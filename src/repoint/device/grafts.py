@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from repoint.device.errors import EnrolmentRefusedError
-from repoint.device.records import Enrolment, GraftPoint
+from repoint.device.records import GraftPoint
 from repoint.device.store import ProductStore, Store
 from repoint.model.tree import Entry
 from repoint.seal.build import sync
@@ -129,13 +129,6 @@ def ungraft(point: GraftPoint, tree: Path) -> None:
     _exchange(tree, path)
     sync(path.parent)
     tree.unlink()
-
-
-def replaced_grafts(product: ProductStore, enrolment: Enrolment) -> Iterator[GraftPoint]:
-    """Graft points at which something else stands than our link, put there from outside."""
-    for point in enrolment.grafts:
-        if not is_grafted(product, point):
-            yield point
 
 
 def adopted_from(point: GraftPoint) -> str:

@@ -25,6 +25,7 @@ from repoint.device.generations import add_generation, add_tree, taken_from
 from repoint.device.pipeline import Candidate, Part
 from repoint.device.records import HistoryEntry
 from repoint.device.store import ProductStore
+from repoint.device.strategy import check_fits, prepare_layers
 from repoint.model.records import Improvement, decode_record
 from repoint.repository import names
 
@@ -85,6 +86,8 @@ def install(
         path = names.improvement_path(*where)
         improvement = decode_record(client.read(path), Improvement, path)
     candidate.describe(improvement)
+    components = {component.name: component for component in baseline.components}
+    check_fits(product.enrolment(), components, improvement)
     if product.staged() == candidate.generation:
         raise NothingToDoError(
             f"{offer.label} is staged already; `repoint restart` brings it into force"
@@ -113,6 +116,7 @@ def install(
         add_generation(
             product, candidate.generation, candidate.trees(), {"improvement.json": improvement}
         )
+        prepare_layers(product, candidate.generation)
         # A person who asks for what was removed has thought better of it.
         product.set_mark(candidate.generation, None)
         product.point_staged(candidate.generation)

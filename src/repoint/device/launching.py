@@ -58,8 +58,10 @@ def prepare_launch(store: Store, command: Sequence[str], environment: Mapping[st
     variables: dict[str, str] = {}
     for product in store.enrolled():
         for point in product.enrolment().grafts:
-            if not is_grafted(product, point):
-                continue  # a full update stands there; `repoint check` takes it over
+            if point.strategy != "tree" or not is_grafted(product, point):
+                # Programs find it where the system has it; or a full update stands there, which
+                # `repoint check` takes over.
+                continue
             tree, descriptor = _hold(product, point.component)
             held.append(descriptor)
             trees[point.path] = tree

@@ -29,6 +29,21 @@ class Use:
 
 
 @dataclass(frozen=True)
+class SharedFile:
+    """A file that lies among others of the system, and of which there are several versions.
+
+    Attributes:
+        inside: Its path in its component.
+        seals: The number of each version that is known by it, and the seal of its tree.
+        otherwise: The seal of what has another number.
+    """
+
+    inside: str
+    seals: Mapping[int, str]
+    otherwise: str
+
+
+@dataclass(frozen=True)
 class Census:
     """All processes that use a store's trees.
 
@@ -41,7 +56,11 @@ class Census:
     unreadable: int
 
 
-def take_census(trees: Path, adopted: Mapping[str, str] | None = None) -> Census:
+def take_census(
+    trees: Path,
+    adopted: Mapping[str, str] | None = None,
+    shared: Mapping[str, SharedFile] | None = None,
+) -> Census:
     """Look at all processes: their memory maps, programs and open files.
 
     A folder that a process merely stands in does not count: nothing runs from it.
@@ -50,8 +69,9 @@ def take_census(trees: Path, adopted: Mapping[str, str] | None = None) -> Census
         trees: The folder of the sealed trees.
         adopted: Folders that trees were adopted from, and their seals. The folders are gone, but
             a program that was started before still runs from them.
+        shared: Files of the system by their path. They count only where they are mapped.
     """
-    places = _Places(os.path.realpath(trees) + "/", dict(adopted or {}))
+    places = _Places(os.path.realpath(trees) + "/", dict(adopted or {}), dict(shared or {}))
     uses: list[Use] = []
     unreadable = 0
     for pid in _pids():
@@ -80,6 +100,8 @@ def _uses(pid: int, places: _Places) -> list[Use]:
                 place = line.find(marker)
                 if place >= 0:
                     places.note(os.fsdecode(line[place:]), touched)
+    if places.shared:
+        places.note_shared(maps, touched)
     places.note(_readlink(f"{process}/exe"), touched)
     held = set()
     for number in os.listdir(f"{process}/fd"):
@@ -98,10 +120,11 @@ def _uses(pid: int, places: _Places) -> list[Use]:
 
 @dataclass(frozen=True)
 class _Places:
-    """Where trees are, or were: the folder of all, and single folders with their seals."""
+    """Where trees are, or were: the folder of all, single folders and files with their seals."""
 
     trees: str
     adopted: dict[str, str]
+    shared: dict[str, SharedFile]
 
     def markers(self) -> list[bytes]:
         """What a line of a memory map holds if it speaks of one of the places."""
@@ -117,6 +140,26 @@ class _Places:
         for folder, seal in self.adopted.items():
             if path.startswith(folder):
                 touched.setdefault(seal, set()).add(path[len(folder) :])
+
+    def note_shared(self, maps: bytes, touched: dict[str, set[str]]) -> None:
+        """Add the files of the system that are mapped, each as the version that it is.
+
+        A line is `address perms offset dev inode path`: proc_pid_maps(5). Of a file that was
+        mapped through a merge that is gone, the path begins below /usr or /opt.
+        """
+        for line in maps.splitlines():
+            fields = line.split(maxsplit=5)
+            if len(fields) < 6:
+                continue
+            path, number = os.fsdecode(fields[5]).removesuffix(" (deleted)"), int(fields[4])
+            file = self.shared.get(path)
+            if file is not None:
+                touched.setdefault(file.seals.get(number, file.otherwise), set()).add(file.inside)
+                continue
+            for hierarchy in ("/usr", "/opt"):
+                file = self.shared.get(hierarchy + path)
+                if file is not None and number in file.seals:
+                    touched.setdefault(file.seals[number], set()).add(file.inside)
 
 
 def _readlink(path: str) -> str:

@@ -9,6 +9,8 @@ import msgspec
 from repoint.model.records import BaselineName
 from repoint.model.version import label
 
+StrategyName = Literal["tree", "sysext"]
+
 
 class GraftPoint(msgspec.Struct, frozen=True):
     """Where a component stands on the device, and what runs from it.
@@ -17,11 +19,13 @@ class GraftPoint(msgspec.Struct, frozen=True):
         component: The component's name.
         path: Absolute path; the graft point's own name may be a link, its parents are resolved.
         program: Command that starts the program again after it was closed; empty for none.
+        strategy: How an improvement gets there: see `strategy`.
     """
 
     component: str
     path: str
     program: tuple[str, ...] = ()
+    strategy: StrategyName = "tree"
 
 
 class Enrolment(msgspec.Struct, frozen=True):

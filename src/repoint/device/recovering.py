@@ -7,10 +7,11 @@ from pathlib import Path
 
 from repoint.device.activating import go_back, settle
 from repoint.device.collecting import clear_leftovers
-from repoint.device.errors import HealthCheckError
+from repoint.device.errors import CannotMergeError, HealthCheckError, SupersededError
 from repoint.device.grafts import forget_graft, graft, is_grafted, is_prepared
 from repoint.device.records import Enrolment, Generation, GraftPoint, HistoryEntry
 from repoint.device.store import ProductStore, Store
+from repoint.device.strategy import show_active
 from repoint.seal.errors import SealMismatchError, UnfitTreeError
 from repoint.seal.verify import verify_tree
 
@@ -51,7 +52,13 @@ def _recover(product: ProductStore, now: int, settling: bool) -> None:
         product.point_active(baseline)
         active = baseline
     for point in enrolment.grafts:
-        _finish_graft(product, point, baseline)
+        if point.strategy == "tree":
+            _finish_graft(product, point, baseline)
+    # Before anything else is done: what has moved on must not be shadowed a moment longer. Where
+    # the system does not merge, `status` says so.
+    with contextlib.suppress(SupersededError, CannotMergeError):
+        show_active(product)
+    active = product.active() or baseline
     _finish_history(product, enrolment, baseline)
     if product.staged() is None:
         product.clear_staged()

@@ -11,10 +11,10 @@ import msgspec
 
 from repoint.device.census import census_of
 from repoint.device.exposure import Exposed, find_exposed
-from repoint.device.grafts import is_grafted
 from repoint.device.processes import Census
 from repoint.device.records import Generation, LastCheck, Mark, Settings
 from repoint.device.store import ProductStore
+from repoint.device.strategy import strategy_of
 from repoint.model.records import Improvement, Offer, Urgency
 from repoint.model.version import Letter
 
@@ -103,7 +103,7 @@ def read_status(product: ProductStore, *, census: Census | None = None) -> Statu
     exposed = find_exposed(product, census)
     offer = _live_offer(product, running)
     grafts = tuple(
-        GraftStatus(point.component, point.path, is_grafted(product, point))
+        GraftStatus(point.component, point.path, strategy_of(point).is_in_place(product, point))
         for point in enrolment.grafts
     )
     cves = _cves(product, running, staged, exposed)

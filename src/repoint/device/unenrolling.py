@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
 
 from repoint.device.errors import StillRunningError
 from repoint.device.files import explained
-from repoint.device.generations import taken_from
-from repoint.device.grafts import is_grafted, ungraft
 from repoint.device.store import ProductStore
-from repoint.seal.build import build_tree, make_writable, remove_tree
+from repoint.device.strategy import strategy_of
 from repoint.seal.verify import verify_tree
 
 
@@ -32,16 +29,10 @@ def unenroll(product: ProductStore) -> None:
     with explained(f"take {product.name} out"):
         for point in product.enrolment().grafts:
             component = baseline.component(point.component)
-            if component is None or not is_grafted(product, point):
+            if component is None:
                 continue
-            path = Path(point.path)
-            beside = path.with_name(f".{path.name}.repoint")
-            remove_tree(beside)
             old = product.store.tree(component.seal)
             verify_tree(old, component.entries, component.seal, ignore=component.ignore)
-            taken = taken_from(old, component.entries)
-            build_tree(beside, component.entries, made={}, taken=taken, share=False)
-            make_writable(beside)
-            ungraft(point, beside)
+            strategy_of(point).give_back(product, point, component)
         (product.path / "enrolment.json").unlink()
         shutil.rmtree(product.path)

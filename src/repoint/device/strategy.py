@@ -1,0 +1,184 @@
+"""Activation strategies: how the trees of the active generation get to where programs find them.
+
+Which generation is active is one link in the store (see `store`), whatever the strategy. A strategy
+knows how a component comes under Repoint's care, how what programs see follows that link, and how
+the component leaves that care again:
+
+- ``tree`` (`TreeStrategy`): the component is a folder of its own. A link stands in its place, which
+  leads through the active one, so nothing remains to be done when that one changes.
+- ``sysext`` (`sysext.SysextStrategy`): the component's files lie among others, below /usr or /opt.
+  They stay where they are, and a layer is merged over them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Protocol
+
+from repoint.device.errors import EnrolmentRefusedError
+from repoint.device.grafts import (
+    forget_graft,
+    graft,
+    is_grafted,
+    prepare_graft,
+    resolve_graft,
+    ungraft,
+)
+from repoint.device.records import Enrolment, Generation, GraftPoint
+from repoint.device.store import ProductStore, Store
+from repoint.model.records import Component, Improvement
+from repoint.model.tree import Entry
+from repoint.seal.build import build_tree, make_writable, remove_tree
+from repoint.seal.scan import scan_tree
+
+
+class Strategy(Protocol):
+    """What every strategy does for a graft point. Each may be called again after it was cut off."""
+
+    def resolve(self, path: Path, store: Store) -> Path:
+        """The graft point that a person means.
+
+        Raises:
+            EnrolmentRefusedError: It cannot be one.
+        """
+
+    def scan(self, point: GraftPoint, component: Component) -> tuple[Entry, ...]:
+        """What stands on the device of a component, as it is without any improvement."""
+
+    def prepare(self, product: ProductStore, point: GraftPoint) -> None:
+        """Show that the graft point can be taken over; change nothing that programs see."""
+
+    def forget(self, point: GraftPoint) -> None:
+        """Undo `prepare`."""
+
+    def take(
+        self, product: ProductStore, point: GraftPoint, entries: Iterable[Entry]
+    ) -> Path | None:
+        """Take the graft point over; tells where what was somebody's own is kept, if any was."""
+
+    def is_in_place(self, product: ProductStore, point: GraftPoint) -> bool:
+        """Whether programs see what is active."""
+
+    def is_replaced(self, product: ProductStore, point: GraftPoint) -> bool:
+        """Whether a full update has put something else in the place of the baseline."""
+
+    def give_back(self, product: ProductStore, point: GraftPoint, component: Component) -> None:
+        """Leave the baseline as it was before it was taken over."""
+
+
+class TreeStrategy:
+    """A link in the place of a folder."""
+
+    def resolve(self, path: Path, store: Store) -> Path:
+        """See `grafts.resolve_graft`."""
+        place = resolve_graft(path, store)
+        if not place.is_dir() or place.is_symlink():
+            raise EnrolmentRefusedError(
+                f"{place} is not a folder", hint="Name the folder of the component itself"
+            )
+        return place
+
+    def scan(self, point: GraftPoint, component: Component) -> tuple[Entry, ...]:
+        """Everything in the folder but what the component says to ignore."""
+        return scan_tree(Path(point.path).resolve(), ignore=component.ignore)
+
+    def prepare(self, product: ProductStore, point: GraftPoint) -> None:
+        """Put the link beside the folder."""
+        if not is_grafted(product, point):
+            prepare_graft(product, point)
+
+    def forget(self, point: GraftPoint) -> None:
+        """Take the link away again."""
+        forget_graft(point)
+
+    def take(
+        self, product: ProductStore, point: GraftPoint, entries: Iterable[Entry]
+    ) -> Path | None:
+        """See `grafts.graft`."""
+        return graft(product, point, entries)
+
+    def is_in_place(self, product: ProductStore, point: GraftPoint) -> bool:
+        """Whether the link stands there."""
+        return is_grafted(product, point)
+
+    def is_replaced(self, product: ProductStore, point: GraftPoint) -> bool:
+        """Whether something else stands there than the link."""
+        return not is_grafted(product, point)
+
+    def give_back(self, product: ProductStore, point: GraftPoint, component: Component) -> None:
+        """Put a copy of the baseline's tree in the place of the link."""
+        if not is_grafted(product, point):
+            return
+        path = Path(point.path)
+        beside = path.with_name(f".{path.name}.repoint")
+        remove_tree(beside)
+        old = product.store.tree(component.seal)
+        taken = {e.path: old / e.path for e in component.entries if e.kind == "file"}
+        build_tree(beside, component.entries, made={}, taken=taken, share=False)
+        make_writable(beside)
+        ungraft(point, beside)
+
+
+def strategy_named(name: str) -> Strategy:
+    """The strategy of that name."""
+    if name == "sysext":
+        from repoint.device.sysext import SysextStrategy
+
+        return SysextStrategy()
+    return TreeStrategy()
+
+
+def strategy_of(point: GraftPoint) -> Strategy:
+    """The strategy of a graft point."""
+    return strategy_named(point.strategy)
+
+
+def replaced_points(product: ProductStore, enrolment: Enrolment) -> list[GraftPoint]:
+    """Graft points at which a full update has put something else than what was enrolled."""
+    return [p for p in enrolment.grafts if strategy_of(p).is_replaced(product, p)]
+
+
+def show_active(product: ProductStore) -> None:
+    """Let programs see what is active, where a link alone does not do that.
+
+    Called whenever the active generation has changed, and by every start.
+
+    Raises:
+        CannotMergeError: The system does not merge the layer; nothing of it is merged then.
+        SupersededError: The base is no longer that of the baseline; nothing is merged over it,
+            and the baseline is active.
+    """
+    if any(point.strategy == "sysext" for point in product.enrolment().grafts):
+        from repoint.device.sysext import show
+
+        show(product)
+
+
+def check_fits(
+    enrolment: Enrolment, components: Mapping[str, Component], improvement: Improvement
+) -> None:
+    """Refuse an improvement that a strategy cannot put in place, before anything is fetched.
+
+    Raises:
+        NotApplicableError: It is such a one.
+    """
+    if any(point.strategy == "sysext" for point in enrolment.grafts):
+        from repoint.device.extension import check_layer
+
+        for point in enrolment.grafts:
+            improved = improvement.component(point.component)
+            if point.strategy == "sysext" and improved is not None:
+                check_layer(point, components[point.component], improved)
+
+
+def prepare_layers(product: ProductStore, generation: Generation) -> None:
+    """Lay out what a strategy needs beside the trees, before the generation is staged.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    if any(point.strategy == "sysext" for point in product.enrolment().grafts):
+        from repoint.device.sysext import prepare_extension
+
+        prepare_extension(product, generation)

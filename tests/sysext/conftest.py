@@ -1,0 +1,142 @@
+"""A system of its own for each test: a mount namespace with other /opt, /run and store.
+
+systemd-sysext itself is run, on the real /usr and on an /opt that the test fills. Whatever it
+mounts is seen by this test alone and gone with it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from repoint.device import merging
+from repoint.device.device import Device
+from repoint.device.enrolling import GraftRequest, Wanted
+from repoint.device.store import ProductStore
+from tests.serving import WebServer
+from tests.world import PLATFORM, Files, Vendor, big
+
+_CLONE_NEWNS = 0x00020000
+APP = "opt/acme"
+OLD: Files = {
+    f"{APP}/lib/libcodec.so": big(1),
+    f"{APP}/lib/libplugin.so": big(2, 9_000),
+    f"{APP}/share/table": "old table\n",
+}
+NEW: Files = {
+    f"{APP}/lib/libcodec.so": big(1)[:20_000] + b"fixed" + big(1)[20_000:],
+    f"{APP}/lib/libextra.so": big(3, 5_000),
+    f"{APP}/share/table": "old table\n",
+}
+
+
+@dataclass
+class System:
+    """A machine whose /opt holds a component of a product, among files of others."""
+
+    vendor: Vendor
+    server: WebServer
+    store: Path
+
+    @property
+    def device(self) -> Device:
+        return Device(self.store, wait=5)
+
+    @property
+    def product(self) -> ProductStore:
+        return self.device.store.product(self.vendor.product)
+
+    def enroll(self) -> None:
+        self.device.enroll(
+            self.vendor.product, self.server.url, self.vendor.root,
+            {"codec": GraftRequest(Path("/"), strategy="sysext")}, Wanted(platform=PLATFORM),
+        )  # fmt: skip
+
+    def update(self) -> None:
+        self.device.check(None)
+        self.device.install(None, asked=True)
+        self.device.restart(None)
+
+    def reboot(self) -> None:
+        """What is left after a start of the machine: everything but what is mounted and in /run."""
+        for hierarchy in merging.merged():
+            run("umount", "--lazy", hierarchy)
+        while os.path.ismount("/run/extensions/repoint-acme-kiosk"):
+            run("umount", "--lazy", "/run/extensions/repoint-acme-kiosk")
+        shutil.rmtree("/run/extensions", ignore_errors=True)
+        assert merging.merged() == {}
+
+    def shows(self, files: Files) -> bool:
+        """Whether just these files of the component are seen on the system."""
+        seen = {str(p.relative_to("/")): p for p in Path("/opt/acme").rglob("*") if p.is_file()}
+        seen = {name: path for name, path in seen.items() if "others" not in name}
+        return seen.keys() == files.keys() and all(
+            path.read_bytes() == as_bytes(files[name]) for name, path in seen.items()
+        )
+
+
+def as_bytes(content: str | bytes) -> bytes:
+    return content.encode() if isinstance(content, str) else content
+
+
+def run(*command: str) -> None:
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def put(files: Files, root: Path = Path("/")) -> None:
+    """Install files as a package manager does."""
+    for name, content in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        path.write_bytes(as_bytes(content))
+
+
+@pytest.fixture
+def own_mounts(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Everything that is mounted from here on is seen by this test alone."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    if shutil.which("systemd-sysext") is None:
+        pytest.skip("needs systemd-sysext")
+    libc = ctypes.CDLL(None, use_errno=True)
+    before = os.open("/proc/thread-self/ns/mnt", os.O_RDONLY)
+    if libc.unshare(_CLONE_NEWNS) != 0:
+        os.close(before)
+        pytest.skip("needs the right to make a mount namespace")
+    try:
+        run("mount", "--make-rprivate", "/")
+        run("mount", "--make-rshared", "/")
+        for place in ("/run", "/opt"):
+            run("mount", "-t", "tmpfs", "-o", "mode=755", "none", place)
+        # The tests are in a namespace on purpose, and systemd is not the first process here.
+        monkeypatch.setattr(merging, "_MACHINE", Path("/proc/thread-self/ns/mnt"))
+        yield
+    finally:
+        assert libc.setns(before, _CLONE_NEWNS) == 0, os.strerror(ctypes.get_errno())
+        os.close(before)
+
+
+@pytest.fixture
+def vendor(tmp_path: Path) -> Vendor:
+    made = Vendor(tmp_path / "vendor")
+    made.baseline({"codec": OLD})
+    made.release({"codec": NEW})
+    return made
+
+
+@pytest.fixture
+def system(vendor: Vendor, server: WebServer, own_mounts: None, tmp_path: Path) -> System:
+    store = tmp_path / "system"
+    store.mkdir()
+    run("mount", "-t", "tmpfs", "-o", "mode=755", "none", str(store))
+    put(OLD)
+    put({f"{APP}/lib/others.so": "of others", "opt/others/file": "of others"})
+    return System(vendor, server, store / "store")

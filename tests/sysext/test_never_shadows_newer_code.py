@@ -1,0 +1,233 @@
+"""The one mistake that makes overlays dangerous: a layer over a base that has moved on.
+
+Each way in which a distribution may move the base on is tried, and each rule that keeps a layer
+from shadowing it (see `repoint.device.sysext`) is shown to hold by itself.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from repoint.device import base, merging
+from repoint.device.errors import CannotMergeError, NotApplicableError, SupersededError
+from repoint.model.errors import RepointError
+from repoint.model.records import BaselineName
+from tests.sysext.conftest import APP, NEW, OLD, System, put, run
+from tests.world import Files, big
+
+NEWER = {f"{APP}/lib/libcodec.so": b"newer" + big(9)}
+NEWER_BASE: Files = {**OLD, **NEWER}
+SECURITY_FIX = f"{APP}/lib/libcodec.so"
+
+
+def below(work: Callable[[], None]) -> None:
+    """Change the base while something is merged over it, as an image-based update can."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            run("unshare", "--mount", "true")
+            import ctypes
+
+            libc = ctypes.CDLL(None, use_errno=True)
+            libc.unshare(0x00020000)
+            libc.mount(b"none", b"/", None, 0x4000 | 0x40000, None)
+            for hierarchy in merging.merged():
+                libc.umount2(hierarchy.encode(), 2)
+            work()
+        except BaseException:
+            os._exit(1)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+@pytest.fixture
+def improved(system: System) -> System:
+    system.enroll()
+    system.update()
+    assert system.shows(NEW)
+    return system
+
+
+@pytest.fixture
+def release() -> Iterator[Callable[[str], None]]:
+    """Let the system say that it is another version."""
+
+    def say(version: str) -> None:
+        beside = Path("/run/os-release")
+        beside.write_text(f'ID=debian\nVERSION_ID="{version}"\n')
+        for name in ("/etc/os-release", "/usr/lib/os-release"):
+            run("mount", "--bind", str(beside), os.path.realpath(name))
+
+    return say
+
+
+def test_a_base_that_is_updated_while_the_machine_is_off_is_never_shadowed(
+    improved: System,
+) -> None:
+    improved.reboot()
+    put(NEWER)
+    run("systemd-sysext", "refresh")  # systemd at its start, before Repoint's
+    assert improved.shows(NEWER_BASE)
+    with pytest.raises(RepointError, match="1 path differs"):
+        improved.device.check(None)
+    run("systemd-sysext", "refresh")
+    assert improved.shows(NEWER_BASE)
+    status = improved.device.status(None)
+    assert status.in_force == "26.3.1"
+    assert not status.protected
+    said = [(e.event, e.why) for e in improved.device.history(None)]
+    assert ("superseded", f"base: /{SECURITY_FIX} content") in said
+
+
+def test_a_base_that_is_updated_below_a_merged_layer_is_seen_by_the_next_start(
+    improved: System,
+) -> None:
+    below(lambda: put(NEWER))
+    assert improved.shows(NEW), "until Repoint has looked"
+    with pytest.raises(RepointError, match="1 path differs"):
+        improved.device.check(None)
+    assert improved.shows(NEWER_BASE)
+    assert merging.merged() == {}
+
+
+def test_through_the_merge_the_base_cannot_be_updated_at_all(improved: System) -> None:
+    with pytest.raises(OSError, match="Read-only file system"):
+        put(NEWER)
+
+
+def test_a_base_that_is_updated_before_the_restart_is_never_shadowed(system: System) -> None:
+    system.enroll()
+    system.device.check(None)
+    system.device.install(None, asked=True)
+    put(NEWER)
+    with pytest.raises(SupersededError, match="has been updated"):
+        system.device.restart(None)
+    assert system.shows(NEWER_BASE)
+    status = system.device.status(None)
+    assert (status.in_force, status.staged) == ("26.3.1", "")
+    assert merging.merged() == {}
+
+
+@pytest.mark.parametrize("path", [f"{APP}/lib/libplugin.so", f"{APP}/share/table"])
+def test_any_file_of_the_baseline_counts_also_one_that_the_layer_leaves_alone(
+    improved: System, path: str
+) -> None:
+    improved.reboot()
+    put({path: "newer"})
+    with pytest.raises(RepointError, match="1 path differs"):
+        improved.device.check(None)
+    assert improved.shows({**OLD, path: "newer"})
+
+
+def test_a_file_that_the_distribution_has_taken_away_counts(improved: System) -> None:
+    improved.reboot()
+    Path("/", SECURITY_FIX).unlink()
+    with pytest.raises(RepointError, match="1 path differs"):
+        improved.device.check(None)
+    assert not os.path.lexists(f"/{SECURITY_FIX}")
+
+
+def test_another_version_of_the_system_is_never_shadowed_by_repoint(
+    improved: System, release: Callable[[str], None]
+) -> None:
+    improved.reboot()
+    release("13")
+    improved.device.check(None)
+    assert improved.shows(OLD)
+    assert merging.merged() == {}
+    said = [e.why for e in improved.device.history(None) if e.event == "superseded"]
+    assert said == ["base: the system is debian 13, not debian 12"]
+
+
+def test_another_version_of_the_system_is_never_shadowed_by_systemd(
+    improved: System, release: Callable[[str], None]
+) -> None:
+    """Even where the extension is offered, and Repoint is gone."""
+    release("13")
+    run("systemd-sysext", "refresh")
+    assert merging.merged() == {}
+    assert improved.shows(OLD)
+
+
+@pytest.mark.parametrize(
+    "path", ["usr/lib/os-release", "usr/lib/extension-release.d/extension-release.repoint-acme-kiosk"]
+)  # fmt: skip
+def test_no_layer_may_say_which_system_this_is(system: System, path: str) -> None:
+    system.enroll()
+    system.vendor.release({"codec": {**NEW, path: "ID=_any\n"}})
+    system.device.check(None)
+    system.server.requests.clear()
+    with pytest.raises(NotApplicableError, match="says which system this is"):
+        system.device.install(None, asked=True)
+    assert not [r for r in system.server.requests if r.path.endswith(".patch")]
+
+
+@pytest.mark.parametrize("path", ["etc/cron.d/evil", "var/evil", "evil", "boot/evil"])
+def test_no_layer_reaches_outside_of_the_hierarchies(system: System, path: str) -> None:
+    system.enroll()
+    system.vendor.release({"codec": {**NEW, path: "evil"}})
+    system.device.check(None)
+    with pytest.raises(NotApplicableError, match="neither below /usr nor below /opt"):
+        system.device.install(None, asked=True)
+
+
+def test_no_layer_takes_the_folder_of_others_away(system: System) -> None:
+    system.enroll()
+    changed = {name: content for name, content in OLD.items() if "/lib/" not in name}
+    system.vendor.release({"codec": {**changed, f"{APP}/lib": "a file\n"}})
+    system.device.check(None)
+    with pytest.raises(NotApplicableError, match="in the place of the folder"):
+        system.device.install(None, asked=True)
+    assert Path("/opt/acme/lib/others.so").read_text() == "of others"
+
+
+def test_the_vendors_next_baseline_is_taken_over_and_improved_again(improved: System) -> None:
+    name = BaselineName("linux-x86_64", "26.4", "25E1")
+    newer_base: Files = {**OLD, **NEWER}
+    improved.vendor.baseline({"codec": newer_base}, name=name)
+    improved.reboot()
+    put(NEWER)
+    assert improved.device.check(None).offer is None
+    assert improved.device.status(None).in_force == "26.4"
+    assert improved.shows(newer_base)
+    fixed: Files = {**newer_base, f"{APP}/share/table": "fixed\n"}
+    improved.vendor.release({"codec": fixed}, name=name)
+    improved.update()
+    assert improved.shows(fixed)
+    assert improved.device.status(None).in_force == "26.4 (a)"
+
+
+def test_a_base_that_cannot_be_looked_at_is_not_merged_over(
+    improved: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    improved.reboot()
+
+    def fails(root: str, paths: tuple[str, ...]) -> base.Found:
+        raise CannotMergeError("it cannot be looked at", hint="")
+
+    monkeypatch.setattr("repoint.device.sysext.look_at_base", fails)
+    with pytest.raises(CannotMergeError):
+        improved.device.check(None)
+    assert improved.shows(OLD)
+
+
+def test_another_extension_over_ours_is_noticed_and_ours_is_taken_away(system: System) -> None:
+    system.enroll()
+    other = Path("/run/extensions/zzz-other")
+    (other / APP / "lib").mkdir(parents=True)
+    (other / SECURITY_FIX).write_text("of another vendor")
+    (other / "usr/lib/extension-release.d").mkdir(parents=True)
+    text = "".join(f"{key}={value}\n" for key, value in base.release_of().items())
+    (other / "usr/lib/extension-release.d/extension-release.zzz-other").write_text(text)
+    system.device.check(None)
+    system.device.install(None, asked=True)
+    with pytest.raises(CannotMergeError, match="does not show 26"):
+        system.device.restart(None)
+    assert system.device.status(None).in_force == "26.3.1"
+    assert merging.merged()["/opt"] == ("zzz-other",)
+    subprocess.run(["systemd-sysext", "unmerge"], check=True, capture_output=True)

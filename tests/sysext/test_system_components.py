@@ -1,0 +1,185 @@
+"""Components of the system: a layer over files among others, below /usr or /opt."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from repoint.device import merging
+from repoint.device.enrolling import DifferentTreesError
+from repoint.device.errors import CannotMergeError, EnrolmentRefusedError, StillRunningError
+from tests.cli.command import works
+from tests.sysext.conftest import APP, NEW, OLD, System, put, run
+from tests.world import Files, Vendor
+
+LATER: Files = {**NEW, f"{APP}/share/table": "new table\n"}
+
+
+def test_an_improvement_is_seen_on_the_system_and_its_removal_brings_the_base_back(
+    system: System,
+) -> None:
+    system.enroll()
+    assert merging.merged() == {}
+    assert system.shows(OLD)
+    system.update()
+    assert system.shows(NEW)
+    assert Path("/opt/acme/lib/others.so").read_text() == "of others"
+    assert Path("/opt/others/file").read_text() == "of others"
+    status = system.device.status(None)
+    assert (status.in_force, status.protected) == ("26.3.1 (a)", True)
+    system.device.remove(None, why="")
+    assert merging.merged() == {}
+    assert system.shows(OLD)
+    status = system.device.status(None)
+    assert (status.in_force, status.protected) == ("26.3.1", False)
+
+
+def test_a_removed_file_is_gone_and_an_added_one_is_there(system: System) -> None:
+    system.enroll()
+    system.update()
+    assert not os.path.lexists("/opt/acme/lib/libplugin.so")
+    assert Path("/opt/acme/lib/libextra.so").is_file()
+    assert Path("/opt/acme/lib").stat().st_mode & 0o7777 == 0o755
+
+
+def test_the_base_is_never_touched(system: System) -> None:
+    system.enroll()
+    before = {path: path.stat().st_ino for path in Path("/opt").rglob("*")}
+    system.update()
+    system.device.remove(None, why="")
+    assert {path: path.stat().st_ino for path in Path("/opt").rglob("*")} == before
+    system.device.unenroll(None)
+    assert {path: path.stat().st_ino for path in Path("/opt").rglob("*")} == before
+    assert system.shows(OLD)
+
+
+def test_the_next_letter_takes_the_place_of_the_one_before(system: System) -> None:
+    system.enroll()
+    system.update()
+    system.vendor.release({"codec": LATER})
+    system.update()
+    assert system.shows(LATER)
+    assert system.device.status(None).in_force == "26.3.1 (b)"
+    extensions = system.product.path / "extensions"
+    assert [path.name for path in extensions.iterdir()] == ["26.3.1-25D2128-b"]
+
+
+def test_after_a_start_of_the_machine_the_base_is_seen_until_repoint_has_looked_at_it(
+    system: System,
+) -> None:
+    system.enroll()
+    system.update()
+    system.reboot()
+    run("systemd-sysext", "refresh")  # what systemd does by itself
+    assert system.shows(OLD)
+    assert not system.device.status(None).protected
+    system.device.check(None)  # any command that changes the store; the boot unit is one
+    assert system.shows(NEW)
+    assert system.device.status(None).protected
+
+
+def test_a_base_that_is_not_the_baselines_is_not_enrolled(system: System) -> None:
+    put({f"{APP}/share/table": "somebody's own\n"})
+    with pytest.raises(DifferentTreesError, match="1 path differs"):
+        system.enroll()
+    put(OLD)
+    os.chown("/opt/acme/share/table", 1000, 1000)
+    with pytest.raises(EnrolmentRefusedError, match="belongs to another user than root"):
+        system.enroll()
+    os.chown("/opt/acme/share/table", 0, 0)
+    Path("/opt/acme/share").rename("/opt/acme/real")
+    Path("/opt/acme/share").symlink_to("real")
+    with pytest.raises(DifferentTreesError):
+        system.enroll()
+
+
+def test_a_process_that_has_the_old_file_mapped_is_exposed_and_keeps_the_switch_waiting(
+    system: System,
+) -> None:
+    code = (
+        "import mmap, sys\n"
+        "with open('/opt/acme/lib/libcodec.so', 'rb') as file:\n"
+        "    held = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)\n"
+        "print('ready', flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    system.enroll()
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == b"ready\n"
+        system.device.check(None)
+        system.device.install(None, asked=True)
+        with pytest.raises(StillRunningError, match=f"python.* \\({program.pid}\\)"):
+            system.device.activate(None)
+        (exposed,) = system.device.status(None).exposed
+        assert (exposed.pid, exposed.runs) == (program.pid, "26.3.1")
+        assert exposed.files == ("opt/acme/lib/libcodec.so",)
+        assert system.shows(OLD)
+        program.communicate()
+    system.device.activate(None)
+    assert system.shows(NEW)
+    with open("/opt/acme/lib/libcodec.so", "rb") as file:
+        held = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+        with subprocess.Popen(
+            [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        ) as program:
+            assert program.stdout is not None
+            assert program.stdout.readline() == b"ready\n"
+            assert system.device.status(None).exposed == ()
+            with pytest.raises(StillRunningError):
+                system.device.remove(None, why="")
+                system.device.activate(None)
+            program.communicate()
+        held.close()
+
+
+def test_the_command_line_enrols_a_component_of_the_system(system: System, vendor: Vendor) -> None:
+    root = vendor.public / "metadata/1.root.json"
+    enrolled = works(
+        "enroll", system.server.url, "--product", vendor.product, "--root", root,
+        "--system", "codec=/", "--platform", "linux-x86_64", "--store", system.store,
+    )  # fmt: skip
+    assert "codec at /" in enrolled
+    works("check", "--store", system.store)
+    works("install", "--store", system.store)
+    works("restart", "--store", system.store)
+    assert system.shows(NEW)
+    assert "Protected" in works("status", "--store", system.store)
+
+
+def test_where_no_other_program_would_see_the_layer_nothing_is_switched(
+    system: System, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Such as in a container, or in a service that systemd has given a /usr of its own."""
+    system.enroll()
+    system.device.check(None)
+    system.device.install(None, asked=True)
+    (tmp_path / "machine").symlink_to("mnt:[1]")
+    monkeypatch.setattr(merging, "_MACHINE", tmp_path / "machine")
+    with pytest.raises(CannotMergeError, match="has mounts of its own"):
+        system.device.restart(None)
+    assert system.shows(OLD)
+    status = system.device.status(None)
+    assert (status.in_force, status.staged) == ("26.3.1", "26.3.1 (a)")
+
+
+def test_a_system_without_systemd_sysext_stays_at_its_base(
+    system: System, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    system.enroll()
+    system.device.check(None)
+    system.device.install(None, asked=True)
+    for program in ("mount", "umount"):
+        (tmp_path / program).symlink_to(f"/usr/bin/{program}")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(CannotMergeError, match="There is no systemd-sysext on this system"):
+        system.device.restart(None)
+    assert system.shows(OLD)
+    assert system.device.status(None).in_force == "26.3.1"
