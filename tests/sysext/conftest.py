@@ -24,7 +24,8 @@ from tests.serving import WebServer
 from tests.world import PLATFORM, Files, Vendor, big
 
 _CLONE_NEWNS = 0x00020000
-APP = "opt/acme"
+# The kernel shows the processes of all workers, whatever their mounts: each has a folder of its own.
+APP = f"opt/acme{os.environ.get('PYTEST_XDIST_WORKER', '')}"
 OLD: Files = {
     f"{APP}/lib/libcodec.so": big(1),
     f"{APP}/lib/libplugin.so": big(2, 9_000),
@@ -75,7 +76,7 @@ class System:
 
     def shows(self, files: Files) -> bool:
         """Whether just these files of the component are seen on the system."""
-        seen = {str(p.relative_to("/")): p for p in Path("/opt/acme").rglob("*") if p.is_file()}
+        seen = {str(p.relative_to("/")): p for p in Path("/", APP).rglob("*") if p.is_file()}
         seen = {name: path for name, path in seen.items() if "others" not in name}
         return seen.keys() == files.keys() and all(
             path.read_bytes() == as_bytes(files[name]) for name, path in seen.items()

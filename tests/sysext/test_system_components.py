@@ -13,7 +13,7 @@ import pytest
 from repoint.device import merging
 from repoint.device.enrolling import DifferentTreesError
 from repoint.device.errors import CannotMergeError, EnrolmentRefusedError, StillRunningError
-from tests.cli.command import works
+from tests.cli.command import repoint, works
 from tests.sysext.conftest import APP, NEW, OLD, System, put, run
 from tests.world import Files, Vendor
 
@@ -28,7 +28,7 @@ def test_an_improvement_is_seen_on_the_system_and_its_removal_brings_the_base_ba
     assert system.shows(OLD)
     system.update()
     assert system.shows(NEW)
-    assert Path("/opt/acme/lib/others.so").read_text() == "of others"
+    assert Path(f"/{APP}/lib/others.so").read_text() == "of others"
     assert Path("/opt/others/file").read_text() == "of others"
     status = system.device.status(None)
     assert (status.in_force, status.protected) == ("26.3.1 (a)", True)
@@ -42,9 +42,9 @@ def test_an_improvement_is_seen_on_the_system_and_its_removal_brings_the_base_ba
 def test_a_removed_file_is_gone_and_an_added_one_is_there(system: System) -> None:
     system.enroll()
     system.update()
-    assert not os.path.lexists("/opt/acme/lib/libplugin.so")
-    assert Path("/opt/acme/lib/libextra.so").is_file()
-    assert Path("/opt/acme/lib").stat().st_mode & 0o7777 == 0o755
+    assert not os.path.lexists(f"/{APP}/lib/libplugin.so")
+    assert Path(f"/{APP}/lib/libextra.so").is_file()
+    assert Path(f"/{APP}/lib").stat().st_mode & 0o7777 == 0o755
 
 
 def test_the_base_is_never_touched(system: System) -> None:
@@ -88,12 +88,12 @@ def test_a_base_that_is_not_the_baselines_is_not_enrolled(system: System) -> Non
     with pytest.raises(DifferentTreesError, match="1 path differs"):
         system.enroll()
     put(OLD)
-    os.chown("/opt/acme/share/table", 1000, 1000)
+    os.chown(f"/{APP}/share/table", 1000, 1000)
     with pytest.raises(EnrolmentRefusedError, match="belongs to another user than root"):
         system.enroll()
-    os.chown("/opt/acme/share/table", 0, 0)
-    Path("/opt/acme/share").rename("/opt/acme/real")
-    Path("/opt/acme/share").symlink_to("real")
+    os.chown(f"/{APP}/share/table", 0, 0)
+    Path(f"/{APP}/share").rename(f"/{APP}/real")
+    Path(f"/{APP}/share").symlink_to("real")
     with pytest.raises(DifferentTreesError):
         system.enroll()
 
@@ -103,7 +103,7 @@ def test_a_process_that_has_the_old_file_mapped_is_exposed_and_keeps_the_switch_
 ) -> None:
     code = (
         "import mmap, sys\n"
-        "with open('/opt/acme/lib/libcodec.so', 'rb') as file:\n"
+        f"with open('/{APP}/lib/libcodec.so', 'rb') as file:\n"
         "    held = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)\n"
         "print('ready', flush=True)\n"
         "sys.stdin.read()\n"
@@ -120,12 +120,12 @@ def test_a_process_that_has_the_old_file_mapped_is_exposed_and_keeps_the_switch_
             system.device.activate(None)
         (exposed,) = system.device.status(None).exposed
         assert (exposed.pid, exposed.runs) == (program.pid, "26.3.1")
-        assert exposed.files == ("opt/acme/lib/libcodec.so",)
+        assert exposed.files == (f"{APP}/lib/libcodec.so",)
         assert system.shows(OLD)
         program.communicate()
     system.device.activate(None)
     assert system.shows(NEW)
-    with open("/opt/acme/lib/libcodec.so", "rb") as file:
+    with open(f"/{APP}/lib/libcodec.so", "rb") as file:
         held = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
         with subprocess.Popen(
             [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -183,3 +183,55 @@ def test_a_system_without_systemd_sysext_stays_at_its_base(
         system.device.restart(None)
     assert system.shows(OLD)
     assert system.device.status(None).in_force == "26.3.1"
+
+
+def test_the_system_can_be_updated_once_the_layers_stand_aside(system: System) -> None:
+    system.enroll()
+    system.update()
+    said = works("system", "aside", "--store", system.store)
+    assert "acme-kiosk: its layer is taken away until" in said
+    assert system.shows(OLD)
+    assert not system.device.status(None).protected
+    put({"opt/others/file": "newer", f"{APP}/lib/others.so": "newer"})  # another package
+    assert works("system", "settle", "--store", system.store) == ""
+    assert system.shows(NEW)
+    assert Path("/opt/others/file").read_text() == "newer"
+    assert system.device.status(None).protected
+    assert works("system", "aside", "--store", system.store)
+    put({f"{APP}/lib/libcodec.so": "newer"})  # its own package
+    works("system", "settle", "--store", system.store)
+    assert Path(f"/{APP}/lib/libcodec.so").read_text() == "newer"
+    assert system.device.status(None).in_force == "26.3.1"
+
+
+def test_at_a_start_of_the_machine_what_waits_comes_into_force(system: System) -> None:
+    system.enroll()
+    system.device.check(None)
+    system.device.install(None, asked=True)
+    system.reboot()
+    assert works("system", "settle", "--store", system.store) == ""
+    assert system.shows(NEW)
+    system.reboot()
+    assert works("system", "settle", "--store", system.store) == ""
+    assert system.shows(NEW)
+    assert system.device.status(None).protected
+
+
+def test_a_start_says_why_a_layer_is_not_in_force_and_fails(system: System, tmp_path: Path) -> None:
+    system.enroll()
+    system.update()
+    system.reboot()
+    for program in ("mount", "umount", "python3"):
+        (tmp_path / program).symlink_to(f"/usr/bin/{program}")
+    answer = repoint(
+        "system", "settle", "--store", system.store, env={"PATH": str(tmp_path)}
+    )  # fmt: skip
+    assert answer.status == 1
+    assert "repoint: acme-kiosk: There is no systemd-sysext on this system" in answer.err
+    assert system.shows(OLD)
+
+
+def test_where_nothing_is_enrolled_a_start_has_nothing_to_do(tmp_path: Path) -> None:
+    assert works("system", "settle", "--store", tmp_path / "none") == ""
+    assert works("system", "aside", "--store", tmp_path / "none") == ""
+    assert not (tmp_path / "none").exists()

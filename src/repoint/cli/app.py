@@ -16,6 +16,7 @@ from repoint.cli import (
     repository,
     restart,
     settings,
+    system,
     vendor,
 )
 
@@ -51,6 +52,7 @@ restart.add_to(app)
 settings.add_to(app)
 policy.add_to(app)
 app.add_typer(agent.app, name="agent", rich_help_panel="For devices")
+app.add_typer(system.app, name="system", rich_help_panel="For devices")
 vendor.add_to(app)
 app.add_typer(repository.app, name="repository", rich_help_panel="For vendors")
 app.add_typer(baseline.app, name="baseline", rich_help_panel="For vendors")

@@ -173,6 +173,50 @@ class Device:
         self._activate_quietly()
         return prepare_launch(self.store, command, environment)
 
+    def settle(self) -> list[tuple[str, RepointError | None]]:
+        """At the start of the machine, and after its update: put in force what fits its base.
+
+        Layers that still fit are merged, others are superseded. What waits for a restart is
+        activated, unless programs stand in the way.
+
+        Returns:
+            Each product, and why it could not be brought in order, if it could not.
+        """
+        from repoint.device.activating import activate
+        from repoint.device.errors import StillRunningError
+        from repoint.device.strategy import show_active
+
+        done: list[tuple[str, RepointError | None]] = []
+        if not self.store.enrolled():
+            return done
+        with self._at_work("repoint system settle"):
+            for place in self.store.enrolled():
+                failure: RepointError | None = None
+                try:
+                    show_active(place)
+                    if place.staged() is not None:
+                        with contextlib.suppress(StillRunningError):
+                            activate(place, now=self._now())
+                except RepointError as error:
+                    failure = error
+                done.append((place.name, failure))
+        return done
+
+    def step_aside(self) -> list[str]:
+        """Before the system is updated: take all layers away, so that its base can be written to.
+
+        What is active stays so; the next start, or `settle`, merges again what fits then.
+
+        Returns:
+            The products whose layer was taken away.
+        """
+        from repoint.device.strategy import hide_active
+
+        if not self.store.enrolled():
+            return []
+        with locked(self.store.path, "repoint system aside", wait=self._wait):
+            return [place.name for place in self.store.enrolled() if hide_active(place)]
+
     def status(self, product: str | None) -> Status:
         """The answer to: am I protected? See `status.read_status`."""
         from repoint.device.errors import StoreDamagedError

@@ -100,7 +100,7 @@ def _uses(pid: int, places: _Places) -> list[Use]:
                 place = line.find(marker)
                 if place >= 0:
                     places.note(os.fsdecode(line[place:]), touched)
-    if places.shared:
+    if places.shared and _has_our_root(process):
         places.note_shared(maps, touched)
     places.note(_readlink(f"{process}/exe"), touched)
     held = set()
@@ -116,6 +116,11 @@ def _uses(pid: int, places: _Places) -> list[Use]:
         Use(pid, name, seal, tuple(sorted(files - {""})), seal in held)
         for seal, files in sorted(touched.items())
     ]
+
+
+def _has_our_root(process: str) -> bool:
+    """Whether a path means to the process what it means to us: a container has files of its own."""
+    return os.path.samestat(Path(process, "root").stat(), Path("/").stat())
 
 
 @dataclass(frozen=True)

@@ -155,6 +155,19 @@ def show_active(product: ProductStore) -> None:
         show(product)
 
 
+def hide_active(product: ProductStore) -> bool:
+    """Let programs see the base for a while, where a layer is merged over it; whether one was.
+
+    Raises:
+        CannotMergeError: The system does not take the layer away.
+    """
+    if not any(point.strategy == "sysext" for point in product.enrolment().grafts):
+        return False
+    from repoint.device.sysext import hide
+
+    return hide(product)
+
+
 def check_fits(
     enrolment: Enrolment, components: Mapping[str, Component], improvement: Improvement
 ) -> None:

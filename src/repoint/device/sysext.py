@@ -140,6 +140,13 @@ def show(product: ProductStore) -> None:
         )
 
 
+def hide(product: ProductStore) -> bool:
+    """Take the layer away although it is active: see `strategy.hide_active`."""
+    was = _is_merged(product)
+    withdraw(extension_name(product))
+    return was
+
+
 def unseen(parts: Iterable[Part]) -> list[Difference]:
     """What of a layer programs do not see on the system."""
     found: list[Difference] = []
