@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SECONDS ?= 60
 
-.PHONY: help demo demo-page test pictures browser lint fuzz bench bench-job bench-delta lock clean
+.PHONY: help demo demo-page test pictures browser lint deb fuzz bench bench-job bench-delta lock clean
 help:
 	@echo "make demo    the main job on real input, from a vendor to a running program and back"
 	@echo "make demo-page   the Settings page on what the demo made, left open until Ctrl-C"
@@ -13,6 +13,7 @@ help:
 	@echo "make fuzz    hostile patches against the decoders, a minute of them (SECONDS=3600 for an hour)"
 	@echo "make bench   all benchmarks, side by side with what people use today, an hour or two:"
 	@echo "             make bench-job for the main job alone (two minutes), make bench-delta for the patches"
+	@echo "make deb     a Debian package with units, man pages and shell completion"
 	@echo "make clean   remove what the above have made"
 
 $(READY): pyproject.toml requirements/dev.txt
@@ -57,6 +58,9 @@ bench: bench-job bench-delta
 bench-job: $(READY)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
 	@$(BIN)/python -m benchmarks --wheels .cache/wheels
+
+deb: $(READY)
+	@$(BIN)/python packaging/deb.py
 
 # Renews the versions that CI installs.
 lock:

@@ -17,6 +17,7 @@ would shadow newer code with older. These rules keep it from happening; each hol
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -90,9 +91,15 @@ class SysextStrategy:
         return _is_merged(product) and not unseen(parts)
 
     def is_replaced(self, product: ProductStore, point: GraftPoint) -> bool:
-        """Whether the base is no longer the baseline's."""
+        """Whether the base is no longer the baseline's.
+
+        Who may not look below what is merged, such as a service without privileges, leaves that to
+        the next start that may.
+        """
         active = product.active()
-        return active is not None and bool(_moved_on(product, active, point))
+        with contextlib.suppress(CannotMergeError):
+            return active is not None and bool(_moved_on(product, active, point))
+        return False
 
     def give_back(self, product: ProductStore, point: GraftPoint, component: Component) -> None:
         """Let nothing be merged."""

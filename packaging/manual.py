@@ -1,0 +1,142 @@
+"""Man pages and shell completion, made from the commands' own help."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from repoint import __version__
+from repoint.cli.app import app
+
+
+def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every command with the words that lead to it; groups of commands come before theirs."""
+    yield path, command
+    for name, inner in sorted(getattr(command, "commands", {}).items()):
+        if not inner.hidden:
+            yield from commands(inner, (*path, name))
+
+
+def man_page(path: tuple[str, ...], command: Any, date: str) -> str:
+    """One page, in man(7)."""
+    name = "-".join(("repoint", *path))
+    said = " ".join(("repoint", *path))
+    help_ = (command.help or "").strip()
+    short = re.split(r"(?<=\.)\s", help_, maxsplit=1)[0].rstrip(".")
+    short = short[:1].lower() + short[1:]
+    lines = [
+        f'.TH "{name.upper()}" "1" "{date}" "repoint {__version__}" "Repoint"',
+        ".SH NAME",
+        f"{_text(name)} \\- {_text(short)}",
+        ".SH SYNOPSIS",
+        f".B {_text(said)}",
+        _text(_usage(command)),
+        ".SH DESCRIPTION",
+        *_paragraphs(help_),
+    ]
+    options = [p for p in command.params if not getattr(p, "hidden", False)]
+    if options:
+        lines.append(".SH OPTIONS")
+    for option in options:
+        lines += [".TP", f".B {_text(_names(option))}", _text(_help(option))]
+    inner = [(n, c) for n, c in sorted(getattr(command, "commands", {}).items()) if not c.hidden]
+    if inner:
+        lines.append(".SH COMMANDS")
+    for word, each in inner:
+        first = (each.help or "").strip().split("\n")[0]
+        lines += [".TP", f".B {_text(word)}", _text(first)]
+    lines += [
+        ".SH EXIT STATUS",
+        "0 where it was done, 1 where it could not be or was stopped, 2 for wrong usage.",
+        ".SH SEE ALSO",
+        ".BR repoint (1)",
+    ]
+    return "\n".join(line for line in lines if line) + "\n"
+
+
+def completion(everything: list[tuple[tuple[str, ...], Any]]) -> str:
+    """Completion for bash: commands and options by the words before them, then files."""
+    cases = []
+    for path, command in everything:
+        words = list(getattr(command, "commands", {}))
+        words += [o for p in command.params for o in (*p.opts, *p.secondary_opts) if o[:1] == "-"]
+        cases.append(f'    "{" ".join(path)}") words="{" ".join(sorted({*words, "--help"}))}" ;;')
+    known = " ".join(f'"{" ".join(path)}"' for path, _ in everything if path)
+    return f"""# bash completion for repoint; made from its own help
+_repoint() {{
+    local current="${{COMP_WORDS[COMP_CWORD]}}" path="" word words known
+    for word in "${{COMP_WORDS[@]:1:COMP_CWORD-1}}"; do
+        [[ "$word" == -* ]] && continue
+        for known in {known}; do
+            [[ "$known" == "${{path:+$path }}$word" ]] && path="$known"
+        done
+    done
+    case "$path" in
+{chr(10).join(cases)}
+    esac
+    mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
+}}
+complete -o default -F _repoint repoint
+"""
+
+
+def _usage(command: Any) -> str:
+    arguments = [_metavar(p) for p in command.params if p.param_type_name == "argument"]
+    inner = ["COMMAND"] if getattr(command, "commands", None) else []
+    return " ".join(["[OPTIONS]", *arguments, *inner])
+
+
+def _metavar(argument: Any) -> str:
+    name = (argument.metavar or argument.name).upper()
+    name += "..." if argument.nargs == -1 else ""
+    return name if argument.required else f"[{name}]"
+
+
+def _names(option: Any) -> str:
+    if option.param_type_name == "argument":
+        return _metavar(option)
+    value = "" if option.is_flag else f" {option.name.upper()}"
+    return ", ".join((*option.opts, *option.secondary_opts)) + value
+
+
+def _help(option: Any) -> str:
+    said = getattr(option, "help", None) or ""
+    variable = getattr(option, "envvar", None)
+    return said + (f" The environment variable {variable} says the same." if variable else "")
+
+
+def _paragraphs(text: str) -> list[str]:
+    lines: list[str] = []
+    for paragraph in re.split(r"\n\s*\n", text):
+        lines += [".PP", _text(" ".join(paragraph.split()))]
+    return lines[1:]
+
+
+def _text(text: str) -> str:
+    """Text that groff takes for nothing else."""
+    text = text.replace("\\", "\\e").replace("-", "\\-").replace("…", "\\&...")
+    return "\\&" + text if text[:1] in ".'" else text
+
+
+def main() -> None:
+    """Write all of it into a folder."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--date", required=True, help="as in 2026-11-25")
+    asked = parser.parse_args()
+    everything = list(commands(typer.main.get_command(app)))
+    asked.folder.mkdir(parents=True, exist_ok=True)
+    for path, command in everything:
+        name = "-".join(("repoint", *path))
+        page = man_page(path, command, asked.date)
+        (asked.folder / f"{name}.1").write_text(page)
+    (asked.folder / "repoint.bash").write_text(completion(everything))
+
+
+if __name__ == "__main__":
+    main()
