@@ -13,7 +13,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PYTHON = "/usr/bin/python3"
-UNUSED = ("numpy/*/tests", "numpy/tests", "numpy/_core/include", "numpy/f2py", "numpy/_pyinstaller")
+UNUSED = ("numpy/*/tests", "numpy/tests", "numpy/_core/include", "numpy/f2py", "numpy/_pyinstaller",
+          "numpy/_core/_*_tests.*.so", "**/.gitignore")  # fmt: skip
 """Parts of packages that nothing here runs."""
 
 
@@ -63,11 +64,12 @@ def _environment(place: Path) -> None:
     (binaries / "repoint").chmod(0o755)
     (place / "pyvenv.cfg").write_text("home = /usr/bin\ninclude-system-site-packages = false\n")
     for pattern in UNUSED:
-        for path in place.glob(f"lib/python3*/site-packages/{pattern}"):
-            shutil.rmtree(path)
+        for path in list(place.glob(f"lib/python3*/site-packages/{pattern}")):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
     for path in [*place.rglob("__pycache__")]:
         shutil.rmtree(path)
     (place / "lib64").unlink(missing_ok=True)
+    shutil.rmtree(place / "include", ignore_errors=True)
     for path in place.glob("lib/python3*/site-packages/*.dist-info"):
         # Notes of the installer, of which one names a folder of this machine.
         for name in ("direct_url.json", "INSTALLER", "REQUESTED"):

@@ -135,7 +135,9 @@ def main() -> None:
         name = "-".join(("repoint", *path))
         page = man_page(path, command, asked.date)
         (asked.folder / f"{name}.1").write_text(page)
-    (asked.folder / "repoint.bash").write_text(completion(everything))
+    # The file is found by the name of the command that it completes.
+    (asked.folder / "completions").mkdir(exist_ok=True)
+    (asked.folder / "completions/repoint").write_text(completion(everything))
 
 
 if __name__ == "__main__":
