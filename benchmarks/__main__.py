@@ -10,13 +10,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import activation, idle, machine, main_job, page, status
+from benchmarks import activation, idle, machine, main_job, page, rounds, status
 from benchmarks.report import Report, print_report, write_page
 from benchmarks.results import Group
 from benchmarks.scene import set_up
 
 _HOME = Path(__file__).resolve().parents[1]
-_GROUPS = (main_job, idle, status, activation, page)
+_GROUPS = (main_job, idle, rounds, status, activation, page)
 
 
 def main() -> None:
