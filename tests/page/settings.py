@@ -41,12 +41,14 @@ class Settings:
 
 
 @contextlib.contextmanager
-def settings(store: Path, *, idle: float = 120) -> Iterator[Settings]:
+def settings(store: Path, *, idle: float = 120, policy: Path = Path("/none")) -> Iterator[Settings]:
     """Serve the page of a store until the end of the block."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("REPOINT_")}
     command = [sys.executable, "-m", "repoint.agent.page", "--store", str(store),
                "--idle", str(idle)]  # fmt: skip
-    with subprocess.Popen(command, env={**environment, "TZ": "UTC"}) as process:
+    with subprocess.Popen(
+        command, env={**environment, "TZ": "UTC", "REPOINT_POLICY": str(policy)}
+    ) as process:
         made = Settings(store, process)
         try:
             deadline = time.monotonic() + 20

@@ -1,0 +1,240 @@
+"""What the page says and does when something else decides, is in the way, or goes wrong."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from repoint.agent.page.passcodes import OwnPasscode
+from repoint.agent.page.place import PagePlace
+from repoint.device.enrolling import GraftRequest, Wanted
+from repoint.device.records import Generation, Mark, Settings
+from tests.page.panel import Panel
+from tests.page.settings import PASSCODE, Client, settings
+from tests.places import MAPS_A_LIBRARY, Place, wait_for
+from tests.serving import WebServer
+from tests.world import NAME, OLD, PLATFORM, Vendor, write_tree
+
+PANEL = "/product/acme-kiosk/"
+
+STUBBORN = MAPS_A_LIBRARY.replace(
+    "print(", "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint("
+)
+
+
+@pytest.fixture
+def known(enrolled: Place) -> Place:
+    """An enrolled device whose person has chosen a passcode already."""
+    OwnPasscode(PagePlace(enrolled.folder / "store")).set(PASSCODE, PASSCODE)
+    return enrolled
+
+
+@contextmanager
+def at_the_page(chromium: Browser, place: Place, policy: Path = Path("/none")) -> Iterator[Panel]:
+    with (
+        settings(place.folder / "store", policy=policy) as served,
+        chromium.new_context(locale="en-US") as context,
+    ):
+        page = context.new_page()
+        page.goto(served.link())
+        yield Panel(page)
+
+
+def test_what_policy_decides_is_shown_as_locked_and_cannot_be_got_round(
+    chromium: Browser, known: Place
+) -> None:
+    known.update()
+    folder = known.folder / "policy.d"
+    folder.mkdir()
+    file = folder / "10-fleet.toml"
+    file.write_text("automatic = true\nremoval = false\n")
+    with at_the_page(chromium, known, folder) as panel:
+        expect(panel.page.get_by_role("switch")).to_be_disabled()
+        automatic = panel.group("Automatically Install")
+        expect(automatic).to_contain_text(f"Locked by {file}")
+        expect(panel.group("In force")).to_contain_text(f"Removal is locked by {file}")
+        expect(panel.page.get_by_role("link", name="Remove")).to_have_count(0)
+        panel.page.get_by_role("button", name="Check now").click()
+        wait_for(lambda: "fleet" in (known.folder / "store/policy.json").read_text())
+        file.write_text("automatic = maybe\n")
+        panel.page.reload()
+        panel.see("The administrator's policy has a mistake. The last good one stays in force.")
+        expect(panel.page.get_by_role("switch")).to_be_disabled()
+    file.write_text("automatic = true\nremoval = false\n")
+    with settings(known.folder / "store", policy=folder) as served:
+        client = Client.entered(served)
+        form = {"token": client.token(PANEL), "passcode": PASSCODE}
+        off = client.send("POST", f"{PANEL}automatic", {**form, "to": "off"})[0]
+        gone = client.send("POST", f"{PANEL}remove", {**form, "label": "26.3.1 (a)"})[0]
+        assert (off.status, gone.status) == (403, 403)
+    assert known.device.status(None).in_force == "26.3.1 (a)"
+
+
+def test_a_deferral_and_a_deadline_are_told_with_their_moments(
+    chromium: Browser, known: Place
+) -> None:
+    folder = known.folder / "policy.d"
+    folder.mkdir()
+    (folder / "10-fleet.toml").write_text("defer_days = 10\ndeadline_days = 30\n")
+    known.vendor.clock = itertools.count(int(time.time()))
+    known.vendor.release()
+    known.device.check(None)
+    with at_the_page(chromium, known, folder) as panel:
+        said = panel.group("Available")
+        expect(said).to_contain_text(re.compile(r"It installs by itself \w+, \w+ \d+, \d{4} at "))
+        expect(said).to_contain_text("It is enforced")
+        expect(said).to_contain_text(f"Decided by {folder / '10-fleet.toml'}")
+
+
+def test_when_it_is_off_the_page_says_that_it_waits_for_the_person(
+    chromium: Browser, known: Place
+) -> None:
+    known.device.change_settings(None, Settings(automatic=False))
+    with at_the_page(chromium, known) as panel:
+        expect(panel.group("Available")).to_contain_text("It waits for you")
+        expect(panel.page.get_by_role("switch")).not_to_be_checked()
+
+
+def test_a_program_that_does_not_close_is_named_and_nothing_is_switched(
+    chromium: Browser, known: Place
+) -> None:
+    known.device.install(None, asked=True)
+    known.run(STUBBORN, launched=False)
+    with at_the_page(chromium, known) as panel:
+        panel.verdict("Restart to be protected")
+        expect(panel.group("Ready to install")).to_contain_text("Or do nothing")
+        panel.open("Restart & Install")
+        expect(panel.sheet).to_contain_text("start it again yourself")
+        panel.give()
+        panel.press("Restart & Install")
+        notice = panel.page.get_by_role("status").filter(has_text="did not close")
+        expect(notice).to_contain_text("Close it yourself, then try again")
+        notice.get_by_text("Details").click()
+        expect(notice).to_contain_text(str(known.programs[0].pid))
+        panel.verdict("Restart to be protected")
+        assert known.device.status(None).in_force == "26.3.1"
+        notice.get_by_role("button", name="Dismiss").click()
+        expect(notice).to_have_count(0)
+
+
+def test_a_program_that_nobody_starts_again_is_named_afterwards(
+    chromium: Browser, known: Place
+) -> None:
+    known.run(MAPS_A_LIBRARY, launched=True)
+    known.device.install(None, asked=True)
+    with at_the_page(chromium, known) as panel:
+        panel.open("Restart & Install")
+        panel.give()
+        panel.press("Restart & Install")
+        panel.verdict("This device is protected")
+        panel.see(re.compile("Start this program again yourself: python"))
+
+
+def test_without_a_network_the_installation_says_so_and_can_be_tried_again(
+    chromium: Browser, known: Place
+) -> None:
+    known.server.close()
+    with at_the_page(chromium, known) as panel:
+        panel.open("Install")
+        panel.give()
+        panel.press("Install")
+        panel.see("The maker's repository could not be reached.")
+        panel.page.get_by_role("button", name="Check now").click()
+        panel.see("The last check did not work")
+        expect(panel.page.get_by_role("link", name="Install")).to_be_visible()
+
+
+def test_an_installation_can_be_stopped_and_goes_on_where_it_was(
+    chromium: Browser, known: Place
+) -> None:
+    known.server.stall_after.append(100)
+    with at_the_page(chromium, known) as panel:
+        panel.open("Install")
+        panel.give()
+        panel.press("Install")
+        wait_for(lambda: bool(known.server.stalled))
+        panel.page.get_by_role("button", name="Stop").click()
+        panel.see("Stopping")
+        known.server.go_on.set()
+        panel.see("Stopped. What was downloaded is kept")
+        panel.open("Install")
+        panel.give()
+        panel.press("Install")
+        panel.verdict("Restart to be protected")
+
+
+def test_what_is_offered_anew_is_shown_before_it_is_installed(known: Place) -> None:
+    with settings(known.folder / "store") as served:
+        client = Client.entered(served)
+        form = {"token": client.token(f"{PANEL}install"), "passcode": PASSCODE,
+                "label": "26.3.1 (z)"}  # fmt: skip
+        answer, text = client.send("POST", f"{PANEL}install", form)
+        assert answer.status == 200
+        assert "Install 26.3.1 (a)?" in text
+        assert known.device.status(None).staged == ""
+
+
+def test_an_improvement_that_failed_its_check_is_not_offered_for_installation(
+    chromium: Browser, known: Place
+) -> None:
+    known.product.set_mark(Generation(NAME.version, NAME.build, "a"), Mark("failed", 1, "it hangs"))
+    with at_the_page(chromium, known) as panel:
+        expect(panel.group("Available")).to_contain_text("it hangs")
+        expect(panel.page.get_by_role("link", name="Install")).to_have_count(0)
+
+
+def test_a_withdrawn_improvement_says_why_and_can_be_removed(
+    chromium: Browser, known: Place
+) -> None:
+    known.update()
+    known.vendor.withdraw("a", "it draws <b>odd</b> pictures")
+    known.device.check(None)
+    with at_the_page(chromium, known) as panel:
+        expect(panel.group("In force")).to_contain_text("it draws <b>odd</b> pictures")
+        panel.open("Remove")
+        panel.give()
+        panel.press("Remove")
+        expect(panel.group("In force")).to_contain_text("as it was released")
+
+
+def test_all_that_happened_is_on_a_page_of_its_own(chromium: Browser, known: Place) -> None:
+    for _ in range(3):
+        known.update()
+        known.device.remove(None, why="to and fro")
+    with at_the_page(chromium, known) as panel:
+        panel.page.get_by_role("link", name="Show all").click()
+        expect(panel.page.locator("h1")).to_have_text("History")
+        expect(panel.page.get_by_role("listitem").filter(has_text="to and fro")).to_have_count(3)
+        expect(
+            panel.page.get_by_role("listitem").filter(has_text="Improvements were set up")
+        ).to_have_count(1)
+
+
+def test_with_several_products_each_has_its_panel(
+    chromium: Browser, known: Place, tmp_path: Path
+) -> None:
+    other = Vendor(tmp_path / "other", product="acme-signage")
+    other.baseline({"engine": OLD})
+    server = WebServer(other.public)
+    try:
+        graft = write_tree(tmp_path / "signage/engine", OLD)
+        wanted = Wanted(platform=PLATFORM)
+        grafts = {"engine": GraftRequest(graft)}
+        known.device.enroll("acme-signage", server.url, other.root, grafts, wanted)
+        known.device.check("acme-signage")
+        with at_the_page(chromium, known) as panel:
+            expect(panel.page.get_by_role("link")).to_have_count(2)
+            panel.page.get_by_role("link", name="acme-signage").click()
+            panel.verdict("This device is protected")
+            panel.page.get_by_role("link", name="Products").click()
+            panel.page.get_by_role("link", name="acme-kiosk").click()
+            panel.verdict("This device is not protected")
+    finally:
+        server.close()
