@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
+from repoint.agent.memory import Memory, remember
 from repoint.agent.page.passcodes import OwnPasscode
 from repoint.agent.page.place import PagePlace
 from tests.page.browsing import browser
@@ -57,6 +59,7 @@ def enrolled(place: Place) -> Place:
     place.enroll()
     place.vendor.release()
     place.device.check(None)
+    remember(place.product, Memory(round=int(time.time())))
     return place
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
+from repoint.agent.memory import Memory, remember
 from repoint.agent.page.passcodes import OwnPasscode
 from repoint.agent.page.place import PagePlace
 from repoint.device.enrolling import GraftRequest, Wanted
@@ -100,6 +101,15 @@ def test_when_it_is_off_the_page_says_that_it_waits_for_the_person(
     with at_the_page(chromium, known) as panel:
         expect(panel.group("Available")).to_contain_text("It waits for you")
         expect(panel.page.get_by_role("switch")).not_to_be_checked()
+
+
+def test_where_nothing_makes_rounds_the_page_promises_nothing(
+    chromium: Browser, known: Place
+) -> None:
+    remember(known.product, Memory())
+    with at_the_page(chromium, known) as panel:
+        expect(panel.group("Available")).to_contain_text("It waits for you")
+        expect(panel.group("Automatically Install")).to_contain_text("Nothing happens in the")
 
 
 def test_a_program_that_does_not_close_is_named_and_nothing_is_switched(

@@ -73,7 +73,17 @@ def test_every_text_that_the_page_uses_is_in_the_catalogue_and_no_other() -> Non
 
 def test_every_event_and_every_reason_has_a_text() -> None:
     assert {f"history.{event}" for event in get_args(Event)} <= set(ENGLISH)
-    installing = {"now", "off", "space", "retry", "deferred", "window", "battery", "metered"}
+    installing = {
+        "now",
+        "off",
+        "unattended",
+        "space",
+        "retry",
+        "deferred",
+        "window",
+        "battery",
+        "metered",
+    }
     activating = {"now", "window", "program", "service", "session", "system"}
     assert installing | activating | {"deadline", "failed", "removed"} == set(get_args(Reason))
     assert {f"plan.install.{reason}" for reason in installing | {"deadline"}} <= set(ENGLISH)

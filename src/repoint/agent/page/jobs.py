@@ -162,7 +162,8 @@ def _run(job: Job, work: Callable[[Report], object]) -> None:
         job.state = "stopped"
     except RepointError as error:
         job.error = error
-        job.state = "stopped" if job.countdown and job.stopping else "failed"
+        # What ends because the person stopped it has not failed, whatever it ran into meanwhile.
+        job.state = "stopped" if job.stopping else "failed"
     except Exception as error:  # a person must be told of a fault of ours, too
         job.error = RepointError(f"{type(error).__name__}: {error}")
         job.state = "failed"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from repoint.agent import machine
+from repoint.agent.memory import remembered
 from repoint.agent.outlook import Outlook, look_ahead
 from repoint.agent.page.programs import Program, affected_programs, exposed_programs
 from repoint.agent.restarting import scope_of
@@ -73,6 +74,7 @@ class Panel:
     Attributes:
         ahead: What is, what is to come, and what was decided.
         verdict: In one word.
+        attended: Whether anything happens in the background here.
         available: What could be installed.
         staged: What waits for a restart.
         removing: The baseline waits for a restart; the improvement in force is removed then.
@@ -88,6 +90,7 @@ class Panel:
 
     ahead: Outlook
     verdict: Verdict
+    attended: bool
     available: Shown | None
     staged: Shown | None
     removing: bool
@@ -149,6 +152,7 @@ def look(device: Device, name: str, *, now: float) -> Panel:
     return Panel(
         ahead=ahead,
         verdict=_verdict(status),
+        attended=remembered(product).at(int(now)).is_attended(int(now)),
         available=_available(product, status, running),
         staged=_staged(product, status, running, staged),
         removing=staged is not None and not staged.letter,
