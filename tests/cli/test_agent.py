@@ -79,7 +79,8 @@ def test_what_waits_comes_into_force_at_a_start_unless_something_runs(
     place.run(MAPS_A_LIBRARY, launched=False)
     vendor.release()
     works("agent", "run-once", env=store)
-    assert "waits, because programs run" in works("agent", "activate", env=store)
+    assert works("agent", "activate", env=store) == ""
+    assert place.text() == "VERSION = 'old'\n"
     place.stop()
     assert works("agent", "activate", env=store) == "acme-kiosk: 26.3.1 (a) is in force.\n"
     assert works("agent", "activate", env=store) == ""

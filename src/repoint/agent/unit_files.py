@@ -3,8 +3,9 @@
 Two services share the work, because they need different rights. ``repoint-agent.service`` talks
 to the network and prepares what came; it has no privilege at all, and is shut in as far as systemd
 can. What a vendor's health check does, and what a program needs that is started again, nobody can
-know: so activating is left to ``repoint-activate.service``, which talks to nobody and is shut in
-less.
+know: so activating is left to ``repoint-activate.service``, which talks to nobody and is not shut
+in. If it had mounts of its own, nobody else would see what it merges over the system either (see
+``repoint.device.sysext``).
 """
 
 from __future__ import annotations
@@ -99,17 +100,6 @@ _SECCOMP = (
 )
 """What needs no namespaces, so that it works for one account's own systemd as well."""
 
-_HARMLESS = (
-    "ProtectClock=yes",
-    "ProtectHostname=yes",
-    "ProtectKernelLogs=yes",
-    "ProtectKernelModules=yes",
-    "ProtectKernelTunables=yes",
-    "RestrictRealtime=yes",
-    "LockPersonality=yes",
-)
-"""What no health check and no program needs."""
-
 
 def _agent(setup: Setup) -> str:
     arguments = ("repoint", "agent", "run-once", "--if-due", "--hand-over")
@@ -180,7 +170,6 @@ def _activate(setup: Setup) -> str:
             f"ExecStart={setup.command('repoint', 'agent', 'activate', '--due')}",
             # Cut off between the switch and the health check, it makes up for that at once.
             "Restart=on-abnormal", "RestartSec=10s", "TimeoutStartSec=30min", "KillMode=process",
-            *([] if setup.user else _HARMLESS),
         ]),
     )  # fmt: skip
 
@@ -190,7 +179,9 @@ def _start(setup: Setup) -> str:
     lines = [
         f"Description=Bring security improvements into force at the start of the {start}",
         "DefaultDependencies=no",
-        f"ConditionPathExistsGlob={_alone(setup.store)}/products/*/staged",
+        # Something waits, or has to be merged over the system anew after each start.
+        f"ConditionPathExistsGlob=|{_alone(setup.store)}/products/*/staged",
+        f"ConditionPathExistsGlob=|{_alone(setup.store)}/products/*/extensions/*",
         *(f"RequiresMountsFor={_listed(path)}" for path in (setup.store, *setup.grafts)),
     ]
     if not setup.user:
@@ -203,7 +194,6 @@ def _start(setup: Setup) -> str:
             f"ExecStart={setup.command('repoint', 'agent', 'activate')}",
             # Whatever a health check does, the start goes on.
             "TimeoutStartSec=3min", "KillMode=process",
-            *([] if setup.user else _HARMLESS),
         ]),
         ("Install", ["WantedBy=basic.target"]),
     )  # fmt: skip
@@ -225,7 +215,6 @@ def _page(setup: Setup) -> str:
             f"ExecStart={setup.command('repoint.agent.page')}",
             # What a restart has started again outlives the page.
             "KillMode=process",
-            *([] if setup.user else _HARMLESS),
         ]),
     )  # fmt: skip
 

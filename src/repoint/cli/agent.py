@@ -44,7 +44,6 @@ def run_once(
 
 @app.command("activate")
 def activate(
-    product: ProductOption = None,
     due: Annotated[
         bool,
         typer.Option("--due", help="Also restart what has to restart, where that is due now."),
@@ -55,20 +54,25 @@ def activate(
 
     Units call it at the start of the machine or of the session, when nothing runs yet.
     """
+    import sys
+
     from repoint.cli.device import open_device
-    from repoint.device.errors import NothingToDoError, StillRunningError
 
     if due:
-        _run(_agent(store, False, None).activations(product), store)
+        _run(_agent(store, False, None).activations(), store)
         return
     device = open_device(store)
-    for place in device.store.enrolled():
-        if product not in (None, place.name) or place.staged() is None:
-            continue
-        try:
-            print(f"{place.name}: {device.activate(place.name).generation.label} is in force.")
-        except (NothingToDoError, StillRunningError) as error:
-            print(f"{place.name}: {error}")
+    before = {place.name: place.active() for place in device.store.enrolled()}
+    failed = False
+    for name, failure in device.settle():
+        now = device.store.product(name).active()
+        if failure is not None:
+            failed = True
+            print(f"{name}: {failure}", file=sys.stderr)
+        elif now is not None and now != before[name]:
+            print(f"{name}: {now.label} is in force.")
+    if failed:
+        raise typer.Exit(1)
 
 
 @app.command("tell")

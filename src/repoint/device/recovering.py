@@ -32,7 +32,8 @@ def recover(store: Store, *, now: int, settling: bool = True) -> None:
     Args:
         store: The store.
         now: Seconds since 1970.
-        settling: Whether health checks are run; else that is left to the next command.
+        settling: Whether health checks are run and layers merged; else that is left to the next
+            command.
     """
     if not store.path.is_dir():
         return
@@ -55,9 +56,10 @@ def _recover(product: ProductStore, now: int, settling: bool) -> None:
         if point.strategy == "tree":
             _finish_graft(product, point, baseline)
     # Before anything else is done: what has moved on must not be shadowed a moment longer. Where
-    # the system does not merge, `status` says so.
-    with contextlib.suppress(SupersededError, CannotMergeError):
-        show_active(product)
+    # the system does not merge, `status` says so. Who has mounts of its own cannot tell.
+    if settling:
+        with contextlib.suppress(SupersededError, CannotMergeError):
+            show_active(product)
     active = product.active() or baseline
     _finish_history(product, enrolment, baseline)
     if product.staged() is None:
