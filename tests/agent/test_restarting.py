@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from repoint.agent import machine
+from repoint.agent import machine, wording
 from repoint.agent.restarting import Announced, restart
 from repoint.agent.rounds import Agent
 from repoint.device import restarting as programs
@@ -20,6 +20,7 @@ from repoint.device.restarting import Restarted
 from repoint.device.starting import owner_of, start_again
 from repoint.device.units import Unit
 from tests.agent.buses import Bus, needs_bus
+from tests.cli.command import works
 from tests.places import MAPS_A_LIBRARY, Place, wait_for
 from tests.world import OLD, PLATFORM, Vendor
 
@@ -135,6 +136,21 @@ def test_the_machine_restarts_after_a_countdown_of_logind_that_can_be_stopped(
 
 
 @needs_bus
+def test_status_says_when_the_machine_restarts(
+    place: Place, vendor: Vendor, bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", bus.address)
+    when = int(time.time()) + 300
+    bus.play_logind(scheduled=when * 1_000_000)
+    staged(place, vendor, "system")
+    assert machine.scheduled_restart() == when
+    said = works("status", "--store", place.folder / "store",
+                 env={"DBUS_SYSTEM_BUS_ADDRESS": bus.address})  # fmt: skip
+    assert "has to restart: this machine\n" in said
+    assert f"it restarts at {wording.moment(when)}; `repoint restart --cancel` stops that" in said
+
+
+@needs_bus
 def test_a_program_that_must_not_be_interrupted_holds_the_machine_up(
     place: Place, vendor: Vendor, bus: Bus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -180,8 +196,14 @@ def test_the_sessions_of_the_programs_end_after_a_countdown_that_can_be_stopped(
 
 
 @needs_bus
+@pytest.mark.parametrize("scope", ["system", "session"])
 def test_in_the_window_the_machine_is_restarted_once_and_not_scheduled_again(
-    place: Place, vendor: Vendor, bus: Bus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    scope: str,
+    place: Place,
+    vendor: Vendor,
+    bus: Bus,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     import random
 
@@ -189,7 +211,7 @@ def test_in_the_window_the_machine_is_restarted_once_and_not_scheduled_again(
     from repoint.device.device import Device
 
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", bus.address)
-    staged(place, vendor, "system")
+    staged(place, vendor, scope)
     (tmp_path / "policy.d").mkdir()
     (tmp_path / "policy.d/10.toml").write_text('window = "00:00-24:00"\n')
     now = time.time()

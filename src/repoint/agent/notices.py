@@ -16,6 +16,7 @@ import msgspec
 from repoint.agent import wording
 from repoint.agent.bus import BusError, call, session_bus
 from repoint.agent.outlook import Outlook
+from repoint.agent.plan import Step
 from repoint.device.affected import Affected
 from repoint.device.files import write_durably
 from repoint.device.status import NO_CVE
@@ -68,7 +69,7 @@ def notice_of(outlook: Outlook) -> Notice | None:
         label = status.staged or status.in_force
         lines = [_fixes(outlook, "waiting for restart"),
                  f"Comes into force {wording.when_in_force(plan.activate, outlook.activating)}.",
-                 _restarts(outlook.activating), _at_the_latest(outlook)]  # fmt: skip
+                 _restarts(outlook.activating, plan.activate), _at_the_latest(outlook)]  # fmt: skip
         title = f"A security improvement for {product} waits for a restart: {label}"
         return Notice("staged", label, title, tuple(filter(None, lines)))
     if "(" in status.in_force and status.protected:
@@ -147,8 +148,8 @@ def _sentence(words: str) -> str:
     return f"{words[0].upper()}{words[1:]}."
 
 
-def _restarts(affected: tuple[Affected, ...]) -> str:
-    return f"Has to restart: {wording.what_restarts(affected)}."
+def _restarts(affected: tuple[Affected, ...], step: Step | None = None) -> str:
+    return f"Has to restart: {wording.what_restarts(affected, step)}."
 
 
 def _at_the_latest(outlook: Outlook) -> str:

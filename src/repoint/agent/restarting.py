@@ -55,6 +55,7 @@ def restart(
     *,
     seconds: int = COUNTDOWN,
     counting: Callable[[int], bool] | None = None,
+    by_itself: bool = False,
 ) -> Restarted | Announced:
     """Bring into force what waits, by restarting what has to restart.
 
@@ -65,6 +66,8 @@ def restart(
         counting: Told the seconds that are left before the session ends, once a second; ends the
             countdown by returning false. The machine's countdown is logind's: see
             `machine.cancel_restart`.
+        by_itself: Whether nobody asked for it but the policy. Then the machine restarts in the
+            place of a session, since everybody sees its countdown and can stop it.
 
     Returns:
         What was restarted, or what will restart and when.
@@ -75,7 +78,7 @@ def restart(
     outlook = look_ahead(device, product)
     scope = scope_of(outlook)
     label = outlook.status.staged or outlook.status.in_force
-    if scope == "system":
+    if scope == "system" or (by_itself and scope == "session"):
         when = machine.in_seconds(seconds)
         machine.schedule_restart(when, f"Repoint restarts this machine to bring {label} into force")
         return Announced("system", when)

@@ -218,7 +218,10 @@ class Agent:
                 made.activated = label
             elif machine.scheduled_restart() is None:
                 done = restarting.restart(
-                    self.device, made.product, seconds=restarting.UNATTENDED_COUNTDOWN
+                    self.device,
+                    made.product,
+                    seconds=restarting.UNATTENDED_COUNTDOWN,
+                    by_itself=True,
                 )
                 if isinstance(done, restarting.Announced):
                     made.announced = done

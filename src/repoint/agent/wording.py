@@ -35,6 +35,9 @@ _ACTIVATE: dict[Reason, str] = {
 }
 
 
+MACHINE = "this machine"
+
+
 def moment(when: int | None) -> str:
     """A moment for people, in their time zone."""
     return "" if when is None else time.strftime("%A, %Y-%m-%d %H:%M", time.localtime(when))
@@ -56,11 +59,17 @@ def when_in_force(step: Step, affected: Sequence[Affected]) -> str:
     return _ACTIVATE[step.reason].format(when=moment(step.when), what=what) + _by(step)
 
 
-def what_restarts(affected: Sequence[Affected]) -> str:
-    """What has to restart: programs and services by name, or more than that."""
+def what_restarts(affected: Sequence[Affected], step: Step | None = None) -> str:
+    """What has to restart: programs and services by name, or more than that.
+
+    Args:
+        affected: What it is.
+        step: When it happens; by itself, the machine restarts in the place of a session.
+    """
     scopes = {thing.scope for thing in affected}
-    if "system" in scopes:
-        return "this machine"
+    by_itself = step is not None and step.reason in ("window", "deadline")
+    if "system" in scopes or (by_itself and "session" in scopes):
+        return MACHINE
     if "session" in scopes:
         return "the session of everybody who is logged in"
     return _listed(_names(affected)) or "nothing that runs now"

@@ -78,7 +78,7 @@ def _ask(affected: tuple[Affected, ...]) -> None:
 
     if _disturbs(affected):
         what = wording.what_restarts(affected)
-        does = "restarts" if what == "this machine" else "closes"
+        does = "restarts" if what == wording.MACHINE else "closes"
         typer.confirm(f"This {does} {what}. Go on?", abort=True)
 
 

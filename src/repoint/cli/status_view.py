@@ -31,7 +31,10 @@ def print_status(outlook: Outlook) -> None:
         print(f"  staged     {status.staged}, waiting for a restart")
     if plan.activate is not None:
         print(f"             in force {wording.when_in_force(plan.activate, outlook.activating)}")
-        print(f"             has to restart: {wording.what_restarts(outlook.activating)}")
+        restarts = wording.what_restarts(outlook.activating, plan.activate)
+        print(f"             has to restart: {restarts}")
+        if restarts == wording.MACHINE:
+            _print_countdown()
     if status.available is not None:
         print_offer(outlook, fixes=False)
     if wording.deadline(outlook):
@@ -54,6 +57,15 @@ def print_status(outlook: Outlook) -> None:
     if outlook.decided.policy_problem:
         print(f"  policy   ! not in force as it is: {outlook.decided.policy_problem}")
     print(f"  last check {_last_check(status)}")
+
+
+def _print_countdown() -> None:
+    from repoint.agent.machine import scheduled_restart
+
+    when = scheduled_restart()
+    if when is not None:
+        print(f"             it restarts at {wording.moment(when)}; "
+              "`repoint restart --cancel` stops that")  # fmt: skip
 
 
 def print_offer(outlook: Outlook, *, fixes: bool = True) -> None:
