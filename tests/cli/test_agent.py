@@ -44,6 +44,13 @@ def test_a_round_says_what_it_did_and_then_that_there_is_nothing_to_do(
     assert works("agent", "run-once", env=store) == "acme-kiosk: Nothing to do.\n"
 
 
+def test_a_service_does_not_say_twice_what_is_in_the_journal(
+    vendor: Vendor, store: dict[str, str]
+) -> None:
+    vendor.release()
+    assert works("agent", "run-once", env={**store, "JOURNAL_STREAM": "9:1234"}) == ""
+
+
 def test_a_round_that_fails_says_why_and_ends_with_status_one(
     place: Place, store: dict[str, str]
 ) -> None:

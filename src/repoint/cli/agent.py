@@ -184,6 +184,7 @@ def _agent(store: Path | None, if_due: bool, hand_over: Callable[[], None] | Non
 
 def _run(rounds: Iterator[Round], store: Path | None) -> None:
     """Make the rounds, say what they did, and end with status 1 where something went wrong."""
+    import os
     import sys
 
     from repoint.agent.notices import tell_desktop, told_place
@@ -193,6 +194,8 @@ def _run(rounds: Iterator[Round], store: Path | None) -> None:
     from repoint.device.errors import StoreBusyError
 
     path = store_path(store)
+    # What a service prints is in the journal; there it was told already, with its fields.
+    silent = "JOURNAL_STREAM" in os.environ
     failed = False
     try:
         for made in rounds:
@@ -204,7 +207,7 @@ def _run(rounds: Iterator[Round], store: Path | None) -> None:
             said = tell(made, path)
             if made.handed_over:
                 said.append("What is to be activated is left to repoint-activate.service.")
-            for line in said or ["Nothing to do."]:
+            for line in [] if silent else said or ["Nothing to do."]:
                 stream = sys.stderr if line in problems else sys.stdout
                 print(f"{made.product}: {line}", file=stream)
             if made.outlook is not None and not made.handed_over:
