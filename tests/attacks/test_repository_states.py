@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -38,16 +37,16 @@ def test_a_mirror_that_is_behind_is_refused(place: Place, vendor: Vendor, tmp_pa
 
 
 def test_a_mirror_that_is_frozen_is_refused_as_soon_as_what_it_serves_has_expired(
-    place: Place, vendor: Vendor
+    place: Place, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place.enroll()
-    expires = datetime.now(UTC) + timedelta(seconds=3)
-    refresh(vendor, expires - timedelta(days=7))
-    works("check", "--store", place.folder / "store")
-    time.sleep(max(0, (expires - datetime.now(UTC)).total_seconds()) + 0.1)
+    refresh(vendor, datetime.now(UTC))
+    place.server.etags = False
+    place.device.check(None)
     before = everything(place.folder)
-    answer = repoint("check", "--store", place.folder / "store")
-    refusal(answer, "has expired", "somebody keeps news from this device")
+    set_clock(monkeypatch, timedelta(days=8))
+    with pytest.raises(StaleRepositoryError, match="somebody keeps news from this device"):
+        place.device.check(None)
     assert everything(place.folder) == before
 
 
