@@ -298,7 +298,8 @@ def device_scenes(base: Path, served: str) -> dict[str, Callable[[], DeviceScene
         before: Callable[[DeviceScene], None],
         operation: Callable[[DeviceScene], object],
     ) -> tuple[str, Callable[[], DeviceScene]]:
-        place, url = base / name, f"{served}/{name}"
+        slug = name.replace(" ", "-")
+        place, url = base / slug, f"{served}/{slug}"
         return name, lambda: kind(name, place, url, labels, before, operation)
 
     return dict(
