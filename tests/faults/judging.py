@@ -137,4 +137,3 @@ class Judge:
             yield f"after the next run: {wrong}"
         for difference in compared(self.scene.image(), self.image):
             yield f"the next run does not end where an undisturbed one does: {difference}"
-

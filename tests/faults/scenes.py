@@ -87,7 +87,7 @@ def picture(folder: Path, *, without: tuple[str, ...] = ()) -> Image:
     found = {}
     for place, folders, files in os.walk(folder):
         for name in (*folders, *files):
-            path = os.path.join(place, name)
+            path = f"{place}/{name}"
             inside = os.path.relpath(path, folder)
             status = os.lstat(path)
             if stat.S_ISLNK(status.st_mode):

@@ -8,7 +8,6 @@ full speed, which a tracer that stops at each of them would not allow.
 
 from __future__ import annotations
 
-import array
 import contextlib
 import ctypes
 import fcntl
@@ -19,7 +18,7 @@ import socket
 import struct
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -270,7 +269,7 @@ class _Supervisor:
             if what.file is not None:
                 path = os.readlink(f"/proc/{pid}/fd/{arguments[what.file]}")
                 if path.startswith(self._watched) or f"{path}/" == self._watched:
-                    inode = os.stat(f"/proc/{pid}/fd/{arguments[what.file]}").st_ino
+                    inode = Path(f"/proc/{pid}/fd/{arguments[what.file]}").stat().st_ino
             elif what.paths:
                 found = [_path(pid, where, arguments) for where in what.paths]
                 path = next((p for p in found if p.startswith(self._watched)), found[0])
@@ -308,7 +307,7 @@ def _path(pid: int, where: tuple[int | None, int], arguments: list[int]) -> str:
         return os.path.normpath(named)
     number = None if folder is None else ctypes.c_int(arguments[folder] & 0xFFFFFFFF).value
     at = f"/proc/{pid}/cwd" if number in (None, -100) else f"/proc/{pid}/fd/{number}"
-    return os.path.normpath(os.path.join(os.readlink(at), named))
+    return os.path.normpath(f"{os.readlink(at)}/{named}")
 
 
 def _string(pid: int, address: int) -> str:

@@ -64,7 +64,11 @@ def clear_leftovers(store: Store) -> None:
     for tree in store.trees.glob(".*"):
         remove_tree(tree)
     for product in store.path.glob("products/*"):
-        _clear_product(ProductStore(store, product.name))
+        if (product / "enrolment.json").exists():
+            _clear_product(ProductStore(store, product.name))
+        else:
+            # Not enrolled yet, or no longer: cut off before the first or after the last.
+            remove_tree(product)
 
 
 def _clear_product(product: ProductStore) -> None:

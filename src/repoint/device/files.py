@@ -46,12 +46,17 @@ def append_durably(path: Path, line: bytes) -> None:
         os.close(descriptor)
 
 
+NOTHING_CHANGED = "nothing was changed"
+COMPLETED_NEXT = "the next command finishes what was begun, or undoes it"
+
+
 @contextlib.contextmanager
-def explained(doing: str) -> Iterator[None]:
+def explained(doing: str, outcome: str = NOTHING_CHANGED) -> Iterator[None]:
     """Turn the operating system's refusals into an error that says what to do.
 
     Args:
         doing: What was being done, as in "prepare 26.3.1 (a)".
+        outcome: What has become of it; ``COMPLETED_NEXT`` from the commit point on.
 
     Raises:
         CannotWriteError: The disk is full, or the person has no right to write there.
@@ -65,14 +70,18 @@ def explained(doing: str) -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise CannotWriteError(
                 f"The disk is full: could not {doing}{where}",
-                hint="Free some space and try again; nothing was changed",
+                hint=f"Free some space and try again; {outcome}",
             ) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise CannotWriteError(
                 f"No right to {doing}{where}",
-                hint="Run it as the user who owns it, or as root",
+                hint=f"Run it as the user who owns it, or as root{_unless_nothing(outcome)}",
             ) from error
         raise CannotWriteError(
             f"Could not {doing}{where}: {os.strerror(error.errno or 0)}",
-            hint="Nothing was changed; try again",
+            hint=f"Try again; {outcome}",
         ) from error
+
+
+def _unless_nothing(outcome: str) -> str:
+    return "" if outcome == NOTHING_CHANGED else f"; {outcome}"

@@ -24,6 +24,7 @@ second place that says so.
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import TypeVar
 
@@ -170,6 +171,15 @@ class ProductStore:
         """Let nothing wait."""
         (self.path / "staged").unlink(missing_ok=True)
 
+    def begin_anew(self, baseline: Generation) -> None:
+        """Be at a baseline, with nothing left of what another one has brought."""
+        self.clear_staged()
+        self.forget_previous()
+        for folder in ("offers", "marks"):
+            if (self.path / folder).is_dir():
+                shutil.rmtree(self.path / folder)
+        self.point_active(baseline)
+
     def baseline(self, generation: Generation) -> Baseline:
         """The signed baseline that a generation belongs to."""
         folder = self.generation_path(generation.baseline)
@@ -197,6 +207,11 @@ class ProductStore:
     def mark(self, generation: Generation) -> Mark | None:
         """What keeps a generation from being installed by itself."""
         return self._read(f"marks/{generation.folder}.json", Mark)
+
+    def marks(self) -> list[tuple[Generation, Mark]]:
+        """All marks that are set."""
+        names = sorted(path.stem for path in self.path.glob("marks/[!.]*.json"))
+        return [(g, m) for g in map(Generation.from_folder, names) if (m := self.mark(g))]
 
     def set_mark(self, generation: Generation, mark: Mark | None) -> None:
         """Set or lift a mark."""

@@ -6,11 +6,11 @@ import shutil
 from pathlib import Path
 
 from repoint.device.errors import StillRunningError
-from repoint.device.files import explained
+from repoint.device.files import COMPLETED_NEXT, explained
 from repoint.device.generations import taken_from
 from repoint.device.grafts import is_grafted, ungraft
 from repoint.device.store import ProductStore
-from repoint.seal.build import build_tree, make_writable, remove_tree
+from repoint.seal.build import build_tree, make_writable, remove_tree, sync
 from repoint.seal.verify import verify_tree
 
 
@@ -29,7 +29,7 @@ def unenroll(product: ProductStore) -> None:
             hint="Remove it first with `repoint remove`",
         )
     baseline = product.baseline(active)
-    with explained(f"take {product.name} out"):
+    with explained(f"take {product.name} out", COMPLETED_NEXT):
         for point in product.enrolment().grafts:
             component = baseline.component(point.component)
             if component is None or not is_grafted(product, point):
@@ -44,4 +44,6 @@ def unenroll(product: ProductStore) -> None:
             make_writable(beside)
             ungraft(point, beside)
         (product.path / "enrolment.json").unlink()
+        # Before anything that it speaks of goes.
+        sync(product.path)
         shutil.rmtree(product.path)
