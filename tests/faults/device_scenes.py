@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -87,7 +88,7 @@ class DeviceScene:
         self.name = name
         self.folder = base / "device"
         self.url = f"{served}/vendor/repository/public"
-        self._base = base
+        self._now = NOW
         self._before = before
         self._operation = operation
         self.vendor = Maker(base / "vendor")
@@ -98,7 +99,7 @@ class DeviceScene:
 
     @property
     def device(self) -> Device:
-        return Device(self.folder / "store", clock=lambda: NOW, wait=5)
+        return Device(self.folder / "store", clock=lambda: self._now, wait=5)
 
     def graft(self, component: str) -> Path:
         return self.folder / "app" / component
@@ -122,7 +123,9 @@ class DeviceScene:
         self.device.activate(None)
 
     def prepare(self) -> None:
+        self._now = NOW
         self._before(self)
+        self._now = NOW + 1000
 
     def act(self) -> object:
         return self._operation(self)
@@ -188,12 +191,18 @@ class DeviceScene:
         if doubled:
             yield f"the history says twice: {doubled[0].event} {doubled[0].label}"
 
+    def settle(self) -> None:
+        with contextlib.suppress(NotEnrolledError):
+            self.device.check(None)
+
     def image(self) -> Image:
         found = picture(self.folder, without=("store/lock",))
+        # The update framework's own way to the newest root; it begins at the pinned one.
+        found = {path: said for path, said in found.items() if "/metadata/root" not in path}
         for path in [path for path in found if path.endswith("history.jsonl")]:
             lines = (self.folder / path).read_bytes().splitlines()
             said = [json.loads(line) for line in lines if line.endswith(b"}")]
-            found[path] = "; ".join(f"{line['event']} {line['label']}" for line in said)
+            found[path] = "; ".join(sorted(f"{line['event']} {line['label']}" for line in said))
         return found
 
 

@@ -7,7 +7,8 @@ from typing import Literal
 
 import msgspec
 
-from tests.faults.scenes import Ground, Image, Scene, compared
+from tests.faults.disk import Recording, State
+from tests.faults.scenes import Ground, Image, Scene, clear, compared
 from tests.faults.syscalls import FAULTS, Syscall
 from tests.faults.tracing import Call, Decision, End, Trace, run_alone, run_traced
 
@@ -91,6 +92,7 @@ class Judge:
         self._require_expected(self.undisturbed.end)
         self.after = scene.position()
         self.image: Image = scene.image()
+        self._settled: Image | None = None
 
     def _require_expected(self, end: End) -> None:
         kinds = {error.__name__ for error in self.scene.expected}
@@ -99,6 +101,14 @@ class Judge:
         wrong = [*self.scene.wrong()]
         if wrong:
             raise AssertionError(f"{self.scene.name}, undisturbed, leaves: {wrong}")
+
+    def record(self) -> Recording:
+        """Run the operation once more and record what it does to the disk."""
+        self.ground.restore()
+        recording = Recording(self.scene.folder, self.scene.act)
+        run_alone(self.scene.settle)
+        self._settled = self.scene.image()
+        return recording
 
     def points(self, trouble: Trouble) -> list[int]:
         """The calls, by number, to which that trouble can come."""
@@ -114,6 +124,24 @@ class Judge:
             for wrong in [*self._after_trouble(trace), *self.aftermath()]
         ]
 
+    def cut_power(self, state: State, cut: int) -> list[Finding]:
+        """Put what a disk may hold after a power cut, and look at it as the next start would.
+
+        Args:
+            state: What it holds.
+            cut: How many calls were done.
+        """
+        clear(self.scene.folder)
+        self.scene.folder.mkdir()
+        state.put(self.scene.folder)
+        calls = self.undisturbed.calls
+        wrong = []
+        if cut >= len(calls) and self.scene.position() != self.after:
+            wrong.append(f"it was done, but the disk holds {self.scene.position()}")
+        wrong += self.aftermath(settle=True)
+        last = str(calls[min(cut, len(calls)) - 1]) if cut else "the beginning"
+        return [Finding(self.scene.name, "power cut after", cut, last, text) for text in wrong]
+
     def _after_trouble(self, trace: Trace) -> Iterator[str]:
         """A fault is told to a person in their words, and what they are told is true."""
         end = trace.end
@@ -126,14 +154,22 @@ class Judge:
         if end.how == "done" and self.scene.position() != self.after:
             yield f"it said it was done, but left {self.scene.position()}, not {self.after}"
 
-    def aftermath(self) -> Iterator[str]:
-        """What must be true of whatever is on disk now, and after the next run."""
+    def aftermath(self, *, settle: bool = False) -> Iterator[str]:
+        """What must be true of whatever is on disk now, and after the next run.
+
+        Args:
+            settle: Whether the ends are compared only after what comes next. What a power cut takes
+                of the metadata, which can be had again, comes back with the next check.
+        """
         yield from self.scene.wrong()
         end = run_alone(self.scene.act)
         kinds = {error.__name__ for error in (*self.scene.done, *self.scene.expected)}
         if end.how != "done" and not (end.how == "refused" and end.kind in kinds):
             yield f"the next run ends with {end.how} {end.kind} {end.message} {end.hint}"
+        if settle and (end := run_alone(self.scene.settle)).how != "done":
+            yield f"what comes after the next run ends with {end.how} {end.kind} {end.message}"
         for wrong in self.scene.wrong():
             yield f"after the next run: {wrong}"
-        for difference in compared(self.scene.image(), self.image):
+        expected = self._settled if settle and self._settled is not None else self.image
+        for difference in compared(self.scene.image(), expected):
             yield f"the next run does not end where an undisturbed one does: {difference}"

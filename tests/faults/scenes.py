@@ -41,6 +41,9 @@ class Scene(Protocol):
     def wrong(self) -> Iterator[str]:
         """Check what must be true at any instant; each line says what is not."""
 
+    def settle(self) -> None:
+        """Do what comes next in the ordinary course, such as the next check."""
+
     def image(self) -> Image:
         """What is on disk, to compare two ends."""
 

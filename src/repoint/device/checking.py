@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from repoint.device.client import RepositoryClient
 from repoint.device.enrolling import supersede
 from repoint.device.errors import NothingToDoError
-from repoint.device.files import explained
+from repoint.device.files import COMPLETED_NEXT, explained
 from repoint.device.pipeline import choose, why_no_longer_offered
 from repoint.device.records import Generation, HistoryEntry, LastCheck
 from repoint.device.store import ProductStore
@@ -61,7 +61,7 @@ def check(product: ProductStore, *, now: int, client: RepositoryClient | None = 
             written down.
     """
     client = client or client_for(product)
-    with explained("write down what the repository says"):
+    with explained("write down what the repository says", COMPLETED_NEXT):
         try:
             supersede(product, client, now=now)
             if client.has_news():

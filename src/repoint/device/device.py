@@ -166,7 +166,12 @@ class Device:
 
     def change_settings(self, product: str | None, settings: Settings) -> None:
         """Write down what the person decides."""
-        with self._product_at_work("repoint settings", product) as place:
+        from repoint.device.files import explained
+
+        with (
+            self._product_at_work("repoint settings", product) as place,
+            explained(f"write down the settings of {place.name}"),
+        ):
             place.set_settings(settings)
 
     def _activate_quietly(self) -> None:

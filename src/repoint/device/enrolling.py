@@ -16,7 +16,7 @@ from pathlib import Path
 from repoint.device.client import RepositoryClient
 from repoint.device.errors import EnrolmentRefusedError
 from repoint.device.fetching import check_url
-from repoint.device.files import COMPLETED_NEXT, explained, write_durably
+from repoint.device.files import COMPLETED_NEXT, explained, make_folder, write_durably
 from repoint.device.generations import add_generation, add_tree, taken_from
 from repoint.device.grafts import (
     forget_graft,
@@ -105,7 +105,7 @@ def enroll(
     try:
         with explained(f"enrol {product.name}"):
             shutil.rmtree(product.path, ignore_errors=True)
-            product.path.mkdir(parents=True)
+            make_folder(product.path)
             write_durably(product.path / "root.json", root)
             client = RepositoryClient(url, product.metadata, product.downloads, root)
             client.has_news()

@@ -24,6 +24,16 @@ def write_durably(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     sync(path.parent)
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder, and the folders above it, so that their names last through a power loss."""
+    if path.is_dir():
+        return
+    make_folder(path.parent)
+    path.mkdir(exist_ok=True)
+    with contextlib.suppress(PermissionError):  # above the store, we may not be able to look
+        sync(path.parent.resolve())
+
+
 def point(link: Path, target: str) -> None:
     """Point a symbolic link at a target; the commit point is the rename."""
     beside = link.with_name(f".new-{link.name}")

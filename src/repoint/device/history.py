@@ -67,8 +67,12 @@ def complete_history(product: ProductStore, *, now: int, kept: Sequence[Path | N
 
 def is_adopted(product: ProductStore) -> bool:
     """Whether everything that follows an enrolment was done: its last act is to write it down."""
-    when = product.enrolment().enrolled
-    return any((entry.event, entry.when) == ("enrolled", when) for entry in product.history())
+    enrolment = product.enrolment()
+    name = enrolment.baseline
+    base, active = Generation(name.version, name.build), product.active()
+    said = ("enrolled", enrolment.enrolled, base.label)
+    told = any((entry.event, entry.when, entry.label) == said for entry in product.history())
+    return told and active is not None and active.baseline == base
 
 
 def missing_entries(
@@ -82,7 +86,7 @@ def missing_entries(
         now: When that is seen, in seconds since 1970.
     """
     told = _Told(history)
-    if ("enrolled", facts.enrolled) not in told.moments:
+    if ("enrolled", facts.enrolled, facts.base) not in told.said:
         told.add(HistoryEntry(facts.enrolled, "enrolled", facts.base, facts.taken))
     if told.replaced:
         told.add(HistoryEntry(now, "superseded", told.replaced, f"by {facts.baseline}"))
@@ -105,7 +109,6 @@ class _Told:
     """What somebody knows who has read the history, line by line."""
 
     def __init__(self, history: Sequence[HistoryEntry]) -> None:
-        self.moments: set[tuple[str, int]] = set()
         self.said: set[tuple[str, int, str]] = set()
         self.running = self.before = self.replaced = self.waiting = ""
         self.confirmed: set[str] = set()
@@ -118,7 +121,6 @@ class _Told:
         self._read(entry)
 
     def _read(self, entry: HistoryEntry) -> None:
-        self.moments.add((entry.event, entry.when))
         self.said.add((entry.event, entry.when, entry.label))
         if entry.event == "enrolled":
             self.replaced = self.running if self.running.endswith(")") else ""

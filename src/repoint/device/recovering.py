@@ -41,10 +41,9 @@ def _recover(product: ProductStore, now: int) -> None:
     enrolment = product.enrolment()
     name = enrolment.baseline
     baseline = Generation(name.version, name.build)
-    active = product.active()
-    if active is None or not is_adopted(product):
+    if not is_adopted(product):
         product.begin_anew(baseline)
-        active = baseline
+    active = product.active() or baseline
     kept = [_finish_graft(product, point, baseline) for point in enrolment.grafts]
     staged = product.staged()
     if staged is None or (staged.letter and product.mark(staged) is not None):

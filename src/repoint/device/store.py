@@ -31,7 +31,7 @@ from typing import TypeVar
 import msgspec
 
 from repoint.device.errors import NotEnrolledError, StoreDamagedError
-from repoint.device.files import append_durably, point, write_durably
+from repoint.device.files import append_durably, make_folder, point, write_durably
 from repoint.device.records import (
     Enrolment,
     Generation,
@@ -219,7 +219,7 @@ class ProductStore:
         if mark is None:
             path.unlink(missing_ok=True)
             return
-        path.parent.mkdir(exist_ok=True)
+        make_folder(path.parent)
         write_durably(path, encode_record(mark))
 
     def settings(self) -> Settings:
@@ -265,7 +265,7 @@ class ProductStore:
     def write(self, name: str, record: msgspec.Struct) -> None:
         """Write one of the product's records."""
         path = self.path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         write_durably(path, encode_record(record))
 
     def _read(self, name: str, kind: type[Own]) -> Own | None:
