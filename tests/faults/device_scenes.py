@@ -75,6 +75,7 @@ class DeviceScene:
 
     expected: tuple[type[RepointError], ...] = ()
     done: tuple[type[RepointError], ...] = (NothingToDoError,)
+    settles = False
 
     def __init__(
         self,
@@ -190,6 +191,9 @@ class DeviceScene:
         doubled = [e for n, e in enumerate(history) if e in history[:n]]
         if doubled:
             yield f"the history says twice: {doubled[0].event} {doubled[0].label}"
+
+    def note_end(self) -> None:
+        """The labels say already what may be in force."""
 
     def settle(self) -> None:
         with contextlib.suppress(NotEnrolledError):

@@ -89,10 +89,13 @@ class Judge:
         self.ground = Ground(scene)
         self.before = scene.position()
         self.undisturbed = run_traced(scene.act, scene.folder, lambda _: "go")
+        scene.note_end()
         self._require_expected(self.undisturbed.end)
         self.after = scene.position()
-        self.image: Image = scene.image()
-        self._settled: Image | None = None
+        self._image: Image = scene.image()
+        for wrong in self._settle():
+            raise AssertionError(f"{scene.name}, undisturbed: {wrong}")
+        self._settled: Image = scene.image()
 
     def _require_expected(self, end: End) -> None:
         kinds = {error.__name__ for error in self.scene.expected}
@@ -105,10 +108,12 @@ class Judge:
     def record(self) -> Recording:
         """Run the operation once more and record what it does to the disk."""
         self.ground.restore()
-        recording = Recording(self.scene.folder, self.scene.act)
-        run_alone(self.scene.settle)
-        self._settled = self.scene.image()
-        return recording
+        return Recording(self.scene.folder, self.scene.act)
+
+    def _settle(self) -> Iterator[str]:
+        end = run_alone(self.scene.settle)
+        if end.how != "done":
+            yield f"what comes after the next run ends with {end.how} {end.kind} {end.message}"
 
     def points(self, trouble: Trouble) -> list[int]:
         """The calls, by number, to which that trouble can come."""
@@ -166,10 +171,11 @@ class Judge:
         kinds = {error.__name__ for error in (*self.scene.done, *self.scene.expected)}
         if end.how != "done" and not (end.how == "refused" and end.kind in kinds):
             yield f"the next run ends with {end.how} {end.kind} {end.message} {end.hint}"
-        if settle and (end := run_alone(self.scene.settle)).how != "done":
-            yield f"what comes after the next run ends with {end.how} {end.kind} {end.message}"
+        settle = settle or self.scene.settles
+        if settle:
+            yield from self._settle()
         for wrong in self.scene.wrong():
             yield f"after the next run: {wrong}"
-        expected = self._settled if settle and self._settled is not None else self.image
+        expected = self._settled if settle else self._image
         for difference in compared(self.scene.image(), expected):
             yield f"the next run does not end where an undisturbed one does: {difference}"

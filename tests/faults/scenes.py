@@ -25,12 +25,14 @@ class Scene(Protocol):
         folder: Everything that it changes lies below; it is put back before each try.
         done: Errors by which a second run says that there is nothing left to do.
         expected: Errors with which an undisturbed run ends.
+        settles: Whether its ends are compared only after what comes next in the ordinary course.
     """
 
     name: str
     folder: Path
     done: tuple[type[RepointError], ...]
     expected: tuple[type[RepointError], ...]
+    settles: bool
 
     def prepare(self) -> None:
         """Make the folder as it is before the operation."""
@@ -46,6 +48,9 @@ class Scene(Protocol):
 
     def image(self) -> Image:
         """What is on disk, to compare two ends."""
+
+    def note_end(self) -> None:
+        """Take what is there now for the end of the operation."""
 
     def position(self) -> object:
         """What a person would say has or has not changed."""

@@ -28,5 +28,7 @@ def served(folder: Path) -> Iterator[str]:
 
 def _serve(folder: Path, connection: Any) -> None:
     server = WebServer(folder)
+    # Whoever is killed in the middle of an answer is no news here.
+    server._server.handle_error = lambda *_: None  # type: ignore[method-assign]
     connection.send(server.url)
     server._thread.join()

@@ -302,7 +302,8 @@ class _Supervisor:
 
 def _path(pid: int, where: tuple[int | None, int], arguments: list[int]) -> str:
     folder, place = where
-    named = _string(pid, arguments[place])
+    # Without a path, the call is about the open file itself.
+    named = _string(pid, arguments[place]) if arguments[place] else ""
     if named.startswith("/"):
         return os.path.normpath(named)
     number = None if folder is None else ctypes.c_int(arguments[folder] & 0xFFFFFFFF).value
