@@ -76,6 +76,7 @@ class DeviceScene:
     expected: tuple[type[RepointError], ...] = ()
     done: tuple[type[RepointError], ...] = (NothingToDoError,)
     settles = False
+    said = (RepointError,)
 
     def __init__(
         self,

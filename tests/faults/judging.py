@@ -122,7 +122,8 @@ class Judge:
     def disturb(self, trouble: Trouble, number: int) -> list[Finding]:
         """Run the operation with a trouble at one call, and look at what it leaves."""
         self.ground.restore()
-        trace = run_traced(self.scene.act, self.scene.folder, trouble.decide(number))
+        decide = trouble.decide(number)
+        trace = run_traced(self.scene.act, self.scene.folder, decide, self.scene.said)
         call = trace.calls[number - 1] if len(trace.calls) >= number else "not reached"
         return [
             Finding(self.scene.name, trouble.name, number, str(call), wrong)

@@ -25,6 +25,7 @@ class Scene(Protocol):
         folder: Everything that it changes lies below; it is put back before each try.
         done: Errors by which a second run says that there is nothing left to do.
         expected: Errors with which an undisturbed run ends.
+        said: Errors that people are told in one line.
         settles: Whether its ends are compared only after what comes next in the ordinary course.
     """
 
@@ -33,6 +34,7 @@ class Scene(Protocol):
     done: tuple[type[RepointError], ...]
     expected: tuple[type[RepointError], ...]
     settles: bool
+    said: tuple[type[Exception], ...]
 
     def prepare(self) -> None:
         """Make the folder as it is before the operation."""

@@ -88,19 +88,25 @@ class Trace:
     calls: list[Call] = field(default_factory=list)
 
 
-def run_traced(action: Callable[[], object], watched: Path, decide: Decide) -> Trace:
+def run_traced(
+    action: Callable[[], object],
+    watched: Path,
+    decide: Decide,
+    said: tuple[type[Exception], ...] = (RepointError,),
+) -> Trace:
     """Run an action in a child.
 
     Args:
-        action: What to do. A `RepointError` is an end like others.
+        action: What to do.
         watched: Only calls that touch what is below this folder are told to ``decide``.
         decide: What becomes of each.
+        said: Errors that people are told in one line; they are an end like others.
     """
     ours, theirs = socket.socketpair()
     pid = os.fork()
     if pid == 0:
         ours.close()
-        _child(action, theirs)
+        _child(action, theirs, said)
     theirs.close()
     with contextlib.closing(ours):
         _, descriptors, *_ = socket.recv_fds(ours, 1, 1)
@@ -118,14 +124,16 @@ def run_traced(action: Callable[[], object], watched: Path, decide: Decide) -> T
     return Trace(msgspec.json.decode(said, type=End), supervisor.calls)
 
 
-def run_alone(action: Callable[[], object]) -> End:
+def run_alone(
+    action: Callable[[], object], said: tuple[type[Exception], ...] = (RepointError,)
+) -> End:
     """Run an action in a child that nothing disturbs."""
     ours, theirs = socket.socketpair()
     pid = os.fork()
     if pid == 0:
         end = End("crashed", message="it did not come back")
         try:
-            end = _tell(action)
+            end = _tell(action, said)
         except BaseException:
             end = End("crashed", message=traceback.format_exc()[-4000:])
         finally:
@@ -142,13 +150,15 @@ def _readable(connection: socket.socket) -> bool:
     return bool(select.select([connection], [], [], 0)[0])
 
 
-def _child(action: Callable[[], object], connection: socket.socket) -> None:
+def _child(
+    action: Callable[[], object], connection: socket.socket, said: tuple[type[Exception], ...]
+) -> None:
     end = End("crashed", message="it did not come back")
     try:
         listener = _install_filter()
         socket.send_fds(connection, [b"x"], [listener])
         os.close(listener)
-        end = _tell(action)
+        end = _tell(action, said)
     except BaseException:
         end = End("crashed", message=traceback.format_exc()[-4000:])
     finally:
@@ -156,11 +166,13 @@ def _child(action: Callable[[], object], connection: socket.socket) -> None:
         os._exit(0)
 
 
-def _tell(action: Callable[[], object]) -> End:
+def _tell(action: Callable[[], object], said: tuple[type[Exception], ...]) -> End:
     try:
         action()
-    except RepointError as error:
-        return End("refused", type(error).__name__, error.message, error.hint)
+    except said as error:
+        if isinstance(error, RepointError):
+            return End("refused", type(error).__name__, error.message, error.hint)
+        return End("refused", type(error).__name__, str(error))
     return End("done")
 
 

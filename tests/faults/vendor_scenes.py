@@ -36,6 +36,7 @@ class VendorScene:
 
     expected: tuple[type[RepointError], ...] = ()
     settles = True
+    said = (RepointError, OSError)
 
     def __init__(
         self,

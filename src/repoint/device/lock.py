@@ -59,9 +59,10 @@ def locked(
             descriptor = os.open(store / "lock", flags, 0o644)
         require_own(store)
         _acquire(descriptor, wait, waiting)
-        holder = Holder(os.getpid(), command, int(time.time()))
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, msgspec.json.encode(holder), 0)
+        with contextlib.suppress(OSError):  # on a full disk nobody is told who is at work
+            holder = Holder(os.getpid(), command, int(time.time()))
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, msgspec.json.encode(holder), 0)
         yield
     finally:
         os.umask(mask)

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from repoint.seal.build import remove_tree
+from repoint.seal.build import remove_tree, sync
 
 _PREFIX = ".new-"
 
@@ -33,6 +33,7 @@ def scratch_beside(place: Path, *, mode: int = 0o777) -> Iterator[Path]:
     try:
         for missing in reversed(above):
             missing.mkdir(mode=mode)
+            sync(missing.parent.resolve())
         with (
             tempfile.TemporaryDirectory(prefix=_PREFIX, dir=place.parent) as folder,
             _open_folder(Path(folder)) as held,
