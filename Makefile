@@ -5,11 +5,13 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SECONDS ?= 60
 
-.PHONY: help demo test lint fuzz bench bench-job bench-delta lock clean
+.PHONY: help demo test lint fuzz faults faults-sample bench bench-job bench-delta lock clean
 help:
 	@echo "make demo    the main job on real input, from a vendor to a running program and back"
 	@echo "make test    formatting, types and tests"
 	@echo "make fuzz    hostile patches against the decoders, a minute of them (SECONDS=3600 for an hour)"
+	@echo "make faults  every operation killed, failed and cut from power at every point, an hour"
+	@echo "             make faults-sample for a twentieth of that"
 	@echo "make bench   all benchmarks, side by side with what people use today, an hour or two:"
 	@echo "             make bench-job for the main job alone (two minutes), make bench-delta for the patches"
 	@echo "make clean   remove what the above have made"
@@ -35,6 +37,13 @@ test: lint
 fuzz: $(READY)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/fuzz/requirements.txt || true
 	@$(BIN)/python -m tests.fuzz --seconds $(SECONDS)
+
+# Linux on x86-64; needs the right to trace one's own children, but not root.
+faults: $(READY)
+	@$(BIN)/python -m tests.faults --write
+
+faults-sample: $(READY)
+	@$(BIN)/python -m tests.faults --every 20 --tries 1
 
 bench-delta: $(READY)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt

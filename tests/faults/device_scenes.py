@@ -135,6 +135,8 @@ class DeviceScene:
     def position(self) -> tuple[object, ...]:
         product = self.device.store.product(self.vendor.product)
         links = [str(self.graft(c).readlink()) for c in BASE if self.graft(c).is_symlink()]
+        if not (product.path / "enrolment.json").exists():
+            return "not enrolled", links
         mark = any((product.path / "marks").glob("[!.]*"))
         return product.active(), product.staged(), mark, links
 
