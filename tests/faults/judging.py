@@ -84,9 +84,9 @@ def _may_fail(what: Syscall, error: str) -> bool:
 class Judge:
     """Disturbs one operation again and again."""
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, scene: Scene, ground: Ground | None = None) -> None:
         self.scene = scene
-        self.ground = Ground(scene)
+        self.ground = ground or Ground(scene)
         self.before = scene.position()
         self.undisturbed = run_traced(scene.act, scene.folder, lambda _: "go")
         scene.note_end()

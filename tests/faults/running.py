@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from tests.faults.device_scenes import device_scenes
 from tests.faults.judging import CRASHES, FAILING, LASTING, SHORT, Finding, Judge, Trouble
+from tests.faults.quickly import be_quick
 from tests.faults.scenes import Scene, clear
 from tests.faults.serving import served
 from tests.faults.vendor_scenes import vendor_scenes
@@ -91,6 +92,7 @@ def run(shares: list[Share], processes: int, report: Callable[[Result], None]) -
 def _work(share: Share, connection: Connection) -> None:
     started = time.monotonic()
     result = Result(share)
+    be_quick()
     try:
         with _place() as base, served(base) as url:
             _judge(scenes(base, url)[share.scene](), share, result)
