@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SECONDS ?= 60
 
-.PHONY: help demo test lint fuzz faults faults-sample bench bench-job bench-delta lock clean
+.PHONY: help demo test lint fuzz faults faults-sample faults-disks bench bench-job bench-delta lock clean
 help:
 	@echo "make demo    the main job on real input, from a vendor to a running program and back"
 	@echo "make test    formatting, types and tests"
@@ -44,6 +44,10 @@ faults: $(READY)
 
 faults-sample: $(READY)
 	@$(BIN)/python -m tests.faults --every 20 --tries 1
+
+# As root, with mkfs.ext4, mkfs.xfs and mkfs.btrfs.
+faults-disks: $(READY)
+	@$(BIN)/python -m tests.faults.disks --every 4
 
 bench-delta: $(READY)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt

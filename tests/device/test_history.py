@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from repoint.device.history import Facts, missing_entries
 from repoint.device.records import HistoryEntry, Mark
+from tests.places import Place
+from tests.world import Vendor
 
 BASE, A, B = "26.3.1", "26.3.1 (a)", "26.3.1 (b)"
 NAME = "26.3.1 (25D2128) for linux-x86_64"
@@ -83,3 +85,25 @@ def test_a_letter_that_is_installed_again_is_confirmed_again() -> None:
     told = [ENROLLED, *said(A, "staged", "activated", "confirmed", "removed")]
     told += [*said(BASE, "activated"), *said(A, "staged", "activated")]
     assert missing(told, facts(A, confirmed=True)) == [("confirmed", A)]
+
+
+def test_a_lost_history_changes_nothing_but_itself(place: Place, vendor: Vendor) -> None:
+    place.enroll()
+    vendor.release()
+    place.update()
+    (place.product.path / "history.jsonl").unlink()
+    place.device.check(None)
+    assert place.device.status(None).in_force == A
+    assert [e.event for e in place.device.history(None)] == ["enrolled", "activated", "confirmed"]
+
+
+def test_an_enrolment_that_did_not_come_to_its_commit_is_not_followed(
+    place: Place, vendor: Vendor
+) -> None:
+    place.enroll()
+    vendor.release()
+    place.update()
+    (place.product.path / "unfinished").write_bytes(b"{}")
+    place.device.check(None)
+    assert place.device.status(None).in_force == A
+    assert not (place.product.path / "unfinished").exists()

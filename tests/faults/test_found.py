@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.judging import CRASHES, FAILING, LASTING, Judge, Trouble
+from tests.faults.judging import CRASHES, FAILING, LASTING, SHORT, Judge, Trouble
 from tests.faults.running import scenes
 from tests.faults.serving import served
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(
     platform.machine() != "x86_64", reason="the harness knows the calls of x86-64"
 )
 
-TROUBLES = {trouble.name: trouble for trouble in (*CRASHES, *FAILING, *LASTING)}
+TROUBLES = {trouble.name: trouble for trouble in (*CRASHES, *SHORT, *FAILING, *LASTING)}
 Judged = Callable[[str], Judge]
 
 
@@ -132,6 +132,12 @@ class TestAFullUpdate:
         assert (
             wrong_at(judged("supersede"), "ENOSPC", r"^rename .*products/acme-kiosk/active$") == []
         )
+
+    def test_whose_line_in_the_history_is_written_in_parts_is_written_once(
+        self, judged: Judged
+    ) -> None:
+        found = wrong_at(judged("supersede"), "short write", r"^write .*history.jsonl", which=0)
+        assert found == []
 
 
 class TestTakingAProductOut:

@@ -186,13 +186,14 @@ def _take_trees(product: ProductStore, baseline: Baseline, grafts: Sequence[Graf
 def _adopt(product: ProductStore, baseline: Baseline, enrolment: Enrolment, now: int) -> None:
     """Commit the enrolment and follow it; what is cut off here, the next start does."""
     with explained(f"enrol {product.name} {baseline.name}", COMPLETED_NEXT):
-        product.write("enrolment.json", enrolment)
+        product.commit_enrolment(enrolment)
         product.begin_anew(Generation(baseline.name.version, baseline.name.build))
         kept = []
         for point in enrolment.grafts:
             component = baseline.component(point.component)
             kept.append(graft(product, point, component.entries if component is not None else ()))
         complete_history(product, now=now, kept=kept)
+        product.finish_enrolment()
 
 
 def _graft_points(

@@ -44,13 +44,15 @@ def point(link: Path, target: str) -> None:
 
 
 def append_durably(path: Path, line: bytes) -> None:
-    """Add one line to a file with a single write, and sync it."""
+    """Add one line to a file, and sync it."""
     descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         end = os.lseek(descriptor, 0, os.SEEK_END)
         # A line that was cut off by a power loss must not swallow the next one.
         torn = end > 0 and os.pread(descriptor, 1, end - 1) != b"\n"
-        os.write(descriptor, (b"\n" if torn else b"") + line + b"\n")
+        left = (b"\n" if torn else b"") + line + b"\n"
+        while left:
+            left = left[os.write(descriptor, left) :]
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

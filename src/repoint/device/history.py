@@ -65,16 +65,6 @@ def complete_history(product: ProductStore, *, now: int, kept: Sequence[Path | N
         product.record(entry)
 
 
-def is_adopted(product: ProductStore) -> bool:
-    """Whether everything that follows an enrolment was done: its last act is to write it down."""
-    enrolment = product.enrolment()
-    name = enrolment.baseline
-    base, active = Generation(name.version, name.build), product.active()
-    said = ("enrolled", enrolment.enrolled, base.label)
-    told = any((entry.event, entry.when, entry.label) == said for entry in product.history())
-    return told and active is not None and active.baseline == base
-
-
 def missing_entries(
     history: Sequence[HistoryEntry], facts: Facts, *, now: int
 ) -> list[HistoryEntry]:

@@ -9,7 +9,7 @@ from repoint.device.activating import go_back, settle
 from repoint.device.collecting import clear_leftovers
 from repoint.device.errors import HealthCheckError
 from repoint.device.grafts import forget_graft, graft, is_grafted, is_prepared
-from repoint.device.history import complete_history, is_adopted
+from repoint.device.history import complete_history
 from repoint.device.records import Generation, GraftPoint
 from repoint.device.store import ProductStore, Store
 from repoint.seal.errors import SealMismatchError, UnfitTreeError
@@ -41,7 +41,7 @@ def _recover(product: ProductStore, now: int) -> None:
     enrolment = product.enrolment()
     name = enrolment.baseline
     baseline = Generation(name.version, name.build)
-    if not is_adopted(product):
+    if product.is_unfinished():
         product.begin_anew(baseline)
     active = product.active() or baseline
     kept = [_finish_graft(product, point, baseline) for point in enrolment.grafts]
@@ -54,6 +54,7 @@ def _recover(product: ProductStore, now: int) -> None:
         active = product.active() or baseline
         mark = product.mark(active)
     complete_history(product, now=now, kept=kept)
+    product.finish_enrolment()
     if active.letter and mark is not None and product.staged() is None:
         product.point_staged(baseline)
     elif not product.is_confirmed(active):

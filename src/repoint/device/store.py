@@ -6,6 +6,7 @@
     lock                              held by the command that is changing the store
     products/<product>/
         enrolment.json                what is pinned; its appearance enrols the product
+        unfinished                    the same, while not all is done that follows from it
         root.json                     the pinned trusted root
         metadata/                     what the update framework has verified
         catalog.json, checked.json    the last verified catalog, and when it was asked for
@@ -41,6 +42,7 @@ from repoint.device.records import (
     Settings,
 )
 from repoint.model.records import Baseline, Catalog, Improvement, encode_record
+from repoint.seal.build import sync
 
 Own = TypeVar("Own", bound=msgspec.Struct)
 
@@ -171,6 +173,31 @@ class ProductStore:
         """Let nothing wait."""
         (self.path / "staged").unlink(missing_ok=True)
 
+    def commit_enrolment(self, enrolment: Enrolment) -> None:
+        """Write the enrolment, and that not all has been done yet that follows from it."""
+        write_durably(self.path / "unfinished", encode_record(enrolment))
+        self.write("enrolment.json", enrolment)
+
+    def is_unfinished(self) -> bool:
+        """Whether something that follows from the enrolment remains to be done."""
+        name = self.enrolment().baseline
+        active = self.active()
+        if active is None or active.baseline != Generation(name.version, name.build):
+            return True
+        try:
+            # Of an enrolment that did not come to its commit, the mark may be there all the same.
+            return self._bytes("unfinished") == self._bytes("enrolment.json")
+        except FileNotFoundError:
+            return False
+
+    def finish_enrolment(self) -> None:
+        """Note that all was done that follows from the enrolment."""
+        mark = self.path / "unfinished"
+        if mark.exists():
+            mark.unlink()
+            # It must not come back with a power cut, when an improvement is active.
+            sync(self.path)
+
     def begin_anew(self, baseline: Generation) -> None:
         """Be at a baseline, with nothing left of what another one has brought."""
         self.clear_staged()
@@ -267,6 +294,9 @@ class ProductStore:
         path = self.path / name
         make_folder(path.parent)
         write_durably(path, encode_record(record))
+
+    def _bytes(self, name: str) -> bytes:
+        return (self.path / name).read_bytes()
 
     def _read(self, name: str, kind: type[Own]) -> Own | None:
         path = self.path / name
