@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import platform
 import re
 from collections.abc import Callable, Iterator
@@ -12,9 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from repoint.publisher import drafts
 from tests.faults.judging import CRASHES, FAILING, LASTING, SHORT, Judge, Trouble
 from tests.faults.running import scenes
 from tests.faults.serving import served
+from tests.world import Vendor
 
 pytestmark = pytest.mark.skipif(
     platform.machine() != "x86_64", reason="the harness knows the calls of x86-64"
@@ -157,8 +160,20 @@ class TestAPublication:
     def test_that_was_cut_off_leaves_nothing_of_its_draft(self, judged: Judged) -> None:
         assert wrong_at(judged("publish"), "killed before", r"^rmdir drafts/") == []
 
-    def test_is_done_although_its_draft_cannot_be_removed(self, judged: Judged) -> None:
-        assert wrong_at(judged("publish"), "EIO", r"^unlinkat drafts/") == []
+    def test_is_done_although_its_draft_cannot_be_removed(
+        self, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(_: Path) -> None:
+            raise OSError(errno.EIO, "Input/output error")
+
+        vendor.improve()
+        with monkeypatch.context() as disk:
+            disk.setattr(drafts, "remove_tree", refuse)
+            assert [improvement.letter for improvement in vendor.publish()] == ["a"]
+        left = vendor.repository.path / "drafts" / vendor.product
+        assert [*left.rglob("improvement.json")]
+        vendor.release()
+        assert not [*left.rglob("improvement.json")]
 
 
 class TestARegistration:
