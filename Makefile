@@ -5,12 +5,14 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SECONDS ?= 60
 
-.PHONY: help demo demo-page test pictures browser lint deb fuzz bench bench-job bench-delta lock clean
+.PHONY: help demo demo-page test pictures browser lint deb fuzz faults faults-sample faults-disks bench bench-job bench-delta lock clean
 help:
 	@echo "make demo    the main job on real input, from a vendor to a running program and back"
 	@echo "make demo-page   the Settings page on what the demo made, left open until Ctrl-C"
 	@echo "make test    formatting, types and tests"
 	@echo "make fuzz    hostile patches against the decoders, a minute of them (SECONDS=3600 for an hour)"
+	@echo "make faults  every operation killed, failed and cut from power at every point, an hour"
+	@echo "             make faults-sample for a twentieth of that"
 	@echo "make bench   all benchmarks, side by side with what people use today, an hour or two:"
 	@echo "             make bench-job for the main job alone (two minutes), make bench-delta for the patches"
 	@echo "make deb     a Debian package with units, man pages and shell completion"
@@ -48,6 +50,17 @@ browser:
 fuzz: $(READY)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/fuzz/requirements.txt || true
 	@$(BIN)/python -m tests.fuzz --seconds $(SECONDS)
+
+# Linux on x86-64; needs the right to trace one's own children, but not root.
+faults: $(READY)
+	@$(BIN)/python -m tests.faults --write
+
+faults-sample: $(READY)
+	@$(BIN)/python -m tests.faults --every 20 --tries 1
+
+# As root, with mkfs.ext4, mkfs.xfs and mkfs.btrfs.
+faults-disks: $(READY)
+	@$(BIN)/python -m tests.faults.disks --every 4
 
 bench-delta: $(READY)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt

@@ -54,6 +54,8 @@ class WebServer:
 def _handler(server: WebServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        # Head and body are two writes; the second must not wait for the first one's answer.
+        disable_nagle_algorithm = True
 
         def log_message(self, *_: object) -> None:
             pass

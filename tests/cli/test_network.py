@@ -129,6 +129,17 @@ def test_a_download_is_cancelled_by_ctrl_c_and_taken_up_by_the_next_command(
     assert [request.range for request in patches] == [f"bytes={kept}-"]
 
 
+def test_a_part_that_a_power_cut_has_damaged_is_downloaded_anew(
+    waiting: Place, server: WebServer
+) -> None:
+    server.cut_after += [AFTER, 1000, 1000, 1000]
+    refusal(repoint(*install(waiting)), "the connection broke off")
+    (part,) = waiting.product.downloads.iterdir()
+    part.write_bytes(bytes(part.stat().st_size))
+    works(*install(waiting))
+    assert waiting.device.status(None).staged == "26.3.1 (a)"
+
+
 def test_a_server_that_knows_no_ranges_is_asked_from_the_beginning(
     waiting: Place, server: WebServer
 ) -> None:

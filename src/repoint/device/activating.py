@@ -13,7 +13,7 @@ from repoint.device.errors import (
     NothingToDoError,
     StillRunningError,
 )
-from repoint.device.files import explained
+from repoint.device.files import COMPLETED_NEXT, explained
 from repoint.device.health import run_health_checks
 from repoint.device.processes import Census, Use
 from repoint.device.records import Generation, HistoryEntry, Mark
@@ -81,7 +81,7 @@ def activate(product: ProductStore, *, now: int, census: Census | None = None) -
             hint="Close them or run `repoint restart`; programs that are started with "
             "`repoint launch` need not be closed",
         )
-    with explained(f"activate {staged.label}"):
+    with explained(f"activate {staged.label}", COMPLETED_NEXT):
         started = time.perf_counter()
         switch(product, staged, active)
         switched = time.perf_counter()
@@ -120,28 +120,27 @@ def settle(product: ProductStore, *, now: int) -> None:
         if old.get(name) != seal
     }
     failure = run_health_checks(product.baseline(active), trees)
-    with explained(f"confirm {active.label}"):
+    with explained(f"confirm {active.label}", COMPLETED_NEXT):
         if not failure:
             product.confirm(active)
             product.record(HistoryEntry(now, "confirmed", active.label))
             return
         product.set_mark(active, Mark("failed", now, failure))
-        go_back(product, now=now)
+        go_back(product)
+        product.record(HistoryEntry(now, "failed", active.label, failure))
     raise HealthCheckError(
         f"{active.label} failed its health check ({failure}); {before.label} is active again",
         hint=f"{active.label} is not tried again here; tell the vendor what `repoint history` says",
     )
 
 
-def go_back(product: ProductStore, *, now: int) -> None:
+def go_back(product: ProductStore) -> None:
     """Return from an active generation that is marked as failed to what ran before it."""
     active = product.active()
     if active is None:
         return
-    mark = product.mark(active)
     before = product.previous()
     if before is None or before == active or not product.generation_path(before).is_dir():
         before = active.baseline
     product.point_active(before)
     show_active(product)
-    product.record(HistoryEntry(now, "failed", active.label, mark.why if mark else ""))

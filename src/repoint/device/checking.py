@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from repoint.device.client import RepositoryClient
 from repoint.device.enrolling import supersede
 from repoint.device.errors import NothingToDoError
-from repoint.device.files import explained
-from repoint.device.pipeline import choose
+from repoint.device.files import COMPLETED_NEXT, explained
+from repoint.device.pipeline import choose, why_no_longer_offered
 from repoint.device.records import Generation, HistoryEntry, LastCheck
 from repoint.device.store import ProductStore
 from repoint.model.errors import RepointError
@@ -61,7 +61,7 @@ def check(product: ProductStore, *, now: int, client: RepositoryClient | None = 
             written down.
     """
     client = client or client_for(product)
-    with explained("write down what the repository says"):
+    with explained("write down what the repository says", COMPLETED_NEXT):
         try:
             supersede(product, client, now=now)
             if client.has_news():
@@ -131,14 +131,10 @@ def _unstage_what_is_no_longer_offered(product: ProductStore, now: int) -> None:
     staged, catalog = product.staged(), product.catalog()
     if staged is None or catalog is None or not staged.letter:
         return
-    offer = catalog.offer(product.enrolment().baseline, staged.letter)
-    if offer is not None and offer.state == "offered":
-        return
-    product.clear_staged()
-    why = f"the vendor has {offer.state} it" if offer else "the vendor no longer lists it"
-    if offer is not None and offer.reason:
-        why += f": {offer.reason}"
-    product.record(HistoryEntry(now, "unstaged", staged.label, why))
+    why = why_no_longer_offered(catalog, product.enrolment().baseline, staged.letter)
+    if why:
+        product.clear_staged()
+        product.record(HistoryEntry(now, "unstaged", staged.label, why))
 
 
 def forget_downloads(product: ProductStore) -> None:

@@ -24,6 +24,7 @@ from repoint.device.errors import NoNetworkError, NotTrustedError, StaleReposito
 from repoint.device.fetching import Fetcher, Version, file_digest
 from repoint.device.files import write_durably
 from repoint.model.errors import RepointError
+from repoint.seal.build import sync
 
 _DOCUMENT_LIMIT = 64 << 20
 _TIMESTAMP_LIMIT = 16384
@@ -101,6 +102,11 @@ class RepositoryClient:
         fresh = self.fetcher.versions.get(self._timestamp_url)
         # The answer may have been refused, or have another body than what is trusted.
         if fresh is not None and timestamp.exists() and file_digest(timestamp) == fresh.sha256:
+            # What makes the next check a short one must not outlast what it speaks of.
+            for file in self._metadata.glob("[!.]*.json"):
+                if not file.is_symlink():
+                    sync(file)
+            sync(self._metadata)
             self._note_timestamp(fresh)
 
     def forget(self) -> None:
@@ -168,7 +174,12 @@ class RepositoryClient:
         if not (done.exists() and is_target(done, target)):
             part = self._downloads / f"{digest}.part"
             url = self._target_url(target, digest)
+            begun = part.exists()
             self.fetcher.download(url, part, target.length, progress=progress)
+            if begun and not is_target(part, target):
+                # A power loss may have left anything in what had come before.
+                part.unlink()
+                self.fetcher.download(url, part, target.length, progress=progress)
             if not is_target(part, target):
                 part.unlink()
                 raise NotTrustedError(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import shutil
 from pathlib import Path
 
 from repoint.device.census import census_of
+from repoint.device.records import Generation
 from repoint.device.store import ProductStore, Store
 from repoint.seal.build import remove_tree
 
@@ -24,12 +26,14 @@ def collect(store: Store) -> list[str]:
     busy: set[str] | None = None
     kept: set[str] = set()
     for product in store.enrolled():
+        # Until an enrolment is finished its baseline is not active, and may be all there is.
+        name = product.enrolment().baseline
+        needed = {Generation(name.version, name.build), product.staged()}
         active = product.active()
-        if active is None:
-            continue
-        needed = {active, active.baseline, product.staged()}
-        if not product.is_confirmed(active):
-            needed.add(product.previous())
+        if active is not None:
+            needed |= {active, active.baseline}
+            if not product.is_confirmed(active):
+                needed.add(product.previous())
         for generation in product.generations():
             seals = set(product.seals(generation).values())
             if generation not in needed:
@@ -68,10 +72,16 @@ def clear_leftovers(store: Store) -> None:
     for tree in store.trees.glob(".*"):
         remove_tree(tree)
     for product in store.path.glob("products/*"):
-        _clear_product(ProductStore(store, product.name))
+        if (product / "enrolment.json").exists():
+            _clear_product(ProductStore(store, product.name))
+        else:
+            # Not enrolled yet, or no longer: cut off before the first or after the last.
+            remove_tree(product)
 
 
 def _clear_product(product: ProductStore) -> None:
+    with contextlib.suppress(OSError):  # what is still on its way is kept
+        product.downloads.rmdir()
     below = ("generations", "marks", "offers", "extensions")
     for folder in (product.path, *(product.path / name for name in below), product.metadata):
         for left in [*folder.glob(".new-*"), *(folder.glob("tmp*"))]:

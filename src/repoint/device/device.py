@@ -251,8 +251,13 @@ class Device:
         Raises:
             PolicyForbidsError: The policy decides it, and otherwise.
         """
+        from repoint.device.files import explained
+
         require_free_settings(settings, self.policy())
-        with self._product_at_work("repoint settings", product) as place:
+        with (
+            self._product_at_work("repoint settings", product) as place,
+            explained(f"write down the settings of {place.name}"),
+        ):
             place.set_settings(settings)
 
     def _activate_quietly(self) -> None:
@@ -271,35 +276,34 @@ class Device:
 
     @contextlib.contextmanager
     def _product_at_work(self, command: str, product: str | None) -> Iterator[ProductStore]:
-        self.store.one(product)  # only enrolment makes a store
+        if not (self.store.path / "products").is_dir():
+            self.store.one(product)  # only enrolment makes a store
         with self._at_work(command):
             yield self.store.one(product)
 
     @contextlib.contextmanager
     def _at_work(self, command: str) -> Iterator[None]:
-        from repoint.device.files import explained
+        from repoint.device.files import COMPLETED_NEXT, explained
         from repoint.device.recovering import recover
 
         with locked(self.store.path, command, wait=self._wait, waiting=self._waiting):
-            with explained(f"change the store {self.store.path}"):
+            with explained(f"change the store {self.store.path}", COMPLETED_NEXT):
                 recover(self.store, now=self._now(), settling=not self._prepares_only)
             keep_policy(self.store.path, self.policy())
             try:
                 yield
-            except BaseException:
-                with contextlib.suppress(RepointError):
+            finally:
+                # What was to be done is done or refused; what cannot be tidied up now, the next
+                # command tidies up.
+                with contextlib.suppress(OSError, RepointError):
                     self._tidy_up()
-                raise
-            self._tidy_up()
 
     def _tidy_up(self) -> None:
         from repoint.device.collecting import clear_leftovers, collect
-        from repoint.device.files import explained
 
-        with explained(f"tidy up the store {self.store.path}"):
-            clear_leftovers(self.store)
-            if not self._prepares_only:
-                collect(self.store)
+        clear_leftovers(self.store)
+        if not self._prepares_only:
+            collect(self.store)
 
     def _now(self) -> int:
         return int(self._clock())

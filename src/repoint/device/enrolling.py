@@ -6,6 +6,7 @@ points, the device moves to that baseline, and all improvements of the older one
 
 from __future__ import annotations
 
+import contextlib
 import platform as machine
 import shutil
 from collections.abc import Mapping, Sequence
@@ -15,13 +16,13 @@ from pathlib import Path
 from repoint.device.client import RepositoryClient
 from repoint.device.errors import EnrolmentRefusedError
 from repoint.device.fetching import check_url
-from repoint.device.files import explained, write_durably
+from repoint.device.files import COMPLETED_NEXT, explained, make_folder, write_durably
 from repoint.device.generations import add_generation, add_tree, taken_from
+from repoint.device.history import complete_history
 from repoint.device.records import (
     Enrolment,
     Generation,
     GraftPoint,
-    HistoryEntry,
     StrategyName,
 )
 from repoint.device.store import ProductStore
@@ -102,19 +103,22 @@ def enroll(
     try:
         with explained(f"enrol {product.name}"):
             shutil.rmtree(product.path, ignore_errors=True)
-            product.path.mkdir(parents=True)
+            make_folder(product.path)
             write_durably(product.path / "root.json", root)
             client = RepositoryClient(url, product.metadata, product.downloads, root)
             client.has_news()
             client.refresh()
             baseline = _recognise(client, product, points, wanted)
-            enrolment = Enrolment(1, product.name, url, baseline.name, points, now)
-            _adopt(product, baseline, enrolment, now)
+            _take_trees(product, baseline, points)
+        enrolment = Enrolment(1, product.name, url, baseline.name, points, now)
+        _adopt(product, baseline, enrolment, now)
     except BaseException:
-        if not (product.path / "enrolment.json").exists():
-            for point in points:
-                strategy_of(point).forget(point)
-            shutil.rmtree(product.path, ignore_errors=True)
+        # Where the disk refuses even that, the next start does it.
+        with contextlib.suppress(OSError):
+            if not (product.path / "enrolment.json").exists():
+                for point in points:
+                    strategy_of(point).forget(point)
+                shutil.rmtree(product.path)
         raise
     return enrolment
 
@@ -136,30 +140,21 @@ def supersede(product: ProductStore, client: RepositoryClient, *, now: int) -> G
     enrolment = product.enrolment()
     if not replaced_points(product, enrolment):
         return None
-    before = product.active()
     client.forget()
     client.has_news()
     client.refresh()
     wanted = Wanted(platform=enrolment.baseline.platform)
     baseline = _recognise(client, product, enrolment.grafts, wanted)
     with explained(f"move to {baseline.name}"):
-        moved = Enrolment(
-            1, product.name, enrolment.repository, baseline.name, enrolment.grafts, now
-        )
-        _adopt(product, baseline, moved, now)
-        product.clear_staged()
-        product.forget_previous()
-        for folder in ("offers", "marks"):
-            shutil.rmtree(product.path / folder, ignore_errors=True)
-        client.forget()
-        if before is not None and before.letter:
-            product.record(HistoryEntry(now, "superseded", before.label, f"by {baseline.name}"))
+        _take_trees(product, baseline, enrolment.grafts)
+    moved = Enrolment(1, product.name, enrolment.repository, baseline.name, enrolment.grafts, now)
+    _adopt(product, baseline, moved, now)
     return product.active()
 
 
-def _adopt(product: ProductStore, baseline: Baseline, enrolment: Enrolment, now: int) -> None:
-    generation = Generation(baseline.name.version, baseline.name.build)
-    for point in enrolment.grafts:
+def _take_trees(product: ProductStore, baseline: Baseline, grafts: Sequence[GraftPoint]) -> None:
+    """Copy what stands at the graft points into the store; nothing refers to it yet."""
+    for point in grafts:
         component = baseline.component(point.component)
         assert component is not None  # noqa: S101  # recognised by its components
         stands = Path(point.path).resolve()
@@ -173,27 +168,30 @@ def _adopt(product: ProductStore, baseline: Baseline, enrolment: Enrolment, now:
             ignore=component.ignore,
         )
     seals = {component.name: component.seal for component in baseline.components}
+    generation = Generation(baseline.name.version, baseline.name.build)
     add_generation(product, generation, seals, {"baseline.json": baseline})
     try:
-        for point in enrolment.grafts:
+        for point in grafts:
             strategy_of(point).prepare(product, point)
     except OSError:
-        for point in enrolment.grafts:
-            strategy_of(point).forget(point)
+        with contextlib.suppress(OSError):
+            for point in grafts:
+                strategy_of(point).forget(point)
         raise
-    product.write("enrolment.json", enrolment)
-    product.point_active(generation)
-    kept = []
-    for point in enrolment.grafts:
-        component = baseline.component(point.component)
-        entries = component.entries if component is not None else ()
-        kept.append(strategy_of(point).take(product, point, entries))
-    why = str(baseline.name)
-    if any(kept):
-        why += (
-            f"; what programs wrote is kept at {', '.join(str(place) for place in kept if place)}"
-        )
-    product.record(HistoryEntry(now, "enrolled", generation.label, why))
+
+
+def _adopt(product: ProductStore, baseline: Baseline, enrolment: Enrolment, now: int) -> None:
+    """Commit the enrolment and follow it; what is cut off here, the next start does."""
+    with explained(f"enrol {product.name} {baseline.name}", COMPLETED_NEXT):
+        product.commit_enrolment(enrolment)
+        product.begin_anew(Generation(baseline.name.version, baseline.name.build))
+        kept = []
+        for point in enrolment.grafts:
+            component = baseline.component(point.component)
+            entries = component.entries if component is not None else ()
+            kept.append(strategy_of(point).take(product, point, entries))
+        complete_history(product, now=now, kept=kept)
+        product.finish_enrolment()
 
 
 def _graft_points(

@@ -24,6 +24,16 @@ def write_durably(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     sync(path.parent)
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder, and the folders above it, so that their names last through a power loss."""
+    if path.is_dir():
+        return
+    make_folder(path.parent)
+    path.mkdir(exist_ok=True)
+    with contextlib.suppress(PermissionError):  # above the store, we may not be able to look
+        sync(path.parent.resolve())
+
+
 def point(link: Path, target: str) -> None:
     """Point a symbolic link at a target; the commit point is the rename."""
     beside = link.with_name(f".new-{link.name}")
@@ -34,24 +44,31 @@ def point(link: Path, target: str) -> None:
 
 
 def append_durably(path: Path, line: bytes) -> None:
-    """Add one line to a file with a single write, and sync it."""
+    """Add one line to a file, and sync it."""
     descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         end = os.lseek(descriptor, 0, os.SEEK_END)
         # A line that was cut off by a power loss must not swallow the next one.
         torn = end > 0 and os.pread(descriptor, 1, end - 1) != b"\n"
-        os.write(descriptor, (b"\n" if torn else b"") + line + b"\n")
+        left = (b"\n" if torn else b"") + line + b"\n"
+        while left:
+            left = left[os.write(descriptor, left) :]
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
 
+NOTHING_CHANGED = "nothing was changed"
+COMPLETED_NEXT = "the next command finishes what was begun, or undoes it"
+
+
 @contextlib.contextmanager
-def explained(doing: str) -> Iterator[None]:
+def explained(doing: str, outcome: str = NOTHING_CHANGED) -> Iterator[None]:
     """Turn the operating system's refusals into an error that says what to do.
 
     Args:
         doing: What was being done, as in "prepare 26.3.1 (a)".
+        outcome: What has become of it; ``COMPLETED_NEXT`` from the commit point on.
 
     Raises:
         CannotWriteError: The disk is full, or the person has no right to write there.
@@ -65,14 +82,18 @@ def explained(doing: str) -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise CannotWriteError(
                 f"The disk is full: could not {doing}{where}",
-                hint="Free some space and try again; nothing was changed",
+                hint=f"Free some space and try again; {outcome}",
             ) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise CannotWriteError(
                 f"No right to {doing}{where}",
-                hint="Run it as the user who owns it, or as root",
+                hint=f"Run it as the user who owns it, or as root{_unless_nothing(outcome)}",
             ) from error
         raise CannotWriteError(
             f"Could not {doing}{where}: {os.strerror(error.errno or 0)}",
-            hint="Nothing was changed; try again",
+            hint=f"Try again; {outcome}",
         ) from error
+
+
+def _unless_nothing(outcome: str) -> str:
+    return "" if outcome == NOTHING_CHANGED else f"; {outcome}"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from repoint.device.files import make_folder
 from repoint.device.records import Generation
 from repoint.device.store import ProductStore, Store
 from repoint.model.records import encode_record
@@ -53,7 +54,7 @@ def add_tree(
         SealMismatchError: What was built does not have the seal; it is removed.
     """
     place = store.tree(seal)
-    store.trees.mkdir(parents=True, exist_ok=True)
+    make_folder(store.trees)
     if not place.is_dir():
         beside = store.trees / f".building-{seal}"
         remove_tree(beside)
@@ -85,7 +86,8 @@ def add_generation(
         return
     beside = place.with_name(f".new-{generation.folder}")
     shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
+    make_folder(place.parent)
+    beside.mkdir()
     for component, seal in seals.items():
         (beside / component).symlink_to(os.path.relpath(product.store.tree(seal), place))
     for name, record in records.items():

@@ -129,6 +129,7 @@ def ungraft(point: GraftPoint, tree: Path) -> None:
     _exchange(tree, path)
     sync(path.parent)
     tree.unlink()
+    sync(path.parent)
 
 
 def adopted_from(point: GraftPoint) -> str:

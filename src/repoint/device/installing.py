@@ -20,7 +20,7 @@ from repoint.device.errors import (
     NothingToDoError,
     NotTrustedError,
 )
-from repoint.device.files import explained
+from repoint.device.files import COMPLETED_NEXT, explained
 from repoint.device.generations import add_generation, add_tree, taken_from
 from repoint.device.pipeline import Candidate, Part
 from repoint.device.records import HistoryEntry
@@ -111,12 +111,14 @@ def install(
             _add(staged.seconds, "download", fetched - started)
             _add(staged.seconds, "prepare", time.monotonic() - fetched)
         # The trees stand; what they were made of is not needed even if we are cut off here.
-        shutil.rmtree(product.downloads, ignore_errors=True)
+        if product.downloads.is_dir():
+            shutil.rmtree(product.downloads)
         started = time.monotonic()
         add_generation(
             product, candidate.generation, candidate.trees(), {"improvement.json": improvement}
         )
         prepare_layers(product, candidate.generation)
+    with explained(f"stage {offer.label}", COMPLETED_NEXT):
         # A person who asks for what was removed has thought better of it.
         product.set_mark(candidate.generation, None)
         product.point_staged(candidate.generation)

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from repoint.device.errors import StoreBusyError, StoreDamagedError
-from repoint.device.files import explained
+from repoint.device.files import explained, make_folder
 
 
 class Holder(msgspec.Struct, frozen=True):
@@ -54,14 +54,15 @@ def locked(
     descriptor = -1
     try:
         with explained(f"change the store {store}"):
-            store.mkdir(parents=True, exist_ok=True)
+            make_folder(store)
             flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
             descriptor = os.open(store / "lock", flags, 0o644)
         require_own(store)
         _acquire(descriptor, wait, waiting)
-        holder = Holder(os.getpid(), command, int(time.time()))
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, msgspec.json.encode(holder), 0)
+        with contextlib.suppress(OSError):  # on a full disk nobody is told who is at work
+            holder = Holder(os.getpid(), command, int(time.time()))
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, msgspec.json.encode(holder), 0)
         yield
     finally:
         os.umask(mask)

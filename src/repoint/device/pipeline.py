@@ -28,7 +28,14 @@ from dataclasses import dataclass, field
 from repoint.device.errors import NotApplicableError, NothingToDoError, NotTrustedError
 from repoint.device.records import Generation, Mark
 from repoint.model.errors import InvalidRecordError
-from repoint.model.records import Baseline, Catalog, ImprovedComponent, Improvement, Offer
+from repoint.model.records import (
+    Baseline,
+    BaselineName,
+    Catalog,
+    ImprovedComponent,
+    Improvement,
+    Offer,
+)
 from repoint.model.tree import Change, Entry
 from repoint.model.version import Letter
 from repoint.seal.compare import apply_layer, changes_needing_content
@@ -72,6 +79,16 @@ def choose(
             hint="Run `repoint install` to have it back; a later letter installs by itself",
         )
     return offer
+
+
+def why_no_longer_offered(catalog: Catalog, baseline: BaselineName, letter: str) -> str:
+    """Why a letter that waits for its restart must not wait any longer; empty where it may."""
+    offer = catalog.offer(baseline, letter)
+    if offer is None:
+        return "the vendor no longer lists it"
+    if offer.state == "offered":
+        return ""
+    return f"the vendor has {offer.state} it" + (f": {offer.reason}" if offer.reason else "")
 
 
 @dataclass(frozen=True)

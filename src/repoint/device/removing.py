@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from repoint.device.errors import NothingToDoError, StoreDamagedError
-from repoint.device.files import explained
+from repoint.device.files import COMPLETED_NEXT, explained
 from repoint.device.records import Generation, HistoryEntry, Mark
 from repoint.device.store import ProductStore
 from repoint.seal.errors import SealMismatchError
@@ -36,7 +36,7 @@ def remove(product: ProductStore, *, why: str, now: int) -> Generation:
         )
     if not active.letter:
         assert staged is not None  # noqa: S101  # refused above
-        with explained(f"remove {staged.label}"):
+        with explained(f"remove {staged.label}", COMPLETED_NEXT):
             product.set_mark(staged, Mark("removed", now, why))
             product.clear_staged()
             product.record(HistoryEntry(now, "removed", staged.label, why))
@@ -54,10 +54,11 @@ def remove(product: ProductStore, *, why: str, now: int) -> Generation:
                 f"The baseline of {component.name} is damaged: {error.message}",
                 hint="Reinstall the product, then run `repoint check`; nothing was changed",
             ) from None
-    with explained(f"remove {active.label}"):
-        if staged is not None and staged.letter:
-            product.set_mark(staged, Mark("removed", now, why))
-        product.set_mark(active, Mark("removed", now, why))
+    letters = [staged, active] if staged is not None and staged.letter else [active]
+    with explained(f"remove {active.label}", COMPLETED_NEXT):
+        for letter in letters:
+            product.set_mark(letter, Mark("removed", now, why))
         product.point_staged(active.baseline)
-        product.record(HistoryEntry(now, "removed", active.label, why))
+        for letter in letters:
+            product.record(HistoryEntry(now, "removed", letter.label, why))
     return active

@@ -6,6 +6,7 @@
     lock                              held by the command that is changing the store
     products/<product>/
         enrolment.json                what is pinned; its appearance enrols the product
+        unfinished                    the same, while not all is done that follows from it
         root.json                     the pinned trusted root
         metadata/                     what the update framework has verified
         catalog.json, checked.json    the last verified catalog, and when it was asked for
@@ -24,13 +25,14 @@ second place that says so.
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
 from repoint.device.errors import NotEnrolledError, StoreDamagedError
-from repoint.device.files import append_durably, point, write_durably
+from repoint.device.files import append_durably, make_folder, point, write_durably
 from repoint.device.records import (
     Enrolment,
     Generation,
@@ -40,6 +42,7 @@ from repoint.device.records import (
     Settings,
 )
 from repoint.model.records import Baseline, Catalog, Improvement, encode_record
+from repoint.seal.build import sync
 
 Own = TypeVar("Own", bound=msgspec.Struct)
 
@@ -170,6 +173,40 @@ class ProductStore:
         """Let nothing wait."""
         (self.path / "staged").unlink(missing_ok=True)
 
+    def commit_enrolment(self, enrolment: Enrolment) -> None:
+        """Write the enrolment, and that not all has been done yet that follows from it."""
+        write_durably(self.path / "unfinished", encode_record(enrolment))
+        self.write("enrolment.json", enrolment)
+
+    def is_unfinished(self) -> bool:
+        """Whether something that follows from the enrolment remains to be done."""
+        name = self.enrolment().baseline
+        active = self.active()
+        if active is None or active.baseline != Generation(name.version, name.build):
+            return True
+        try:
+            # Of an enrolment that did not come to its commit, the mark may be there all the same.
+            return self._bytes("unfinished") == self._bytes("enrolment.json")
+        except FileNotFoundError:
+            return False
+
+    def finish_enrolment(self) -> None:
+        """Note that all was done that follows from the enrolment."""
+        mark = self.path / "unfinished"
+        if mark.exists():
+            mark.unlink()
+            # It must not come back with a power cut, when an improvement is active.
+            sync(self.path)
+
+    def begin_anew(self, baseline: Generation) -> None:
+        """Be at a baseline, with nothing left of what another one has brought."""
+        self.clear_staged()
+        self.forget_previous()
+        for folder in ("offers", "marks"):
+            if (self.path / folder).is_dir():
+                shutil.rmtree(self.path / folder)
+        self.point_active(baseline)
+
     def baseline(self, generation: Generation) -> Baseline:
         """The signed baseline that a generation belongs to."""
         folder = self.generation_path(generation.baseline)
@@ -198,13 +235,18 @@ class ProductStore:
         """What keeps a generation from being installed by itself."""
         return self._read(f"marks/{generation.folder}.json", Mark)
 
+    def marks(self) -> list[tuple[Generation, Mark]]:
+        """All marks that are set."""
+        names = sorted(path.stem for path in self.path.glob("marks/[!.]*.json"))
+        return [(g, m) for g in map(Generation.from_folder, names) if (m := self.mark(g))]
+
     def set_mark(self, generation: Generation, mark: Mark | None) -> None:
         """Set or lift a mark."""
         path = self.path / "marks" / f"{generation.folder}.json"
         if mark is None:
             path.unlink(missing_ok=True)
             return
-        path.parent.mkdir(exist_ok=True)
+        make_folder(path.parent)
         write_durably(path, encode_record(mark))
 
     def settings(self) -> Settings:
@@ -250,8 +292,11 @@ class ProductStore:
     def write(self, name: str, record: msgspec.Struct) -> None:
         """Write one of the product's records."""
         path = self.path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         write_durably(path, encode_record(record))
+
+    def _bytes(self, name: str) -> bytes:
+        return (self.path / name).read_bytes()
 
     def _read(self, name: str, kind: type[Own]) -> Own | None:
         path = self.path / name

@@ -5,9 +5,10 @@ from __future__ import annotations
 import shutil
 
 from repoint.device.errors import StillRunningError
-from repoint.device.files import explained
+from repoint.device.files import COMPLETED_NEXT, explained
 from repoint.device.store import ProductStore
 from repoint.device.strategy import strategy_of
+from repoint.seal.build import sync
 from repoint.seal.verify import verify_tree
 
 
@@ -26,7 +27,7 @@ def unenroll(product: ProductStore) -> None:
             hint="Remove it first with `repoint remove`",
         )
     baseline = product.baseline(active)
-    with explained(f"take {product.name} out"):
+    with explained(f"take {product.name} out", COMPLETED_NEXT):
         for point in product.enrolment().grafts:
             component = baseline.component(point.component)
             if component is None:
@@ -35,4 +36,6 @@ def unenroll(product: ProductStore) -> None:
             verify_tree(old, component.entries, component.seal, ignore=component.ignore)
             strategy_of(point).give_back(product, point, component)
         (product.path / "enrolment.json").unlink()
+        # Before anything that it speaks of goes.
+        sync(product.path)
         shutil.rmtree(product.path)

@@ -19,7 +19,7 @@ from repoint.model.records import (
 )
 from repoint.publisher.catalogs import read_catalog
 from repoint.publisher.errors import BaselineExistsError, UnknownBaselineError
-from repoint.publisher.scratch import scratch_beside
+from repoint.publisher.scratch import clear_scratch, scratch_beside
 from repoint.publisher.sources import unpack_source
 from repoint.repository import names
 from repoint.repository.repository import Repository
@@ -69,13 +69,14 @@ def add_baseline(
         RepointError: A source is unfit, or the repository cannot be signed.
     """
     check_product(product)
+    place = baseline_folder(repository, product, name)
+    clear_scratch(place)
     catalog = _catalog(repository, product)
     if any(listed.name == name for listed in catalog.baselines):
         raise BaselineExistsError(
             f"{product} {name} is registered already",
             hint="A baseline never changes; register a new release under its own version or build",
         )
-    place = baseline_folder(repository, product, name)
     with scratch_beside(place) as folder:
         trees = folder / "trees"
         trees.mkdir()

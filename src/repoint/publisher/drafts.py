@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from repoint.model.records import BaselineName, Catalog, Improvement, decode_rec
 from repoint.model.version import Letter, label
 from repoint.publisher.errors import LetterTakenError
 from repoint.repository.repository import Repository
+from repoint.seal.build import remove_tree
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,19 @@ def read_drafts(repository: Repository, product: str) -> list[Draft]:
         for file in root.glob("*/*/*/[a-z]*/improvement.json")
     ]
     return sorted(drafts, key=_order)
+
+
+def remove_draft(folder: Path) -> None:
+    """Remove a draft that is published; what cannot be removed now is removed another time."""
+    with contextlib.suppress(OSError):
+        remove_tree(folder)
+
+
+def clear_drafts(repository: Repository, product: str) -> None:
+    """Remove what is left of drafts whose removal was cut off."""
+    for folder in (repository.path / "drafts" / product).glob("*/*/*/[a-z]*"):
+        if not (folder / "improvement.json").exists():
+            remove_draft(folder)
 
 
 def next_letter(

@@ -9,11 +9,10 @@ import msgspec
 
 from repoint.model.records import Improvement, Offer, Urgency, encode_record
 from repoint.publisher.catalogs import read_catalog
-from repoint.publisher.drafts import Draft, read_drafts
+from repoint.publisher.drafts import Draft, clear_drafts, read_drafts, remove_draft
 from repoint.publisher.errors import LetterTakenError, UnknownImprovementError
 from repoint.repository import names
 from repoint.repository.repository import Repository
-from repoint.seal.build import remove_tree
 
 
 def publish(
@@ -36,6 +35,7 @@ def publish(
         LetterTakenError: A draft's letter was published in the meantime.
     """
     catalog = read_catalog(repository, product)
+    clear_drafts(repository, product)
     drafts = read_drafts(repository, product)
     if not drafts:
         raise UnknownImprovementError(
@@ -51,7 +51,7 @@ def publish(
                 hint=f"Build it again under the next letter, and remove {draft.folder}",
             )
         # A publication that was cut off after its commit leaves its draft behind.
-        remove_tree(draft.folder)
+        remove_draft(draft.folder)
     fresh = [draft for draft in drafts if draft not in published]
     if fresh:
         offers = [
@@ -64,7 +64,7 @@ def publish(
             changed = msgspec.structs.replace(catalog, offers=(*catalog.offers, *offers))
             publication.put_catalog(product, encode_record(changed))
         for draft in fresh:
-            remove_tree(draft.folder)
+            remove_draft(draft.folder)
     return [draft.improvement for draft in drafts]
 
 

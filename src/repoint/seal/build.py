@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -53,14 +54,12 @@ def build_tree(
         elif entry.path in made:
             made[entry.path].rename(place)
             os.utime(place, (modified, modified), follow_symlinks=False)
-            place.chmod(entry.mode)
-            sync(place)
+            _finish(place, entry.mode)
         else:
             _take(taken[entry.path], place, entry.mode, share)
     # Children first: a folder that is read-only can no longer be filled.
     for folder, mode in reversed(folders):
-        sync(folder)
-        folder.chmod(mode)
+        _finish(folder, mode)
 
 
 def copy_file(source: Path, target: Path) -> None:
@@ -89,13 +88,23 @@ def make_writable(root: Path) -> None:
     """Give the owner the right to write to a tree again, where it leaves Repoint's care."""
     for path in [root, *root.rglob("*")]:
         if not path.is_symlink():
-            path.chmod(path.stat().st_mode | 0o200)
+            _finish(path, stat.S_IMODE(path.stat().st_mode) | 0o200)
 
 
 def sync(path: Path) -> None:
     """Bring a file or folder to the disk for good."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _finish(path: Path, mode: int) -> None:
+    """Give a file or folder its permissions, and bring it to the disk with them."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        os.fchmod(descriptor, mode)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
@@ -111,8 +120,7 @@ def _take(source: Path, place: Path, mode: int, share: bool) -> None:
             return
         copy_file(source, place)
     shutil.copystat(source, place)
-    place.chmod(mode)
-    sync(place)
+    _finish(place, mode)
 
 
 def _clone(old: int, new: int) -> bool:

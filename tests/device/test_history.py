@@ -1,0 +1,109 @@
+"""The history is completed from what is on disk, which is the truth."""
+
+from __future__ import annotations
+
+from repoint.device.history import Facts, missing_entries
+from repoint.device.records import HistoryEntry, Mark
+from tests.places import Place
+from tests.world import Vendor
+
+BASE, A, B = "26.3.1", "26.3.1 (a)", "26.3.1 (b)"
+NAME = "26.3.1 (25D2128) for linux-x86_64"
+NOW = 2_000
+ENROLLED = HistoryEntry(1_000, "enrolled", BASE, NAME)
+
+
+def facts(active: str, **more: object) -> Facts:
+    return Facts(baseline=NAME, taken=NAME, enrolled=1_000, base=BASE, active=active, **more)  # type: ignore[arg-type]
+
+
+def said(label: str, *events: str) -> list[HistoryEntry]:
+    return [HistoryEntry(1_500, event, label) for event in events]  # type: ignore[arg-type]
+
+
+def missing(history: list[HistoryEntry], found: Facts) -> list[tuple[str, str]]:
+    entries = missing_entries(history, found, now=NOW)
+    assert missing_entries([*history, *entries], found, now=NOW + 1) == []
+    return [(entry.event, entry.label) for entry in entries]
+
+
+def test_a_history_that_says_all_of_it_is_left_alone() -> None:
+    assert missing([ENROLLED], facts(BASE)) == []
+    told = [ENROLLED, *said(A, "staged", "activated", "confirmed")]
+    assert missing(told, facts(A, confirmed=True)) == []
+    assert missing([*told, *said(B, "staged")], facts(A, confirmed=True, staged=B)) == []
+
+
+def test_each_step_that_was_not_written_down_is() -> None:
+    staged = said(A, "staged")
+    assert missing([], facts(BASE)) == [("enrolled", BASE)]
+    assert missing([ENROLLED], facts(BASE, staged=A)) == [("staged", A)]
+    assert missing([ENROLLED, *staged], facts(A)) == [("activated", A)]
+    told = [ENROLLED, *said(A, "staged", "activated")]
+    assert missing(told, facts(A, confirmed=True)) == [("confirmed", A)]
+
+
+def test_a_letter_that_was_taken_back_is_said_to_have_failed() -> None:
+    told = [ENROLLED, *said(A, "staged", "activated")]
+    failed = {A: Mark("failed", 1_600, "exit status 1")}
+    assert missing(told, facts(BASE, marks=failed)) == [("failed", A)]
+    entry = missing_entries(told, facts(BASE, marks=failed), now=NOW)[0]
+    assert (entry.when, entry.why) == (1_600, "exit status 1")
+
+
+def test_going_back_to_a_letter_does_not_confirm_it_again() -> None:
+    told = [ENROLLED, *said(A, "staged", "activated", "confirmed")]
+    told += said(B, "staged", "activated")
+    failed = {B: Mark("failed", 1_600, "exit status 1")}
+    assert missing(told, facts(A, confirmed=True, marks=failed)) == [("failed", B)]
+
+
+def test_a_removal_is_said_once_for_each_letter() -> None:
+    told = [ENROLLED, *said(A, "staged", "activated", "confirmed"), *said(B, "staged")]
+    removed = {A: Mark("removed", 1_600, "why"), B: Mark("removed", 1_600, "why")}
+    assert missing(told, facts(A, confirmed=True, marks=removed)) == [
+        ("removed", A),
+        ("removed", B),
+    ]
+    assert missing(told, facts(BASE, marks=removed))[-1] == ("activated", BASE)
+
+
+def test_a_letter_that_no_longer_waits_is_said_to_be_unstaged_and_why() -> None:
+    told = [ENROLLED, *said(A, "staged")]
+    gone = facts(BASE, no_longer_offered="the vendor has withdrawn it")
+    entry = missing_entries(told, gone, now=NOW)[0]
+    assert (entry.event, entry.label, entry.why) == ("unstaged", A, "the vendor has withdrawn it")
+
+
+def test_a_full_update_supersedes_the_letter_that_ran() -> None:
+    told = [ENROLLED, *said(A, "staged", "activated", "confirmed")]
+    moved = Facts(baseline="next", taken="next", enrolled=1_700, base="26.3.2", active="26.3.2")
+    assert missing(told, moved) == [("enrolled", "26.3.2"), ("superseded", A)]
+
+
+def test_a_letter_that_is_installed_again_is_confirmed_again() -> None:
+    told = [ENROLLED, *said(A, "staged", "activated", "confirmed", "removed")]
+    told += [*said(BASE, "activated"), *said(A, "staged", "activated")]
+    assert missing(told, facts(A, confirmed=True)) == [("confirmed", A)]
+
+
+def test_a_lost_history_changes_nothing_but_itself(place: Place, vendor: Vendor) -> None:
+    place.enroll()
+    vendor.release()
+    place.update()
+    (place.product.path / "history.jsonl").unlink()
+    place.device.check(None)
+    assert place.device.status(None).in_force == A
+    assert [e.event for e in place.device.history(None)] == ["enrolled", "activated", "confirmed"]
+
+
+def test_an_enrolment_that_did_not_come_to_its_commit_is_not_followed(
+    place: Place, vendor: Vendor
+) -> None:
+    place.enroll()
+    vendor.release()
+    place.update()
+    (place.product.path / "unfinished").write_bytes(b"{}")
+    place.device.check(None)
+    assert place.device.status(None).in_force == A
+    assert not (place.product.path / "unfinished").exists()

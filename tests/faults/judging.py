@@ -1,0 +1,182 @@
+"""One operation, disturbed at one point, and what must be true afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Literal
+
+import msgspec
+
+from tests.faults.disk import Recording, State
+from tests.faults.scenes import Ground, Image, Scene, clear, compared
+from tests.faults.syscalls import FAULTS, Syscall
+from tests.faults.tracing import Call, Decision, End, Trace, run_alone, run_traced
+
+Kind = Literal["crash", "fault", "power cut"]
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """Something that is not as it must be.
+
+    Attributes:
+        scene: The operation.
+        trouble: What was done to it.
+        number: At which call, counted from 1.
+        call: The call.
+        wrong: What is not as it must be.
+    """
+
+    scene: str
+    trouble: str
+    number: int
+    call: str
+    wrong: str
+
+    def __str__(self) -> str:
+        return f"{self.scene}: {self.trouble} at {self.number} ({self.call}): {self.wrong}"
+
+
+class Trouble(msgspec.Struct, frozen=True):
+    """What is done to an operation: ``what`` at a call, and ``lasting`` at all after it."""
+
+    name: str
+    what: Decision
+    lasting: bool = False
+
+    def fits(self, call: Call) -> bool:
+        """Whether the kernel could do this to that call."""
+        if self.what == "go":
+            return False
+        if self.what in ("half", "half and kill"):
+            return call.what.name in ("write", "pwrite64") and call.size > 1
+        return self.what == "kill" or _may_fail(call.what, self.name.removesuffix(" from there on"))
+
+    def decide(self, number: int) -> Callable[[Call], Decision]:
+        """What becomes of each call, if the trouble begins at the call of that number."""
+
+        def decision(call: Call) -> Decision:
+            if call.number == number or (self.lasting and call.number > number):
+                return self.what if self.fits(call) else "go"
+            return "go"
+
+        return decision
+
+
+CRASHES = (Trouble("killed before", "kill"), Trouble("killed in the middle of", "half and kill"))
+SHORT = (Trouble("short write", "half"),)
+FAILING = tuple(Trouble(name, number) for name, number in FAULTS.items() if name != "EROFS")
+LASTING = tuple(
+    Trouble(f"{name} from there on", FAULTS[name], lasting=True) for name in ("ENOSPC", "EROFS")
+)
+"""A full disk stays full, and a file system that met an error is often remounted read-only."""
+
+
+def _may_fail(what: Syscall, error: str) -> bool:
+    if error == "ENOSPC":
+        return what.allocates
+    if error == "EACCES":
+        return bool(what.paths)
+    if error == "EROFS":
+        return not what.sync and (bool(what.paths) or what.name.startswith("f"))
+    return True
+
+
+class Judge:
+    """Disturbs one operation again and again."""
+
+    def __init__(self, scene: Scene, ground: Ground | None = None) -> None:
+        self.scene = scene
+        self.ground = ground or Ground(scene)
+        self.before = scene.position()
+        self.undisturbed = run_traced(scene.act, scene.folder, lambda _: "go")
+        scene.note_end()
+        self._require_expected(self.undisturbed.end)
+        self.after = scene.position()
+        self._image: Image = scene.image()
+        for wrong in self._settle():
+            raise AssertionError(f"{scene.name}, undisturbed: {wrong}")
+        self._settled: Image = scene.image()
+
+    def _require_expected(self, end: End) -> None:
+        kinds = {error.__name__ for error in self.scene.expected}
+        if not (end.how == "refused" and end.kind in kinds) and not (end.how == "done"):
+            raise AssertionError(f"{self.scene.name}, undisturbed, ends with {end}")
+        wrong = [*self.scene.wrong()]
+        if wrong:
+            raise AssertionError(f"{self.scene.name}, undisturbed, leaves: {wrong}")
+
+    def record(self) -> Recording:
+        """Run the operation once more and record what it does to the disk."""
+        self.ground.restore()
+        return Recording(self.scene.folder, self.scene.act)
+
+    def _settle(self) -> Iterator[str]:
+        end = run_alone(self.scene.settle)
+        if end.how != "done":
+            yield f"what comes after the next run ends with {end.how} {end.kind} {end.message}"
+
+    def points(self, trouble: Trouble) -> list[int]:
+        """The calls, by number, to which that trouble can come."""
+        return [call.number for call in self.undisturbed.calls if trouble.fits(call)]
+
+    def disturb(self, trouble: Trouble, number: int) -> list[Finding]:
+        """Run the operation with a trouble at one call, and look at what it leaves."""
+        self.ground.restore()
+        decide = trouble.decide(number)
+        trace = run_traced(self.scene.act, self.scene.folder, decide, self.scene.said)
+        call = trace.calls[number - 1] if len(trace.calls) >= number else "not reached"
+        return [
+            Finding(self.scene.name, trouble.name, number, str(call), wrong)
+            for wrong in [*self._after_trouble(trace), *self.aftermath()]
+        ]
+
+    def cut_power(self, state: State, cut: int) -> list[Finding]:
+        """Put what a disk may hold after a power cut, and look at it as the next start would.
+
+        Args:
+            state: What it holds.
+            cut: How many calls were done.
+        """
+        clear(self.scene.folder)
+        self.scene.folder.mkdir()
+        state.put(self.scene.folder)
+        calls = self.undisturbed.calls
+        wrong = []
+        if cut >= len(calls) and self.scene.position() != self.after:
+            wrong.append(f"it was done, but the disk holds {self.scene.position()}")
+        wrong += self.aftermath(settle=True)
+        last = str(calls[min(cut, len(calls)) - 1]) if cut else "the beginning"
+        return [Finding(self.scene.name, "power cut after", cut, last, text) for text in wrong]
+
+    def _after_trouble(self, trace: Trace) -> Iterator[str]:
+        """A fault is told to a person in their words, and what they are told is true."""
+        end = trace.end
+        if end.how == "crashed":
+            yield f"it crashed: {end.message}"
+        if end.how == "refused":
+            said = f"{end.message}. {end.hint}"
+            if "othing was changed" in said and self.scene.position() != self.before:
+                yield f"it said {said!r}, but {self.before} became {self.scene.position()}"
+        if end.how == "done" and self.scene.position() != self.after:
+            yield f"it said it was done, but left {self.scene.position()}, not {self.after}"
+
+    def aftermath(self, *, settle: bool = False) -> Iterator[str]:
+        """What must be true of whatever is on disk now, and after the next run.
+
+        Args:
+            settle: Whether the ends are compared only after what comes next. What a power cut takes
+                of the metadata, which can be had again, comes back with the next check.
+        """
+        yield from self.scene.wrong()
+        end = run_alone(self.scene.act)
+        kinds = {error.__name__ for error in (*self.scene.done, *self.scene.expected)}
+        if end.how != "done" and not (end.how == "refused" and end.kind in kinds):
+            yield f"the next run ends with {end.how} {end.kind} {end.message} {end.hint}"
+        settle = settle or self.scene.settles
+        if settle:
+            yield from self._settle()
+        for wrong in self.scene.wrong():
+            yield f"after the next run: {wrong}"
+        expected = self._settled if settle else self._image
+        for difference in compared(self.scene.image(), expected):
+            yield f"the next run does not end where an undisturbed one does: {difference}"
