@@ -289,7 +289,7 @@ class Device:
         with locked(self.store.path, command, wait=self._wait, waiting=self._waiting):
             with explained(f"change the store {self.store.path}", COMPLETED_NEXT):
                 recover(self.store, now=self._now(), settling=not self._prepares_only)
-            keep_policy(self.store.path, self.policy())
+                keep_policy(self.store.path, self.policy())
             try:
                 yield
             finally:

@@ -19,12 +19,7 @@ from repoint.device.fetching import check_url
 from repoint.device.files import COMPLETED_NEXT, explained, make_folder, write_durably
 from repoint.device.generations import add_generation, add_tree, taken_from
 from repoint.device.history import complete_history
-from repoint.device.records import (
-    Enrolment,
-    Generation,
-    GraftPoint,
-    StrategyName,
-)
+from repoint.device.records import Enrolment, Generation, GraftPoint, StrategyName
 from repoint.device.store import ProductStore
 from repoint.device.strategy import replaced_points, strategy_named, strategy_of
 from repoint.model.records import Baseline, Catalog, ListedBaseline, decode_record

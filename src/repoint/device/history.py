@@ -100,7 +100,7 @@ class _Told:
 
     def __init__(self, history: Sequence[HistoryEntry]) -> None:
         self.said: set[tuple[str, int, str]] = set()
-        self.running = self.before = self.replaced = self.waiting = ""
+        self.base = self.running = self.before = self.replaced = self.waiting = ""
         self.confirmed: set[str] = set()
         self.more: list[HistoryEntry] = []
         for entry in history:
@@ -114,9 +114,12 @@ class _Told:
         self.said.add((entry.event, entry.when, entry.label))
         if entry.event == "enrolled":
             self.replaced = self.running if self.running.endswith(")") else ""
-            self.running, self.before, self.waiting = entry.label, "", ""
+            self.running = self.base = entry.label
+            self.before = self.waiting = ""
         elif entry.event == "superseded":
             self.replaced = ""
+            if entry.label == self.running:  # the system below it has moved on
+                self.running, self.before, self.waiting = self.base, "", ""
         elif entry.event == "staged":
             self.waiting = entry.label
             self.confirmed.discard(entry.label)
