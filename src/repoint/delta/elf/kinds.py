@@ -109,10 +109,12 @@ def join(parts: list[Refs]) -> Refs:
     kind, base = [p.kind for p in parts], [p.base for p in parts]
     parts.clear()
     place = _joined(pos, np.int64)
-    order = np.argsort(place, kind="stable")
+    # Here is the decoder's peak of memory; there are fewer than 2**31 references.
+    order = np.argsort(place, kind="stable").astype(np.int32)
     place = place[order]
     keep = np.diff(place, prepend=-1) > 0
-    order, place = order[keep], place[keep]
+    order = order[keep]
+    place = place[keep]
     return Refs(
         place,
         _joined(target, np.int64)[order],
