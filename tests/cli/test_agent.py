@@ -110,7 +110,7 @@ def test_a_malformed_policy_is_loud_everywhere(place: Place, store: dict[str, st
         assert str(file) in answer.err
     assert f"policy   ! not in force as it is: {file}" in works("status", env=store)
     assert str(file) in works("motd", env=store)
-    assert str(file) in works("settings", env=store)
+    assert str(file) in works("settings", "automatic", env=store)
 
 
 def test_a_draft_is_checked_before_it_is_put_in_place(
