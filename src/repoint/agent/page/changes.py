@@ -121,7 +121,7 @@ def stop(visit: Visit) -> Response:
     if job is not None and job.running and job.stoppable:
         job.stop()
         visit.site.jobs.settle(_MOMENT)
-    elif "system" in visit.look().scopes and visit.site.may_change(visit.session.uid):
+    elif visit.site.may_change(visit.session.uid) and visit.look().restarts_at is not None:
         machine.cancel_restart()
     return visit.back(visit.product)
 

@@ -162,7 +162,10 @@ def look(device: Device, name: str, *, now: float) -> Panel:
         exposed=exposed_programs(status.exposed),
         closing=affected_programs(ahead.activating),
         closing_later=affected_programs(ahead.installing),
-        restarts_at=machine.scheduled_restart() if scope_of(ahead) == "system" else None,
+        # Where only the policy asks, the machine restarts in the place of a session.
+        restarts_at=(
+            machine.scheduled_restart() if scope_of(ahead) in ("system", "session") else None
+        ),
         history=tuple(reversed(history)),
     )  # fmt: skip
 
