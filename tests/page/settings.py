@@ -27,9 +27,9 @@ class Settings:
     store: Path
     process: subprocess.Popen[bytes]
 
-    def link(self) -> str:
-        """A fresh one-time link."""
-        link = ask_for_link(PagePlace(self.store).socket, None)
+    def link(self, uid: int | None = None) -> str:
+        """A fresh one-time link, for another account where root asks."""
+        link = ask_for_link(PagePlace(self.store).socket, uid)
         assert link is not None, "the page's server does not answer"
         return link
 
@@ -70,9 +70,9 @@ class Client:
     cookie: str = ""
 
     @classmethod
-    def entered(cls, settings: Settings) -> Client:
+    def entered(cls, settings: Settings, uid: int | None = None) -> Client:
         """A client with a session."""
-        link = urlsplit(settings.link())
+        link = urlsplit(settings.link(uid))
         assert link.port is not None
         made = cls(link.port)
         answer, _ = made.send("GET", link.path)

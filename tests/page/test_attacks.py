@@ -263,6 +263,19 @@ def test_another_account_of_the_machine_gets_nothing(fort: Fort) -> None:
     assert Client(fort.served.port).send("GET", link.path)[0].status == 303
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root serves other accounts")
+def test_an_account_that_is_no_administrator_may_look_and_no_more(fort: Fort) -> None:
+    nobody = Client.entered(fort.served, 65534)
+    answer, text = nobody.send("GET", f"{PANEL}install")
+    assert answer.status == 200
+    assert "Only an administrator of this device can change this." in text
+    assert 'type="password"' not in text
+    for change in ("automatic", "install", "stop"):
+        form = {**TURN_OFF, "label": "26.3.1 (a)", "token": nobody.token(PANEL)}
+        assert nobody.send("POST", f"{PANEL}{change}", form)[0].status == 403
+    assert fort.stands
+
+
 SCRIPTS = (
     "<script>document.title='pwned'</script>",
     '"><img src=x onerror="document.title=\'pwned\'">',

@@ -117,11 +117,13 @@ def check(visit: Visit) -> Response:
 
 def stop(visit: Visit) -> Response:
     """Stop an installation, of which what was downloaded is kept; or a countdown."""
+    if not visit.site.may_change(visit.session.uid):
+        raise Refused("administrator")
     job = visit.site.jobs.of(visit.product)
     if job is not None and job.running and job.stoppable:
         job.stop()
         visit.site.jobs.settle(_MOMENT)
-    elif visit.site.may_change(visit.session.uid) and visit.look().restarts_at is not None:
+    elif visit.look().restarts_at is not None:
         machine.cancel_restart()
     return visit.back(visit.product)
 
