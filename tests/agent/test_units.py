@@ -13,7 +13,9 @@ import pytest
 
 from repoint.agent import installing_units as units
 from repoint.agent.unit_files import (
+    ACTIVATE,
     AGENT,
+    PAGE,
     PAGE_SOCKET,
     START,
     TELL_PATH,
@@ -23,10 +25,11 @@ from repoint.agent.unit_files import (
     quoted,
     unit_files,
 )
+from repoint.device.records import Enrolment, GraftPoint
 from repoint.device.store import Store
 from tests.cli.command import repoint, works
 from tests.places import Place
-from tests.world import Vendor
+from tests.world import NAME, Vendor
 
 ANALYZE = shutil.which("systemd-analyze")
 needs_analyze = pytest.mark.skipif(ANALYZE is None, reason="there is no systemd-analyze here")
@@ -232,3 +235,23 @@ def test_the_command_says_where_systemd_is_not(place: Place) -> None:
     assert answer.status == 0
     assert "systemd does not run this machine" in answer.out
     assert "agent run-once --if-due" in answer.out
+
+
+def test_services_that_merge_layers_have_no_mounts_of_their_own() -> None:
+    """Whatever implies a mount namespace by systemd.exec(5) would hide the layers from others."""
+    implies = re.compile("^(Protect|Private|ReadOnly|ReadWrite|Inaccessible|Bind|Root|Temporary)")
+    for name in (ACTIVATE, START, PAGE):
+        found = [line for line in unit_files(SYSTEM)[name].splitlines() if implies.match(line)]
+        assert found == [], name
+    assert "ProtectSystem=strict" in unit_files(SYSTEM)[AGENT]
+
+
+def test_a_component_of_the_system_opens_nothing_to_the_service_that_prepares(
+    tmp_path: Path,
+) -> None:
+    product = Store(tmp_path / "store").product("acme-kiosk")
+    points = (GraftPoint("codec", "/", strategy="sysext"), GraftPoint("engine", "/srv/a/engine"))
+    product.write("enrolment.json", Enrolment(1, "acme-kiosk", "", NAME, points, 1))
+    setup = units.setup_for(product.store, user=False)
+    assert setup.grafts == (Path("/srv/a/engine"),)
+    assert "ReadWritePaths=/\n" not in unit_files(setup)[AGENT]

@@ -59,7 +59,9 @@ def has_systemd(booted: Path = _BOOTED) -> bool:
 def setup_for(store: Store, *, user: bool) -> Setup:
     """The setup of this device: its store, this interpreter, and what is enrolled now."""
     points = [point for product in store.enrolled() for point in product.enrolment().grafts]
-    return Setup(Path(sys.executable), store.path, tuple(Path(p.path) for p in points), user)
+    # A component of the system is merged over files that no service of ours writes to.
+    trees = tuple(Path(point.path) for point in points if point.strategy == "tree")
+    return Setup(Path(sys.executable), store.path, trees, user)
 
 
 def units_in(user: bool) -> Path:
