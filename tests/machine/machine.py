@@ -1,0 +1,109 @@
+"""A machine in an emulator, and what is asked of it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+from tests.machine.image import Image
+
+BOOT_SECONDS = 900.0
+"""Without the processor's help an emulated machine is slow, and a busy one slower still."""
+
+
+class Machine:
+    """A machine that is switched on.
+
+    Args:
+        image: What it starts from; a disk of its own is copied from it, once.
+        folder: Where its disk, console and sockets lie.
+    """
+
+    def __init__(self, image: Image, folder: Path) -> None:
+        self.image = image
+        self.folder = folder
+        self.disk = folder / "machine.raw"
+        if not self.disk.exists():
+            shutil.copy(image.disk, self.disk)
+        self._port: socket.socket | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> float:
+        """Switch it on and wait until it does what it is told; the seconds that took."""
+        started = time.monotonic()
+        control = self.folder / "control"
+        control.unlink(missing_ok=True)
+        with (self.folder / "console").open("ab") as console:
+            self._process = subprocess.Popen(
+                ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-m", "1024", "-smp", "2",
+                 "-display", "none", "-no-reboot", "-kernel", str(self.image.kernel),
+                 "-initrd", str(self.image.initrd),
+                 "-append", "root=/dev/vda rw console=ttyS0 quiet systemd.show_status=no",
+                 # The host keeps nothing back: what the guest has not flushed is lost with it.
+                 "-drive", f"file={self.disk},format=raw,if=virtio,cache=directsync",
+                 "-nic", "user,model=virtio-net-pci",
+                 "-serial", "stdio", "-serial", f"unix:{control},server=on,wait=off"],
+                stdin=subprocess.DEVNULL, stdout=console, stderr=console,
+            )  # fmt: skip
+        while not control.exists():
+            self._require_running(started)
+            time.sleep(0.1)
+        self._port = socket.socket(socket.AF_UNIX)
+        self._port.connect(str(control))
+        self._line(started)
+        return time.monotonic() - started
+
+    def run(self, command: str, *, status: int = 0) -> str:
+        """Run a command in it as root; what it printed."""
+        assert self._port is not None
+        self._port.sendall(json.dumps(command).encode() + b"\n")
+        said = json.loads(self._line(time.monotonic()))
+        assert said["status"] == status, f"{command}: {said}"
+        return str(said["out"])
+
+    def restart(self) -> float:
+        """Start it again, as a person would."""
+        assert self._port is not None
+        assert self._process is not None
+        self._port.sendall(json.dumps("systemctl --no-block reboot").encode() + b"\n")
+        self._process.wait(BOOT_SECONDS)
+        self.stop()
+        return self.start()
+
+    def cut_power(self) -> None:
+        """Switch it off without a word."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+        self.stop()
+
+    def stop(self) -> None:
+        """Let go of it."""
+        if self._port is not None:
+            self._port.close()
+            self._port = None
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+
+    def _line(self, started: float) -> bytes:
+        assert self._port is not None
+        self._port.settimeout(1)
+        line = b""
+        while not line.endswith(b"\n"):
+            self._require_running(started)
+            try:
+                line += self._port.recv(65536)
+            except TimeoutError:
+                continue
+        return line
+
+    def _require_running(self, started: float) -> None:
+        assert self._process is not None
+        if self._process.poll() is not None or time.monotonic() - started > BOOT_SECONDS:
+            tail = (self.folder / "console").read_bytes()[-3000:].decode(errors="replace")
+            raise SystemExit(f"The machine does not answer; its console says:\n{tail}")
