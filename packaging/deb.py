@@ -45,7 +45,19 @@ def build(out: Path, maintainer: str) -> Path:
     environment = {**os.environ, "DEB_BUILD_OPTIONS": "noautodbgsym"}
     _run(["dpkg-buildpackage", "-us", "-uc", "-b"], cwd=source, environment=environment)
     (made,) = out.glob(f"repoint_{version}_*.deb")
+    _try(made, out / "tried")
     return made
+
+
+def _try(package: Path, place: Path) -> None:
+    """Load everything that is compiled, as it is in the package."""
+    shutil.rmtree(place, ignore_errors=True)
+    _run(["dpkg-deb", "-x", str(package), str(place)])
+    (modules,) = place.glob("usr/lib/repoint/lib/python3*/site-packages")
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import repoint.delta.decoder as decoder; "
+    code += "import repoint.device.client, repoint.agent.page; decoder._warm_up()"
+    _run([PYTHON, "-I", "-B", "-c", code, str(modules)])
+    shutil.rmtree(place)
 
 
 def _environment(place: Path) -> None:

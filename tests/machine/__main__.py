@@ -18,7 +18,7 @@ from repoint.publisher.baselines import ComponentSource, add_baseline
 from repoint.publisher.improve import improve
 from repoint.publisher.publish import publish
 from repoint.repository.repository import Repository
-from tests.machine.image import LIBRARY, library, make_image
+from tests.machine.image import LIBRARY, Image, library, make_image
 from tests.machine.machine import Machine
 from tests.serving import WebServer
 from tests.world import advisory, no_passphrase
@@ -33,11 +33,14 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path(".cache/machine"))
     parser.add_argument("--cuts", type=int, default=3)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--keep", action="store_true", help="use the disk image of the last run")
     asked = parser.parse_args()
     folder = asked.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     old, new = library(folder, 1), library(folder, 2)
-    image = make_image(folder, asked.package.resolve(), old)
+    image = Image(folder / "disk.raw", folder / "vmlinuz", folder / "initrd")
+    if not (asked.keep and image.disk.exists()):
+        make_image(image, folder, asked.package.resolve(), old)
     repository = vendor(folder, old, new)
     server = WebServer(repository.public)
     (folder / "machine.raw").unlink(missing_ok=True)
@@ -90,8 +93,9 @@ def scenario(machine: Machine, repository: Repository, server: WebServer) -> Non
         "--system codec=/ --program 'codec=systemctl restart acme.service'"
     ))  # fmt: skip
     say(machine.run("repoint agent install"))
+    machine.run("repoint check")
     expect(machine, loaded=1, force="1.0", protected=False)
-    machine.run("repoint check && repoint install")
+    machine.run("repoint install")
     status = read(machine)
     assert status["staged"] == "1.0 (a)", status
     assert [process["name"] for process in status["exposed"]] == ["python3"], status

@@ -50,8 +50,8 @@ def library(folder: Path, version: int) -> Path:
     return made
 
 
-def make_image(folder: Path, package: Path, codec: Path) -> Image:
-    """Install a Debian into a disk image."""
+def make_image(image: Image, folder: Path, package: Path, codec: Path) -> None:
+    """Install a Debian into a disk image. What mmdebstrap has made once is used again."""
     root = folder / "root"
     if not (folder / "root.tar").exists():
         run("mmdebstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}",
@@ -77,13 +77,11 @@ def make_image(folder: Path, package: Path, codec: Path) -> Image:
         run("systemctl", f"--root={root}", "enable", unit)
     run("systemctl", f"--root={root}", "mask", "apt-daily.timer", "apt-daily-upgrade.timer")
     (root / "repoint.deb").unlink()
-    image = Image(folder / "disk.raw", folder / "vmlinuz", folder / "initrd")
     shutil.copy(next(root.glob("boot/vmlinuz-*")), image.kernel)
     shutil.copy(next(root.glob("boot/initrd.img-*")), image.initrd)
     image.disk.unlink(missing_ok=True)
     run("mkfs.ext4", "-q", "-d", str(root), str(image.disk), SIZE)
     shutil.rmtree(root)
-    return image
 
 
 def run(*command: str) -> None:
