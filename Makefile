@@ -45,7 +45,8 @@ pictures: $(READY)
 
 # What the tests of the Settings page need beside Python; only root can install it.
 browser:
-	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -qq --no-install-recommends chromium >/dev/null; }
+	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -qq --no-install-recommends chromium >/dev/null; } \
+		|| echo "No chromium, and no right to install it: the tests of the Settings page in a browser are skipped"
 
 fuzz: $(READY)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/fuzz/requirements.txt || true
