@@ -89,7 +89,9 @@ def test_a_deferral_and_a_deadline_are_told_with_their_moments(
     known.device.check(None)
     with at_the_page(chromium, known, folder) as panel:
         said = panel.group("Available")
-        expect(said).to_contain_text(re.compile(r"It installs by itself \w+, \w+ \d+, \d{4} at "))
+        expect(said).to_contain_text(
+            re.compile(r"It installs by itself on \w+, \w+ \d+, \d{4} at ")
+        )
         expect(said).to_contain_text("It is enforced")
         expect(said).to_contain_text(f"Decided by {folder / '10-fleet.toml'}")
 
