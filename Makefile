@@ -4,8 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SECONDS ?= 60
+CUTS ?= 3
 
-.PHONY: help demo demo-page test pictures browser lint deb fuzz faults faults-sample faults-disks bench bench-job bench-delta lock clean
+.PHONY: help demo demo-page test pictures browser lint deb machine fuzz faults faults-sample faults-disks bench bench-job bench-delta lock clean
 help:
 	@echo "make demo    the main job on real input, from a vendor to a running program and back"
 	@echo "make demo-page   the Settings page on what the demo made, left open until Ctrl-C"
@@ -16,6 +17,7 @@ help:
 	@echo "make bench   all benchmarks, side by side with what people use today, an hour or two:"
 	@echo "             make bench-job for the main job alone (two minutes), make bench-delta for the patches"
 	@echo "make deb     a Debian package with units, man pages and shell completion"
+	@echo "make machine  the package on a machine that really boots, and power cuts (CUTS=3)"
 	@echo "make clean   remove what the above have made"
 
 $(READY): pyproject.toml requirements/dev.txt
@@ -75,6 +77,10 @@ bench-job: $(READY)
 
 deb: $(READY)
 	@$(BIN)/python packaging/deb.py
+
+# As root, with mmdebstrap and qemu-system-x86_64; a quarter of an hour where nothing else runs.
+machine: deb
+	@$(BIN)/python -m tests.machine --package $$(ls build/deb/repoint_*.deb | head -1) --cuts $(CUTS)
 
 # Renews the versions that CI installs.
 lock:
