@@ -28,6 +28,7 @@ from repoint.device.store import ProductStore
 from repoint.device.strategy import check_fits, prepare_layers
 from repoint.model.records import Improvement, decode_record
 from repoint.repository import names
+from repoint.seal.build import sync
 
 Step = Literal["download", "decode", "verify"]
 Progress = Callable[[Step, int, int], None]
@@ -113,6 +114,7 @@ def install(
         # The trees stand; what they were made of is not needed even if we are cut off here.
         if product.downloads.is_dir():
             shutil.rmtree(product.downloads)
+            sync(product.path)
         started = time.monotonic()
         add_generation(
             product, candidate.generation, candidate.trees(), {"improvement.json": improvement}
