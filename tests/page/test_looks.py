@@ -42,7 +42,9 @@ def too_wide(page: Page) -> bool:
 
 @contextmanager
 def opened(chromium: Browser, served: Settings, **context: object) -> Iterator[Panel]:
-    with chromium.new_context(**{"locale": "en-US", **context}) as made:  # type: ignore[arg-type]
+    # In the middle of a movement colours are others.
+    still = {"locale": "en-US", "reduced_motion": "reduce"}
+    with chromium.new_context(**{**still, **context}) as made:  # type: ignore[arg-type]
         page = made.new_page()
         page.goto(served.link())
         yield Panel(page)
