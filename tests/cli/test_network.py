@@ -110,6 +110,8 @@ def test_a_download_is_cancelled_by_ctrl_c_and_taken_up_by_the_next_command(
     with subprocess.Popen(
         [*COMMAND, *map(str, install(waiting))],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(),
+        # What runs in the background of a script has this signal ignored, and so do its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     ) as program:  # fmt: skip
         wait_for(lambda: bool(server.stalled))
         downloads = waiting.product.downloads
