@@ -23,6 +23,9 @@ from tests.machine.machine import Machine
 from tests.serving import WebServer
 from tests.world import advisory, no_passphrase
 
+WORK_SECONDS = 25.0
+"""About what an installation with its activation takes in the emulator."""
+
 NAME = BaselineName("linux-x86_64", "1.0", "1")
 
 
@@ -114,15 +117,22 @@ def scenario(machine: Machine, repository: Repository, server: WebServer) -> Non
 def power_cuts(machine: Machine, number: int, chance: random.Random) -> None:
     """Cut the power at random instants of an update and of a removal, and look after each."""
     for n in range(number):
-        work = "repoint install; repoint restart --yes" if n % 2 == 0 else "repoint remove"
-        machine.run(f"(sh -c '{work}' >/dev/null 2>&1) & sleep {chance.uniform(0, 8):.2f}")
+        improved = read(machine)["in_force"] != "1.0"
+        work = "remove" if improved else "install"
+        instant = chance.uniform(0, WORK_SECONDS)
+        machine.run(
+            f"(repoint {work}; repoint restart --yes) >/dev/null 2>&1 & sleep {instant:.2f}"
+        )
         machine.cut_power()
         seconds = machine.start()
         status = read(machine)
         runs = version(machine)
         assert (status["in_force"], runs) in (("1.0", 1), ("1.0 (a)", 2)), (status, runs)
         assert all(graft["in_place"] for graft in status["grafts"]), status
-        say(f"power cut {n + 1}: {status['in_force']} is in force (started in {seconds:.0f} s)")
+        say(
+            f"power cut {n + 1}, {instant:.1f} s into {work}: {status['in_force']} is in force "
+            f"(started in {seconds:.0f} s)"
+        )
 
 
 def expect(machine: Machine, *, loaded: int, force: str, protected: bool) -> None:
