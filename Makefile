@@ -63,7 +63,7 @@ faults-sample: $(READY)
 
 # As root, with mkfs.ext4, mkfs.xfs and mkfs.btrfs.
 faults-disks: $(READY)
-	@$(BIN)/python -m tests.faults.disks --every 4
+	@$(BIN)/python -m tests.faults.disks --every 6
 
 bench-delta: $(READY)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt

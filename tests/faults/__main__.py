@@ -57,7 +57,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", action="append", choices=scene_names(), help="one operation")
     parser.add_argument("--group", action="append", choices=_GROUPS, help="one kind of trouble")
     parser.add_argument("--every", type=int, default=1, help="each so manyth point (default: all)")
-    parser.add_argument("--tries", type=int, default=4, help="random disks at each power cut")
+    parser.add_argument("--tries", type=int, default=3, help="random disks at each power cut")
     parser.add_argument("--processes", type=int, default=processors())
     parser.add_argument("--write", action="store_true", help="put the figures into the page")
     return parser.parse_args()
