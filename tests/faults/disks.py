@@ -93,7 +93,10 @@ def cut(judge: Judge, disk: Disk, images: Path, every: int) -> tuple[int, list[F
     for image in kept:
         disk.put(image)
         number = int(image.name[3:])
-        wrong = [*judge.aftermath(settle=True)]
+        wrong = []
+        if number == 0 and judge.scene.position() != judge.after:
+            wrong.append(f"it was done, but the disk holds {judge.scene.position()}")
+        wrong += judge.aftermath(settle=True)
         said = str(calls[number - 1]) if number else "the end"
         findings += [Finding(judge.scene.name, "power cut before", number, said, w) for w in wrong]
         image.unlink()
