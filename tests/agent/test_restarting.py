@@ -239,7 +239,10 @@ def test_a_program_is_started_again_as_whose_it_was_with_its_environment(tmp_pat
     tmp_path.chmod(0o755)
     environment = {"PATH": os.environ["PATH"], "DISPLAY": ":7", "NOTIFY_SOCKET": "/run/n"}
     sleeper = subprocess.Popen(["sleep", "60"], user=65534, group=65534, env=environment)
-    wait_for(lambda: Path(f"/proc/{sleeper.pid}/comm").read_text() == "sleep\n")
+    process = Path(f"/proc/{sleeper.pid}")
+    # The kernel names a program before it has laid out what the program was given.
+    wait_for(lambda: (process / "comm").read_text() == "sleep\n"
+             and bool((process / "environ").read_bytes()))  # fmt: skip
     owner = owner_of(sleeper.pid)
     sleeper.kill()
     sleeper.wait()
