@@ -7,6 +7,7 @@ import random
 import msgspec
 
 from repoint import __version__
+from repoint.device.files import read_note
 from repoint.device.store import ProductStore
 from repoint.model.records import Offer
 
@@ -99,10 +100,7 @@ class Memory(msgspec.Struct, frozen=True):
 
 def remembered(product: ProductStore) -> Memory:
     """What is remembered of a product; nothing where the file is missing or damaged."""
-    try:
-        return msgspec.json.decode((product.path / _FILE).read_bytes(), type=Memory)
-    except (OSError, msgspec.DecodeError):
-        return Memory()
+    return read_note(product.path / _FILE, Memory) or Memory()
 
 
 def remember(product: ProductStore, memory: Memory) -> None:

@@ -18,7 +18,7 @@ from repoint.agent.bus import BusError, call, session_bus
 from repoint.agent.outlook import Outlook
 from repoint.agent.plan import Step
 from repoint.device.affected import Affected
-from repoint.device.files import write_durably
+from repoint.device.files import read_note, write_durably
 from repoint.device.status import NO_CVE
 
 State = Literal["available", "staged", "in force"]
@@ -90,7 +90,7 @@ def tell_desktop(outlook: Outlook, place: Path) -> bool:
         Whether something was shown.
     """
     notice = notice_of(outlook)
-    last = _last(place)
+    last = read_note(place, Told)
     if notice is None or (last is not None and (last.state, last.label) == _what(notice)):
         return False
     if notice.state == "in force" and last is None:
@@ -159,10 +159,3 @@ def _at_the_latest(outlook: Outlook) -> str:
 
 def _what(notice: Notice) -> tuple[State, str]:
     return notice.state, notice.label
-
-
-def _last(place: Path) -> Told | None:
-    try:
-        return msgspec.json.decode(place.read_bytes(), type=Told)
-    except (OSError, msgspec.DecodeError):
-        return None

@@ -163,8 +163,7 @@ def _waiting(
     offer = _offer(product, improvement.letter) if improvement is not None else None
     if improvement is None or offer is None:
         return None
-    name = improvement.baseline
-    mark = product.mark(Generation(name.version, name.build, improvement.letter))
+    mark = product.mark(Generation.of(improvement.baseline, improvement.letter))
     kind = mark.kind if mark is not None else ""
     if memory.is_unfit(improvement.letter):
         kind = "failed"

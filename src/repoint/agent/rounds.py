@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import os
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -29,7 +28,7 @@ from repoint.device.errors import (
     StoreBusyError,
 )
 from repoint.device.files import explained
-from repoint.device.lock import require_own
+from repoint.device.lock import opened_lock
 from repoint.device.processes import Census
 from repoint.device.store import ProductStore
 from repoint.model.errors import RepointError
@@ -263,14 +262,7 @@ def round_lock(store: Path) -> Iterator[None]:
         RoundRunningError: Another one is under way.
         CannotWriteError: The person may not change the store.
     """
-    mask = os.umask(0o022)  # people without rights read what is written down
-    descriptor = -1
-    try:
-        with explained(f"change the store {store}"):
-            store.mkdir(parents=True, exist_ok=True)
-            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-            descriptor = os.open(store / "agent.lock", flags, 0o644)
-        require_own(store)
+    with opened_lock(store, "agent.lock") as descriptor:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -278,10 +270,6 @@ def round_lock(store: Path) -> Iterator[None]:
                 "Another round is under way", hint="There is nothing to do; it sees to all"
             ) from None
         yield
-    finally:
-        os.umask(mask)
-        if descriptor >= 0:
-            os.close(descriptor)
 
 
 def _may_have_something_to_do(made: Round) -> bool:

@@ -10,7 +10,7 @@ from repoint.agent import journal, wording
 from repoint.agent.notices import Notice, notice_of
 from repoint.agent.outlook import Outlook
 from repoint.agent.rounds import Round
-from repoint.device.files import explained, write_durably
+from repoint.device.files import explained, read_note, write_durably
 from repoint.device.status import NO_CVE
 
 NEWS = "news"
@@ -69,11 +69,8 @@ class _News(msgspec.Struct):
 def _is_news(store: Path, product: str, notice: Notice) -> bool:
     place = store / "products" / product / "news.json"
     news = _News(notice.state, notice.label)
-    try:
-        if msgspec.json.decode(place.read_bytes(), type=_News) == news:
-            return False
-    except (OSError, msgspec.DecodeError):
-        pass
+    if read_note(place, _News) == news:
+        return False
     if not place.parent.is_dir():
         return False  # the product was taken out meanwhile
     with explained("write down what was told"):

@@ -116,7 +116,7 @@ def _take_improvements(product: ProductStore, client: RepositoryClient) -> None:
     known += [o for o in offers if o.state != "offered"]
     wanted = {}
     for offer in known:
-        folder = Generation(baseline.version, baseline.build, offer.letter).folder
+        folder = Generation.of(baseline, offer.letter).folder
         wanted[f"{folder}.json"] = offer
         if product.known_improvement(offer.letter) is None:
             path = names.improvement_path(*where, offer.letter)

@@ -22,7 +22,7 @@ from tuf.ngclient import Updater
 
 from repoint.device.errors import NoNetworkError, NotTrustedError, StaleRepositoryError
 from repoint.device.fetching import Fetcher, Version, file_digest
-from repoint.device.files import write_durably
+from repoint.device.files import read_note, write_durably
 from repoint.model.errors import RepointError
 from repoint.seal.build import sync
 
@@ -176,11 +176,13 @@ class RepositoryClient:
             url = self._target_url(target, digest)
             begun = part.exists()
             self.fetcher.download(url, part, target.length, progress=progress)
-            if begun and not is_target(part, target):
+            fits = is_target(part, target)
+            if begun and not fits:
                 # A power loss may have left anything in what had come before.
                 part.unlink()
                 self.fetcher.download(url, part, target.length, progress=progress)
-            if not is_target(part, target):
+                fits = is_target(part, target)
+            if not fits:
                 part.unlink()
                 raise NotTrustedError(
                     f"{target.path} is not what the vendor signed: it was changed on its way",
@@ -198,12 +200,10 @@ class RepositoryClient:
         return f"{self.url}/metadata/timestamp.json"
 
     def _known_timestamp(self) -> Version | None:
-        try:
-            seen = msgspec.json.decode((self._metadata / "seen").read_bytes(), type=Version)
-            if file_digest(self._metadata / "timestamp.json") == seen.sha256:
+        seen = read_note(self._metadata / "seen", Version)
+        with contextlib.suppress(OSError):
+            if seen and file_digest(self._metadata / "timestamp.json") == seen.sha256:
                 return seen
-        except (OSError, msgspec.DecodeError):
-            pass
         return None
 
     def _note_timestamp(self, version: Version) -> None:

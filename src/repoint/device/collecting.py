@@ -27,8 +27,7 @@ def collect(store: Store) -> list[str]:
     kept: set[str] = set()
     for product in store.enrolled():
         # Until an enrolment is finished its baseline is not active, and may be all there is.
-        name = product.enrolment().baseline
-        needed = {Generation(name.version, name.build), product.staged()}
+        needed = {Generation.of(product.enrolment().baseline), product.staged()}
         active = product.active()
         if active is not None:
             needed |= {active, active.baseline}

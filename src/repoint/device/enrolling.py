@@ -163,7 +163,7 @@ def _take_trees(product: ProductStore, baseline: Baseline, grafts: Sequence[Graf
             ignore=component.ignore,
         )
     seals = {component.name: component.seal for component in baseline.components}
-    generation = Generation(baseline.name.version, baseline.name.build)
+    generation = Generation.of(baseline.name)
     add_generation(product, generation, seals, {"baseline.json": baseline})
     try:
         for point in grafts:
@@ -179,7 +179,7 @@ def _adopt(product: ProductStore, baseline: Baseline, enrolment: Enrolment, now:
     """Commit the enrolment and follow it; what is cut off here, the next start does."""
     with explained(f"enrol {product.name} {baseline.name}", COMPLETED_NEXT):
         product.commit_enrolment(enrolment)
-        product.begin_anew(Generation(baseline.name.version, baseline.name.build))
+        product.begin_anew(Generation.of(baseline.name))
         kept = []
         for point in enrolment.grafts:
             component = baseline.component(point.component)

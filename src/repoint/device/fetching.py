@@ -19,6 +19,7 @@ from tuf.ngclient.fetcher import FetcherInterface
 
 from repoint import __version__
 from repoint.device.errors import NoNetworkError, NotEnrolledError, NotTrustedError
+from repoint.device.files import write_all
 from repoint.device.patience import POOLS, watched
 
 if TYPE_CHECKING:
@@ -170,7 +171,7 @@ class Fetcher(FetcherInterface):
                                 f"{url} is longer than its signed size of {size} bytes",
                                 hint="Tell the vendor; nothing was installed",
                             )
-                        _write_all(file.fileno(), chunk)
+                        write_all(file.fileno(), chunk)
                         self.traffic.received += len(chunk)
                         have += len(chunk)
                         if progress is not None:
@@ -260,12 +261,6 @@ def file_digest(path: Path) -> str:
     """SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    left = memoryview(data)
-    while left:
-        left = left[os.write(descriptor, left) :]
 
 
 def _hint(status: int) -> str:

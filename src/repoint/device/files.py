@@ -7,9 +7,14 @@ import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeVar
+
+import msgspec
 
 from repoint.device.errors import CannotWriteError
 from repoint.seal.build import sync
+
+Note = TypeVar("Note", bound=msgspec.Struct)
 
 
 def write_durably(path: Path, data: bytes, *, mode: int = 0o644) -> None:
@@ -43,6 +48,13 @@ def point(link: Path, target: str) -> None:
     sync(link.parent)
 
 
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write all of it, however little the system takes at a time."""
+    left = memoryview(data)
+    while left:
+        left = left[os.write(descriptor, left) :]
+
+
 def append_durably(path: Path, line: bytes) -> None:
     """Add one line to a file, and sync it."""
     descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -50,12 +62,18 @@ def append_durably(path: Path, line: bytes) -> None:
         end = os.lseek(descriptor, 0, os.SEEK_END)
         # A line that was cut off by a power loss must not swallow the next one.
         torn = end > 0 and os.pread(descriptor, 1, end - 1) != b"\n"
-        left = (b"\n" if torn else b"") + line + b"\n"
-        while left:
-            left = left[os.write(descriptor, left) :]
+        write_all(descriptor, (b"\n" if torn else b"") + line + b"\n")
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def read_note(path: Path, kind: type[Note]) -> Note | None:
+    """A record that can be done without: nothing where it is missing or damaged."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except (OSError, msgspec.DecodeError):
+        return None
 
 
 NOTHING_CHANGED = "nothing was changed"

@@ -137,7 +137,7 @@ def _facts(product: ProductStore, waiting: str) -> Facts:
     """The facts, for a history that ends with the letter of that label waiting."""
     enrolment = product.enrolment()
     name = enrolment.baseline
-    base = Generation(name.version, name.build)
+    base = Generation.of(name)
     active, staged = product.active() or base, product.staged()
     improvement = product.improvement(staged) if staged is not None else None
     gone, catalog = "", product.catalog()

@@ -48,6 +48,27 @@ def locked(
         StoreDamagedError: Somebody else may change the store.
         CannotWriteError: The person may not change the store.
     """
+    with opened_lock(store, "lock") as descriptor:
+        _acquire(descriptor, wait, waiting)
+        with contextlib.suppress(OSError):  # on a full disk nobody is told who is at work
+            holder = Holder(os.getpid(), command, int(time.time()))
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, msgspec.json.encode(holder), 0)
+        yield
+
+
+@contextlib.contextmanager
+def opened_lock(store: Path, name: str) -> Iterator[int]:
+    """Open a file of a store to lock it by, and make what is written meanwhile readable for all.
+
+    Args:
+        store: The store, which is made where it is missing.
+        name: The file's name.
+
+    Raises:
+        StoreDamagedError: Somebody else may change the store.
+        CannotWriteError: The person may not change the store.
+    """
     # Programs of all users run from the store, and nobody else may write to it, whatever the
     # person's own habit is.
     mask = os.umask(0o022)
@@ -56,14 +77,9 @@ def locked(
         with explained(f"change the store {store}"):
             make_folder(store)
             flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-            descriptor = os.open(store / "lock", flags, 0o644)
+            descriptor = os.open(store / name, flags, 0o644)
         require_own(store)
-        _acquire(descriptor, wait, waiting)
-        with contextlib.suppress(OSError):  # on a full disk nobody is told who is at work
-            holder = Holder(os.getpid(), command, int(time.time()))
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, msgspec.json.encode(holder), 0)
-        yield
+        yield descriptor
     finally:
         os.umask(mask)
         if descriptor >= 0:

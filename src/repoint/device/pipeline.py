@@ -67,7 +67,7 @@ def choose(
     if not newer:
         raise NothingToDoError(f"{catalog.product} {active.label} is up to date")
     offer = newer[-1]
-    mark = marks(Generation(baseline.name.version, baseline.name.build, offer.letter))
+    mark = marks(Generation.of(baseline.name, offer.letter))
     if mark is not None and mark.kind == "failed":
         raise NothingToDoError(
             f"{offer.label} failed its health check on this device and is not tried again",
@@ -126,8 +126,7 @@ class Candidate:
     @property
     def generation(self) -> Generation:
         """The generation it will be."""
-        name = self.baseline.name
-        return Generation(name.version, name.build, self.offer.letter)
+        return Generation.of(self.baseline.name, self.offer.letter)
 
     def describe(self, improvement: Improvement) -> None:
         """Take the signed improvement (rule 2).

@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from repoint.device.files import explained, write_durably
+from repoint.device.files import explained, read_note, write_durably
 from repoint.device.windows import Window
 from repoint.model.errors import RepointError
 from repoint.model.records import encode_record
@@ -26,6 +26,7 @@ from repoint.model.records import encode_record
 FOLDER = Path("/etc/repoint/policy.d")
 """Where policy files lie; ``REPOINT_POLICY`` names another folder, to try one out."""
 
+_FILE = "policy.json"
 _MOST_BYTES = 1 << 20
 _MOST_DAYS = 3650
 
@@ -129,7 +130,7 @@ def read_policy(store: Path, folder: Path | None = None) -> Policy:
     try:
         return _read_folder(folder)
     except PolicyError as error:
-        kept = _kept(store)
+        kept = read_note(store / _FILE, Policy)
         if kept is None:
             rules, source = Rules(automatic=False, removal=False), str(folder)
             kept = Policy(rules, {"automatic": source, "removal": source})
@@ -138,10 +139,10 @@ def read_policy(store: Path, folder: Path | None = None) -> Policy:
 
 def keep_policy(store: Path, policy: Policy) -> None:
     """Keep a whole policy for the day on which a file is malformed. The store must be locked."""
-    if policy.problem or policy == _kept(store):
+    if policy.problem or policy == read_note(store / _FILE, Policy):
         return
     with explained("keep the policy"):
-        write_durably(store / "policy.json", encode_record(policy))
+        write_durably(store / _FILE, encode_record(policy))
 
 
 def _read_folder(folder: Path) -> Policy:
@@ -191,10 +192,3 @@ def _rules(table: dict[str, Any], where: str) -> Rules:
             f"{where} is no policy: {reason}",
             hint="Put that right; until then the last good policy stays in force",
         ) from None
-
-
-def _kept(store: Path) -> Policy | None:
-    try:
-        return msgspec.json.decode((store / "policy.json").read_bytes(), type=Policy)
-    except (OSError, msgspec.DecodeError):
-        return None

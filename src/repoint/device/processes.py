@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from repoint.device.merging import HIERARCHIES
+
 
 @dataclass(frozen=True)
 class Use:
@@ -161,7 +163,7 @@ class _Places:
             if file is not None:
                 touched.setdefault(file.seals.get(number, file.otherwise), set()).add(file.inside)
                 continue
-            for hierarchy in ("/usr", "/opt"):
+            for hierarchy in HIERARCHIES:
                 file = self.shared.get(hierarchy + path)
                 if file is not None and number in file.seals:
                     touched.setdefault(file.seals[number], set()).add(file.inside)

@@ -94,6 +94,11 @@ class Generation(msgspec.Struct, frozen=True):
         return f"{self.version}-{self.build}-{self.letter or 'baseline'}"
 
     @classmethod
+    def of(cls, baseline: BaselineName, letter: str = "") -> Generation:
+        """The generation of a baseline, or of a letter against it."""
+        return cls(baseline.version, baseline.build, letter)
+
+    @classmethod
     def from_folder(cls, name: str) -> Generation:
         """The generation that a folder is named after.
 

@@ -46,8 +46,7 @@ def recover(store: Store, *, now: int, settling: bool = True) -> None:
 
 def _recover(product: ProductStore, now: int, settling: bool) -> None:
     enrolment = product.enrolment()
-    name = enrolment.baseline
-    baseline = Generation(name.version, name.build)
+    baseline = Generation.of(enrolment.baseline)
     if product.is_unfinished():
         product.begin_anew(baseline)
     kept = [

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shlex
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,7 +48,7 @@ def owner_of(pid: int) -> Owner | None:
         int(status["Uid"].split()[0]),
         int(status["Gid"].split()[0]),
         tuple(int(number) for number in status["Groups"].split()),
-        {name: value for name, _, value in pairs if name not in _OURS},
+        _without_ours({name: value for name, _, value in pairs}),
     )
 
 
@@ -69,7 +68,7 @@ def start_again(command: Sequence[str], log: Path, owner: Owner | None) -> str:
         What was started, or why it could not be.
     """
     said = shlex.join(command)
-    environment = dict(os.environ) if owner is None else owner.environment
+    environment = _without_ours(os.environ) if owner is None else owner.environment
     search = environment.get("PATH", os.defpath) + os.pathsep + os.environ.get("PATH", os.defpath)
     program = shutil.which(command[0], path=search)
     if program is None:
@@ -79,15 +78,14 @@ def start_again(command: Sequence[str], log: Path, owner: Owner | None) -> str:
     started = [program, *command[1:]]
     if "INVOCATION_ID" in os.environ and shutil.which("systemd-run") is not None:
         return said if _through_systemd(started, log, environment, foreign) else f"{said}: failed"
-    with contextlib.ExitStack() as files:
-        output = files.enter_context(log.open("ab"))
+    with log.open("ab") as output:
         try:
             subprocess.Popen(
                 started,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={name: value for name, value in environment.items() if name not in _OURS},
+                env=environment,
                 start_new_session=True,
                 user=foreign.user if foreign else None,
                 group=foreign.group if foreign else None,
@@ -98,6 +96,10 @@ def start_again(command: Sequence[str], log: Path, owner: Owner | None) -> str:
     return said
 
 
+def _without_ours(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if name not in _OURS}
+
+
 def _through_systemd(
     command: Sequence[str], log: Path, environment: dict[str, str], owner: Owner | None
 ) -> bool:
@@ -105,7 +107,7 @@ def _through_systemd(
     if owner is not None:
         whose = [f"--uid={owner.user}", f"--gid={owner.group}"]
     variables = [f"--setenv={name}={value}" for name, value in environment.items()
-                 if name not in _OURS and "\n" not in value]  # fmt: skip
+                 if "\n" not in value]  # fmt: skip
     done = subprocess.run(
         [
             "systemd-run", *whose, "--quiet", "--collect", "--no-ask-password",

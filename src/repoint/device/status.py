@@ -97,7 +97,7 @@ def read_status(product: ProductStore, *, census: Census | None = None) -> Statu
     """Read the status of an enrolled product."""
     enrolment = product.enrolment()
     active, staged = product.active(), product.staged()
-    base = Generation(enrolment.baseline.version, enrolment.baseline.build)
+    base = Generation.of(enrolment.baseline)
     running = active or base
     census = census or census_of(product.store)
     exposed = find_exposed(product, census)

@@ -180,9 +180,8 @@ class ProductStore:
 
     def is_unfinished(self) -> bool:
         """Whether something that follows from the enrolment remains to be done."""
-        name = self.enrolment().baseline
         active = self.active()
-        if active is None or active.baseline != Generation(name.version, name.build):
+        if active is None or active.baseline != Generation.of(self.enrolment().baseline):
             return True
         try:
             # Of an enrolment that did not come to its commit, the mark may be there all the same.
@@ -268,7 +267,7 @@ class ProductStore:
     def known_improvement(self, letter: str) -> Improvement | None:
         """The signed record of an improvement that a check has found, installed or not."""
         baseline = self.enrolment().baseline
-        name = Generation(baseline.version, baseline.build, letter).folder
+        name = Generation.of(baseline, letter).folder
         return self._read(f"offers/{name}.json", Improvement)
 
     def history(self) -> list[HistoryEntry]:

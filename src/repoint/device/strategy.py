@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 from repoint.device.errors import EnrolmentRefusedError
+from repoint.device.generations import taken_from
 from repoint.device.grafts import (
     forget_graft,
     graft,
@@ -114,7 +115,7 @@ class TreeStrategy:
         beside = path.with_name(f".{path.name}.repoint")
         remove_tree(beside)
         old = product.store.tree(component.seal)
-        taken = {e.path: old / e.path for e in component.entries if e.kind == "file"}
+        taken = taken_from(old, component.entries)
         build_tree(beside, component.entries, made={}, taken=taken, share=False)
         make_writable(beside)
         ungraft(point, beside)
@@ -149,7 +150,7 @@ def show_active(product: ProductStore) -> None:
         SupersededError: The base is no longer that of the baseline; nothing is merged over it,
             and the baseline is active.
     """
-    if any(point.strategy == "sysext" for point in product.enrolment().grafts):
+    if _has_layers(product.enrolment()):
         from repoint.device.sysext import show
 
         show(product)
@@ -161,7 +162,7 @@ def hide_active(product: ProductStore) -> bool:
     Raises:
         CannotMergeError: The system does not take the layer away.
     """
-    if not any(point.strategy == "sysext" for point in product.enrolment().grafts):
+    if not _has_layers(product.enrolment()):
         return False
     from repoint.device.sysext import hide
 
@@ -176,7 +177,7 @@ def check_fits(
     Raises:
         NotApplicableError: It is such a one.
     """
-    if any(point.strategy == "sysext" for point in enrolment.grafts):
+    if _has_layers(enrolment):
         from repoint.device.extension import check_layer
 
         for point in enrolment.grafts:
@@ -191,7 +192,11 @@ def prepare_layers(product: ProductStore, generation: Generation) -> None:
     Raises:
         OSError: It cannot be written.
     """
-    if any(point.strategy == "sysext" for point in product.enrolment().grafts):
+    if _has_layers(product.enrolment()):
         from repoint.device.sysext import prepare_extension
 
         prepare_extension(product, generation)
+
+
+def _has_layers(enrolment: Enrolment) -> bool:
+    return any(point.strategy == "sysext" for point in enrolment.grafts)

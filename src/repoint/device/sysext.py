@@ -98,7 +98,7 @@ class SysextStrategy:
         """
         active = product.active()
         with contextlib.suppress(CannotMergeError):
-            return active is not None and bool(_moved_on(product, active, point))
+            return active is not None and bool(_moved_on(product, active, point)[0])
         return False
 
     def give_back(self, product: ProductStore, point: GraftPoint, component: Component) -> None:
@@ -135,8 +135,9 @@ def show(product: ProductStore) -> None:
     _require_base(product, active, name)
     extension = _place(product, active)
     build_extension(extension, name, parts)
-    if not (_is_merged(product) and is_offered(name, extension) and not unseen(parts)):
-        offer(name, extension)
+    if _is_merged(product) and is_offered(name, extension) and not unseen(parts):
+        return
+    offer(name, extension)
     wrong = unseen(parts)
     if wrong:
         withdraw(name)
@@ -183,13 +184,14 @@ def _require_base(product: ProductStore, active: Generation, name: str) -> None:
         SupersededError: That was done.
     """
     why = ""
+    now: dict[str, str] = {}
     for point in _points(product):
-        differences = _moved_on(product, active, point)
+        differences, now = _moved_on(product, active, point)
         if differences:
             why = f"/{on_system(point, differences[0].path)} {differences[0].how}"
     extension = _place(product, active)
     if not why and extension.is_dir():
-        was, now = release_in(extension, name), look_at_base("/", ()).release
+        was = release_in(extension, name)
         if was != now:
             why = f"the system is {' '.join(now.values())}, not {' '.join(was.values())}"
     if not why:
@@ -207,12 +209,12 @@ def _require_base(product: ProductStore, active: Generation, name: str) -> None:
 
 def _moved_on(
     product: ProductStore, active: Generation, point: GraftPoint
-) -> tuple[Difference, ...]:
+) -> tuple[tuple[Difference, ...], dict[str, str]]:
+    """How the base differs from the baseline, and which release of the system it is."""
     component = product.baseline(active).component(point.component)
-    if component is None:
-        return ()
-    found = look_at_base(point.path, tuple(entry.path for entry in component.entries))
-    return compare_trees(component.entries, found.entries)
+    entries = component.entries if component is not None else ()
+    found = look_at_base(point.path, tuple(entry.path for entry in entries))
+    return compare_trees(entries, found.entries), found.release
 
 
 def _is_merged(product: ProductStore) -> bool:
