@@ -20,6 +20,7 @@ from repoint.agent.plan import Step
 from repoint.device.affected import Affected
 from repoint.device.files import read_note, write_durably
 from repoint.device.status import NO_CVE
+from repoint.model.version import has_letter
 
 State = Literal["available", "staged", "in force"]
 
@@ -65,14 +66,14 @@ def notice_of(outlook: Outlook) -> Notice | None:
         title = f"A security improvement for {product} is available: {offer.label}"
         urgent = offer.urgency == "exploited"
         return Notice("available", offer.label, title, tuple(filter(None, lines)), urgent)
-    if plan.activate is not None and "(" in (status.staged or status.in_force):
+    if plan.activate is not None and has_letter(status.staged or status.in_force):
         label = status.staged or status.in_force
         lines = [_fixes(outlook, "waiting for restart"),
                  f"Comes into force {wording.when_in_force(plan.activate, outlook.activating)}.",
                  _restarts(outlook.activating, plan.activate), _at_the_latest(outlook)]  # fmt: skip
         title = f"A security improvement for {product} waits for a restart: {label}"
         return Notice("staged", label, title, tuple(filter(None, lines)))
-    if "(" in status.in_force and status.protected:
+    if has_letter(status.in_force) and status.protected:
         title = f"{product} is protected: {status.in_force} is in force"
         lines = [_fixes(outlook, "in force")]
         return Notice("in force", status.in_force, title, tuple(filter(None, lines)))

@@ -41,6 +41,7 @@ class Outlook(msgspec.Struct, frozen=True):
         activating: What has to restart for what is staged, or is still to restart for what is in
             force.
         restarts_by_itself: Whether the policy lets programs restart by themselves.
+        attended: Whether anything happens in the background here.
     """
 
     status: Status
@@ -49,6 +50,7 @@ class Outlook(msgspec.Struct, frozen=True):
     installing: tuple[Affected, ...]
     activating: tuple[Affected, ...]
     restarts_by_itself: bool = False
+    attended: bool = True
 
 
 class Report(Status, frozen=True):
@@ -94,7 +96,6 @@ def look_ahead(
     """
     product = device.store.one(name)
     now = int(time.time()) if now is None else now
-    conditions = conditions or read_conditions(device.store.path)
     memory = (remembered(product) if memory is None else memory).at(now)
     policy = device.policy()
     # Another command may collect a generation between two of our looks; then look again.
@@ -115,7 +116,7 @@ def announcement(outlook: Outlook) -> str:
 def _look(
     product: ProductStore,
     now: int,
-    conditions: Conditions,
+    conditions: Conditions | None,
     memory: Memory,
     policy: Policy,
     census: Census | None,
@@ -128,19 +129,24 @@ def _look(
     # Where an improvement was removed, programs that still have it are in no danger.
     pending = product.staged() is not None or status.exposed
     activating = affected_now(product, census) if pending else ()
+    waiting = _waiting(product, improvement, memory)
+    if conditions is None:
+        # They hold back what could be installed, and nothing else; to ask for them takes time.
+        conditions = read_conditions(product.store.path) if waiting else Conditions()
     rules = policy.rules
     by_itself = rules.window is not None or rules.deadline_days is not None
-    outlook = Outlook(status, decided, Plan(), installing, activating, by_itself)
+    attended = memory.is_attended(now)
+    outlook = Outlook(status, decided, Plan(), installing, activating, by_itself, attended)
     return msgspec.structs.replace(
         outlook,
         plan=plan(
-            _waiting(product, improvement, memory),
+            waiting,
             _ready(product, outlook, census, memory),
             automatic=decided.automatic,
             policy=policy,
             conditions=conditions,
             now=now,
-            attended=memory.is_attended(now),
+            attended=attended,
         ),
     )
 

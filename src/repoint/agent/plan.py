@@ -253,8 +253,14 @@ class _Ruling:
         return Step(when, reason, self.policy.locked_by(key))
 
 
+def widest(scopes: Collection[RestartScope]) -> RestartScope:
+    """The scope that holds all others."""
+    order: tuple[RestartScope, ...] = ("system", "session", "service", "app")
+    return next((scope for scope in order if scope in scopes), "none")
+
+
 def _next_start(scopes: Collection[RestartScope]) -> Reason:
-    widest: tuple[tuple[RestartScope, Reason], ...] = (
-        ("system", "system"), ("session", "session"), ("service", "service"),
-    )  # fmt: skip
-    return next((reason for scope, reason in widest if scope in scopes), "program")
+    scope = widest(scopes)
+    if scope == "none" or scope == "app":
+        return "program"
+    return scope

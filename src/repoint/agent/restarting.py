@@ -14,8 +14,10 @@ from typing import Literal
 
 from repoint.agent import machine
 from repoint.agent.outlook import Outlook, look_ahead
+from repoint.agent.plan import widest
 from repoint.device.device import Device
 from repoint.device.restarting import Restarted
+from repoint.model.records import RestartScope
 
 COUNTDOWN = 60
 """Seconds that a person who asked for it has to think better of it."""
@@ -36,17 +38,13 @@ class Announced:
     when: int
 
 
-def scope_of(outlook: Outlook) -> Literal["none", "app", "service", "session", "system"]:
+def scope_of(outlook: Outlook) -> RestartScope:
     """The widest restart scope of what is to be activated.
 
     Where a person removed an improvement, or programs only run replaced code, the same counts as
     for what they would come from.
     """
-    scopes = {thing.scope for thing in outlook.activating}
-    return next(
-        (scope for scope in ("system", "session", "service", "app") if scope in scopes),
-        "none",
-    )
+    return widest({thing.scope for thing in outlook.activating})
 
 
 def restart(

@@ -32,7 +32,7 @@ from repoint.device.lock import opened_lock
 from repoint.device.processes import Census
 from repoint.device.store import ProductStore
 from repoint.model.errors import RepointError
-from repoint.model.version import parse_label
+from repoint.model.version import has_letter, parse_label
 
 CHECK_EVERY = 4 * 3600
 """Seconds between two questions to the repository, where a timer starts the rounds."""
@@ -279,7 +279,7 @@ def _may_have_something_to_do(made: Round) -> bool:
         return False
     status = outlook.status
     under_way = status.available is not None or bool(status.staged)
-    return under_way or (outlook.restarts_by_itself and "(" in status.in_force)
+    return under_way or (outlook.restarts_by_itself and has_letter(status.in_force))
 
 
 def _write_down(place: ProductStore, memory: Memory) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 
+from repoint.agent.unit_files import ACTIVATE
 from repoint.model.errors import RepointError
-
-ACTIVATION = "repoint-activate.service"
 
 
 class CannotHandOverError(RepointError):
@@ -23,7 +22,7 @@ def start_activation() -> None:
     whose = [] if os.geteuid() == 0 else ["--user"]
     try:
         done = subprocess.run(
-            ["systemctl", *whose, "--no-ask-password", "--no-block", "start", ACTIVATION],
+            ["systemctl", *whose, "--no-ask-password", "--no-block", "start", ACTIVATE],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -36,6 +35,6 @@ def start_activation() -> None:
         said, failed = str(error), True
     if failed:
         raise CannotHandOverError(
-            f"{ACTIVATION} cannot be started: {' '.join(said.split())}",
+            f"{ACTIVATE} cannot be started: {' '.join(said.split())}",
             hint="Run `repoint agent install` again",
         )

@@ -10,11 +10,9 @@ from repoint.agent import journal, wording
 from repoint.agent.notices import Notice, notice_of
 from repoint.agent.outlook import Outlook
 from repoint.agent.rounds import Round
+from repoint.agent.unit_files import NEWS
 from repoint.device.files import explained, read_note, write_durably
 from repoint.device.status import NO_CVE
-
-NEWS = "news"
-"""The store's file that changes whenever there is something to tell; units watch it."""
 
 
 def tell(made: Round, store: Path, *, to: Path = journal.SOCKET) -> list[str]:

@@ -19,6 +19,9 @@ ACTIVATE, START = "repoint-activate.service", "repoint-start.service"
 PAGE, PAGE_SOCKET = "repoint-page.service", "repoint-page.socket"
 TELL, TELL_PATH = "repoint-tell.service", "repoint-tell.path"
 
+NEWS = "news"
+"""The store's file that changes whenever there is something to tell; a unit watches it."""
+
 _HOMES = ("/home", "/root", "/run/user")
 _SHARED_TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108  # compared with, not written to
 
@@ -74,7 +77,7 @@ def desktop_files(setup: Setup) -> dict[str, str]:
     return {
         TELL_PATH: _text(
             ("Unit", ["Description=News of security improvements"]),
-            ("Path", [f"PathChanged={_alone(setup.store / 'news')}"]),
+            ("Path", [f"PathChanged={_alone(setup.store / NEWS)}"]),
             ("Install", ["WantedBy=default.target"]),
         ),
         TELL: _text(

@@ -50,6 +50,11 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else plural}"
 
 
+def switch(value: bool, locked_by: str) -> str:
+    """A setting for people: ``on``, or ``off, locked by FILE``."""
+    return ("on" if value else "off") + (f", locked by {locked_by}" if locked_by else "")
+
+
 def print_json(value: Any) -> None:
     """Print a record as JSON, indented, on standard output."""
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")

@@ -40,7 +40,7 @@ def settings(
 
 def _automatic(value: str | None, product: str | None, json: bool, store: Path | None) -> None:
     from repoint.cli.device import open_device
-    from repoint.cli.output import print_json
+    from repoint.cli.output import print_json, switch
     from repoint.device.records import Settings
 
     device = open_device(store)
@@ -52,15 +52,11 @@ def _automatic(value: str | None, product: str | None, json: bool, store: Path |
     if json:
         print_json(now)
         return
-    print(f"Automatically Install: {_said(now.automatic, now.automatic_locked_by)}")
+    print(f"Automatically Install: {switch(now.automatic, now.automatic_locked_by)}")
     if now.removal_locked_by:
-        print(f"Removal of improvements: {_said(now.removal, now.removal_locked_by)}")
+        print(f"Removal of improvements: {switch(now.removal, now.removal_locked_by)}")
     if now.policy_problem:
         print(f"The policy as it is now is not in force: {now.policy_problem}")
-
-
-def _said(value: bool, locked_by: str) -> str:
-    return ("on" if value else "off") + (f", locked by {locked_by}" if locked_by else "")
 
 
 def _open(given: Path | None) -> None:
@@ -70,8 +66,7 @@ def _open(given: Path | None) -> None:
     store = store_path(given)
     if given is None and not open_device(store).store.enrolled() and _SYSTEM.is_dir():
         store = _SYSTEM
-    if not open_device(store).store.enrolled():
-        open_device(store).store.one(None)
+    _require_enrolled(store)
     link = link_to(store, uid=_asked_by())
     if show(link, os.environ):
         print("Opened the Settings page in your browser. If it does not appear, open this link:")
@@ -79,6 +74,14 @@ def _open(given: Path | None) -> None:
         print("Open this link in a browser on this machine:")
     print(f"  {link}")
     print("It works once, within two minutes. The page closes by itself when nobody uses it.")
+
+
+def _require_enrolled(store: Path) -> None:
+    from repoint.device.store import Store
+
+    place = Store(store)
+    if not place.enrolled():
+        place.one(None)
 
 
 def _asked_by() -> int | None:
@@ -90,10 +93,8 @@ def _asked_by() -> int | None:
 def _set_passcode(store: Path) -> None:
     from repoint.agent.page.passcodes import OwnPasscode
     from repoint.agent.page.place import PagePlace
-    from repoint.cli.device import open_device
 
-    if not open_device(store).store.enrolled():
-        open_device(store).store.one(None)
+    _require_enrolled(store)
     new = typer.prompt("New passcode for the Settings page", hide_input=True)
     repeated = typer.prompt("Repeat it", hide_input=True)
     OwnPasscode(PagePlace(store)).set(new, repeated)

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 from repoint.agent import wording
 from repoint.agent.outlook import Outlook
-from repoint.cli.output import counted, moment, size
-from repoint.device.decided import Decided
+from repoint.cli.output import counted, moment, size, switch
 from repoint.device.status import NO_CVE, CveStatus, Status
 
 _MARKS = {"in force": "+", "waiting for restart": "~", "not fixed": "-"}
@@ -20,7 +19,7 @@ _SAID = {
 
 def print_status(outlook: Outlook) -> None:
     """Print a product's status, and what is to come."""
-    status, plan = outlook.status, outlook.plan
+    status, plan, decided = outlook.status, outlook.plan, outlook.decided
     print(_answer(status))
     print(f"  product    {status.product} {status.version} ({status.build}), {status.platform}")
     print(f"  in force   {status.in_force}")
@@ -51,11 +50,12 @@ def print_status(outlook: Outlook) -> None:
         if not graft.in_place:
             print(f"  replaced   {graft.component} at {graft.path} is no longer Repoint's; "
                   "`repoint check` looks which release it is")  # fmt: skip
-    print(f"  settings   Automatically Install is {_decided(outlook.decided)}")
-    if outlook.decided.removal_locked_by and not outlook.decided.removal:
-        print(f"             removal is locked by {outlook.decided.removal_locked_by}")
-    if outlook.decided.policy_problem:
-        print(f"  policy   ! not in force as it is: {outlook.decided.policy_problem}")
+    automatic = switch(decided.automatic, decided.automatic_locked_by)
+    print(f"  settings   Automatically Install is {automatic}")
+    if decided.removal_locked_by and not decided.removal:
+        print(f"             removal is locked by {decided.removal_locked_by}")
+    if decided.policy_problem:
+        print(f"  policy   ! not in force as it is: {decided.policy_problem}")
     print(f"  last check {_last_check(status)}")
 
 
@@ -89,12 +89,6 @@ def _print_cves(cves: Sequence[CveStatus]) -> None:
     for number, cve in enumerate(cves):
         print(f"  {'fixes' if not number else '':<9}{_MARKS[cve.state]} {_cve(cve)}")
         print(f"{'':<13}{cve.impact}")
-
-
-def _decided(decided: Decided) -> str:
-    said = "on" if decided.automatic else "off"
-    by = decided.automatic_locked_by
-    return f"{said}, locked by {by}" if by else said
 
 
 def _answer(status: Status) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from repoint.device.pipeline import why_no_longer_offered
 from repoint.device.records import Generation, HistoryEntry, Mark
 from repoint.device.store import ProductStore
+from repoint.model.version import has_letter
 
 _ENDS_WAITING = ("activated", "unstaged", "removed", "failed")
 
@@ -113,7 +114,7 @@ class _Told:
     def _read(self, entry: HistoryEntry) -> None:
         self.said.add((entry.event, entry.when, entry.label))
         if entry.event == "enrolled":
-            self.replaced = self.running if self.running.endswith(")") else ""
+            self.replaced = self.running if has_letter(self.running) else ""
             self.running = self.base = entry.label
             self.before = self.waiting = ""
         elif entry.event == "superseded":

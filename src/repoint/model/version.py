@@ -82,6 +82,11 @@ def label(version: str, letter: str) -> str:
     return f"{version} ({letter})" if letter else version
 
 
+def has_letter(text: str) -> bool:
+    """Whether a label names an improvement, and not a baseline."""
+    return text.endswith(")")
+
+
 def parse_label(text: str) -> tuple[str, str]:
     """Split ``26.3.1 (a)`` into version and letter.
 

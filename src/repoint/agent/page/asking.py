@@ -8,22 +8,13 @@ from markupsafe import Markup
 
 from repoint.agent.page.errors import (
     CannotAskError,
+    NotGivenError,
     PasscodeUnfitError,
-    TooManyWrongError,
+    Refusal,
     WrongPasscodeError,
 )
 from repoint.agent.page.passcodes import SHORTEST, OwnPasscode, account_name
 from repoint.agent.page.visit import Refused, Visit
-from repoint.model.errors import RepointError
-
-
-class NotGivenError(RepointError):
-    """The field was left empty. That is no attempt."""
-
-
-Refusal = (
-    NotGivenError | WrongPasscodeError | TooManyWrongError | PasscodeUnfitError | CannotAskError
-)
 
 
 @dataclass(frozen=True)
@@ -70,7 +61,7 @@ def require(visit: Visit) -> None:
 
     Raises:
         Refused: The account may not change anything here.
-        RepointError: One of `Refusal`.
+        Refusal: What was given is not enough.
     """
     uid = visit.session.uid
     if not visit.site.may_change(uid):

@@ -9,21 +9,12 @@ from starlette.responses import Response
 
 from repoint.agent import machine, restarting
 from repoint.agent.page import sheets
-from repoint.agent.page.asking import NotGivenError, Refusal, require
-from repoint.agent.page.errors import (
-    CannotAskError,
-    PasscodeUnfitError,
-    TooManyWrongError,
-    WrongPasscodeError,
-)
+from repoint.agent.page.asking import require
+from repoint.agent.page.errors import Refusal
 from repoint.agent.page.jobs import Job
 from repoint.agent.page.visit import Refused, Visit
 from repoint.device.records import Settings
 from repoint.device.restarting import Restarted
-
-_REFUSALS = (
-    NotGivenError, WrongPasscodeError, TooManyWrongError, PasscodeUnfitError, CannotAskError,
-)  # fmt: skip
 
 _LONGEST_REASON = 200
 
@@ -137,6 +128,6 @@ def dismiss(visit: Visit) -> Response:
 def _asked(visit: Visit) -> Refusal | None:
     try:
         require(visit)
-    except _REFUSALS as refusal:
+    except Refusal as refusal:
         return refusal
     return None

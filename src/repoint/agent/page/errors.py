@@ -7,7 +7,15 @@ from typing import Literal
 from repoint.model.errors import RepointError
 
 
-class WrongPasscodeError(RepointError):
+class Refusal(RepointError):  # noqa: N818  # an answer to the person at the sheet
+    """What was given as the passcode is not enough to go on."""
+
+
+class NotGivenError(Refusal):
+    """The field was left empty. That is no attempt."""
+
+
+class WrongPasscodeError(Refusal):
     """The passcode is wrong. ``wait``: seconds until the next one is looked at."""
 
     def __init__(self, wait: int) -> None:
@@ -15,7 +23,7 @@ class WrongPasscodeError(RepointError):
         self.wait = wait
 
 
-class TooManyWrongError(RepointError):
+class TooManyWrongError(Refusal):
     """So many were wrong that none is looked at for a while. ``wait``: seconds that are left."""
 
     def __init__(self, wait: int) -> None:
@@ -23,7 +31,7 @@ class TooManyWrongError(RepointError):
         self.wait = wait
 
 
-class PasscodeUnfitError(RepointError):
+class PasscodeUnfitError(Refusal):
     """A new passcode is too short or too long, or its repetition differs (``why``)."""
 
     def __init__(self, why: Literal["short", "long", "differs"]) -> None:
@@ -36,7 +44,7 @@ class PasscodeUnfitError(RepointError):
         self.why = why
 
 
-class CannotAskError(RepointError):
+class CannotAskError(Refusal):
     """The system cannot tell whether the passcode is right."""
 
 

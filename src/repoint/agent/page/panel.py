@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from repoint.agent import machine
-from repoint.agent.memory import remembered
 from repoint.agent.outlook import Outlook, look_ahead
 from repoint.agent.page.programs import Program, affected_programs, exposed_programs
 from repoint.agent.restarting import scope_of
@@ -16,7 +15,7 @@ from repoint.device.status import NO_CVE, CveStatus, FixState, Status
 from repoint.device.store import ProductStore
 from repoint.model.advisory import Fix
 from repoint.model.records import Improvement, RestartScope, Urgency
-from repoint.model.version import Letter
+from repoint.model.version import Letter, parse_label
 
 Verdict = Literal["protected", "restart", "exposed", "open", "unchecked", "replaced"]
 """The answer to the one question that people have.
@@ -74,7 +73,6 @@ class Panel:
     Attributes:
         ahead: What is, what is to come, and what was decided.
         verdict: In one word.
-        attended: Whether anything happens in the background here.
         available: What could be installed.
         staged: What waits for a restart.
         removing: The baseline waits for a restart; the improvement in force is removed then.
@@ -90,7 +88,6 @@ class Panel:
 
     ahead: Outlook
     verdict: Verdict
-    attended: bool
     available: Shown | None
     staged: Shown | None
     removing: bool
@@ -132,14 +129,6 @@ class Panel:
         """What is fixed, but not in force."""
         return _ids(self.status.cves, "waiting for restart")
 
-    @property
-    def fixed_cves(self) -> tuple[str, ...]:
-        """What is fixed by what is in force or staged, and open again once it is removed."""
-        if self.in_force is None:
-            return ()
-        found = [cve for shown in self.in_force.fixes for cve in shown.fix.cves or (NO_CVE,)]
-        return tuple(dict.fromkeys(found))
-
 
 def look(device: Device, name: str, *, now: float) -> Panel:
     """Look at a product."""
@@ -152,7 +141,6 @@ def look(device: Device, name: str, *, now: float) -> Panel:
     return Panel(
         ahead=ahead,
         verdict=_verdict(status),
-        attended=remembered(product).at(int(now)).is_attended(int(now)),
         available=_available(product, status, running),
         staged=_staged(product, status, running, staged),
         removing=staged is not None and not staged.letter,
@@ -189,7 +177,7 @@ def _available(product: ProductStore, status: Status, running: Generation) -> Sh
     offer = status.available
     if offer is None:
         return None
-    letter = offer.label.rpartition("(")[2].rstrip(")")
+    _, letter = parse_label(offer.label)
     improvement = product.known_improvement(letter)
     mark = product.mark(Generation(running.version, running.build, letter))
     return Shown(

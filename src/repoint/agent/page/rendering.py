@@ -24,6 +24,11 @@ class Renderer:
 
     def __init__(self) -> None:
         self._files = {file.name: file.read_bytes() for file in (_HERE / "assets").iterdir()}
+        # With the content in its address, a file may be kept for good.
+        addresses = {
+            name: f"/assets/{name}?{hashlib.sha256(content).hexdigest()[:12]}"
+            for name, content in self._files.items()
+        }
         self._environment = Environment(
             loader=FileSystemLoader(_HERE / "templates"),
             autoescape=True,
@@ -31,7 +36,7 @@ class Renderer:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._environment.globals["asset"] = self._address
+        self._environment.globals["asset"] = addresses.__getitem__
 
     def page(self, template: str, words: Words, status: int = 200, **context: object) -> Response:
         """A page in the person's language."""
@@ -45,8 +50,3 @@ class Renderer:
             return None
         headers = {"Cache-Control": f"public, max-age={_YEAR}, immutable"}
         return Response(content, media_type=_TYPES[Path(name).suffix], headers=headers)
-
-    def _address(self, name: str) -> str:
-        # With the content in its address, the file may be kept for good.
-        digest = hashlib.sha256(self._files[name]).hexdigest()[:12]
-        return f"/assets/{name}?{digest}"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from markupsafe import Markup
 from starlette.responses import Response
 
-from repoint.agent.page.asking import Refusal, ask
+from repoint.agent.page.asking import ask
+from repoint.agent.page.errors import Refusal
 from repoint.agent.page.panel import Panel, ShownFix
 from repoint.agent.page.visit import Visit
 from repoint.agent.page.words import Words

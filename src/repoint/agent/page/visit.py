@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import cached_property
 from urllib.parse import parse_qs
 
 from starlette.concurrency import run_in_threadpool
@@ -50,7 +51,7 @@ class Visit:
     path: dict[str, str]
     form: dict[str, str]
 
-    @property
+    @cached_property
     def product(self) -> str:
         """The product that the path names.
 
@@ -93,7 +94,7 @@ def looking(look: Look) -> Endpoint:
     """An endpoint that only looks."""
 
     async def endpoint(request: Request) -> Response:
-        return await run_in_threadpool(lambda: look(_visit(request, {})))
+        return await run_in_threadpool(lambda: look(visit_of(request)))
 
     return endpoint
 
@@ -105,7 +106,7 @@ def changing(change: Look) -> Endpoint:
         form = await _form(request)
 
         def answer() -> Response:
-            visit = _visit(request, form)
+            visit = visit_of(request, form)
             if not is_token(visit.secret, form.get("token", "")):
                 raise Refused("forged")
             return change(visit)
@@ -115,12 +116,12 @@ def changing(change: Look) -> Endpoint:
     return endpoint
 
 
-def visit_of(request: Request) -> Visit:
-    """The visit that a request is part of, for endpoints of their own kind."""
-    return _visit(request, {})
+def visit_of(request: Request, form: dict[str, str] | None = None) -> Visit:
+    """The visit that a request is part of.
 
-
-def _visit(request: Request, form: dict[str, str]) -> Visit:
+    Raises:
+        Refused: It belongs to no session.
+    """
     site: Site = request.app.state.site
     secret = request.cookies.get(site.cookie, "")
     session = site.sessions.find(secret) if secret else None
@@ -130,7 +131,7 @@ def _visit(request: Request, form: dict[str, str]) -> Visit:
         raise Refused("session")
     words = words_for(request.headers.get("accept-language", ""))
     renderer: Renderer = request.app.state.renderer
-    return Visit(site, renderer, session, secret, words, dict(request.path_params), form)
+    return Visit(site, renderer, session, secret, words, dict(request.path_params), form or {})
 
 
 async def _form(request: Request) -> dict[str, str]:

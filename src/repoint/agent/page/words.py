@@ -18,7 +18,7 @@ from babel import Locale
 from babel.core import UnknownLocaleError
 from babel.dates import format_date, format_time, format_timedelta
 from babel.lists import format_list
-from babel.numbers import format_decimal, format_percent
+from babel.numbers import format_decimal
 from markupsafe import Markup, escape
 
 CATALOGUE = Path(__file__).with_name("texts")
@@ -66,14 +66,6 @@ class Words:
         digits = 0 if unit == "B" or value >= 100 else 1 if value >= 10 else 2
         pattern = "#,##0" + ("." + "0" * digits if digits else "")
         return f"{format_decimal(value, pattern, locale=self.locale)}\N{NO-BREAK SPACE}{unit}"
-
-    def percent(self, share: float) -> str:
-        """A share of one."""
-        return format_percent(share, locale=self.locale)
-
-    def day(self, when: int) -> str:
-        """The date of a moment on this machine."""
-        return format_date(_local(when), "long", locale=self.locale)
 
     def moment(self, when: int) -> str:
         """A date and time of this machine."""
