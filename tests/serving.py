@@ -11,6 +11,25 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 
+class Loopback:
+    """A web server on a port of its own, from when it is made until it is closed."""
+
+    def open(self, handler: type[BaseHTTPRequestHandler]) -> None:
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
 @dataclass
 class Request:
     path: str
@@ -20,7 +39,7 @@ class Request:
 
 
 @dataclass
-class WebServer:
+class WebServer(Loopback):
     """Serves ``folder``. ``alter`` may change the bytes of a path before they are sent,
     ``cut_after`` closes the connection after so many bytes of a body, once for each entry;
     ``stall_after`` sends no more of it until ``go_on`` is set."""
@@ -36,19 +55,7 @@ class WebServer:
     etags: bool = True
 
     def __post_init__(self) -> None:
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-        self._thread.start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        self.open(_handler(self))
 
 
 def _handler(server: WebServer) -> type[BaseHTTPRequestHandler]:

@@ -82,6 +82,16 @@ def both(*changes: Callable[[Record], None]) -> Callable[[Record], None]:
     return change
 
 
+def offer_changed(
+    place: Place, draft: tuple[Record, bytes], change: Callable[[Record], None]
+) -> None:
+    """Enrol, then publish a draft whose layer was changed after it was made."""
+    place.enroll()
+    record, patch = json.loads(json.dumps(draft[0])), draft[1]
+    change(record["components"][0]["layer"])
+    publish(place.vendor, record, patch)
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -96,10 +106,7 @@ def both(*changes: Callable[[Record], None]) -> Callable[[Record], None]:
 def test_a_layer_whose_paths_leave_the_tree_is_refused_when_it_is_read(
     place: Place, draft: tuple[Record, bytes], change: Callable[[Record], None], said: str
 ) -> None:
-    place.enroll()
-    record, patch = json.loads(json.dumps(draft[0])), draft[1]
-    change(record["components"][0]["layer"])
-    publish(place.vendor, record, patch)
+    offer_changed(place, draft, change)
     before = everything(place.folder, *NEVER)
     answer = repoint("check", "--store", place.folder / "store")
     refusal(answer, "a.json is not a valid improvement", said, "tell the vendor")
@@ -128,10 +135,7 @@ BY_WAY_OF_OTHERS = both(
 def test_a_layer_that_does_not_fit_the_baseline_is_refused_before_its_patch_is_fetched(
     place: Place, draft: tuple[Record, bytes], change: Callable[[Record], None], said: str
 ) -> None:
-    place.enroll()
-    record, patch = json.loads(json.dumps(draft[0])), draft[1]
-    change(record["components"][0]["layer"])
-    publish(place.vendor, record, patch)
+    offer_changed(place, draft, change)
     works("check", "--store", place.folder / "store")
     before = everything(place.folder)
     place.server.requests.clear()

@@ -29,11 +29,12 @@ class _Changed(NamedTuple):
     old: Found | None
     settings: Settings | None
     crc: int
+    compiled: bool
 
 
 def encode(old: memoryview, new: memoryview) -> bytes | None:
     """Return the payload, or None where there is no member that could be made again."""
-    if not len(old) or bytes(new[:4]) == _ELF_MAGIC:
+    if not len(old) or _is_compiled(new):
         return None
     news = find(new)
     if not news:
@@ -41,7 +42,7 @@ def encode(old: memoryview, new: memoryview) -> bytes | None:
     changed = _rebuildable(new, pairs(old, new, find(old), news))
     if not changed:
         return None
-    groups = _grouped(new, changed)
+    groups = _grouped(changed)
     skeleton = _skeleton(new, changed)
     parts, payloads = [], []
     codec, payload = _smallest(old, memoryview(skeleton))
@@ -125,28 +126,34 @@ def _rebuildable(new: memoryview, found: list[tuple[Found, Found | None]]) -> li
     for member, old in found:
         if member.size + (old.size if old else 0) > recipe.LARGEST_PART:
             continue
-        if not member.packed:
-            kept.append(_Changed(member, old, None, 0))
-            continue
         packed = new[member.start : member.start + member.length]
+        if not member.packed:
+            kept.append(_Changed(member, old, None, 0, _is_compiled(packed)))
+            continue
         try:
-            settings = settings_of(content(new, member), packed, likely)
+            unpacked = content(new, member)
+            settings = settings_of(unpacked, packed, likely)
         except PatchError:
             continue
         cost = recipe.work(member.size, settings.level) if settings else 0
         if settings and spent + cost <= recipe.most_work(len(new)):
             spent, likely = spent + cost, settings
-            kept.append(_Changed(member, old, settings, zlib.crc32(packed)))
+            crc = zlib.crc32(packed)
+            kept.append(_Changed(member, old, settings, crc, _is_compiled(unpacked)))
     return kept
 
 
-def _grouped(new: memoryview, changed: list[_Changed]) -> list[list[_Changed]]:
+def _is_compiled(made: bytes | memoryview) -> bool:
+    return bytes(made[:4]) == _ELF_MAGIC
+
+
+def _grouped(changed: list[_Changed]) -> list[list[_Changed]]:
     """Compiled and large members alone, the others together as long as memory allows."""
     alone: list[list[_Changed]] = []
     together: list[list[_Changed]] = [[]]
     size = 0
     for each in changed:
-        if each.new.size >= _LARGE or content(new, each.new).startswith(_ELF_MAGIC):
+        if each.new.size >= _LARGE or each.compiled:
             alone.append([each])
             continue
         weight = each.new.size + (each.old.size if each.old else 0)

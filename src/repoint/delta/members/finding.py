@@ -23,7 +23,6 @@ _LONGEST_GZIP_HEADER = 4096
 _SMALLEST = 64
 """Bytes below which a member is not worth its entry."""
 _MOST_INFLATED = 1 << 30
-_DEFLATED = 8
 
 
 class Found(NamedTuple):
@@ -73,7 +72,7 @@ def _zipped(data: memoryview) -> Iterator[Found]:
             continue
         if min(entry.compress_size, entry.file_size) < _SMALLEST:
             continue
-        if entry.compress_type == _DEFLATED:
+        if entry.compress_type == zipfile.ZIP_DEFLATED:
             yield Found(entry.filename, start, entry.compress_size, entry.file_size, packed=True)
         elif entry.compress_type == zipfile.ZIP_STORED and entry.compress_size == entry.file_size:
             yield Found(entry.filename, start, entry.compress_size, entry.file_size, packed=False)
