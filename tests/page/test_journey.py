@@ -46,7 +46,7 @@ def test_a_person_installs_restarts_and_removes(
         expect(available).to_contain_text(re.compile(r"2\d\d\skB to download"))
         expect(available).to_contain_text("Urgent: attacks were seen")
         expect(available).to_contain_text("Opening a malicious picture may run an attacker's code")
-        expect(available).to_contain_text("It installs by itself within the next hours")
+        expect(available).to_contain_text("It installs by itself within a few hours")
         link = available.get_by_role("link", name="CVE-2023-4863")
         expect(link).to_have_attribute("href", "https://www.cve.org/CVERecord?id=CVE-2023-4863")
         picture("available")

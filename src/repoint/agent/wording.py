@@ -10,7 +10,7 @@ from repoint.agent.plan import Reason, Step
 from repoint.device.affected import Affected
 
 _INSTALL: dict[Reason, str] = {
-    "now": "installs by itself within the next hours",
+    "now": "installs by itself within a few hours",
     "failed": "not installed by itself: it did not work here",
     "removed": "not installed by itself: it was removed here",
     "off": "not installed by itself: Automatically Install is off",
@@ -25,7 +25,7 @@ _INSTALL: dict[Reason, str] = {
 }
 
 _ACTIVATE: dict[Reason, str] = {
-    "now": "by itself within the next hours",
+    "now": "by itself within a few hours",
     "program": "when {what} the next time",
     "service": "when {what} the next time",
     "session": "when somebody logs in the next time",
@@ -54,7 +54,7 @@ def when_in_force(step: Step, affected: Sequence[Affected]) -> str:
     if step.reason == "now" and names:
         keeps = "keeps" if len(names) == 1 else "keep"
         again = "it starts" if len(names) == 1 else "they start"
-        return f"within the next hours; {_listed(names)} {keeps} the old one until {again} again"
+        return f"within a few hours; {_listed(names)} {keeps} the old one until {again} again"
     what = f"{_listed(names)} start{'s' if len(names) == 1 else ''}" if names else "it starts"
     return _ACTIVATE[step.reason].format(when=moment(step.when), what=what) + _by(step)
 
