@@ -125,7 +125,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=ROOT / "build/deb")
     name = os.environ.get("DEBFULLNAME", "Repoint maintainers")
-    mail = os.environ.get("DEBEMAIL", "repoint@packages.debian.org")
+    mail = os.environ.get("DEBEMAIL", "maintainers@repoint.example")
     asked = parser.parse_args()
     asked.out.mkdir(parents=True, exist_ok=True)
     made = build(asked.out, f"{name} <{mail}>")
