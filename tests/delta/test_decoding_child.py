@@ -165,6 +165,7 @@ def test_decoding_that_takes_too_long_is_stopped(patch, pairs, out_dir, monkeypa
     [
         ("import os; os.kill(os.getpid(), 11)", "crashed .SIGSEGV"),
         ("import os; os.kill(os.getpid(), 9)", "memory ran out"),
+        ("import os; os.kill(os.getpid(), 4)", "processor lacks .* install a NumPy"),
         ("raise SystemExit(3)", "status 3"),
         ("print('hello')", "unintelligible"),
         ("print('x' * 10_000_000)", "unintelligible"),

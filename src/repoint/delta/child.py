@@ -20,7 +20,7 @@ import msgspec
 from repoint.delta.confinement import Confinement
 from repoint.delta.decoder import DecodeJob, Order, Report
 from repoint.delta.errors import DeltaChildError, PatchError
-from repoint.delta.process import died, from_line, python_command, to_line
+from repoint.delta.process import cure, died, from_line, python_command, to_line
 
 __all__ = ["Confinement", "DecodeJob", "decode_in_child"]
 
@@ -155,7 +155,8 @@ def _converse(
         if report.confinement:
             return report.confinement
         progress(max(0, min(report.done, size)))
-    raise _failed(order.patch, died(process.wait()))
+    code = process.wait()
+    raise _failed(order.patch, died(code), hint=cure(code))
 
 
 def _lines(fd: int, deadline: float, patch: Path) -> Iterator[bytes]:
@@ -188,8 +189,8 @@ def _check_output(jobs: Sequence[DecodeJob], out_dir: Path) -> None:
             raise PatchError(f"decoding did not make what it was to make: {job.name}")
 
 
-def _failed(patch: Path, why: str) -> DeltaChildError:
-    return DeltaChildError(f"cannot apply {patch}: {why}")
+def _failed(patch: Path, why: str, hint: str = "") -> DeltaChildError:
+    return DeltaChildError(f"cannot apply {patch}: {why}", hint=hint)
 
 
 def _printable(text: str) -> str:

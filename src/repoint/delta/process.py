@@ -45,8 +45,16 @@ def died(code: int) -> str:
         "SIGKILL": "it was killed, perhaps because memory ran out",
         "SIGXCPU": "it took too long",
         "SIGSYS": "it tried what it may not do",
+        "SIGILL": "this processor lacks an instruction that a library needs",
     }
     return f"{why.get(name, 'its process crashed')} ({name})"
+
+
+def cure(code: int) -> str:
+    """What a person can do about it, where more room and memory would not help."""
+    if code == -signal.SIGILL:
+        return "Nothing was changed; install a NumPy that is built for this processor"
+    return ""
 
 
 def to_line(message: msgspec.Struct) -> bytes:
