@@ -9,6 +9,7 @@ from pathlib import Path
 
 from repoint.model.advisory import Advisory, Fix
 from repoint.model.records import BaselineName, Improvement
+from repoint.model.system import System
 from repoint.publisher.baselines import ComponentSource, add_baseline
 from repoint.publisher.catalogs import withdraw
 from repoint.publisher.improve import Built, improve
@@ -91,6 +92,7 @@ class Vendor:
         components: dict[str, Files] | None = None,
         *,
         name: BaselineName = NAME,
+        system: System | None = None,
         **living: object,
     ) -> None:
         sources = [
@@ -100,6 +102,7 @@ class Vendor:
         add_baseline(
             self.repository, self.product, name, sources,
             passphrases=no_passphrase, new_passphrase=lambda: None, created=next(self.clock),
+            system=system,
         )  # fmt: skip
 
     def improve(

@@ -5,11 +5,14 @@ from __future__ import annotations
 import platform as machine
 import time
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
 from repoint.cli.options import RepositoryOption, VersionOption, command_line, named, pair
+
+if TYPE_CHECKING:
+    from repoint.model.system import System
 
 app = typer.Typer(help="Register the releases that improvements are made for.",
                   no_args_is_help=True)  # fmt: skip
@@ -43,6 +46,13 @@ def add(
     ignore: Annotated[
         list[str] | None,
         typer.Option(help="NAME=PATTERN: what programs write beside the component's files."),
+    ] = None,
+    os_release: Annotated[
+        Path | None,
+        typer.Option(
+            help="The components are files of a system, with paths relative to /: the file "
+            "/etc/os-release of that system."
+        ),
     ] = None,
     no_passphrase: Annotated[
         bool, typer.Option("--no-passphrase", help="Leave a new product's keys unencrypted.")
@@ -84,9 +94,26 @@ def add(
         passphrases=asking(),
         new_passphrase=(lambda: None) if no_passphrase else new_passphrase,
         created=int(time.time()),
+        system=None if os_release is None else _read_system(os_release),
     )
     print(f"Registered {product} {baseline.name}.")
     for part in baseline.components:
         files = [entry for entry in part.entries if entry.kind == "file"]
         total = size(sum(entry.size for entry in files))
         print(f"  {part.name}: {counted(len(files), 'file')}, {total}, seal {part.seal[:16]}…")
+    if baseline.system is not None:
+        print(f"  for the system {baseline.system}; what improves it becomes an image there")
+
+
+def _read_system(path: Path) -> System:
+    from repoint.model.system import read_system
+    from repoint.publisher.errors import CannotWriteError
+
+    try:
+        text = path.read_text(errors="replace")
+    except OSError as error:
+        raise CannotWriteError(
+            f"{path} cannot be read: {error.strerror}",
+            hint="Name the file /etc/os-release of the system that the release is made for",
+        ) from None
+    return read_system(text, str(path))

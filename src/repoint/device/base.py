@@ -18,6 +18,7 @@ from repoint.delta.process import python_command
 from repoint.device.errors import CannotMergeError
 from repoint.device.merging import merged
 from repoint.model.errors import InvalidRecordError
+from repoint.model.system import release_fields
 from repoint.model.tree import Entry
 from repoint.seal.scan import read_entry
 
@@ -88,11 +89,10 @@ def release_of(root: Path = Path("/")) -> dict[str, str]:
     """What os-release(5) says of the system: the fields that an extension has to match."""
     for name in ("etc/os-release", "usr/lib/os-release"):
         try:
-            lines = (root / name).read_text().splitlines()
+            text = (root / name).read_text(errors="replace")
         except OSError:
             continue
-        said = dict(line.split("=", 1) for line in lines if "=" in line and line[0] != "#")
-        return {k: said[k].strip("\"'") for k in ("ID", "VERSION_ID") if k in said}
+        return release_fields(text)
     return {}
 
 

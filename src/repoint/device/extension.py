@@ -15,17 +15,12 @@ from pathlib import Path
 
 from repoint.device.base import release_of
 from repoint.device.errors import NotApplicableError
-from repoint.device.merging import HIERARCHIES
 from repoint.device.records import GraftPoint
 from repoint.model.records import Component, ImprovedComponent
+from repoint.model.system import release_fields, release_file, release_text, why_unfit
 from repoint.model.tree import Entry
 from repoint.seal.build import copy_file, remove_tree, sync
-
-RELEASES = "usr/lib/extension-release.d"
-"""Where systemd looks for the file that says for which system an extension is."""
-
-_SYSTEMS_OWN = ("usr/lib/os-release", RELEASES, "usr/.systemd-sysext", "opt/.systemd-sysext")
-"""What says which system this is. An extension that shadows it could make itself fit for ever."""
+from repoint.seal.layers import changed, hidden
 
 
 @dataclass(frozen=True)
@@ -46,13 +41,11 @@ class Part:
 
     def changed(self) -> list[Entry]:
         """What is other than in the baseline, or new, in path order."""
-        known = {entry.path: entry for entry in self.before}
-        return [entry for entry in self.after if known.get(entry.path) != entry]
+        return changed(self.before, self.after)
 
     def removed(self) -> list[Entry]:
-        """Files and links that are gone. Folders stay: they may hold what is somebody else's."""
-        kept = {entry.path for entry in self.after}
-        return [e for e in self.before if e.path not in kept and e.kind != "folder"]
+        """Files and links that are gone."""
+        return hidden(self.before, self.after)
 
 
 def on_system(point: GraftPoint, path: str) -> str:
@@ -90,12 +83,12 @@ def check_layer(point: GraftPoint, component: Component, improved: ImprovedCompo
             )
 
 
-def build_extension(place: Path, name: str, parts: Iterable[Part]) -> None:
+def build_extension(place: Path, product: str, parts: Iterable[Part]) -> None:
     """Lay out an extension; the commit point is the rename to its place.
 
     Args:
         place: Where to put it, on the file system of the trees.
-        name: What systemd will know it by.
+        product: The product whose layers these are.
         parts: The components that differ from the baseline.
 
     Raises:
@@ -113,9 +106,9 @@ def build_extension(place: Path, name: str, parts: Iterable[Part]) -> None:
             gone = beside / on_system(part.point, entry.path)
             _make_parents(beside, gone)
             os.mknod(gone, stat.S_IFCHR, os.makedev(0, 0))
-    release = beside / RELEASES / f"extension-release.{name}"
+    release = beside / release_file(product)
     _make_parents(beside, release)
-    release.write_text("".join(f"{key}={value}\n" for key, value in release_of().items()))
+    release.write_text(release_text(release_of()))
     for folder, _, files in os.walk(beside, topdown=False):
         for file in files:
             if stat.S_ISREG(Path(folder, file).lstat().st_mode):
@@ -125,10 +118,9 @@ def build_extension(place: Path, name: str, parts: Iterable[Part]) -> None:
     sync(place.parent)
 
 
-def release_in(extension: Path, name: str) -> dict[str, str]:
+def release_in(extension: Path, product: str) -> dict[str, str]:
     """For which system an extension was made."""
-    text = (extension / RELEASES / f"extension-release.{name}").read_text()
-    return dict(line.split("=", 1) for line in text.splitlines())
+    return release_fields((extension / release_file(product)).read_text())
 
 
 def _put(extension: Path, part: Part, entry: Entry) -> None:
@@ -167,16 +159,8 @@ def _make_parents(extension: Path, place: Path) -> None:
 
 
 def _require_fit(component: str, path: str, kind: str) -> None:
-    tops = [hierarchy.lstrip("/") for hierarchy in HIERARCHIES]
-    top = path.partition("/")[0]
-    if top not in tops or (path in tops and kind != "folder"):
+    why = why_unfit(path, kind)
+    if why:
         raise NotApplicableError(
-            f"/{path} of {component} lies neither below {' nor below '.join(HIERARCHIES)}, "
-            "where alone a system extension can reach",
-            hint="Tell the vendor; nothing was installed",
-        )
-    if any(path == own or path.startswith(f"{own}/") for own in _SYSTEMS_OWN):
-        raise NotApplicableError(
-            f"/{path} of {component} says which system this is, and no extension may shadow it",
-            hint="Tell the vendor; such a change needs a full release",
+            f"/{path} of {component} {why}", hint="Tell the vendor; nothing was installed"
         )

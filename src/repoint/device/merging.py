@@ -12,9 +12,7 @@ import subprocess
 from pathlib import Path
 
 from repoint.device.errors import CannotMergeError
-
-HIERARCHIES = ("/usr", "/opt")
-"""What a system extension may hold: systemd-sysext(8)."""
+from repoint.model.system import HIERARCHIES
 
 _OFFERED = Path("/run/extensions")
 _MACHINE = Path("/proc/1/ns/mnt")

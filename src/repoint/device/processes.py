@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from repoint.device.merging import HIERARCHIES
+from repoint.model.system import HIERARCHIES
 
 
 @dataclass(frozen=True)

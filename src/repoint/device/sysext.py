@@ -26,11 +26,12 @@ from repoint.device.base import look_at_base
 from repoint.device.errors import CannotMergeError, EnrolmentRefusedError, SupersededError
 from repoint.device.exposure import entries_of
 from repoint.device.extension import Part, build_extension, check_base, on_system, release_in
-from repoint.device.merging import HIERARCHIES, is_offered, merged, offer, offered, withdraw
+from repoint.device.merging import is_offered, merged, offer, offered, withdraw
 from repoint.device.records import Generation, GraftPoint, HistoryEntry
 from repoint.device.store import ProductStore, Store
 from repoint.model.errors import InvalidRecordError
 from repoint.model.records import Component
+from repoint.model.system import HIERARCHIES, extension_name
 from repoint.model.tree import Entry
 from repoint.seal.compare import Difference, compare_trees
 from repoint.seal.scan import read_entry
@@ -103,12 +104,7 @@ class SysextStrategy:
 
     def give_back(self, product: ProductStore, point: GraftPoint, component: Component) -> None:
         """Let nothing be merged."""
-        withdraw(extension_name(product))
-
-
-def extension_name(product: ProductStore) -> str:
-    """What systemd knows the product's layer by."""
-    return f"repoint-{product.name}"
+        withdraw(extension_name(product.name))
 
 
 def prepare_extension(product: ProductStore, generation: Generation) -> None:
@@ -119,7 +115,7 @@ def prepare_extension(product: ProductStore, generation: Generation) -> None:
     """
     parts = list(_parts(product, generation))
     if parts:
-        build_extension(_place(product, generation), extension_name(product), parts)
+        build_extension(_place(product, generation), product.name, parts)
 
 
 def show(product: ProductStore) -> None:
@@ -127,14 +123,14 @@ def show(product: ProductStore) -> None:
     active = product.active()
     if active is None:
         return
-    name = extension_name(product)
+    name = extension_name(product.name)
     parts = list(_parts(product, active))
     if not parts:
         withdraw(name)
         return
     _require_base(product, active, name)
     extension = _place(product, active)
-    build_extension(extension, name, parts)
+    build_extension(extension, product.name, parts)
     if _is_merged(product) and is_offered(name, extension) and not unseen(parts):
         return
     offer(name, extension)
@@ -151,7 +147,7 @@ def show(product: ProductStore) -> None:
 def hide(product: ProductStore) -> bool:
     """Take the layer away although it is active: see `strategy.hide_active`."""
     was = _is_merged(product)
-    withdraw(extension_name(product))
+    withdraw(extension_name(product.name))
     return was
 
 
@@ -191,7 +187,7 @@ def _require_base(product: ProductStore, active: Generation, name: str) -> None:
             why = f"/{on_system(point, differences[0].path)} {differences[0].how}"
     extension = _place(product, active)
     if not why and extension.is_dir():
-        was = release_in(extension, name)
+        was = release_in(extension, product.name)
         if was != now:
             why = f"the system is {' '.join(now.values())}, not {' '.join(was.values())}"
     if not why:
@@ -218,7 +214,7 @@ def _moved_on(
 
 
 def _is_merged(product: ProductStore) -> bool:
-    name = extension_name(product)
+    name = extension_name(product.name)
     return offered(name) is not None and any(name in names for names in merged().values())
 
 

@@ -13,6 +13,7 @@ import msgspec
 from repoint.model.advisory import Advisory
 from repoint.model.errors import InvalidRecordError, RepointError
 from repoint.model.names import check_component, check_platform, check_product
+from repoint.model.system import Extension, System
 from repoint.model.tree import Entry, Layer
 from repoint.model.version import Letter, Version, label
 
@@ -70,10 +71,12 @@ class Component(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         check_component(self.name)
 
 
-class Baseline(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Baseline(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The sealed state of all components of one version, build and platform.
 
-    ``created`` is in seconds since 1970.
+    Attributes:
+        created: Seconds since 1970.
+        system: The system whose files the components are; their paths are relative to ``/`` then.
     """
 
     format: Literal[1]
@@ -81,6 +84,7 @@ class Baseline(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: BaselineName
     created: int
     components: tuple[Component, ...]
+    system: System | None = None
 
     def __post_init__(self) -> None:
         check_product(self.product)
@@ -120,12 +124,13 @@ class LetteredAdvisory(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Letter(self.letter)
 
 
-class Improvement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Improvement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A security release for one baseline. It holds all that the letters before it held.
 
     Attributes:
         created: Seconds since 1970; the modification time of every file that the patches make.
         advisories: What it fixes, its own advisory last.
+        extension: The image of all its layers, where the baseline names its system.
     """
 
     format: Literal[1]
@@ -135,6 +140,7 @@ class Improvement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     created: int
     advisories: tuple[LetteredAdvisory, ...]
     components: tuple[ImprovedComponent, ...]
+    extension: Extension | None = None
 
     def __post_init__(self) -> None:
         check_product(self.product)

@@ -86,8 +86,31 @@ def read_system(text: str, where: str) -> System:
         ) from None
 
 
-RELEASES = "usr/lib/extension-release.d"
-"""Where systemd looks for the file that says for which system an extension is."""
+HIERARCHIES = ("/usr", "/opt")
+"""What a system extension may hold: systemd-sysext(8)."""
+
+_RELEASES = "usr/lib/extension-release.d"
+
+_SYSTEMS_OWN = ("usr/lib/os-release", _RELEASES, "usr/.systemd-sysext", "opt/.systemd-sysext")
+"""What says which system this is. An extension that shadows it could make itself fit for ever."""
+
+
+def why_unfit(path: str, kind: str) -> str:
+    """Why no system extension can hold a path of the system; empty where one can.
+
+    Args:
+        path: The path, without the slash before it.
+        kind: Whether it is a file, link or folder.
+    """
+    tops = [hierarchy.lstrip("/") for hierarchy in HIERARCHIES]
+    if path.partition("/")[0] not in tops or (path in tops and kind != "folder"):
+        return (
+            f"lies neither below {' nor below '.join(HIERARCHIES)}, "
+            "where alone a system extension can reach"
+        )
+    if any(path == own or path.startswith(f"{own}/") for own in _SYSTEMS_OWN):
+        return "says which system this is, and no extension may shadow it"
+    return ""
 
 
 def extension_name(product: str) -> str:
@@ -96,8 +119,8 @@ def extension_name(product: str) -> str:
 
 
 def release_file(product: str) -> str:
-    """The file, in an extension, that says for which system it is."""
-    return f"{RELEASES}/extension-release.{extension_name(product)}"
+    """The file, in an extension, by which systemd knows for which system it is."""
+    return f"{_RELEASES}/extension-release.{extension_name(product)}"
 
 
 def release_text(fields: dict[str, str]) -> str:

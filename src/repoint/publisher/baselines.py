@@ -17,8 +17,10 @@ from repoint.model.records import (
     RestartScope,
     encode_record,
 )
+from repoint.model.system import System
 from repoint.publisher.catalogs import read_catalog
 from repoint.publisher.errors import BaselineExistsError, UnknownBaselineError
+from repoint.publisher.extensions import require_fit
 from repoint.publisher.scratch import clear_scratch, scratch_beside
 from repoint.publisher.sources import unpack_source
 from repoint.repository import names
@@ -48,6 +50,7 @@ def add_baseline(
     passphrases: Callable[[str], bytes],
     new_passphrase: Callable[[], bytes | None],
     created: int,
+    system: System | None = None,
 ) -> Baseline:
     """Seal every component of a release and publish the baseline.
 
@@ -63,9 +66,11 @@ def add_baseline(
         new_passphrase: Gives the passphrase for the keys of a new product; nothing leaves them
             unencrypted.
         created: Now, in seconds since 1970.
+        system: The system whose files the components are.
 
     Raises:
         BaselineExistsError: It is registered already.
+        UnfitForSystemError: No improvement of a component could be put over that system.
         RepointError: A source is unfit, or the repository cannot be signed.
     """
     check_product(product)
@@ -81,9 +86,12 @@ def add_baseline(
         trees = folder / "trees"
         trees.mkdir()
         components = tuple(_seal(source, trees) for source in sources)
+        if system is not None:
+            require_fit(components)
         baseline = Baseline(
-            format=1, product=product, name=name, created=created, components=components
-        )
+            format=1, product=product, name=name, created=created, components=components,
+            system=system,
+        )  # fmt: skip
         listed = ListedBaseline(name, {c.name: c.seal for c in components})
         catalog = Catalog(1, product, (*catalog.baselines, listed), catalog.offers)
         # A registration that failed before may have left its trees; they were never published.

@@ -31,3 +31,7 @@ class WrongPatchError(RepointError):
 
 class CannotWriteError(RepointError):
     """A path that was named cannot be read or written."""
+
+
+class UnfitForSystemError(RepointError):
+    """A component, or a change of it, that no system extension could hold."""

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from repoint.delta.child import DecodeJob, decode_in_child
 from repoint.delta.container import PatchEntry, PatchInput, write_patch
 from repoint.model.advisory import Advisory
@@ -18,17 +20,19 @@ from repoint.model.records import (
     LetteredAdvisory,
     encode_record,
 )
+from repoint.model.tree import Layer
 from repoint.publisher.baselines import baseline_folder
 from repoint.publisher.catalogs import read_baseline, read_catalog, read_improvement
 from repoint.publisher.drafts import Draft, draft_folder, next_letter, read_drafts
 from repoint.publisher.errors import NothingChangedError, UnknownBaselineError, WrongPatchError
+from repoint.publisher.extensions import first_number, make_extension
 from repoint.publisher.layers import Layered, layer_between
 from repoint.publisher.scratch import scratch_beside
 from repoint.publisher.sources import unpack_source
 from repoint.repository import names
 from repoint.repository.repository import Repository
 from repoint.seal.build import sync
-from repoint.seal.compare import apply_layer
+from repoint.seal.compare import apply_layer, changes_needing_content
 from repoint.seal.digest import seal_of
 from repoint.seal.scan import scan_tree
 
@@ -79,8 +83,8 @@ def improve(
         progress: Told how far each component's patch is.
 
     Raises:
-        RepointError: A source is unfit, nothing changed, the letter was given before, or a
-            component is not part of the baseline.
+        RepointError: A source is unfit, nothing changed, the letter was given before, a component
+            is not part of the baseline, or no image can hold what changes.
     """
     catalog = read_catalog(repository, product)
     drafts = read_drafts(repository, product)
@@ -91,6 +95,7 @@ def improve(
     layers: dict[str, Layered] = {}
     entries: dict[str, tuple[PatchEntry, ...]] = {}
     improved: dict[str, ImprovedComponent] = {}
+    contents: dict[str, Callable[[str], Path]] = {}
     # Fixes that are not published yet are nobody else's business.
     with scratch_beside(place, mode=0o700) as folder:
         draft = folder / "draft"
@@ -107,7 +112,9 @@ def improve(
             )
             patch = draft / f"{name}.patch"
             entries[name] = _encode(layered, old, new, patch, name, progress)
-            _prove(layered, component, old, patch, folder / f"proof-{name}")
+            contents[name] = _prove(
+                component, layered.layer, layered.seal, old, patch, folder / f"proof-{name}"
+            )
             layers[name] = layered
             improved[name] = ImprovedComponent(
                 name=name,
@@ -131,6 +138,17 @@ def improve(
             advisories=(*inherited, LetteredAdvisory(chosen, advisory)),
             components=tuple(improved[name] for name in sorted(improved)),
         )
+        if baseline.system is not None:
+            for kept in improved.values():
+                if kept.name not in contents:
+                    contents[kept.name] = _prove(
+                        _component(baseline, kept.name), kept.layer, kept.seal,
+                        baseline_folder(repository, product, baseline_name) / kept.name,
+                        draft / f"{kept.name}.patch", folder / f"proof-{kept.name}",
+                    )  # fmt: skip
+            first = first_number(repository, baseline, baseline.system, drafts)
+            extension = make_extension(baseline, baseline.system, improvement, contents, first)
+            improvement = msgspec.structs.replace(improvement, extension=extension)
         (draft / "improvement.json").write_bytes(encode_record(improvement))
         sync(draft / "improvement.json")
         sync(draft)
@@ -209,8 +227,14 @@ def _encode(
     return write_patch(patch, inputs, progress=report)
 
 
-def _prove(layered: Layered, component: Component, old: Path, patch: Path, folder: Path) -> None:
-    """Decode a patch as a device would, so that no device is the first to try."""
+def _prove(
+    component: Component, layer: Layer, seal: str, old: Path, patch: Path, folder: Path
+) -> Callable[[str], Path]:
+    """Decode a patch as a device would, so that no device is the first to try.
+
+    Returns:
+        What tells where the content of a changed file is.
+    """
     folder.mkdir()
     jobs = [
         DecodeJob(
@@ -219,10 +243,13 @@ def _prove(layered: Layered, component: Component, old: Path, patch: Path, folde
             size=change.entry.size,
             sha256=change.entry.sha256,
         )
-        for change in layered.needing_content
+        for change in changes_needing_content(component.entries, layer)
     ]
     if jobs:
         # The child checks every file's digest; together with the layer they give the seal.
         decode_in_child(patch, jobs, folder)
-    if seal_of(apply_layer(component.entries, layered.layer)) != layered.seal:
+    if seal_of(apply_layer(component.entries, layer)) != seal:
         raise WrongPatchError(f"The patch for {component.name} does not give the improved tree")
+    places = {change.entry.path: old / change.source for change in layer.changes}
+    places |= {job.name: folder / str(number) for number, job in enumerate(jobs)}
+    return places.__getitem__

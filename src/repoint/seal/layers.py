@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from repoint.model.errors import InvalidRecordError
-from repoint.model.tree import Entry
+from repoint.model.tree import Entry, Layer
+from repoint.seal.compare import apply_layer
 from repoint.seal.erofs import FIRST, Image, Node
 
 _HEAD = b"repoint image 1\0"
@@ -28,6 +29,11 @@ class Over:
     before: tuple[Entry, ...]
     after: tuple[Entry, ...]
     content: Callable[[str], Path]
+
+
+def layered(baseline: tuple[Entry, ...], layer: Layer, content: Callable[[str], Path]) -> Over:
+    """The tree that a layer makes of a baseline, over that baseline."""
+    return Over(baseline, apply_layer(baseline, layer), content)
 
 
 def changed(before: Iterable[Entry], after: Iterable[Entry]) -> list[Entry]:
