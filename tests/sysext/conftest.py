@@ -10,7 +10,8 @@ import ctypes
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -121,7 +122,13 @@ def own_mounts(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.setattr(merging, "_MACHINE", Path("/proc/thread-self/ns/mnt"))
         yield
     finally:
-        assert libc.setns(before, _CLONE_NEWNS) == 0, os.strerror(ctypes.get_errno())
+        # While a thread that we have started ends, the kernel refuses.
+        for _ in range(100):
+            back = libc.setns(before, _CLONE_NEWNS)
+            if back == 0:
+                break
+            time.sleep(0.05)
+        assert back == 0, os.strerror(ctypes.get_errno())
         os.close(before)
 
 
@@ -141,3 +148,16 @@ def system(vendor: Vendor, server: WebServer, own_mounts: None, tmp_path: Path) 
     put(OLD)
     put({f"{APP}/lib/others.so": "of others", "opt/others/file": "of others"})
     return System(vendor, server, store / "store")
+
+
+@pytest.fixture
+def release() -> Iterator[Callable[[str], None]]:
+    """Let the system say that it is another version."""
+
+    def say(version: str) -> None:
+        beside = Path("/run/os-release")
+        beside.write_text(f'ID=debian\nVERSION_ID="{version}"\n')
+        for name in ("/etc/os-release", "/usr/lib/os-release"):
+            run("mount", "--bind", str(beside), os.path.realpath(name))
+
+    return say

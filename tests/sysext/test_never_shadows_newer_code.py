@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -51,19 +51,6 @@ def improved(system: System) -> System:
     system.update()
     assert system.shows(NEW)
     return system
-
-
-@pytest.fixture
-def release() -> Iterator[Callable[[str], None]]:
-    """Let the system say that it is another version."""
-
-    def say(version: str) -> None:
-        beside = Path("/run/os-release")
-        beside.write_text(f'ID=debian\nVERSION_ID="{version}"\n')
-        for name in ("/etc/os-release", "/usr/lib/os-release"):
-            run("mount", "--bind", str(beside), os.path.realpath(name))
-
-    return say
 
 
 def test_a_base_that_is_updated_while_the_machine_is_off_is_never_shadowed(

@@ -17,6 +17,13 @@ _SAID = {
 }
 
 
+_LAYERS = {
+    "folder": "folder",
+    "image": "image, checked by the kernel at every read",
+    "damaged": "image, not what was signed: the kernel refuses it; `repoint check` makes it again",
+}
+
+
 def print_status(outlook: Outlook) -> None:
     """Print a product's status, and what is to come."""
     status, plan, decided = outlook.status, outlook.plan, outlook.decided
@@ -46,8 +53,11 @@ def print_status(outlook: Outlook) -> None:
         print(f"  {'exposed' if not number else '':<9}! {said}")
     if status.unreadable:
         print(f"{'':<13}{counted(status.unreadable, 'process')} could not be looked at")
+    layers = sorted({graft.layer for graft in status.grafts if graft.layer})
+    for layer in layers:
+        print(f"  layer      {_LAYERS[layer]}")
     for graft in status.grafts:
-        if not graft.in_place:
+        if not graft.in_place and graft.layer != "damaged":
             print(f"  replaced   {graft.component} at {graft.path} is no longer Repoint's; "
                   "`repoint check` looks which release it is")  # fmt: skip
     automatic = switch(decided.automatic, decided.automatic_locked_by)
@@ -96,6 +106,11 @@ def _answer(status: Status) -> str:
     waiting = [cve.cve for cve in status.cves if cve.state == "waiting for restart"]
     if status.last_check is None:
         return "Not known yet: the repository was never asked. Run `repoint check`."
+    damaged = [graft.component for graft in status.grafts if graft.layer == "damaged"]
+    if damaged:
+        return (
+            f"Not protected: the layer over {', '.join(damaged)} is damaged. Run `repoint check`."
+        )
     replaced = [graft.component for graft in status.grafts if not graft.in_place]
     if replaced:
         return f"Not known: {', '.join(replaced)} was replaced from outside. Run `repoint check`."

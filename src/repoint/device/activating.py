@@ -83,24 +83,29 @@ def activate(product: ProductStore, *, now: int, census: Census | None = None) -
         )
     with explained(f"activate {staged.label}", COMPLETED_NEXT):
         started = time.perf_counter()
-        switch(product, staged, active)
+        how = switch(product, staged, active)
         switched = time.perf_counter()
-        why = "" if staged.letter else f"instead of {active.label}"
+        why = how if staged.letter else f"instead of {active.label}"
         product.record(HistoryEntry(now, "activated", staged.label, why))
     settle(product, now=now)
     return Activation(staged, switched - started, time.perf_counter() - switched)
 
 
-def switch(product: ProductStore, staged: Generation, active: Generation) -> None:
-    """The switch itself: everything before the second rename can be repeated or dropped."""
+def switch(product: ProductStore, staged: Generation, active: Generation) -> str:
+    """The switch itself: everything before the second rename can be repeated or dropped.
+
+    Returns:
+        How programs see it now: see `strategy.show_active`.
+    """
     product.point_previous(active)
     product.point_active(staged)
     try:
-        show_active(product)
+        how = show_active(product)
     except CannotMergeError:
         product.point_active(active)
         raise
     product.clear_staged()
+    return how
 
 
 def settle(product: ProductStore, *, now: int) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -30,11 +31,15 @@ _SECONDS = 600.0
 
 
 class Order(msgspec.Struct, frozen=True):
-    """Which paths to look at, relative to a folder, and what to take away before."""
+    """Which paths to look at, relative to a folder, and what to take away before.
+
+    ``folders`` are those whose permissions count, and these.
+    """
 
     root: str
     paths: tuple[str, ...]
     hierarchies: tuple[str, ...]
+    folders: dict[str, int] = {}
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -44,11 +49,13 @@ class Found(msgspec.Struct, frozen=True):
         entries: The paths, as a seal would hold them.
         foreign: Paths whose owner, group or file capabilities would be lost in a copy.
         release: ``ID`` and ``VERSION_ID`` of the system, as far as it has them.
+        unlike: Folders that are there, but not as root's and with the permissions that were asked.
     """
 
     entries: tuple[Entry, ...]
     foreign: tuple[str, ...]
     release: dict[str, str]
+    unlike: tuple[str, ...] = ()
 
 
 def look_at_base(root: str, paths: tuple[str, ...]) -> Found:
@@ -57,9 +64,22 @@ def look_at_base(root: str, paths: tuple[str, ...]) -> Found:
     Raises:
         CannotMergeError: That cannot be done here.
     """
-    hierarchies = tuple(merged())
-    order = Order(root, paths, hierarchies)
-    if not hierarchies:
+    return _found(Order(root, paths, tuple(merged())))
+
+
+def unlike_folders(folders: dict[str, int]) -> tuple[str, ...]:
+    """Those of the system's folders that are not root's, or have other permissions than these.
+
+    One that is not there is none of them.
+
+    Raises:
+        CannotMergeError: That cannot be seen here.
+    """
+    return _found(Order("/", (), tuple(merged()), folders)).unlike
+
+
+def _found(order: Order) -> Found:
+    if not order.hierarchies:
         return _look(order)
     done = subprocess.run(
         python_command("repoint.device.base"), input=msgspec.json.encode(order),
@@ -68,7 +88,7 @@ def look_at_base(root: str, paths: tuple[str, ...]) -> Found:
     if done.returncode != 0:
         said = done.stderr.decode(errors="replace").strip().splitlines() or ["it said nothing"]
         raise CannotMergeError(
-            f"The base below {', '.join(hierarchies)} cannot be looked at: {said[-1]}",
+            f"The base below {', '.join(order.hierarchies)} cannot be looked at: {said[-1]}",
             hint="Run it as root",
         )
     return msgspec.json.decode(done.stdout, type=Found)
@@ -109,7 +129,17 @@ def _look(order: Order) -> Found:
                 foreign.append(name)
         except (FileNotFoundError, NotADirectoryError, InvalidRecordError):
             continue
-    return Found(tuple(entries), tuple(foreign), release_of())
+    unlike = [f for f, mode in order.folders.items() if _is_unlike(Path(order.root, f), mode)]
+    return Found(tuple(entries), tuple(foreign), release_of(), tuple(unlike))
+
+
+def _is_unlike(place: Path, mode: int) -> bool:
+    try:
+        status = place.lstat()
+    except OSError:
+        return False
+    known = (stat.S_IFDIR | mode, 0, 0)
+    return (status.st_mode, status.st_uid, status.st_gid) != known
 
 
 def _is_foreign(place: Path) -> bool:

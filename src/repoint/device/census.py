@@ -6,6 +6,8 @@ from pathlib import Path
 
 from repoint.device.exposure import entries_of
 from repoint.device.grafts import adopted_from
+from repoint.device.layer_images import numbers_of
+from repoint.device.merging import device_below
 from repoint.device.processes import Census, SharedFile, take_census
 from repoint.device.records import GraftPoint
 from repoint.device.store import ProductStore, Store
@@ -35,25 +37,32 @@ def census_of(store: Store) -> Census:
 def _shared_files(product: ProductStore, point: GraftPoint, base: str) -> dict[str, SharedFile]:
     """Files of the system that some generation changes.
 
-    A merged file is the very file of the extension, which is that of the tree by another name: the
-    kernel tells its number. What has another number is what the base held.
+    A file that is merged from a folder is the very file of the extension, which is that of the tree
+    by another name; one that is merged from an image has its number there. The kernel tells the
+    number. What has another one is what the base held.
     """
     numbers: dict[str, dict[int, str]] = {}
+    images: dict[str, dict[int, str]] = {}
     for generation in product.generations():
         seal = product.seals(generation).get(point.component, base)
         if seal == base:
             continue
         before = {e.path: e for e in entries_of(product, generation.baseline, point.component)}
         after = {e.path: e for e in entries_of(product, generation, point.component)}
+        merged = numbers_of(product, generation)
         for path, entry in before.items():
             if entry.kind != "file" or after.get(path) == entry:
                 continue
             known = numbers.setdefault(path, {})
+            if path in merged:
+                images.setdefault(path, {})[merged[path]] = seal
             try:
                 known[(product.store.tree(seal) / path).stat().st_ino] = seal
             except OSError:
                 continue  # this generation removes it
     return {
-        str(Path(point.path, path)): SharedFile(path, known, base)
+        (place := str(Path(point.path, path))): SharedFile(
+            path, known, base, images.get(path, {}), device_below(place)
+        )
         for path, known in numbers.items()
     }

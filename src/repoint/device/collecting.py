@@ -43,9 +43,10 @@ def collect(store: Store) -> list[str]:
                 # A process still runs from it, and `status` must be able to say from what.
             kept |= seals
         names = {generation.folder for generation in product.generations()}
-        for extension in product.path.glob("extensions/[!.]*"):
-            if extension.name not in names:
-                remove_tree(extension)
+        for folder in ("extensions", "images"):
+            for laid_out in product.path.glob(f"{folder}/[!.]*"):
+                if laid_out.name not in names:
+                    remove_tree(laid_out)
     unused = [tree for tree in store.trees.glob("[!.]*") if tree.name not in kept]
     if unused and busy is None:
         busy = _busy(store)
@@ -81,7 +82,7 @@ def clear_leftovers(store: Store) -> None:
 def _clear_product(product: ProductStore) -> None:
     with contextlib.suppress(OSError):  # what is still on its way is kept
         product.downloads.rmdir()
-    below = ("generations", "marks", "offers", "extensions")
+    below = ("generations", "marks", "offers", "extensions", "images")
     for folder in (product.path, *(product.path / name for name in below), product.metadata):
         for left in [*folder.glob(".new-*"), *(folder.glob("tmp*"))]:
             if left.is_dir() and not left.is_symlink():

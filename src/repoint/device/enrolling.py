@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from repoint.device.base import release_of
 from repoint.device.client import RepositoryClient
 from repoint.device.errors import EnrolmentRefusedError
 from repoint.device.fetching import check_url
@@ -226,10 +227,15 @@ def _recognise(
     nearest: dict[str, tuple[Difference, ...]] | None = None
     name = listed[-1].name
     scans: dict[tuple[str, tuple[str, ...], str], tuple[Entry, ...]] = {}
+    release = release_of()
+    foreign: Baseline | None = None
     for candidate in reversed(listed):
         where = candidate.name
         path = names.baseline_path(product.name, where.platform, where.version, where.build)
         baseline = decode_record(client.read(path), Baseline, path)
+        if baseline.system is not None and baseline.system.fields() != release:
+            foreign = foreign or baseline
+            continue
         _require_components(baseline, points)
         differences: dict[str, tuple[Difference, ...]] = {}
         for point in points:
@@ -246,7 +252,13 @@ def _recognise(
             return baseline
         if nearest is None or _count(differences) < _count(nearest):
             nearest, name = differences, where
-    assert nearest is not None  # noqa: S101  # there is at least one candidate
+    if nearest is None:
+        assert foreign is not None  # noqa: S101  # there is at least one candidate
+        raise EnrolmentRefusedError(
+            f"{product.name} {foreign.name} is for the system {foreign.system}, and this is "
+            f"{' '.join(release.values()) or 'none that says what it is'}",
+            hint="Ask the vendor for a release for this system; nothing was changed",
+        )
     where_ = ", ".join(p.path for p in points if p.component in nearest)
     raise DifferentTreesError(
         f"What stands at {where_} is not {product.name} {name}: {_said(nearest)}",

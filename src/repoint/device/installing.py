@@ -94,7 +94,7 @@ def install(
             f"{offer.label} is staged already; `repoint restart` brings it into force"
         )
     staged = Staged(improvement)
-    _require_space(product, candidate)
+    _require_space(product, candidate, improvement)
     with explained(f"prepare {offer.label}"):
         for name, part in candidate.parts.items():
             started = time.monotonic()
@@ -242,10 +242,11 @@ def _summed(progress: Progress | None, total: int) -> Callable[[int], None] | No
     return add
 
 
-def _require_space(product: ProductStore, candidate: Candidate) -> None:
+def _require_space(product: ProductStore, candidate: Candidate, improvement: Improvement) -> None:
     needed = _SPARE
     for part in candidate.parts.values():
         needed += part.improved.patch_size + sum(c.entry.size for c in part.needing_content)
+    needed += improvement.extension.size if improvement.extension is not None else 0
     with explained("look at the disk"):
         free = shutil.disk_usage(product.store.path).free
     if free < needed:

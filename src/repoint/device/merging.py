@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 from repoint.device.errors import CannotMergeError
@@ -17,6 +18,8 @@ from repoint.model.system import HIERARCHIES
 _OFFERED = Path("/run/extensions")
 _MACHINE = Path("/proc/1/ns/mnt")
 """The mounts that all programs see: those of the first process."""
+_MERGE = ("overlay", "sysext")
+"""Type and source of the mounts that systemd-sysext makes."""
 _SECONDS = 60.0
 
 
@@ -33,22 +36,55 @@ def merged() -> dict[str, tuple[str, ...]]:
     return found
 
 
+def device_below(path: str) -> str:
+    """The device that a path is on below what is merged, as memory maps have it: ``fd:01``."""
+    found, length = "", -1
+    for place, device, kind in _mounts():
+        inside = path == place or path.startswith(place.rstrip("/") + "/")
+        if inside and kind != _MERGE and len(place) >= length:
+            found, length = device, len(place)
+    major, _, minor = found.partition(":")
+    return f"{int(major):02x}:{int(minor):02x}" if minor else ""
+
+
 def offered(name: str) -> Path | None:
-    """Where the extension of that name is offered to systemd, if it is."""
-    place = _OFFERED / name
+    """What is offered to systemd under that name, if anything is: a folder, or an image's file."""
+    place, image = _OFFERED / name, _OFFERED / f"{name}.raw"
+    if image.is_symlink():
+        return image.readlink()
     return place if os.path.ismount(place) else None
 
 
 def is_offered(name: str, extension: Path) -> bool:
-    """Whether just this folder is offered under the name."""
+    """Whether just this folder, or this file of an image, is offered under the name."""
     place = offered(name)
-    return place is not None and extension.is_dir() and os.path.samestat(
-        place.stat(), extension.stat()
-    )  # fmt: skip
+    try:
+        return place is not None and os.path.samestat(place.stat(), extension.stat())
+    except OSError:
+        return False
+
+
+def offer_image(name: str, image: Path, tree: Path, root_hash: str) -> None:
+    """Offer an image, in the place of what has the name now, and merge it.
+
+    The root hash is written here, from what is signed: systemd reads it from beside the name that
+    it finds the image by. The image's name comes last, so that none is ever offered without.
+
+    Raises:
+        CannotMergeError: The system cannot do that.
+        OSError: It cannot be written.
+    """
+    _require_machines_mounts()
+    _take_away(name)
+    _OFFERED.mkdir(parents=True, exist_ok=True)
+    (_OFFERED / f"{name}.roothash").write_text(f"{root_hash}\n")
+    (_OFFERED / f"{name}.verity").symlink_to(tree)
+    (_OFFERED / f"{name}.raw").symlink_to(image)
+    refresh()
 
 
 def offer(name: str, extension: Path) -> None:
-    """Offer an extension, in the place of the one that has the name now, and merge it.
+    """Offer a folder, in the place of what has the name now, and merge it.
 
     Raises:
         CannotMergeError: The system cannot do that.
@@ -57,7 +93,7 @@ def offer(name: str, extension: Path) -> None:
     _take_away(name)
     place = _OFFERED / name
     place.mkdir(parents=True, exist_ok=True)
-    # A link is not followed by all versions of systemd; a second name for the folder needs none.
+    # A link to a folder is not followed by all versions of systemd; a second name for it is none.
     _run("mount", "--bind", str(extension), str(place))
     _run("mount", "-o", "remount,bind,ro", str(place))
     refresh()
@@ -94,6 +130,8 @@ def refresh() -> None:
 
 
 def _take_away(name: str) -> None:
+    for ending in (".raw", ".verity", ".roothash"):
+        (_OFFERED / f"{name}{ending}").unlink(missing_ok=True)
     place = _OFFERED / name
     while os.path.ismount(place):
         _run("umount", "--lazy", str(place))
@@ -116,12 +154,16 @@ def _require_machines_mounts() -> None:
 
 
 def _is_merged(hierarchy: str) -> bool:
+    return any(place == hierarchy and kind == _MERGE for place, _, kind in _mounts())
+
+
+def _mounts() -> Iterator[tuple[str, str, tuple[str, str]]]:
+    """Place, device, and type with source of each mount: proc_pid_mountinfo(5)."""
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
         fields, _, tail = line.partition(" - ")
         kind, source, *_ = tail.split(" ")
-        if fields.split(" ")[4] == hierarchy and (kind, source) == ("overlay", "sysext"):
-            return True
-    return False
+        _, _, device, _, place, *_ = fields.split(" ")
+        yield place, device, (kind, source)
 
 
 def _run(*command: str) -> None:

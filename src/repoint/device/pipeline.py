@@ -13,7 +13,8 @@ Rules, in the order in which they are met:
 2. **Described** by the signed improvement: it must be for this product, this baseline and the
    chosen letter. Each of its components must be part of the baseline. Its layer must fit the
    baseline, and the tree it gives must have the signed seal, which is computed from the records
-   before a byte of the patch is fetched. It may not add set-user-id or set-group-id bits.
+   before a byte of the patch is fetched. It may not add set-user-id or set-group-id bits. An image
+   of the layers, if one is signed, must be one that they can give.
 3. **Fetched**: each patch must have the length that the improvement says; its digest is the
    repository's affair.
 4. **Prepared**: each tree on disk must have the signed seal.
@@ -24,6 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from repoint.device.errors import NotApplicableError, NothingToDoError, NotTrustedError
 from repoint.device.records import Generation, Mark
@@ -36,10 +38,12 @@ from repoint.model.records import (
     Improvement,
     Offer,
 )
+from repoint.model.system import Extension, release_file, release_text
 from repoint.model.tree import Change, Entry
 from repoint.model.version import Letter
 from repoint.seal.compare import apply_layer, changes_needing_content
 from repoint.seal.digest import seal_of
+from repoint.seal.layers import Over, layer_image
 
 
 def choose(
@@ -143,6 +147,8 @@ class Candidate:
                 hint="Tell the vendor; nothing was installed",
             )
         self.parts = {part.name: self._part(part) for part in improvement.components}
+        if improvement.extension is not None:
+            self._require_image(improvement, improvement.extension)
 
     def fetched(self, component: str, length: int) -> None:
         """Take note that a patch has arrived, its digest verified (rule 3).
@@ -182,6 +188,31 @@ class Candidate:
             raise RuntimeError(f"not prepared: {sorted(missing)}")
         improved = {name: part.improved.seal for name, part in self.parts.items()}
         return {c.name: improved.get(c.name, c.seal) for c in self.baseline.components}
+
+    def _require_image(self, improvement: Improvement, extension: Extension) -> None:
+        """Refuse an image that the layers do not give, as far as the records tell."""
+        system, product = self.baseline.system, self.baseline.product
+        why = "its baseline belongs to no system" if system is None else ""
+        try:
+            image = layer_image(
+                [
+                    Over(component.entries, part.entries, Path)
+                    for component in self.baseline.components
+                    if (part := self.parts.get(component.name)) is not None
+                ],
+                {release_file(product): release_text(system.fields()).encode()} if system else {},
+                created=improvement.created,
+                first=extension.first,
+            )
+            if not why and image.size != extension.size:
+                why = f"it would have {image.size} bytes, not {extension.size}"
+        except InvalidRecordError as error:
+            why = error.message
+        if why:
+            raise NotApplicableError(
+                f"The layers of {self.offer.label} do not give the image that it promises: {why}",
+                hint="Tell the vendor; nothing was installed",
+            )
 
     def _part(self, improved: ImprovedComponent) -> Part:
         component = self.baseline.component(improved.name)

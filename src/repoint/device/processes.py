@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from repoint.model.system import HIERARCHIES
@@ -38,11 +38,22 @@ class SharedFile:
         inside: Its path in its component.
         seals: The number of each version that is known by it, and the seal of its tree.
         otherwise: The seal of what has another number.
+        images: The same as ``seals`` for what is merged as an image. These numbers are small, so
+            the base may have the same: they count only on another device than the base's.
+        base: The device of the base, as the kernel writes it.
     """
 
     inside: str
     seals: Mapping[int, str]
     otherwise: str
+    images: Mapping[int, str] = field(default_factory=dict)
+    base: str = ""
+
+    def known(self, device: str, number: int) -> str | None:
+        """The seal of the version that a file is, if its number tells."""
+        if device != self.base and number in self.images:
+            return self.images[number]
+        return self.seals.get(number)
 
 
 @dataclass(frozen=True)
@@ -158,15 +169,17 @@ class _Places:
             fields = line.split(maxsplit=5)
             if len(fields) < 6:
                 continue
-            path, number = os.fsdecode(fields[5]).removesuffix(" (deleted)"), int(fields[4])
+            path, device = os.fsdecode(fields[5]).removesuffix(" (deleted)"), fields[3].decode()
             file = self.shared.get(path)
             if file is not None:
-                touched.setdefault(file.seals.get(number, file.otherwise), set()).add(file.inside)
+                seal = file.known(device, int(fields[4])) or file.otherwise
+                touched.setdefault(seal, set()).add(file.inside)
                 continue
             for hierarchy in HIERARCHIES:
                 file = self.shared.get(hierarchy + path)
-                if file is not None and number in file.seals:
-                    touched.setdefault(file.seals[number], set()).add(file.inside)
+                known = file.known(device, int(fields[4])) if file is not None else None
+                if file is not None and known is not None:
+                    touched.setdefault(known, set()).add(file.inside)
 
 
 def _readlink(path: str) -> str:

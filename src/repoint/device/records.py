@@ -10,6 +10,9 @@ from repoint.model.records import BaselineName
 from repoint.model.version import label
 
 StrategyName = Literal["tree", "sysext"]
+Form = Literal["", "folder", "image", "damaged"]
+"""How a layer is merged over a system: not, as a folder, as an image that the kernel checks, or as
+one whose content it refuses to show."""
 
 
 class GraftPoint(msgspec.Struct, frozen=True):
@@ -53,7 +56,15 @@ class LastCheck(msgspec.Struct, frozen=True):
 
 
 Event = Literal[
-    "enrolled", "staged", "activated", "confirmed", "failed", "removed", "superseded", "unstaged"
+    "enrolled",
+    "staged",
+    "activated",
+    "confirmed",
+    "failed",
+    "removed",
+    "superseded",
+    "unstaged",
+    "repaired",
 ]
 
 

@@ -12,9 +12,9 @@ import msgspec
 from repoint.device.census import census_of
 from repoint.device.exposure import Exposed, find_exposed
 from repoint.device.processes import Census
-from repoint.device.records import Generation, LastCheck, Mark, Settings
+from repoint.device.records import Form, Generation, LastCheck, Mark, Settings
 from repoint.device.store import ProductStore
-from repoint.device.strategy import strategy_of
+from repoint.device.strategy import layer_form, strategy_of
 from repoint.model.records import Improvement, Offer, Urgency
 from repoint.model.version import Letter
 
@@ -56,11 +56,15 @@ class Available(msgspec.Struct, frozen=True):
 
 
 class GraftStatus(msgspec.Struct, frozen=True):
-    """A component's place on the device, and whether Repoint's link still stands there."""
+    """A component's place on the device, whether programs see there what is active, and how.
+
+    ``layer`` is how a component of the system is merged; empty for others.
+    """
 
     component: str
     path: str
     in_place: bool
+    layer: Form = ""
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -103,7 +107,12 @@ def read_status(product: ProductStore, *, census: Census | None = None) -> Statu
     exposed = find_exposed(product, census)
     offer = _live_offer(product, running)
     grafts = tuple(
-        GraftStatus(point.component, point.path, strategy_of(point).is_in_place(product, point))
+        GraftStatus(
+            point.component,
+            point.path,
+            strategy_of(point).is_in_place(product, point),
+            layer_form(product, point),
+        )
         for point in enrolment.grafts
     )
     cves = _cves(product, running, staged, exposed)

@@ -26,7 +26,7 @@ from repoint.device.grafts import (
     resolve_graft,
     ungraft,
 )
-from repoint.device.records import Enrolment, Generation, GraftPoint
+from repoint.device.records import Enrolment, Form, Generation, GraftPoint
 from repoint.device.store import ProductStore, Store
 from repoint.model.records import Component, Improvement
 from repoint.model.tree import Entry
@@ -140,10 +140,13 @@ def replaced_points(product: ProductStore, enrolment: Enrolment) -> list[GraftPo
     return [p for p in enrolment.grafts if strategy_of(p).is_replaced(product, p)]
 
 
-def show_active(product: ProductStore) -> None:
+def show_active(product: ProductStore) -> str:
     """Let programs see what is active, where a link alone does not do that.
 
     Called whenever the active generation has changed, and by every start.
+
+    Returns:
+        How that was done, for the history; empty where a link does it.
 
     Raises:
         CannotMergeError: The system does not merge the layer; nothing of it is merged then.
@@ -153,7 +156,17 @@ def show_active(product: ProductStore) -> None:
     if _has_layers(product.enrolment()):
         from repoint.device.sysext import show
 
-        show(product)
+        return show(product)
+    return ""
+
+
+def layer_form(product: ProductStore, point: GraftPoint) -> Form:
+    """How the layer of a component is merged; empty where none is, and where a link does it."""
+    if point.strategy != "sysext":
+        return ""
+    from repoint.device.sysext import form_of
+
+    return form_of(product)
 
 
 def hide_active(product: ProductStore) -> bool:
@@ -190,6 +203,7 @@ def prepare_layers(product: ProductStore, generation: Generation) -> None:
     """Lay out what a strategy needs beside the trees, before the generation is staged.
 
     Raises:
+        NotTrustedError: What the patches gave is not what was signed.
         OSError: It cannot be written.
     """
     if _has_layers(product.enrolment()):

@@ -18,17 +18,25 @@ would shadow newer code with older. These rules keep it from happening; each hol
 from __future__ import annotations
 
 import contextlib
+import errno
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from repoint.device.base import look_at_base
-from repoint.device.errors import CannotMergeError, EnrolmentRefusedError, SupersededError
+from repoint.device.errors import (
+    CannotMergeError,
+    EnrolmentRefusedError,
+    NotTrustedError,
+    SupersededError,
+)
 from repoint.device.exposure import entries_of
 from repoint.device.extension import Part, build_extension, check_base, on_system, release_in
-from repoint.device.merging import is_offered, merged, offer, offered, withdraw
-from repoint.device.records import Generation, GraftPoint, HistoryEntry
+from repoint.device.layer_images import LayerImage, image_of, why_folders_differ
+from repoint.device.merging import is_offered, merged, offer, offer_image, offered, withdraw
+from repoint.device.records import Form, Generation, GraftPoint, HistoryEntry
 from repoint.device.store import ProductStore, Store
+from repoint.device.verity_device import is_checked
 from repoint.model.errors import InvalidRecordError
 from repoint.model.records import Component
 from repoint.model.system import HIERARCHIES, extension_name
@@ -92,14 +100,18 @@ class SysextStrategy:
         return _is_merged(product) and not unseen(parts)
 
     def is_replaced(self, product: ProductStore, point: GraftPoint) -> bool:
-        """Whether the base is no longer the baseline's.
+        """Whether the base is no longer the baseline's, or of another system.
 
         Who may not look below what is merged, such as a service without privileges, leaves that to
         the next start that may.
         """
         active = product.active()
         with contextlib.suppress(CannotMergeError):
-            return active is not None and bool(_moved_on(product, active, point)[0])
+            if active is None:
+                return False
+            differences, now = _moved_on(product, active, point)
+            system = product.baseline(active).system
+            return bool(differences) or (system is not None and system.fields() != now)
         return False
 
     def give_back(self, product: ProductStore, point: GraftPoint, component: Component) -> None:
@@ -111,28 +123,39 @@ def prepare_extension(product: ProductStore, generation: Generation) -> None:
     """Lay out the extension of a generation, before it can be staged.
 
     Raises:
+        NotTrustedError: What the patches gave is not the image that was signed.
         OSError: It cannot be written.
     """
     parts = list(_parts(product, generation))
-    if parts:
+    if not parts:
+        return
+    image = image_of(product, generation)
+    if image is not None:
+        image.build()
+    else:
         build_extension(_place(product, generation), product.name, parts)
 
 
-def show(product: ProductStore) -> None:
+def show(product: ProductStore) -> str:
     """Let what is merged be what is active: see `strategy.show_active`."""
     active = product.active()
     if active is None:
-        return
+        return ""
     name = extension_name(product.name)
     parts = list(_parts(product, active))
     if not parts:
         withdraw(name)
-        return
+        return ""
     _require_base(product, active, name)
+    if _is_merged(product) and _is_offer_of(product, active) and not unseen(parts):
+        merged_as = offered(name)
+        folder = merged_as is not None and merged_as.is_dir()
+        return "merged as a folder" if folder else "merged as an image"
+    why = _show_image(product, active, parts)
+    if not why:
+        return "merged as an image"
     extension = _place(product, active)
     build_extension(extension, product.name, parts)
-    if _is_merged(product) and is_offered(name, extension) and not unseen(parts):
-        return
     offer(name, extension)
     wrong = unseen(parts)
     if wrong:
@@ -142,6 +165,76 @@ def show(product: ProductStore) -> None:
             hint="Look for another extension over it with `systemd-sysext status`; "
             "nothing of it is merged now",
         )
+    return f"merged as a folder{'' if why == _UNSIGNED else f': {why}'}"
+
+
+_UNSIGNED = "no image is signed"
+
+
+def _show_image(product: ProductStore, active: Generation, parts: list[Part]) -> str:
+    """Merge the signed image of what is active; why that cannot be, where it cannot.
+
+    One that is damaged is made again from the trees.
+    """
+    image, name = image_of(product, active), extension_name(product.name)
+    if image is None:
+        return _UNSIGNED
+    why = why_folders_differ(image)
+    if why:
+        return why
+    try:
+        image.build()
+        why = _merge_image(image, name, parts)
+        if not why or image.is_whole():
+            return why
+        image.discard()
+        image.build()
+    except (NotTrustedError, OSError) as error:
+        return f"its image cannot be made: {getattr(error, 'message', error)}"
+    said = "its image was damaged, and was made again from what the patches gave"
+    product.record(HistoryEntry(int(time.time()), "repaired", active.label, said))
+    return _merge_image(image, name, parts)
+
+
+def _merge_image(image: LayerImage, name: str, parts: list[Part]) -> str:
+    """Merge an image; why it is not seen whole and checked by the kernel, where it is not."""
+    if image.has_shadows():
+        return "its image was tampered with"
+    try:
+        offer_image(name, image.raw, image.tree, image.extension.root_hash)
+    except CannotMergeError as error:
+        why = error.message
+    else:
+        checked = is_checked(image.raw, image.extension.root_hash)
+        wrong = unseen(parts) if checked else []
+        if checked and not wrong:
+            return ""
+        why = str(wrong[0]) if wrong else "the kernel does not check the image"
+    withdraw(name)
+    return why
+
+
+def form_of(product: ProductStore) -> Form:
+    """How the layer of a product is merged, and whether it can be read."""
+    place, active = offered(extension_name(product.name)), product.active()
+    if place is None or active is None or not _is_merged(product):
+        return ""
+    if place.is_dir():
+        return "folder"
+    return "damaged" if _is_unreadable(_parts(product, active)) else "image"
+
+
+def _is_offer_of(product: ProductStore, active: Generation) -> bool:
+    """Whether what is offered is the layer of what is active, and guarded as it can be."""
+    name = extension_name(product.name)
+    if is_offered(name, _place(product, active)):
+        return True
+    image = image_of(product, active)
+    return (
+        image is not None
+        and is_offered(name, image.raw)
+        and is_checked(image.raw, image.extension.root_hash)
+    )
 
 
 def hide(product: ProductStore) -> bool:
@@ -166,6 +259,20 @@ def unseen(parts: Iterable[Part]) -> list[Difference]:
     return found
 
 
+def _is_unreadable(parts: Iterable[Part]) -> bool:
+    """Whether the kernel refuses to show what a layer changes: it is not what was signed."""
+    for part in parts:
+        for entry in part.changed():
+            try:
+                read_entry(Path(part.point.path, entry.path), entry.path)
+            except OSError as error:
+                if error.errno in (errno.EIO, errno.EUCLEAN):
+                    return True
+            except InvalidRecordError:
+                continue
+    return False
+
+
 def _seen(point: GraftPoint, path: str) -> Entry | None:
     try:
         return read_entry(Path(point.path, path), path)
@@ -185,11 +292,9 @@ def _require_base(product: ProductStore, active: Generation, name: str) -> None:
         differences, now = _moved_on(product, active, point)
         if differences:
             why = f"/{on_system(point, differences[0].path)} {differences[0].how}"
-    extension = _place(product, active)
-    if not why and extension.is_dir():
-        was = release_in(extension, product.name)
-        if was != now:
-            why = f"the system is {' '.join(now.values())}, not {' '.join(was.values())}"
+    was = _made_for(product, active)
+    if not why and was is not None and was != now:
+        why = f"the system is {' '.join(now.values())}, not {' '.join(was.values())}"
     if not why:
         return
     withdraw(name)
@@ -201,6 +306,15 @@ def _require_base(product: ProductStore, active: Generation, name: str) -> None:
         f"{active.label} was taken away, because the system below it has been updated: {why}",
         hint="Run `repoint check`; what the update brought is in force",
     )
+
+
+def _made_for(product: ProductStore, active: Generation) -> dict[str, str] | None:
+    """For which release of the system the active layer was made; nothing where none is yet."""
+    system = product.baseline(active).system
+    if system is not None:
+        return system.fields()
+    extension = _place(product, active)
+    return release_in(extension, product.name) if extension.is_dir() else None
 
 
 def _moved_on(

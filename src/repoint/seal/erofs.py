@@ -83,6 +83,7 @@ class Image:
 
     Attributes:
         nodes: What it holds, with the root.
+        identity: As above.
         numbers: The number of each path's inode, which is what programs see as ``st_ino``.
         end: The number after the last one.
         size: Bytes of the image.
@@ -99,7 +100,7 @@ class Image:
         self.nodes: dict[str, Node] = {"": Node(stat.S_IFDIR | 0o755), **nodes}
         self._order = sorted(self.nodes, key=lambda path: path.encode())
         self._created = created
-        self._identity = identity
+        self.identity = identity
         children = _children(self.nodes)
         number = first
         extended = {}
@@ -167,7 +168,7 @@ class Image:
         head = bytearray(self._data * BLOCK)
         _SUPER.pack_into(
             head, _SUPER_AT, _MAGIC, 0, _COMPAT_MTIME, BLOCK.bit_length() - 1, 0, _ROOT,
-            len(self._order), self._created, 0, self.size // BLOCK, 0, 0, self._identity, b"",
+            len(self._order), self._created, 0, self.size // BLOCK, 0, 0, self.identity, b"",
             0, 0, 0, 0, 0, 0, 0, 0, 0,
         )  # fmt: skip
         for count, path in enumerate(self._order, start=1):

@@ -1,0 +1,379 @@
+"""The second form of a layer: one image, whose root hash is signed and checked by the kernel.
+
+Where this kernel has no dm-verity, what can be seen without it is seen with systemd told to merge
+the image unchecked; that the kernel checks is seen on the machine of ``make machine``.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from repoint.device import merging, verity_device
+from repoint.device.base import release_of
+from repoint.device.errors import (
+    CannotMergeError,
+    EnrolmentRefusedError,
+    NotApplicableError,
+    NotTrustedError,
+    StillRunningError,
+)
+from repoint.model.records import Improvement, encode_record
+from repoint.model.system import System as OfSystem
+from tests.cli.command import works
+from tests.sysext.conftest import APP, NEW, OLD, System, put, run
+from tests.world import Files, Vendor, big
+
+OFFERED = Path("/run/extensions")
+CAN_CHECK = Path("/sys/class/misc/device-mapper").exists()
+LATER: Files = {**NEW, f"{APP}/lib/libcodec.so": big(1)[:20_000] + b"again" + big(1)[20_000:]}
+
+
+@pytest.fixture
+def vendor(tmp_path: Path) -> Vendor:
+    made = Vendor(tmp_path / "vendor")
+    fields = release_of()
+    made.baseline({"codec": OLD}, system=OfSystem(fields["ID"], fields.get("VERSION_ID", "")))
+    made.release({"codec": NEW})
+    return made
+
+
+@pytest.fixture
+def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let images be merged although nobody checks them."""
+    monkeypatch.setenv("SYSTEMD_DISSECT_VERITY_SIDECAR", "0")
+    monkeypatch.setattr("repoint.device.sysext.is_checked", lambda image, root_hash: True)
+
+
+@pytest.fixture
+def merged(system: System, unchecked: None) -> System:
+    system.enroll()
+    system.update()
+    assert system.shows(NEW)
+    assert layer(system) == "image"
+    return system
+
+
+def layer(system: System) -> str:
+    (graft,) = system.device.status(None).grafts
+    return graft.layer
+
+
+def image_of(system: System, letter: str = "a") -> Path:
+    return system.product.path / f"images/26.3.1-25D2128-{letter}/layer.raw"
+
+
+def loops(store: Path) -> list[str]:
+    """The loop devices over files on the file system that the store has for itself."""
+    device = store.stat().st_dev
+    wanted = (os.minor(device) & 0xFF) | (os.minor(device) & ~0xFF) << 12 | os.major(device) << 8
+    found = [file.parts[3] for file in Path("/sys/block").glob("loop*/loop/backing_file")]
+    backing = {name: verity_device._backing(name) for name in found}
+    return [name for name, behind in backing.items() if behind and behind[0] == wanted]
+
+
+def events(system: System) -> list[str]:
+    return [entry.event for entry in system.device.history(None)]
+
+
+def damage(image: Path, offset: int) -> None:
+    """Change a byte below everything: no file system is asked."""
+    image.chmod(0o644)
+    with image.open("r+b") as file:
+        file.seek(offset)
+        (byte,) = file.read(1)
+        file.seek(offset)
+        file.write(bytes([byte ^ 1]))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def place_of(image: Path, content: bytes) -> int:
+    return image.read_bytes().index(content)
+
+
+@pytest.mark.skipif(CAN_CHECK, reason="this kernel can check images")
+def test_where_the_kernel_cannot_check_an_image_a_folder_is_merged_and_said_so(
+    system: System,
+) -> None:
+    system.enroll()
+    system.update()
+    assert system.shows(NEW)
+    assert layer(system) == "folder"
+    assert image_of(system).is_file()
+    assert loops(system.store) == []
+    (activated,) = (e for e in system.device.history(None) if e.event == "activated")
+    assert activated.why.startswith("merged as a folder: ")
+    assert "  layer      folder\n" in works("status", "--store", system.store)
+    assert system.device.status(None).protected
+
+
+def test_an_image_that_systemd_merges_unchecked_is_not_taken_for_a_checked_one(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SYSTEMD_DISSECT_VERITY_SIDECAR", "0")
+    system.enroll()
+    system.update()
+    assert system.shows(NEW)
+    assert layer(system) == "folder"
+    assert loops(system.store) == []
+
+
+def test_an_image_is_seen_on_the_system_and_leaves_nothing_behind(merged: System) -> None:
+    assert not os.path.lexists(f"/{APP}/lib/libplugin.so")
+    assert Path(f"/{APP}/lib/others.so").read_text() == "of others"
+    assert Path(f"/{APP}/lib").stat().st_mode & 0o7777 == 0o755
+    status = merged.device.status(None)
+    assert (status.in_force, status.protected) == ("26.3.1 (a)", True)
+    assert "image, checked by the kernel" in works("status", "--store", merged.store)
+    assert [e.why for e in merged.device.history(None) if e.event == "activated"] == [
+        "merged as an image"
+    ]
+    assert len(loops(merged.store)) == 1
+    merged.device.remove(None, why="")
+    assert merged.shows(OLD)
+    assert merging.merged() == {}
+    assert list(OFFERED.iterdir()) == []
+    assert loops(merged.store) == []
+
+
+def test_the_root_hash_that_is_offered_is_the_signed_one(merged: System) -> None:
+    improvement = merged.product.improvement(merged.product.active())  # type: ignore[arg-type]
+    assert improvement is not None
+    assert improvement.extension is not None
+    offered = {path.name: path for path in OFFERED.iterdir()}
+    assert offered.keys() == {f"repoint-acme-kiosk.{end}" for end in ("raw", "verity", "roothash")}
+    said = offered["repoint-acme-kiosk.roothash"]
+    assert not said.is_symlink()
+    assert said.read_text().strip() == improvement.extension.root_hash
+    assert image_of(merged).stat().st_size == improvement.extension.size
+
+
+def test_the_next_letter_takes_the_place_of_the_one_before(merged: System) -> None:
+    merged.vendor.release({"codec": LATER})
+    merged.update()
+    assert merged.shows(LATER)
+    assert layer(merged) == "image"
+    assert [path.name for path in (merged.product.path / "images").iterdir()] == [
+        "26.3.1-25D2128-b"
+    ]
+    assert len(loops(merged.store)) == 1
+
+
+def test_after_a_start_of_the_machine_an_image_is_merged_again(merged: System) -> None:
+    merged.reboot()
+    run("systemd-sysext", "refresh")  # what systemd does by itself
+    assert merged.shows(OLD)
+    assert not merged.device.status(None).protected
+    merged.device.check(None)
+    assert merged.shows(NEW)
+    assert layer(merged) == "image"
+
+
+def test_an_image_stands_aside_for_an_update(merged: System) -> None:
+    works("system", "aside", "--store", merged.store)
+    assert merged.shows(OLD)
+    assert loops(merged.store) == []
+    put({f"{APP}/lib/libcodec.so": "newer"})
+    with pytest.raises(Exception, match="1 path differs"):
+        merged.device.check(None)
+    assert Path(f"/{APP}/lib/libcodec.so").read_text() == "newer"
+    assert list(OFFERED.iterdir()) == []
+
+
+@pytest.mark.parametrize("what", ["content", "superblock", "attribute", "short", "missing"])
+def test_a_damaged_image_is_made_again_from_the_patches(merged: System, what: str) -> None:
+    image = image_of(merged)
+    merged.reboot()
+    image.chmod(0o644)
+    if what == "content":
+        damage(image, place_of(image, b"fixed"))
+    elif what == "superblock":
+        damage(image, 1024)
+    elif what == "attribute":
+        try:
+            os.setxattr(image, "user.verity.roothash", b"0" * 64)
+        except OSError:
+            pytest.skip("the store's file system has no attributes of users")
+    elif what == "short":
+        os.truncate(image, 4096)
+    else:
+        image.unlink()
+    merged.device.check(None)
+    assert merged.shows(NEW)
+    assert layer(merged) == "image"
+    assert events(merged).count("repaired") == 1
+    assert os.listxattr(image) == []
+
+
+def test_where_the_trees_are_damaged_too_nothing_of_it_is_merged(merged: System) -> None:
+    merged.reboot()
+    image = image_of(merged)
+    damage(image, place_of(image, b"fixed"))
+    (tree,) = (merged.store / "trees").glob(f"*/{APP}/lib/libextra.so")
+    damage(tree, 0)
+    merged.device.check(None)
+    assert merged.shows(OLD)
+    assert merging.merged() == {}
+    assert not merged.device.status(None).protected
+    ((_, failure),) = merged.device.settle()
+    assert isinstance(failure, CannotMergeError)
+    assert failure.message.startswith("The system does not show 26.3.1 (a)")
+
+
+def test_where_the_base_has_folders_of_its_own_kind_they_stay_so(
+    system: System, unchecked: None
+) -> None:
+    Path(f"/{APP}/lib").chmod(0o775)
+    system.enroll()
+    system.update()
+    assert system.shows(NEW)
+    assert layer(system) == "folder"
+    (activated,) = (e for e in system.device.history(None) if e.event == "activated")
+    assert activated.why == (
+        f"merged as a folder: /{APP}/lib has an owner or permissions that the image has not"
+    )
+    assert Path(f"/{APP}/lib").stat().st_mode & 0o7777 == 0o775
+
+
+def mapping(path: Path) -> subprocess.Popen[bytes]:
+    """A program that has a file mapped."""
+    code = (
+        "import mmap, sys\n"
+        f"with open({str(path)!r}, 'rb') as file:\n"
+        "    held = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)\n"
+        "print('ready', flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    started = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert started.stdout is not None
+    assert started.stdout.readline() == b"ready\n"
+    return started
+
+
+def test_which_letter_a_running_program_has_mapped_is_told_by_its_number(merged: System) -> None:
+    path = Path(f"/{APP}/lib/libcodec.so")
+    with mapping(path) as program:
+        assert merged.device.status(None).exposed == ()
+        merged.vendor.release({"codec": LATER})
+        merged.device.check(None)
+        merged.device.install(None, asked=True)
+        with pytest.raises(StillRunningError, match=f"\\({program.pid}\\)"):
+            merged.device.activate(None)
+        (exposed,) = merged.device.status(None).exposed
+        assert (exposed.pid, exposed.runs) == (program.pid, "26.3.1 (a)")
+        # What it has mapped stays so through another merge, and is known all the same.
+        run("systemd-sysext", "refresh")
+        (exposed,) = merged.device.status(None).exposed
+        assert (exposed.pid, exposed.runs) == (program.pid, "26.3.1 (a)")
+        program.communicate()
+    merged.device.activate(None)
+    assert merged.shows(LATER)
+    with mapping(path) as program:
+        assert merged.device.status(None).exposed == ()
+        program.communicate()
+
+
+def test_a_program_that_has_the_bases_file_mapped_is_exposed_whatever_its_number(
+    system: System, unchecked: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = Path(f"/{APP}/lib/libcodec.so")
+    number = path.stat().st_ino
+    system.enroll()
+    with mapping(path) as program:
+        system.device.check(None)
+        system.device.install(None, asked=True)
+        # As if the image gave the very number that the base's file has.
+        monkeypatch.setattr(
+            "repoint.device.census.numbers_of",
+            lambda product, generation: {f"{APP}/lib/libcodec.so": number},
+        )
+        (exposed,) = system.device.status(None).exposed
+        assert (exposed.pid, exposed.runs) == (program.pid, "26.3.1")
+        program.communicate()
+
+
+def tampered(vendor: Vendor, change: Callable[[Improvement], Improvement]) -> None:
+    """Publish an improvement whose record was changed before it was signed."""
+    draft = vendor.improve({"codec": LATER}).draft
+    record = encode_record(change(draft.improvement))
+    (draft.folder / "improvement.json").write_bytes(record)
+    vendor.publish()
+
+
+def test_an_image_that_is_not_the_signed_one_is_not_installed(system: System) -> None:
+    def lie(said: Improvement) -> Improvement:
+        assert said.extension is not None
+        extension = msgspec.structs.replace(said.extension, root_hash="0" * 64)
+        return msgspec.structs.replace(said, extension=extension)
+
+    tampered(system.vendor, lie)
+    system.enroll()
+    system.device.check(None)
+    with pytest.raises(NotTrustedError, match="is not the signed one: it has another root hash"):
+        system.device.install(None, asked=True)
+    assert system.device.status(None).staged == ""
+    assert list((system.product.path / "images").iterdir()) == []
+    assert system.shows(OLD)
+
+
+@pytest.mark.parametrize("change", [{"size": 4096}, {"first": 1}, {"first": 10_000}])
+def test_an_image_that_the_layers_cannot_give_is_refused_before_anything_is_fetched(
+    system: System, change: dict[str, int]
+) -> None:
+    def lie(said: Improvement) -> Improvement:
+        assert said.extension is not None
+        extension = msgspec.structs.replace(said.extension, **change)
+        return msgspec.structs.replace(said, extension=extension)
+
+    tampered(system.vendor, lie)
+    system.enroll()
+    system.device.check(None)
+    system.server.requests.clear()
+    with pytest.raises(NotApplicableError, match="do not give the image that it promises"):
+        system.device.install(None, asked=True)
+    assert not [r for r in system.server.requests if r.path.endswith(".patch")]
+
+
+def test_a_release_for_another_system_is_not_enrolled(
+    system: System, release: Callable[[str], None]
+) -> None:
+    release("13")
+    with pytest.raises(
+        EnrolmentRefusedError, match="for the system debian 12, and this is debian 13"
+    ):
+        system.enroll()
+    assert not (system.product.path / "enrolment.json").exists()
+
+
+def test_another_version_of_the_system_is_never_shadowed(
+    merged: System, release: Callable[[str], None]
+) -> None:
+    merged.reboot()
+    release("13")
+    with pytest.raises(
+        EnrolmentRefusedError, match="for the system debian 12, and this is debian 13"
+    ):
+        merged.device.check(None)
+    assert merged.shows(OLD)
+    assert merging.merged() == {}
+    said = [e.why for e in merged.device.history(None) if e.event == "superseded"]
+    assert said == ["base: the system is debian 13, not debian 12"]
+
+
+def test_another_version_of_the_system_is_never_shadowed_by_systemd_itself(
+    merged: System, release: Callable[[str], None]
+) -> None:
+    """Even where the image is offered, and Repoint is gone."""
+    release("13")
+    run("systemd-sysext", "refresh")
+    assert merging.merged() == {}
+    assert merged.shows(OLD)
