@@ -1,0 +1,278 @@
+"""A layer as an image on a machine that really boots: what the kernel's check gives.
+
+::
+
+    python -m tests.machine.layer_image --package build/deb/repoint_….deb
+
+It can also be run on a machine that is on already, see `scenario`: it has a store of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import time
+from pathlib import Path
+
+from repoint.model.records import BaselineName, Improvement
+from repoint.model.system import read_system
+from repoint.publisher.baselines import ComponentSource, add_baseline
+from repoint.publisher.improve import improve
+from repoint.publisher.publish import publish
+from repoint.repository.repository import Repository
+from tests.machine.image import LIBRARY, Image, library, make_image
+from tests.machine.machine import Machine
+from tests.serving import WebServer
+from tests.world import advisory, no_passphrase
+
+NAME = BaselineName("linux-x86_64", "1.0", "1")
+PRODUCT = "acme-image"
+STORE = "/var/lib/repoint-image"
+RAW = f"{STORE}/products/{PRODUCT}/images/1.0-1-a/layer.raw"
+OFFERED = f"/run/extensions/repoint-{PRODUCT}"
+MARK = b"what only the improved library holds"
+
+
+def main() -> None:
+    """Run it on a machine of its own, and print what was seen."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--package", type=Path, required=True)
+    parser.add_argument("--folder", type=Path, default=Path(".cache/machine-image"))
+    parser.add_argument("--keep", action="store_true", help="use the disk image of the last run")
+    asked = parser.parse_args()
+    folder = asked.folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    old = library(folder, 1)
+    image = Image(folder / "disk.raw", folder / "vmlinuz", folder / "initrd")
+    if not (asked.keep and image.disk.exists()):
+        make_image(image, folder, asked.package.resolve(), old)
+    (folder / "machine.raw").unlink(missing_ok=True)
+    machine = Machine(image, folder)
+    try:
+        say(f"booted in {machine.start():.0f} s")
+        scenario(machine, folder)
+    finally:
+        machine.stop()
+    print("All of it was seen.")
+
+
+def scenario(machine: Machine, folder: Path) -> None:
+    """On a machine that is on, whose base has the library of version 1 and nothing merged."""
+    system = machine.run("cat /etc/os-release")
+    repository, improvement = vendor(folder, system)
+    server = WebServer(repository.public)
+    try:
+        enrol(machine, repository, server)
+        see_it_merged(machine, improvement)
+        see_nothing_left_behind(machine)
+        see_a_changed_byte_refused(machine)
+        see_systemd_refuse_by_itself(machine, improvement)
+        see_it_after_a_start(machine)
+        repoint(machine, "remove")
+        repoint(machine, "restart --yes || true")
+        assert version(machine) == 1
+        repoint(machine, "unenroll")
+    finally:
+        server.close()
+
+
+def vendor(folder: Path, os_release: str) -> tuple[Repository, Improvement]:
+    """A repository with a baseline that names its system, and one improvement."""
+    place = folder / "repository-image"
+    shutil.rmtree(place, ignore_errors=True)
+    repository = Repository.create(place, passphrase=None)
+    trees = {}
+    for name, codec in (("old", library(folder, 1)), ("new", library(folder, 2))):
+        trees[name] = folder / f"{name}-image"
+        shutil.rmtree(trees[name], ignore_errors=True)
+        target = trees[name] / LIBRARY
+        target.parent.mkdir(parents=True)
+        shutil.copy(codec, target)
+        target.chmod(0o644)
+    # A linker does not mind what follows. So there are blocks that no process has in memory.
+    with (trees["new"] / LIBRARY).open("ab") as file:
+        file.write(bytes(64 << 10) + MARK + bytes(64 << 10))
+    add_baseline(
+        repository, PRODUCT, NAME, [ComponentSource("codec", trees["old"], restart="service")],
+        passphrases=no_passphrase, new_passphrase=lambda: None, created=int(time.time()),
+        system=read_system(os_release, "the machine's os-release"),
+    )  # fmt: skip
+    improve(
+        repository, PRODUCT, NAME, {"codec": trees["new"]}, advisory(component="codec"),
+        letter=None, created=int(time.time()),
+    )  # fmt: skip
+    published = publish(repository, PRODUCT, passphrases=no_passphrase, now=int(time.time()))
+    return repository, published[-1]
+
+
+def enrol(machine: Machine, repository: Repository, server: WebServer) -> None:
+    """Enrol, and bring the improvement into force."""
+    root = (repository.public / "metadata/1.root.json").read_text()
+    machine.run(f"cat > /root/root-image.json <<'END'\n{root}\nEND")
+    machine.run("systemctl start systemd-networkd-wait-online || true")
+    port = server.url.rpartition(":")[2]
+    say(repoint(machine, f"enroll http://10.0.2.2:{port} --product {PRODUCT} "
+                         "--root /root/root-image.json --system codec=/ "
+                         "--program 'codec=systemctl restart acme.service'"))  # fmt: skip
+    repoint(machine, "check")
+    say(repoint(machine, "install"))
+    started = time.monotonic()
+    say(repoint(machine, "restart --yes"))
+    say(f"switched and restarted the service in {time.monotonic() - started:.1f} s")
+
+
+def see_it_merged(machine: Machine, improvement: Improvement) -> None:
+    """It is in force, from a device that the kernel checks against the signed root hash."""
+    assert improvement.extension is not None
+    assert version(machine) == 2
+    status = read(machine)
+    assert (status["in_force"], status["protected"]) == ("1.0 (a)", True), status
+    assert [graft["layer"] for graft in status["grafts"]] == ["image"], status
+    say(repoint(machine, "status"))
+    tables = machine.run("dmsetup table")
+    say(tables)
+    assert f" sha256 {improvement.extension.root_hash} " in tables, tables
+    say(
+        machine.run("cat /sys/block/dm-*/dm/uuid; losetup --list --noheadings -O NAME,RO,BACK-FILE")
+    )
+    said = repoint(machine, "history")
+    assert "merged as an image" in said, said
+
+
+def see_nothing_left_behind(machine: Machine) -> None:
+    """A removal leaves neither a device of the kernel nor anything that is offered."""
+    repoint(machine, "remove")
+    repoint(machine, "restart --yes || true")
+    assert version(machine) == 1
+    assert devices(machine) == (0, 0), devices(machine)
+    assert machine.run("ls /run/extensions") == ""
+    say("removed: no dm-verity device, no loop device, nothing offered")
+    repoint(machine, "install")
+    repoint(machine, "restart --yes")
+    assert version(machine) == 2
+
+
+def see_a_changed_byte_refused(machine: Machine) -> None:
+    """Who changes a byte of the image on the disk gets an error read, never the byte."""
+    machine.run("systemctl stop acme.service")
+    flip(machine, MARK)
+    said = machine.run(f"cat /{LIBRARY} > /dev/null", status=1)
+    assert "Input/output error" in said, said
+    say(said)
+    kernel = machine.run("journalctl -q -b -k -o cat --grep verity | tail -3")
+    assert "corrupted" in kernel, kernel
+    say(kernel)
+    status = read(machine)
+    assert not status["protected"], status
+    assert [graft["layer"] for graft in status["grafts"]] == ["damaged"], status
+    say(repoint(machine, "status"))
+    repoint(machine, "check")
+    status = read(machine)
+    assert status["protected"], status
+    assert [graft["layer"] for graft in status["grafts"]] == ["image"], status
+    said = repoint(machine, "history")
+    assert said.count("repaired") == 1, said
+    say(said)
+    machine.run("systemctl start acme.service")
+    assert version(machine) == 2
+    assert devices(machine) == (1, 2), devices(machine)
+
+
+def see_systemd_refuse_by_itself(machine: Machine, improvement: Improvement) -> None:
+    """Without Repoint: neither a changed image nor another root hash is merged."""
+    assert improvement.extension is not None
+    repoint(machine, "system aside")
+    machine.run("systemctl stop acme.service")
+    for what, offset, root_hash in (
+        ("a changed superblock", 1024, improvement.extension.root_hash),
+        ("another root hash", None, "0" * 64),
+    ):
+        machine.run(f"cp {RAW} /root/layer.raw; cp {RAW[:-3]}verity {OFFERED}.verity")
+        if offset is not None:
+            machine.run(
+                f"printf x | dd of=/root/layer.raw bs=1 seek={offset} conv=notrunc status=none"
+            )
+        machine.run(f"echo {root_hash} > {OFFERED}.roothash; ln -sf /root/layer.raw {OFFERED}.raw")
+        said = machine.run(
+            "systemd-sysext merge 2>&1; echo status $?; ls /usr/.systemd-sysext", status=2
+        )
+        say(f"{what}: {said}")
+        machine.run(f"rm {OFFERED}.*; systemd-sysext refresh")
+        assert devices(machine) == (0, 0), devices(machine)
+    repoint(machine, "system settle")
+    machine.run("systemctl start acme.service")
+    assert version(machine) == 2
+
+
+def see_it_after_a_start(machine: Machine) -> None:
+    """Nothing is merged by the start alone; an image that was changed meanwhile is made again."""
+    flip(machine, MARK)
+    say(f"started again in {machine.restart():.0f} s")
+    assert version(machine) == 1
+    assert devices(machine) == (0, 0), devices(machine)
+    started = time.monotonic()
+    repoint(machine, "system settle")
+    say(f"looked at the base and merged in {time.monotonic() - started:.1f} s")
+    status = read(machine)
+    assert [graft["layer"] for graft in status["grafts"]] == ["image"], status
+    assert [p["name"] for p in status["exposed"]] == ["python3"], status
+    said = repoint(machine, "history")
+    assert said.count("repaired") == 2, said
+    repoint(machine, "restart --yes")
+    assert version(machine) == 2
+    assert read(machine)["protected"]
+
+
+def flip(machine: Machine, mark: bytes) -> None:
+    """Change one bit of the image in the store, and let nobody remember what was there."""
+    machine.run(
+        f"python3 -c \"import mmap; f = open('{RAW}', 'r+b'); m = mmap.mmap(f.fileno(), 0); "
+        f'n = m.find({mark!r}); assert n > 0; m[n] ^= 1; m.flush()"; '
+        "sync; echo 3 > /proc/sys/vm/drop_caches"
+    )
+
+
+def devices(machine: Machine) -> tuple[int, int]:
+    """How many dm-verity and loop devices there are for images; those that end are waited for."""
+    found = (0, 0)
+    for _ in range(20):
+        uuids = machine.run("cat /sys/block/dm-*/dm/uuid 2>/dev/null || true").split()
+        loops = machine.run("losetup --list --noheadings -O NAME").split()
+        # A root that is checked is no image; it has no loop device below it.
+        found = (sum("-loop" in uuid or len(uuid) > 100 for uuid in uuids), len(loops))
+        if found == (0, 0):
+            break
+        time.sleep(0.5)
+    return found
+
+
+def repoint(machine: Machine, command: str) -> str:
+    """A command in the store of this test."""
+    return machine.run(f"export REPOINT_STORE={STORE}; repoint {command}")
+
+
+def read(machine: Machine) -> dict[str, object]:
+    """The status, as a record."""
+    said: dict[str, object] = json.loads(repoint(machine, "status --json"))
+    return said
+
+
+def version(machine: Machine) -> int:
+    """Which library the service has loaded, by what it wrote when it started last."""
+    for _ in range(60):
+        said = machine.run("journalctl -q -b -u acme.service -o cat -n 50")
+        lines = [line for line in said.splitlines() if line.startswith("codec ")]
+        if lines and machine.run("systemctl is-active acme.service || true") == "active\n":
+            return int(lines[-1].split()[1])
+        time.sleep(1)
+    raise AssertionError("the service does not start")
+
+
+def say(text: str) -> None:
+    """Show what was seen."""
+    print(text.rstrip(), flush=True)
+
+
+if __name__ == "__main__":
+    main()
