@@ -7,6 +7,7 @@ the image unchecked; that the kernel checks is seen on the machine of ``make mac
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 import sys
 from collections.abc import Callable
@@ -187,10 +188,11 @@ def test_an_image_stands_aside_for_an_update(merged: System) -> None:
     assert list(OFFERED.iterdir()) == []
 
 
-@pytest.mark.parametrize("what", ["content", "superblock", "attribute", "short", "missing"])
+@pytest.mark.parametrize("what", ["content", "superblock", "attribute", "short", "long", "missing"])
 def test_a_damaged_image_is_made_again_from_the_patches(merged: System, what: str) -> None:
     image = image_of(merged)
     merged.reboot()
+    number = image.stat().st_ino
     image.chmod(0o644)
     if what == "content":
         damage(image, place_of(image, b"fixed"))
@@ -203,6 +205,9 @@ def test_a_damaged_image_is_made_again_from_the_patches(merged: System, what: st
             pytest.skip("the store's file system has no attributes of users")
     elif what == "short":
         os.truncate(image, 4096)
+    elif what == "long":
+        damage(image, 1024)
+        os.truncate(image, image.stat().st_size + 4096)
     else:
         image.unlink()
     merged.device.check(None)
@@ -210,6 +215,9 @@ def test_a_damaged_image_is_made_again_from_the_patches(merged: System, what: st
     assert layer(merged) == "image"
     assert events(merged).count("repaired") == 1
     assert os.listxattr(image) == []
+    assert stat.S_IMODE(image.stat().st_mode) == 0o444
+    # In its place: a program that has it open has the right content again.
+    assert what == "missing" or image.stat().st_ino == number
 
 
 def test_where_the_trees_are_damaged_too_nothing_of_it_is_merged(merged: System) -> None:

@@ -7,9 +7,11 @@ hash, so that neither a worn disk nor who writes to the store changes what progr
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 from repoint.device.base import unlike_folders
 from repoint.device.errors import NotTrustedError
@@ -68,18 +70,10 @@ class LayerImage:
         remove_tree(beside)
         make_folder(beside.parent)
         beside.mkdir()
-        made = HashTree()
         try:
             with (beside / _IMAGE).open("xb") as file:
-                for chunk in self.image.chunks():
-                    file.write(chunk)
-                    made.update(chunk)
-            if self.image.size != self.extension.size or made.root_hash != self.extension.root_hash:
-                raise _not_signed("has another root hash")
+                made = self._make(file.write)
             (beside / _TREE).write_bytes(made.file(self.image.identity))
-        except InvalidRecordError as error:
-            remove_tree(beside)
-            raise _not_signed(f"cannot be made: {error.message}") from None
         except BaseException:
             remove_tree(beside)
             raise
@@ -105,16 +99,56 @@ class LayerImage:
         found = made.root_hash == self.extension.root_hash
         return found and beside == made.file(self.image.identity)
 
+    def repair(self) -> None:
+        """Put right what stands on the disk, in its place.
+
+        Programs that have it open, and the kernel's devices for it, have the right content again.
+        What is cut off in between is a damaged image still: no block of it is shown that is not
+        the signed one.
+
+        Raises:
+            NotTrustedError: The trees do not give the image that was signed; nothing was written.
+            OSError: It cannot be written.
+        """
+        made = self._make(lambda chunk: len(chunk))
+        for name in _SHADOWS:
+            with contextlib.suppress(OSError):
+                os.removexattr(self.raw, name)
+        with _opened(self.raw) as file:
+            self._make(lambda chunk: _put_right(file, chunk))
+            file.truncate()
+        with _opened(self.tree) as file:
+            _put_right(file, made.file(self.image.identity))
+            file.truncate()
+        for path in (self.raw, self.tree):
+            path.chmod(0o444)
+            sync(path)
+        sync(self.folder)
+
+    def _make(self, write: Callable[[bytes], int]) -> HashTree:
+        """Make the image, chunk by chunk, and tell its tree.
+
+        Raises:
+            NotTrustedError: It does not have the signed root hash.
+            OSError: A file cannot be read or written.
+        """
+        made = HashTree()
+        try:
+            for chunk in self.image.chunks():
+                made.update(chunk)
+                write(chunk)
+        except InvalidRecordError as error:
+            raise _not_signed(f"cannot be made: {error.message}") from None
+        if self.image.size != self.extension.size or made.root_hash != self.extension.root_hash:
+            raise _not_signed("has another root hash")
+        return made
+
     def has_shadows(self) -> bool:
         """Whether the image carries a root hash of its own, which systemd would believe."""
         try:
             return any(name in os.listxattr(self.raw) for name in _SHADOWS)
         except OSError:
             return False
-
-    def discard(self) -> None:
-        """Remove it from the disk."""
-        remove_tree(self.folder)
 
 
 def image_of(product: ProductStore, generation: Generation) -> LayerImage | None:
@@ -149,6 +183,20 @@ def why_folders_differ(made: LayerImage) -> str:
     """
     unlike = unlike_folders(folders_of(made.image))
     return f"/{unlike[0]} has an owner or permissions that the image has not" if unlike else ""
+
+
+def _opened(path: Path) -> BinaryIO:
+    """A file that is to be put right, made if it is missing."""
+    return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC), "r+b")
+
+
+def _put_right(file: BinaryIO, data: bytes) -> int:
+    """Let a file hold the data where it stands; only what differs is written."""
+    place = file.tell()
+    if file.read(len(data)) != data:
+        file.seek(place)
+        file.write(data)
+    return len(data)
 
 
 def _layout(

@@ -187,11 +187,10 @@ def _show_image(product: ProductStore, active: Generation, parts: list[Part]) ->
         why = _merge_image(image, name, parts)
         if not why or image.is_whole():
             return why
-        image.discard()
-        image.build()
+        image.repair()
     except (NotTrustedError, OSError) as error:
         return f"its image cannot be made: {getattr(error, 'message', error)}"
-    said = "its image was damaged, and was made again from what the patches gave"
+    said = "its image was damaged on the disk, and was made again from what the patches gave"
     product.record(HistoryEntry(int(time.time()), "repaired", active.label, said))
     return _merge_image(image, name, parts)
 
