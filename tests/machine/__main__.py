@@ -18,6 +18,7 @@ from repoint.publisher.baselines import ComponentSource, add_baseline
 from repoint.publisher.improve import improve
 from repoint.publisher.publish import publish
 from repoint.repository.repository import Repository
+from tests.machine import layer_image
 from tests.machine.image import LIBRARY, Image, library, make_image
 from tests.machine.machine import Machine
 from tests.serving import WebServer
@@ -50,6 +51,7 @@ def main() -> None:
     machine = Machine(image, folder)
     try:
         scenario(machine, repository, server)
+        layer_image.scenario(machine, folder)
         power_cuts(machine, asked.cuts, random.Random(asked.seed))
     finally:
         machine.stop()

@@ -109,11 +109,11 @@ def vendor(folder: Path, os_release: str) -> tuple[Repository, Improvement]:
 def enrol(machine: Machine, repository: Repository, server: WebServer) -> None:
     """Enrol, and bring the improvement into force."""
     root = (repository.public / "metadata/1.root.json").read_text()
-    machine.run(f"cat > /root/root-image.json <<'END'\n{root}\nEND")
+    machine.run(f"cat > /var/tmp/root-image.json <<'END'\n{root}\nEND")
     machine.run("systemctl start systemd-networkd-wait-online || true")
     port = server.url.rpartition(":")[2]
     say(repoint(machine, f"enroll http://10.0.2.2:{port} --product {PRODUCT} "
-                         "--root /root/root-image.json --system codec=/ "
+                         "--root /var/tmp/root-image.json --system codec=/ "
                          "--program 'codec=systemctl restart acme.service'"))  # fmt: skip
     repoint(machine, "check")
     say(repoint(machine, "install"))
@@ -188,12 +188,14 @@ def see_systemd_refuse_by_itself(machine: Machine, improvement: Improvement) -> 
         ("a changed superblock", 1024, improvement.extension.root_hash),
         ("another root hash", None, "0" * 64),
     ):
-        machine.run(f"cp {RAW} /root/layer.raw; cp {RAW[:-3]}verity {OFFERED}.verity")
+        machine.run(f"cp {RAW} /var/tmp/layer.raw; cp {RAW[:-3]}verity {OFFERED}.verity")
         if offset is not None:
             machine.run(
-                f"printf x | dd of=/root/layer.raw bs=1 seek={offset} conv=notrunc status=none"
+                f"printf x | dd of=/var/tmp/layer.raw bs=1 seek={offset} conv=notrunc status=none"
             )
-        machine.run(f"echo {root_hash} > {OFFERED}.roothash; ln -sf /root/layer.raw {OFFERED}.raw")
+        machine.run(
+            f"echo {root_hash} > {OFFERED}.roothash; ln -sf /var/tmp/layer.raw {OFFERED}.raw"
+        )
         said = machine.run(
             "systemd-sysext merge 2>&1; echo status $?; ls /usr/.systemd-sysext", status=2
         )

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 
 from repoint.model.errors import InvalidRecordError
 from repoint.model.tree import Entry
-from repoint.seal.erofs import BLOCK, FIRST, SLOT, Image, Node
+from repoint.seal.erofs import BLOCK, FIRST, LAST_FIRST, SLOT, Image, Node
 from repoint.seal.layers import Over, layer_image
 from repoint.seal.scan import scan_tree
 from repoint.seal.verity import HashTree
@@ -93,7 +93,9 @@ def test_a_file_of_more_than_four_gigabytes_has_its_size(tmp_path: Path) -> None
     raw = tmp_path / "layer.raw"
     with raw.open("wb") as written:  # its content is one hole
         chunks = made.chunks()
-        written.write(next(chunks) + next(chunks))  # the inodes, and what the root holds
+        head = made._data * BLOCK  # the inodes; then comes what the root holds
+        while written.tell() <= head:
+            written.write(next(chunks))
         written.truncate(made.size)
     with mounted(raw) as place:
         assert (place / "big").stat().st_size == size
@@ -147,6 +149,22 @@ def test_the_numbers_of_two_images_need_not_meet() -> None:
     assert image(nodes, first=FIRST + BLOCK // SLOT).size == one.size + BLOCK
 
 
+@pytest.mark.parametrize("first", [FIRST, 126, 127, 128, 255, 256, 50_000, LAST_FIRST])
+def test_an_image_may_begin_with_any_number(tmp_path: Path, first: int) -> None:
+    made = image({"usr": FOLDER, "usr/a": file(b"1")}, first=first)
+    raw, _, _ = write(made, tmp_path)
+    assert raw.stat().st_size == made.size
+    subprocess.run([tool("fsck.erofs"), str(raw)], check=True, capture_output=True)
+    with mounted(raw) as place:
+        shows(place, made)
+
+
+@pytest.mark.parametrize("first", [FIRST - 1, 0, -1, LAST_FIRST + 1, 1 << 40])
+def test_an_image_may_not_begin_anywhere_else(first: int) -> None:
+    with pytest.raises(InvalidRecordError):
+        image({}, first=first)
+
+
 @pytest.mark.parametrize(
     "nodes",
     [
@@ -163,6 +181,12 @@ def test_the_numbers_of_two_images_need_not_meet() -> None:
 def test_what_cannot_stand_in_an_image_is_refused(nodes: dict[str, Node]) -> None:
     with pytest.raises(InvalidRecordError):
         image(nodes)
+
+
+@pytest.mark.parametrize("created", [-1, 1 << 63, 1 << 70])
+def test_a_time_that_no_image_can_have_is_refused(created: int) -> None:
+    with pytest.raises(InvalidRecordError):
+        Image({}, created=created, identity=IDENTITY)
 
 
 @pytest.mark.parametrize("length", [0, 10, BLOCK, 2 * BLOCK + 1, 300 * BLOCK])

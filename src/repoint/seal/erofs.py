@@ -38,7 +38,10 @@ SLOT = 32
 _ROOT = (_SUPER_AT + _SUPER.size) // SLOT
 FIRST = _ROOT + 2
 """The least number that an inode other than the root's can have."""
+LAST_FIRST = 1 << 22
+"""The largest number that an image may begin with: what lies before it are 128 MiB of nothing."""
 
+_CHUNK = 256 * BLOCK
 _LONGEST_NAME = 255
 _LONGEST_LINK = BLOCK - 1
 _MOST_BLOCKS = (1 << 32) - 1
@@ -95,12 +98,15 @@ class Image:
     def __init__(
         self, nodes: Mapping[str, Node], *, created: int, identity: bytes, first: int = FIRST
     ) -> None:
-        if first < FIRST:
-            raise InvalidRecordError(f"No inode can have the number {first}")
+        if not FIRST <= first <= LAST_FIRST:
+            raise InvalidRecordError(f"No image can begin with the number {first}")
+        if not 0 <= created < 1 << 63:
+            raise InvalidRecordError(f"{created} is no time for an image")
         self.nodes: dict[str, Node] = {"": Node(stat.S_IFDIR | 0o755), **nodes}
         self._order = sorted(self.nodes, key=lambda path: path.encode())
         self._created = created
         self.identity = identity
+        self._first = first
         children = _children(self.nodes)
         number = first
         extended = {}
@@ -143,7 +149,7 @@ class Image:
             OSError: A file cannot be read.
             InvalidRecordError: A file has another length than was said.
         """
-        yield self._head()
+        yield from self._head()
         for path in self._order:
             node = self.nodes[path]
             if stat.S_ISDIR(node.mode):
@@ -164,8 +170,9 @@ class Image:
             return size
         return node.size
 
-    def _head(self) -> bytes:
-        head = bytearray(self._data * BLOCK)
+    def _head(self) -> Iterator[bytes]:
+        """The superblock and all inodes. Between the root's and the next there may be nothing."""
+        head = bytearray(self._data * BLOCK - self._gap)
         _SUPER.pack_into(
             head, _SUPER_AT, _MAGIC, 0, _COMPAT_MTIME, BLOCK.bit_length() - 1, 0, _ROOT,
             len(self._order), self._created, 0, self.size // BLOCK, 0, 0, self.identity, b"",
@@ -173,7 +180,7 @@ class Image:
         )  # fmt: skip
         for count, path in enumerate(self._order, start=1):
             inode, mode = self._inodes[path], self.nodes[path].mode
-            at = inode.number * SLOT
+            at = inode.number * SLOT - (self._gap if path else 0)
             if inode.extended:
                 _EXTENDED.pack_into(
                     head, at, _IS_EXTENDED, 0, mode, 0, inode.size, inode.block, count, 0, 0,
@@ -183,7 +190,15 @@ class Image:
                 _COMPACT.pack_into(
                     head, at, 0, 0, mode, inode.links, inode.size, 0, inode.block, count, 0, 0, 0
                 )
-        return bytes(head)
+        yield bytes(head[:BLOCK])
+        for at in range(0, self._gap, _CHUNK):
+            yield bytes(min(_CHUNK, self._gap - at))
+        yield bytes(head[BLOCK:])
+
+    @property
+    def _gap(self) -> int:
+        """Bytes of the whole blocks between the root's inode and the next, with nothing in them."""
+        return max(0, self._first * SLOT // BLOCK - 1) * BLOCK
 
 
 def _children(nodes: Mapping[str, Node]) -> dict[str, list[str]]:
@@ -239,7 +254,7 @@ def _content(path: str, node: Node) -> Iterator[bytes]:
     left = node.size
     with node.content.open("rb") as file:
         while left > 0:
-            chunk = file.read(256 * BLOCK)
+            chunk = file.read(_CHUNK)
             left -= len(chunk)
             if left < 0 or not chunk:
                 break
