@@ -18,7 +18,6 @@ would shadow newer code with older. These rules keep it from happening; each hol
 from __future__ import annotations
 
 import contextlib
-import errno
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -35,14 +34,13 @@ from repoint.device.extension import Part, build_extension, check_base, on_syste
 from repoint.device.layer_images import LayerImage, image_of, why_folders_differ
 from repoint.device.merging import is_offered, merged, offer, offer_image, offered, withdraw
 from repoint.device.records import Form, Generation, GraftPoint, HistoryEntry
+from repoint.device.seeing import is_unreadable, unseen
 from repoint.device.store import ProductStore, Store
 from repoint.device.verity_device import is_checked
-from repoint.model.errors import InvalidRecordError
 from repoint.model.records import Component
 from repoint.model.system import HIERARCHIES, extension_name
 from repoint.model.tree import Entry
 from repoint.seal.compare import Difference, compare_trees
-from repoint.seal.scan import read_entry
 
 
 class SysextStrategy:
@@ -220,7 +218,7 @@ def form_of(product: ProductStore) -> Form:
         return ""
     if place.is_dir():
         return "folder"
-    return "damaged" if _is_unreadable(_parts(product, active)) else "image"
+    return "damaged" if is_unreadable(_parts(product, active)) else "image"
 
 
 def _is_offer_of(product: ProductStore, active: Generation) -> bool:
@@ -241,42 +239,6 @@ def hide(product: ProductStore) -> bool:
     was = _is_merged(product)
     withdraw(extension_name(product.name))
     return was
-
-
-def unseen(parts: Iterable[Part]) -> list[Difference]:
-    """What of a layer programs do not see on the system."""
-    found: list[Difference] = []
-    for part in parts:
-        for entry in part.changed():
-            seen = _seen(part.point, entry.path)
-            found += compare_trees([entry], [] if seen is None else [seen])
-        found += [
-            Difference(entry.path, "added")
-            for entry in part.removed()
-            if _seen(part.point, entry.path) is not None
-        ]
-    return found
-
-
-def _is_unreadable(parts: Iterable[Part]) -> bool:
-    """Whether the kernel refuses to show what a layer changes: it is not what was signed."""
-    for part in parts:
-        for entry in part.changed():
-            try:
-                read_entry(Path(part.point.path, entry.path), entry.path)
-            except OSError as error:
-                if error.errno in (errno.EIO, errno.EUCLEAN):
-                    return True
-            except InvalidRecordError:
-                continue
-    return False
-
-
-def _seen(point: GraftPoint, path: str) -> Entry | None:
-    try:
-        return read_entry(Path(point.path, path), path)
-    except (OSError, InvalidRecordError):
-        return None
 
 
 def _require_base(product: ProductStore, active: Generation, name: str) -> None:
