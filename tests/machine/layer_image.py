@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import random
 import shutil
 import time
 from pathlib import Path
@@ -31,6 +32,8 @@ PRODUCT = "acme-image"
 STORE = "/var/lib/repoint-image"
 RAW = f"{STORE}/products/{PRODUCT}/images/1.0-1-a/layer.raw"
 OFFERED = f"/run/extensions/repoint-{PRODUCT}"
+WORK_SECONDS = 20.0
+"""About what an installation with its activation takes in the emulator."""
 MARK = b"what only the improved library holds"
 
 
@@ -40,6 +43,7 @@ def main() -> None:
     parser.add_argument("--package", type=Path, required=True)
     parser.add_argument("--folder", type=Path, default=Path(".cache/machine-image"))
     parser.add_argument("--keep", action="store_true", help="use the disk image of the last run")
+    parser.add_argument("--cuts", type=int, default=3)
     asked = parser.parse_args()
     folder = asked.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
@@ -51,13 +55,13 @@ def main() -> None:
     machine = Machine(image, folder)
     try:
         say(f"booted in {machine.start():.0f} s")
-        scenario(machine, folder)
+        scenario(machine, folder, cuts=asked.cuts)
     finally:
         machine.stop()
     print("All of it was seen.")
 
 
-def scenario(machine: Machine, folder: Path) -> None:
+def scenario(machine: Machine, folder: Path, *, cuts: int = 0) -> None:
     """On a machine that is on, whose base has the library of version 1 and nothing merged."""
     system = machine.run("cat /etc/os-release")
     repository, improvement = vendor(folder, system)
@@ -69,6 +73,7 @@ def scenario(machine: Machine, folder: Path) -> None:
         see_a_changed_byte_refused(machine)
         see_systemd_refuse_by_itself(machine, improvement)
         see_it_after_a_start(machine)
+        power_cuts(machine, cuts, random.Random(cuts))
         repoint(machine, "remove")
         repoint(machine, "restart --yes || true")
         assert version(machine) == 1
@@ -224,6 +229,32 @@ def see_it_after_a_start(machine: Machine) -> None:
     repoint(machine, "restart --yes")
     assert version(machine) == 2
     assert read(machine)["protected"]
+
+
+def power_cuts(machine: Machine, number: int, chance: random.Random) -> None:
+    """Cut the power at random instants of an installation and of a removal, and look after each."""
+    for n in range(number):
+        work = "remove" if read(machine)["in_force"] != "1.0" else "install"
+        instant = chance.uniform(0, WORK_SECONDS)
+        machine.run(f"(export REPOINT_STORE={STORE}; repoint {work}; repoint restart --yes) "
+                    f">/dev/null 2>&1 & sleep {instant:.2f}")  # fmt: skip
+        machine.cut_power()
+        seconds = machine.start()
+        assert version(machine) == 1
+        repoint(machine, "system settle")
+        status = read(machine)
+        expected = {"1.0": "", "1.0 (a)": "image"}[str(status["in_force"])]
+        (graft,) = status["grafts"]
+        assert (graft["in_place"], graft["layer"]) == (True, expected), status
+        repoint(machine, "restart --yes || true")
+        assert version(machine) == (2 if read(machine)["in_force"] == "1.0 (a)" else 1)
+        say(
+            f"power cut {n + 1}, {instant:.1f} s into {work}: {status['in_force']} is in force "
+            f"(started in {seconds:.0f} s)"
+        )
+    if read(machine)["in_force"] == "1.0":
+        repoint(machine, "install || true")
+        repoint(machine, "restart --yes || true")
 
 
 def flip(machine: Machine, mark: bytes) -> None:
