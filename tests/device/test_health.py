@@ -29,7 +29,7 @@ def test_a_failed_health_check_brings_back_what_ran_before(place: Place, vendor:
     status = place.device.status(None)
     assert (status.in_force, status.staged) == ("26.3.1 (a)", "")
     assert status.available is not None
-    assert "failed its health check" in status.available.held_back
+    assert "failed here: engine: the health check ended" in status.available.held_back
     assert [e.event for e in place.device.history(None)][-2:] == ["activated", "failed"]
 
 

@@ -8,43 +8,93 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PACKAGES = ("systemd", "systemd-sysv", "udev", "dbus", "kmod", "python3", "linux-image-cloud-amd64",
-            "zstd")  # fmt: skip
+            "zstd", "cryptsetup-bin")  # fmt: skip
 SIZE = "3G"
+VAR_SIZE = "1G"
 LIBRARY = "usr/lib/acme/libcodec.so"
 
 SERVICE = """\
 [Unit]
 Description=A service that uses the library
 [Service]
-ExecStart=/usr/bin/python3 -u -c "import ctypes, time; c = ctypes.CDLL('/usr/lib/acme/libcodec.so'); print('codec', c.version(), flush=True); time.sleep(1000000)"
+Type=notify
+ExecStart=/usr/bin/python3 -u /usr/lib/acme/service.py
+# As short as a busy emulator allows; systemd's own is a minute and a half.
+TimeoutStartSec=60
 [Install]
 WantedBy=multi-user.target
 """
 CONTROL = """\
 [Unit]
 Description=Does what the test asks for
-After=multi-user.target
+# Also where the start of the machine hangs.
+DefaultDependencies=no
+After=systemd-journald.socket local-fs.target
 [Service]
 ExecStart=/usr/bin/python3 /usr/lib/control.py
 [Install]
-WantedBy=multi-user.target
+WantedBy=sysinit.target
 """
 NETWORK = "[Match]\nType=ether\n[Network]\nDHCP=yes\n"
+UNUSED = ("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer",
+          "e2scrub_reap.service", "fstrim.timer", "getty@tty1.service", "getty-static.service",
+          "serial-getty@ttyS0.service")  # fmt: skip
+"""What costs time in an emulator and has no part in what is tested."""
 
 
 @dataclass(frozen=True)
 class Image:
-    """What a machine starts from."""
+    """What a machine starts from.
+
+    Attributes:
+        disk: The disk that it writes to: all of it, or /var where the root has one of its own.
+        kernel: The kernel.
+        initrd: What it starts with.
+        root: A disk that only is read, checked by dm-verity; its hashes lie beside it. Without one,
+            everything is on the other.
+    """
 
     disk: Path
     kernel: Path
     initrd: Path
+    root: Path | None = None
+
+    @property
+    def hashes(self) -> Path:
+        """The disk with the hashes of the root."""
+        assert self.root is not None
+        return self.root.with_suffix(".hashes")
+
+    @property
+    def root_hash(self) -> str:
+        """The hash of all hashes, which the kernel's command line holds."""
+        assert self.root is not None
+        return self.root.with_suffix(".roothash").read_text().strip()
 
 
-def library(folder: Path, version: int) -> Path:
-    """Compile the library; what it answers tells which one a process has loaded."""
+def image_in(folder: Path, *, verity: bool = False) -> Image:
+    """The files of an image in a folder."""
+    root = folder / "root.raw" if verity else None
+    return Image(folder / ("var.raw" if verity else "disk.raw"), folder / "vmlinuz",
+                 folder / "initrd", root)  # fmt: skip
+
+
+def library(folder: Path, version: int, *, hangs: bool = False) -> Path:
+    """Compile the library; what it answers tells which one a process has loaded.
+
+    Args:
+        folder: Where to put it.
+        version: What it answers.
+        hangs: Whether it never comes back to a program that loads it.
+    """
     source = folder / f"codec{version}.c"
-    source.write_text(f"int version(void) {{ return {version}; }}\n")
+    text = f"int version(void) {{ return {version}; }}\n"
+    if hangs:
+        text += (
+            "#include <unistd.h>\n"
+            "__attribute__((constructor)) static void hang(void) { for (;;) sleep(1000); }\n"
+        )
+    source.write_text(text)
     made = folder / f"libcodec.{version}.so"
     run("gcc", "-shared", "-fPIC", "-O2", "-o", str(made), str(source))
     return made
@@ -56,36 +106,81 @@ def make_image(image: Image, folder: Path, package: Path, codec: Path) -> None:
     if not (folder / "root.tar").exists():
         run("mmdebstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}",
             "--aptopt=Acquire::Languages \"none\"", "--dpkgopt=path-exclude=/usr/share/doc/*",
-            "bookworm", str(folder / "root.tar"))  # fmt: skip
+            "bookworm", str(folder / "root.tar.new"))  # fmt: skip
+        (folder / "root.tar.new").rename(folder / "root.tar")
     shutil.rmtree(root, ignore_errors=True)
     root.mkdir()
     run("tar", "-xf", str(folder / "root.tar"), "-C", str(root))
+    here = Path(__file__).parent
     for name, text in {
         "etc/systemd/system/acme.service": SERVICE,
         "etc/systemd/system/control.service": CONTROL,
         "etc/systemd/network/ether.network": NETWORK,
-        "etc/fstab": "/dev/vda / ext4 defaults 0 1\n",
-        "usr/lib/control.py": Path(__file__).with_name("control.py").read_text(),
+        "etc/fstab": "" if image.root else "/dev/vda / ext4 defaults 0 1\n",
+        "usr/lib/control.py": (here / "control.py").read_text(),
+        "usr/lib/acme/service.py": (here / "service.py").read_text(),
     }.items():
+        (root / name).parent.mkdir(exist_ok=True)
         (root / name).write_text(text)
-    (root / LIBRARY).parent.mkdir()
     shutil.copy(codec, root / LIBRARY)
     (root / LIBRARY).chmod(0o644)
     shutil.copy(package, root / "repoint.deb")
     run("chroot", str(root), "dpkg", "-i", "/repoint.deb")
+    (root / "repoint.deb").unlink()
     for unit in ("acme.service", "control.service", "systemd-networkd.service"):
         run("systemctl", f"--root={root}", "enable", unit)
-    run("systemctl", f"--root={root}", "mask", "apt-daily.timer", "apt-daily-upgrade.timer")
-    (root / "repoint.deb").unlink()
+    run("systemctl", f"--root={root}", "mask", *UNUSED)
+    if image.root is not None:
+        _start_with_verity(root)
     shutil.copy(next(root.glob("boot/vmlinuz-*")), image.kernel)
     shutil.copy(next(root.glob("boot/initrd.img-*")), image.initrd)
     image.disk.unlink(missing_ok=True)
-    run("mkfs.ext4", "-q", "-d", str(root), str(image.disk), SIZE)
+    if image.root is None:
+        run("mkfs.ext4", "-q", "-d", str(root), str(image.disk), SIZE)
+    else:
+        _divide(image, root)
     shutil.rmtree(root)
 
 
-def run(*command: str) -> None:
+def _start_with_verity(root: Path) -> None:
+    """Teach the start of the machine to check its root."""
+    scripts = root / "etc/initramfs-tools"
+    here = Path(__file__).parent / "verity"
+    for name, place in {"hook": "hooks/verity", "open": "scripts/local-top/verity",
+                        "writable": "scripts/local-bottom/writable"}.items():  # fmt: skip
+        (scripts / place).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(here / name, scripts / place)
+        (scripts / place).chmod(0o755)
+    # No more than the machine has: an emulator takes long to unpack what it does not need.
+    (scripts / "conf.d/modules").write_text("MODULES=list\n")
+    (scripts / "modules").write_text("virtio_pci\nvirtio_blk\next4\n")
+    run("chroot", str(root), "update-initramfs", "-u")
+    shutil.copy(root / "usr/share/systemd/tmp.mount", root / "etc/systemd/system/tmp.mount")
+    run("systemctl", f"--root={root}", "enable", "tmp.mount")
+
+
+def _divide(image: Image, root: Path) -> None:
+    """Put /var on a disk of its own, and all else on one that can only be read."""
+    assert image.root is not None
+    var = root.with_name("var")
+    shutil.rmtree(var, ignore_errors=True)
+    (root / "var").rename(var)
+    (root / "var").mkdir()
+    for name in ("upper", "work"):
+        (var / "lib/etc" / name).mkdir(parents=True)
+    for path in (image.root, image.hashes):
+        path.unlink(missing_ok=True)
+    run("mkfs.ext4", "-q", "-d", str(var), str(image.disk), VAR_SIZE)
+    run("mkfs.ext4", "-q", "-O", "^has_journal", "-d", str(root), str(image.root), SIZE)
+    said = run("veritysetup", "format", str(image.root), str(image.hashes))
+    (found,) = [line.split()[-1] for line in said.splitlines() if line.startswith("Root hash:")]
+    image.root.with_suffix(".roothash").write_text(found)
+    shutil.rmtree(var)
+
+
+def run(*command: str) -> str:
     """Run a program, and show what it said where it fails."""
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise SystemExit(f"{' '.join(command)} failed:\n{done.stdout[-2000:]}{done.stderr[-3000:]}")
+    return done.stdout

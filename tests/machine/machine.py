@@ -46,9 +46,8 @@ class Machine:
                  "-initrd", str(self.image.initrd),
                  "-append",
                  # The kernel's check of its timer fails where the host is busy.
-                 "root=/dev/vda rw console=ttyS0 quiet no_timer_check panic=-1",
-                 # The host keeps nothing back: what the guest has not flushed is lost with it.
-                 "-drive", f"file={self.disk},format=raw,if=virtio,cache=directsync",
+                 f"{self._root()} console=ttyS0 quiet no_timer_check panic=-1",
+                 *self._disks(),
                  "-nic", "user,model=virtio-net-pci",
                  "-serial", "stdio", "-serial", f"unix:{control},server=on,wait=off"],
                 stdin=subprocess.DEVNULL, stdout=console, stderr=console,
@@ -72,8 +71,12 @@ class Machine:
     def restart(self) -> float:
         """Start it again, as a person would."""
         assert self._port is not None
-        assert self._process is not None
         self._port.sendall(json.dumps("systemctl --no-block reboot").encode() + b"\n")
+        return self.wait_for_restart()
+
+    def wait_for_restart(self) -> float:
+        """Wait until it stops by itself to start again, and let it; the seconds of the start."""
+        assert self._process is not None
         self._process.wait(BOOT_SECONDS)
         self.stop()
         return self.start()
@@ -93,6 +96,18 @@ class Machine:
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
             self._process.wait()
+
+    def _root(self) -> str:
+        if self.image.root is None:
+            return "root=/dev/vda rw"
+        return f"root=/dev/mapper/root ro verity={self.image.root_hash}"
+
+    def _disks(self) -> list[str]:
+        fixed = [] if self.image.root is None else [self.image.root, self.image.hashes]
+        drives = [f"file={path},format=raw,if=virtio,readonly=on" for path in fixed]
+        # The host keeps nothing back: what the guest has not flushed is lost with it.
+        drives.append(f"file={self.disk},format=raw,if=virtio,cache=directsync")
+        return [word for drive in drives for word in ("-drive", drive)]
 
     def _line(self, started: float) -> bytes:
         assert self._port is not None

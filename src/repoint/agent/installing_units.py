@@ -28,9 +28,6 @@ from repoint.device.files import explained, write_durably
 from repoint.device.store import Store
 from repoint.model.errors import RepointError
 
-_BOOTED = Path("/run/systemd/system")
-"""There exactly where systemd runs the machine (sd_booted(3))."""
-
 
 class UnitsError(RepointError):
     """systemd refuses the units, or cannot be reached."""
@@ -49,11 +46,6 @@ class Change:
     files: dict[Path, str | None]
     before: tuple[tuple[str, ...], ...] = ()
     after: tuple[tuple[str, ...], ...] = ()
-
-
-def has_systemd(booted: Path = _BOOTED) -> bool:
-    """Whether systemd runs this machine."""
-    return booted.is_dir()
 
 
 def setup_for(store: Store, *, user: bool) -> Setup:

@@ -63,7 +63,8 @@ def notice_of(outlook: Outlook) -> Notice | None:
         lines = [offer.title, _fixes(outlook, "not fixed"),
                  _sentence(wording.when_installed(plan.install)),
                  _restarts(outlook.installing), _at_the_latest(outlook)]  # fmt: skip
-        title = f"A security improvement for {product} is available: {offer.label}"
+        what = "was taken back" if plan.install.reason == "failed" else "is available"
+        title = f"A security improvement for {product} {what}: {offer.label}"
         urgent = offer.urgency == "exploited"
         return Notice("available", offer.label, title, tuple(filter(None, lines)), urgent)
     if plan.activate is not None and has_letter(status.staged or status.in_force):

@@ -119,6 +119,18 @@ class Agent:
                 self._finish(made, place, memory, conditions)
                 yield made
 
+    def trials(self) -> Iterator[Round]:
+        """Wait for what is on trial until it is confirmed or taken back."""
+        for product, failure in self.device.watch().items():
+            made = Round(product)
+            memory = remembered(self.device.store.product(product)).at(self._now())
+            self._look(made, memory, self.conditions(self.device.store.path))
+            if failure is not None:
+                made.errors.append(failure)
+            elif made.outlook is not None:
+                made.activated = made.outlook.status.in_force
+            yield made
+
     def _round(self, place: ProductStore) -> Round:
         made = Round(place.name)
         memory = msgspec.structs.replace(remembered(place).at(self._now()), round=self._now())
@@ -278,7 +290,7 @@ def _may_have_something_to_do(made: Round) -> bool:
     if outlook is None:
         return False
     status = outlook.status
-    under_way = status.available is not None or bool(status.staged)
+    under_way = status.available is not None or bool(status.staged) or status.on_trial
     return under_way or (outlook.restarts_by_itself and has_letter(status.in_force))
 
 

@@ -18,6 +18,8 @@ AGENT, TIMER = "repoint-agent.service", "repoint-agent.timer"
 ACTIVATE, START = "repoint-activate.service", "repoint-start.service"
 PAGE, PAGE_SOCKET = "repoint-page.service", "repoint-page.socket"
 TELL, TELL_PATH = "repoint-tell.service", "repoint-tell.path"
+WATCH = "repoint-watch.service"
+"""Made when it is needed: see `repoint.agent.services`."""
 
 NEWS = "news"
 """The store's file that changes whenever there is something to tell; a unit watches it."""

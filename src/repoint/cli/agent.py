@@ -38,8 +38,8 @@ def run_once(
     """Make a round: check, decide, download, prepare, stage, activate what needs no restart."""
     from repoint.agent.services import start_activation
 
-    agent = _agent(store, if_due, start_activation if hand_over else None)
-    _run(agent.rounds(product), store)
+    agent = agent_of(store, if_due, start_activation if hand_over else None)
+    run_rounds(agent.rounds(product), store)
 
 
 @app.command("activate")
@@ -56,20 +56,21 @@ def activate(
     """
     import sys
 
+    from repoint.agent.beginning import settle
     from repoint.cli.device import open_device
 
     if due:
-        _run(_agent(store, False, None).activations(), store)
+        run_rounds(agent_of(store).activations(), store)
         return
     device = open_device(store)
     before = {place.name: place.active() for place in device.store.enrolled()}
     failed = False
-    for name, failure in device.settle():
+    for name, failure in settle(device):
         now = device.store.product(name).active()
         if failure is not None:
             failed = True
             print(f"{name}: {failure}", file=sys.stderr)
-        elif now is not None and now != before[name]:
+        elif now is not None and now != before.get(name):
             print(f"{name}: {now.label} is in force.")
     if failed:
         raise typer.Exit(1)
@@ -106,16 +107,17 @@ def install(dry_run: DryRunOption = False, store: StoreOption = None) -> None:
     from repoint.agent import installing_units as units
     from repoint.cli.options import store_path
     from repoint.device.store import Store
+    from repoint.device.units import is_booted
 
     user = os.geteuid() != 0
     setup = units.setup_for(Store(store_path(store)), user=user)
-    if not units.has_systemd() and not dry_run:
+    if not is_booted() and not dry_run:
         _print_cron(setup)
         return
     change = units.installation(setup, units.units_in(user), Path("/etc/systemd/user"))
     if dry_run:
         _print_change(change)
-        if not units.has_systemd():
+        if not is_booted():
             print(
                 "# systemd does not run this machine. Without --dry-run, nothing of that is done."
             )
@@ -134,12 +136,13 @@ def uninstall(dry_run: DryRunOption = False) -> None:
     from pathlib import Path
 
     from repoint.agent import installing_units as units
+    from repoint.device.units import is_booted
 
     user = os.geteuid() != 0
     change = units.removal(user, units.units_in(user), Path("/etc/systemd/user"))
     if not change.files:
         print("There are no units of Repoint.")
-        if not units.has_systemd():
+        if not is_booted():
             print(f"systemd does not run this machine; look into {units.cron_place(user)}.")
         return
     if dry_run:
@@ -171,7 +174,10 @@ def _print_cron(setup: Setup) -> None:
         print(line)
 
 
-def _agent(store: Path | None, if_due: bool, hand_over: Callable[[], None] | None) -> Agent:
+def agent_of(
+    store: Path | None, if_due: bool = False, hand_over: Callable[[], None] | None = None
+) -> Agent:
+    """What runs rounds for a store."""
     import random
     import time
 
@@ -182,7 +188,7 @@ def _agent(store: Path | None, if_due: bool, hand_over: Callable[[], None] | Non
     return Agent(device, time.time, random.SystemRandom(), if_due=if_due, hand_over=hand_over)
 
 
-def _run(rounds: Iterator[Round], store: Path | None) -> None:
+def run_rounds(rounds: Iterator[Round], store: Path | None) -> None:
     """Make the rounds, say what they did, and end with status 1 where something went wrong."""
     import os
     import sys

@@ -30,6 +30,8 @@ def print_status(outlook: Outlook) -> None:
     print(_answer(status))
     print(f"  product    {status.product} {status.version} ({status.build}), {status.platform}")
     print(f"  in force   {status.in_force}")
+    if status.on_trial:
+        print("             on trial: taken back by itself if what uses it does not run")
     if status.withdrawn:
         print(f"             the vendor has withdrawn it: {status.withdrawn}; "
               "see `repoint remove`")  # fmt: skip

@@ -17,15 +17,24 @@ app = typer.Typer(
 @app.command()
 def settle(store: StoreOption = None) -> None:
     """At a start and after an update: put in force what fits the base, and nothing else."""
+    from repoint.agent.beginning import settle as settle_at_start
     from repoint.cli.device import open_device
 
     failed = False
-    for product, failure in open_device(store).settle():
+    for product, failure in settle_at_start(open_device(store)):
         if failure is not None:
             failed = True
             print(f"repoint: {product}: {failure}", file=sys.stderr)
     if failed:
         raise typer.Exit(1)
+
+
+@app.command()
+def watch(store: StoreOption = None) -> None:
+    """Wait for what is on trial, then confirm it or take it back. `settle` lets systemd run it."""
+    from repoint.cli.agent import agent_of, run_rounds
+
+    run_rounds(agent_of(store).trials(), store)
 
 
 @app.command()

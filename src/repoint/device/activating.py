@@ -1,24 +1,20 @@
-"""Activation: the switch to what is staged, the health check, and the way back."""
+"""Activation: the switch to what is staged. What becomes of it then: see `settling`."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
 
 from repoint.device.census import census_of
-from repoint.device.errors import (
-    CannotMergeError,
-    HealthCheckError,
-    NothingToDoError,
-    StillRunningError,
-)
+from repoint.device.errors import CannotMergeError, NothingToDoError, StillRunningError
 from repoint.device.files import COMPLETED_NEXT, explained
-from repoint.device.health import run_health_checks
 from repoint.device.processes import Census, Use
-from repoint.device.records import Generation, HistoryEntry, Mark
+from repoint.device.records import Generation, HistoryEntry
+from repoint.device.settling import begin_trial, settle
 from repoint.device.store import ProductStore
 from repoint.device.strategy import show_active
+from repoint.device.units import Unit
 
 
 @dataclass(frozen=True)
@@ -50,15 +46,23 @@ def changed_seals(product: ProductStore) -> dict[str, str]:
     return {seal: name for name, seal in before.items() if after.get(name) != seal}
 
 
-def activate(product: ProductStore, *, now: int, census: Census | None = None) -> Activation:
+def activate(
+    product: ProductStore,
+    *,
+    now: int,
+    census: Census | None = None,
+    services: Collection[Unit] = (),
+) -> Activation:
     """Switch to what is staged. The store must be locked.
 
-    The commit point is one rename, of the link through which all graft points lead.
+    The commit point is one rename, of the link through which all graft points lead. A letter that
+    has to show that services run with it is on trial from then on, until a later `settle`.
 
     Args:
         product: The product.
         now: Seconds since 1970.
         census: The running processes, if they were just looked at.
+        services: Services that were stopped for it; who stopped them starts them, then settles.
 
     Raises:
         NothingToDoError: Nothing is staged.
@@ -83,21 +87,26 @@ def activate(product: ProductStore, *, now: int, census: Census | None = None) -
         )
     with explained(f"activate {staged.label}", COMPLETED_NEXT):
         started = time.perf_counter()
-        how = switch(product, staged, active)
+        how = switch(product, staged, active, services)
         switched = time.perf_counter()
         why = how if staged.letter else f"instead of {active.label}"
         product.record(HistoryEntry(now, "activated", staged.label, why))
-    settle(product, now=now)
+    if not services or product.trial() is None:
+        settle(product, now=now)
     return Activation(staged, switched - started, time.perf_counter() - switched)
 
 
-def switch(product: ProductStore, staged: Generation, active: Generation) -> str:
+def switch(
+    product: ProductStore, staged: Generation, active: Generation, services: Collection[Unit] = ()
+) -> str:
     """The switch itself: everything before the second rename can be repeated or dropped.
 
     Returns:
         How programs see it now: see `strategy.show_active`.
     """
-    product.point_previous(active)
+    if product.is_confirmed(active):  # what is itself on trial is nothing to go back to
+        product.point_previous(active)
+    begin_trial(product, staged, active, services)
     product.point_active(staged)
     try:
         how = show_active(product)
@@ -106,46 +115,3 @@ def switch(product: ProductStore, staged: Generation, active: Generation) -> str
         raise
     product.clear_staged()
     return how
-
-
-def settle(product: ProductStore, *, now: int) -> None:
-    """Confirm the active generation by its health check, or go back.
-
-    Raises:
-        HealthCheckError: It failed; what ran before is active again.
-    """
-    active = product.active()
-    if active is None or product.is_confirmed(active):
-        return
-    before = product.previous() or active.baseline
-    old = product.seals(before) if product.generation_path(before).is_dir() else {}
-    trees = {
-        name: Path(product.store.tree(seal))
-        for name, seal in product.seals(active).items()
-        if old.get(name) != seal
-    }
-    failure = run_health_checks(product.baseline(active), trees)
-    with explained(f"confirm {active.label}", COMPLETED_NEXT):
-        if not failure:
-            product.confirm(active)
-            product.record(HistoryEntry(now, "confirmed", active.label))
-            return
-        product.set_mark(active, Mark("failed", now, failure))
-        go_back(product)
-        product.record(HistoryEntry(now, "failed", active.label, failure))
-    raise HealthCheckError(
-        f"{active.label} failed its health check ({failure}); {before.label} is active again",
-        hint=f"{active.label} is not tried again here; tell the vendor what `repoint history` says",
-    )
-
-
-def go_back(product: ProductStore) -> None:
-    """Return from an active generation that is marked as failed to what ran before it."""
-    active = product.active()
-    if active is None:
-        return
-    before = product.previous()
-    if before is None or before == active or not product.generation_path(before).is_dir():
-        before = active.baseline
-    product.point_active(before)
-    show_active(product)

@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     from repoint.device.status import Status
 
 
+_LOOKS_EVERY = 2.0
+"""Seconds between two looks at how services go."""
+
+
 class Device:
     """A device with its store.
 
@@ -130,11 +134,37 @@ class Device:
             return activate(place, now=self._now())
 
     def restart(self, product: str | None) -> Restarted:
-        """Close, switch, start again; see `restarting.restart`."""
+        """Close, switch, start again; see `restarting.restart`.
+
+        Where services are started again, it is seen to it that they run.
+
+        Raises:
+            HealthCheckError: They do not, or the health check failed; what ran before is active.
+        """
         from repoint.device.restarting import restart
 
         with self._product_at_work("repoint restart", product) as place:
-            return restart(place, now=self._now())
+            done = restart(place, now=self._now())
+        if done.activation is not None:
+            failure = self._watch([place]).get(place.name)
+            if failure is not None:
+                raise failure
+        return done
+
+    def on_trial(self) -> list[str]:
+        """The products whose active letter is neither confirmed nor taken back yet."""
+        from repoint.device.settling import look
+        from repoint.device.trial import WAITS
+
+        return [place.name for place in self.store.enrolled() if look(place) == WAITS]
+
+    def watch(self) -> dict[str, RepointError | None]:
+        """Wait for what is on trial, and confirm it or take it back.
+
+        Returns:
+            Each product whose letter was confirmed, and each whose letter was taken back with why.
+        """
+        return self._watch(self.store.enrolled())
 
     def tidy(self) -> None:
         """Finish what was left half done, and collect what is no longer used."""
@@ -177,7 +207,8 @@ class Device:
         """At the start of the machine, and after its update: put in force what fits its base.
 
         Layers that still fit are merged, others are superseded. What waits for a restart is
-        activated, unless programs stand in the way.
+        activated, unless programs stand in the way. Where that has to show that services run with
+        it, it is on trial then: somebody has to `watch`.
 
         Returns:
             Each product, and why it could not be brought in order, if it could not.
@@ -189,9 +220,10 @@ class Device:
         done: list[tuple[str, RepointError | None]] = []
         if not self.store.enrolled():
             return done
+        before = {place.name: place.active() for place in self.store.enrolled()}
         with self._at_work("repoint system settle"):
             for place in self.store.enrolled():
-                failure: RepointError | None = None
+                failure: RepointError | None = _taken_back(place, before.get(place.name))
                 try:
                     show_active(place)
                     if place.staged() is not None:
@@ -260,6 +292,28 @@ class Device:
         ):
             place.set_settings(settings)
 
+    def _watch(self, places: Sequence[ProductStore]) -> dict[str, RepointError | None]:
+        from repoint.device.errors import StoreBusyError
+        from repoint.device.settling import look
+        from repoint.device.trial import WAITS
+
+        trials = {place: trial for place in places if (trial := place.trial()) is not None}
+        while any(place.trial() is not None for place in trials):
+            if not any(look(place) == WAITS for place in trials):
+                # What is decided is done by every start of a command.
+                with contextlib.suppress(StoreBusyError), self._at_work("repoint system watch"):
+                    continue
+            # Nobody is kept from the store meanwhile.
+            time.sleep(_LOOKS_EVERY)
+        found: dict[str, RepointError | None] = {}
+        for place, trial in trials.items():
+            letter = Generation.from_folder(trial.generation)
+            failure = _taken_back(place, letter)
+            # What was removed meanwhile, or superseded, is neither confirmed nor taken back.
+            if failure is not None or place.active() == letter:
+                found[place.name] = failure
+        return found
+
     def _activate_quietly(self) -> None:
         from repoint.device.activating import activate
 
@@ -300,13 +354,29 @@ class Device:
 
     def _tidy_up(self) -> None:
         from repoint.device.collecting import clear_leftovers, collect
+        from repoint.device.settling import note_services
 
         clear_leftovers(self.store)
         if not self._prepares_only:
             collect(self.store)
+            for place in self.store.enrolled():
+                note_services(place)
 
     def _now(self) -> int:
         return int(self._clock())
+
+
+def _taken_back(place: ProductStore, letter: Generation | None) -> RepointError | None:
+    """Why a letter is not active any more, if it has failed."""
+    from repoint.device.settling import failed
+
+    active = place.active()
+    if letter is None or active is None or active == letter:
+        return None
+    mark = place.mark(letter)
+    if mark is None or mark.kind != "failed":
+        return None
+    return failed(letter, mark.why, active)
 
 
 def _scopes(place: ProductStore) -> set[str]:

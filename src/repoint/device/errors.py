@@ -66,7 +66,7 @@ class SupersededError(RepointError):
 
 
 class HealthCheckError(RepointError):
-    """The health check failed, and what ran before is active again."""
+    """A letter failed on this device, and what ran before is active again."""
 
 
 class PolicyForbidsError(RepointError):

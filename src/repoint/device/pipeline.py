@@ -74,7 +74,7 @@ def choose(
     mark = marks(Generation.of(baseline.name, offer.letter))
     if mark is not None and mark.kind == "failed":
         raise NothingToDoError(
-            f"{offer.label} failed its health check on this device and is not tried again",
+            f"{offer.label} failed on this device and is not tried again",
             hint="A later letter will be; tell the vendor what `repoint history` says",
         )
     if mark is not None and mark.kind == "removed" and not asked:

@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from repoint.device.units import Unit
 from repoint.model.records import BaselineName
 from repoint.model.version import label
 
@@ -80,13 +81,19 @@ class HistoryEntry(msgspec.Struct, frozen=True):
 class Mark(msgspec.Struct, frozen=True):
     """What keeps a letter from being installed by itself.
 
-    A letter that failed its health check is not tried again; one that a person removed is only
+    A letter that failed here is not tried again; one that a person removed is only
     installed when a person asks for it.
     """
 
     kind: Literal["failed", "removed"]
     when: int
     why: str = ""
+
+
+class Services(msgspec.Struct, frozen=True):
+    """The services that were seen to run from each component."""
+
+    services: dict[str, tuple[Unit, ...]]
 
 
 class Generation(msgspec.Struct, frozen=True):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
-from repoint.device.activating import go_back, settle
 from repoint.device.collecting import clear_leftovers
 from repoint.device.errors import CannotMergeError, HealthCheckError, SupersededError
 from repoint.device.grafts import forget_graft, graft, is_grafted, is_prepared
 from repoint.device.history import complete_history
 from repoint.device.records import Generation, GraftPoint
+from repoint.device.settling import count_start, finish_trial, go_back, settle
 from repoint.device.store import ProductStore, Store
 from repoint.device.strategy import show_active
 from repoint.seal.errors import SealMismatchError, UnfitTreeError
@@ -28,7 +28,8 @@ def recover(store: Store, *, now: int, settling: bool = True) -> None:
     - an active letter that is marked as failed: what ran before becomes active again;
     - a history that does not say all of it: it is completed;
     - an active letter that is marked as removed: the baseline is staged;
-    - an active letter that is not confirmed yet: its health check is run;
+    - an active letter that is not confirmed yet: it is confirmed or taken back, or waited for, and
+      a start of the machine that did not come so far is counted;
     - trees and files that were being written: they are removed.
 
     Args:
@@ -54,6 +55,8 @@ def _recover(product: ProductStore, now: int, settling: bool) -> None:
         for point in enrolment.grafts
         if point.strategy == "tree"
     ]
+    if settling:
+        count_start(product, now=now)
     # Before anything else is done: what has moved on must not be shadowed a moment longer. Where
     # the system does not merge, `status` says so. Who has mounts of its own cannot tell.
     if settling:
@@ -63,11 +66,12 @@ def _recover(product: ProductStore, now: int, settling: bool) -> None:
     staged = product.staged()
     if staged is None or (staged.letter and product.mark(staged) is not None):
         product.clear_staged()
-    mark = product.mark(active)
-    if active.letter and mark is not None and mark.kind == "failed":
+    if settling:
+        finish_trial(product)
+    else:
         go_back(product)
-        active = product.active() or baseline
-        mark = product.mark(active)
+    active = product.active() or baseline
+    mark = product.mark(active)
     complete_history(product, now=now, kept=kept)
     product.finish_enrolment()
     if active.letter and mark is not None and product.staged() is None:

@@ -50,7 +50,8 @@ def restart(product: ProductStore, *, now: int, grace: float = GRACE) -> Restart
     Raises:
         NothingToDoError: Nothing waits, and nothing runs old code.
         StillRunningError: A program did not close in time, or belongs to somebody else.
-        HealthCheckError: The health check failed; the programs are started with what ran before.
+        HealthCheckError: It failed; the programs are started with what ran before. Where services
+            are started again, that is seen later: see `settling`.
     """
     running = outdated_uses(product, census_of(product.store))
     active, staged = product.active(), product.staged()
@@ -73,7 +74,7 @@ def restart(product: ProductStore, *, now: int, grace: float = GRACE) -> Restart
         _close([use for _, use in programs], grace)
         closed = True
         if staged is not None:
-            activation = activate(product, now=now)
+            activation = activate(product, now=now, services=services)
     finally:
         # Whatever became of the activation, what was closed is started again.
         names = [_started(unit) for unit in stopped]

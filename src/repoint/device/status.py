@@ -74,6 +74,7 @@ class Status(msgspec.Struct, frozen=True):
         protected: Every known CVE is fixed and in force, no process is exposed, and what stands
             at the graft points is Repoint's.
         in_force: Label of what is active.
+        on_trial: Whether what is active is taken back by itself if what uses it does not run.
         staged: Label of what waits for a restart; empty for nothing.
         withdrawn: Why the vendor has withdrawn what is active; empty where it has not.
         unreadable: Processes of others that could not be looked at.
@@ -86,6 +87,7 @@ class Status(msgspec.Struct, frozen=True):
     repository: str
     protected: bool
     in_force: str
+    on_trial: bool
     staged: str
     available: Available | None
     withdrawn: str
@@ -126,6 +128,7 @@ def read_status(product: ProductStore, *, census: Census | None = None) -> Statu
         and all(cve.state == "in force" for cve in cves)
         and all(graft.in_place for graft in grafts),
         in_force=running.label,
+        on_trial=not product.is_confirmed(running) and product.trial() is not None,
         staged=staged.label if staged is not None else "",
         available=_available(product, running, staged, offer),
         withdrawn=_withdrawn(product, running),
@@ -173,7 +176,7 @@ def _held_back(mark: Mark | None) -> str:
         return ""
     if mark.kind == "removed":
         return "removed here" + (f": {mark.why}" if mark.why else "")
-    return f"failed its health check here: {mark.why}"
+    return f"failed here: {mark.why}"
 
 
 def _withdrawn(product: ProductStore, active: Generation) -> str:

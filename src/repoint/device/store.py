@@ -15,7 +15,9 @@
         generations/<generation>/     one link a component to its tree, and the signed record
         active -> generations/…       what runs; graft points lead here
         staged -> generations/…       what waits for a restart
-        previous -> generations/…     what to go back to if the health check fails
+        previous -> generations/…     what to go back to if it fails
+        trial.json                    what the active letter still has to show
+        services.json                 the services that were last seen to run from components
         downloads/                    what is on its way, unverified
 
 State is what is on disk. A product is in the generation that ``active`` leads to; there is no
@@ -32,15 +34,18 @@ from typing import TypeVar
 import msgspec
 
 from repoint.device.errors import NotEnrolledError, StoreDamagedError
-from repoint.device.files import append_durably, make_folder, point, write_durably
+from repoint.device.files import append_durably, make_folder, point, read_note, write_durably
 from repoint.device.records import (
     Enrolment,
     Generation,
     HistoryEntry,
     LastCheck,
     Mark,
+    Services,
     Settings,
 )
+from repoint.device.trial import Trial
+from repoint.device.units import Unit
 from repoint.model.records import Baseline, Catalog, Improvement, encode_record
 from repoint.seal.build import sync
 
@@ -229,6 +234,27 @@ class ProductStore:
     def confirm(self, generation: Generation) -> None:
         """Write down that the generation passed its health check."""
         write_durably(self.generation_path(generation) / "confirmed", b"")
+
+    def trial(self) -> Trial | None:
+        """What is on disk of the trial of a letter, whichever that is."""
+        return self._read("trial.json", Trial)
+
+    def set_trial(self, trial: Trial) -> None:
+        """Write down a trial."""
+        self.write("trial.json", trial)
+
+    def end_trial(self) -> None:
+        """Let nothing be on trial."""
+        (self.path / "trial.json").unlink(missing_ok=True)
+
+    def services(self) -> dict[str, tuple[Unit, ...]]:
+        """The services that were last seen to run from each component."""
+        found = read_note(self.path / "services.json", Services)
+        return found.services if found is not None else {}
+
+    def set_services(self, services: dict[str, tuple[Unit, ...]]) -> None:
+        """Write down which services run from each component."""
+        self.write("services.json", Services(services))
 
     def mark(self, generation: Generation) -> Mark | None:
         """What keeps a generation from being installed by itself."""

@@ -1,0 +1,328 @@
+"""Letters that have to show that services run with them, on a machine whose systemd is played.
+
+`systemctl` is a script: how a service goes is what a file says, and it writes down what it is told
+together with what stood at the graft point.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from repoint.agent import beginning
+from repoint.agent.services import CannotHandOverError
+from repoint.device import restarting as programs
+from repoint.device import settling, trial, units
+from repoint.device.enrolling import GraftRequest, Wanted
+from repoint.device.errors import HealthCheckError, NothingToDoError
+from repoint.device.units import Unit
+from tests.agent.test_rounds import _newer
+from tests.device.conftest import MAPS_A_LIBRARY, Place
+from tests.world import OLD, PLATFORM, Vendor
+
+CHECK = ("{python}", "-c", "import sys; sys.exit('bad' in open('{tree}/main.py').read())")
+ACME = Unit("acme.service")
+SCRIPT = """#!/bin/sh
+case "$*" in
+*is-system-running*) cat {folder}/machine ;;
+*show*) cat {folder}/service ;;
+*) echo "$*: $(cat {graft}/main.py)" >> {folder}/log ;;
+esac
+case "$*" in *"stop -- acme"*) kill $(cat {folder}/pid) 2>/dev/null; true ;; esac
+"""
+STEADY = "ActiveState=active\nStateChangeTimestampMonotonic=1\nResult=success\n"
+HANGS = "ActiveState=activating\nStateChangeTimestampMonotonic=1\nJob=7\n"
+FAILED = "ActiveState=failed\nStateChangeTimestampMonotonic=1\nResult=timeout\n"
+RESTS = "ActiveState=inactive\nStateChangeTimestampMonotonic=0\nResult=success\n"
+
+
+@dataclass
+class Played:
+    """A machine that systemd runs."""
+
+    folder: Path
+    place: Place
+    boots: int = 0
+
+    def service(self, state: str) -> None:
+        (self.folder / "service").write_text(state)
+
+    def machine(self, state: str) -> None:
+        (self.folder / "machine").write_text(f"{state}\n")
+
+    def starts_again(self) -> None:
+        self.boots += 1
+        (self.folder / "boot").write_text(f"boot {self.boots}\n")
+        (self.folder / "log").write_text("")
+
+    def log(self) -> list[str]:
+        return (self.folder / "log").read_text().splitlines()
+
+
+@pytest.fixture
+def vendor(tmp_path_factory: pytest.TempPathFactory) -> Vendor:
+    return Vendor(tmp_path_factory.mktemp("vendor"))
+
+
+@pytest.fixture
+def played(place: Place, vendor: Vendor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Played:
+    folder = tmp_path / "played"
+    (folder / "bin").mkdir(parents=True)
+    script = folder / "bin/systemctl"
+    script.write_text(SCRIPT.format(folder=folder, graft=place.graft))
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{script.parent}:{os.environ['PATH']}")
+    monkeypatch.setattr(units, "_BOOTED", folder)
+    monkeypatch.setattr(settling, "_BOOT", folder / "boot")
+    monkeypatch.setattr("repoint.device.device._LOOKS_EVERY", 0.01)
+    made = Played(folder, place)
+    made.starts_again()
+    made.machine("starting")
+    made.service(STEADY)
+    vendor.baseline({"engine": OLD}, name=_newer(), restart="service", health=CHECK)
+    place.device.enroll(
+        vendor.product, place.server.url, vendor.root,
+        {"engine": GraftRequest(place.graft, ("systemctl", "restart", "acme"))},
+        Wanted(platform=PLATFORM),
+    )  # fmt: skip
+    vendor.release(name=_newer())
+    place.device.check(None)
+    place.device.install(None, asked=True)
+    return made
+
+
+def state(place: Place) -> tuple[str, str, bool]:
+    status = place.device.status(None)
+    return status.in_force, status.staged, status.on_trial
+
+
+def events(place: Place) -> list[str]:
+    return [entry.event for entry in place.device.history(None)]
+
+
+def boot(played: Played) -> list[str]:
+    """What the machine's unit does; the errors that it tells."""
+    watched: list[Path] = []
+    done = beginning.settle(played.place.device, watch=watched.append, to=Path("/nowhere"))
+    assert bool(watched) == played.place.device.status(None).on_trial
+    return [str(error) for _, error in done if error is not None]
+
+
+def test_at_a_start_a_letter_is_confirmed_when_its_service_runs(played: Played) -> None:
+    place = played.place
+    played.service(HANGS)
+    assert boot(played) == []
+    assert state(place) == ("26.4.0 (a)", "", True)
+    assert events(place)[-1] == "activated"
+    place.device.check(None)  # no other command decides either
+    assert state(place) == ("26.4.0 (a)", "", True)
+    played.service(STEADY)
+    assert place.device.watch() == {place.product.name: None}
+    assert state(place) == ("26.4.0 (a)", "", False)
+    assert events(place)[-1] == "confirmed"
+    assert place.product.trial() is None
+    assert played.log() == [], "nothing was restarted"
+
+
+def test_at_a_start_a_letter_whose_service_hangs_is_taken_back(
+    played: Played, vendor: Vendor
+) -> None:
+    place = played.place
+    played.service(HANGS)
+    boot(played)
+    played.service(FAILED)
+    ((_, failure),) = place.device.watch().items()
+    assert str(failure).startswith(
+        "26.4.0 (a) failed (acme.service does not run any more (timeout)); 26.4.0 is active again"
+    )
+    assert state(place) == ("26.4.0", "", False)
+    assert events(place)[-2:] == ["activated", "failed"]
+    told = [line.removeprefix("--no-ask-password ") for line in played.log()]
+    assert told == [
+        "stop -- acme.service: VERSION = 'new'",
+        "reset-failed -- acme.service: VERSION = 'old'",
+        "--no-block start -- acme.service: VERSION = 'old'",
+        "--no-block start default.target: VERSION = 'old'",
+    ]
+    status = place.device.status(None)
+    assert status.available is not None
+    assert status.available.held_back == "failed here: acme.service does not run any more (timeout)"
+    with pytest.raises(NothingToDoError, match="not tried again"):
+        place.device.install(None, asked=True)
+    played.service(STEADY)
+    vendor.release({"engine": {**OLD, "main.py": "VERSION = 'newest'\n"}}, name=_newer())
+    place.device.check(None)
+    place.device.install(None, asked=True)
+    played.starts_again()
+    assert boot(played) == []
+    assert state(place) == ("26.4.0 (b)", "", False)
+
+
+def test_the_health_check_is_run_when_the_service_runs(played: Played, vendor: Vendor) -> None:
+    place = played.place
+    vendor.release({"engine": {**OLD, "main.py": "bad\n"}}, name=_newer())
+    place.device.check(None)
+    place.device.install(None, asked=True)
+    played.service(HANGS)
+    assert boot(played) == []
+    assert state(place) == ("26.4.0 (b)", "", True)
+    played.service(STEADY)
+    ((_, failure),) = place.device.watch().items()
+    assert "engine: the health check ended with status 1" in str(failure)
+    assert state(place) == ("26.4.0", "", False)
+    assert any("start -- acme.service: VERSION = 'old'" in line for line in played.log())
+
+
+def test_three_starts_without_a_decision_take_a_letter_back_before_it_is_used(
+    played: Played,
+) -> None:
+    place = played.place
+    played.service(HANGS)
+    for _ in range(trial.TRIES):
+        assert boot(played) == []
+        assert state(place) == ("26.4.0 (a)", "", True)
+        boot(played)  # a second unit of the same start
+        played.starts_again()
+    (said,) = boot(played)
+    assert "3 starts of the machine did not come so far that it could be confirmed" in said
+    assert state(place) == ("26.4.0", "", False)
+    assert played.log() == [], "in this start nothing runs from it"
+    assert events(place)[-1] == "failed"
+    assert place.text() == "VERSION = 'old'\n"
+    played.starts_again()
+    assert boot(played) == []
+    assert events(place).count("failed") == 1
+
+
+def test_a_power_cut_in_a_trial_costs_a_good_letter_nothing(played: Played) -> None:
+    place = played.place
+    played.service(HANGS)
+    boot(played)
+    played.starts_again()
+    boot(played)
+    played.service(STEADY)
+    assert place.device.watch() == {place.product.name: None}
+    assert state(place) == ("26.4.0 (a)", "", False)
+
+
+def test_what_was_cut_off_in_taking_back_is_made_up_for_with_the_service(
+    played: Played, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = played.place
+    played.service(HANGS)
+    boot(played)
+    played.service(FAILED)
+    monkeypatch.setattr(settling, "go_back", lambda product: (_ for _ in ()).throw(KeyError))
+    monkeypatch.setattr(settling, "start_anew", lambda unit: None)
+    with pytest.raises(KeyError):
+        place.device.watch()
+    monkeypatch.undo()
+    monkeypatch.setattr(units, "_BOOTED", played.folder)
+    monkeypatch.setattr(settling, "_BOOT", played.folder / "boot")
+    monkeypatch.setenv("PATH", f"{played.folder}/bin:{os.environ['PATH']}")
+    (played.folder / "log").write_text("")
+    place.device.check(None)
+    assert place.text() == "VERSION = 'old'\n"
+    assert any("start -- acme.service: VERSION = 'old'" in line for line in played.log())
+    assert events(place).count("failed") == 1
+    assert place.product.trial() is None
+
+
+def test_a_service_that_rests_is_not_started_by_taking_back(played: Played, vendor: Vendor) -> None:
+    vendor.release({"engine": {**OLD, "main.py": "bad\n"}}, name=_newer())
+    played.place.device.check(None)
+    played.place.device.install(None, asked=True)
+    played.service(RESTS)
+    (said,) = boot(played)
+    assert "the health check ended with status 1" in said
+    assert state(played.place) == ("26.4.0", "", False)
+    assert played.log() == []
+
+
+def _runs_as_service(played: Played, monkeypatch: pytest.MonkeyPatch) -> None:
+    pid = played.place.run(MAPS_A_LIBRARY, launched=False)
+    (played.folder / "pid").write_text(str(pid))
+    monkeypatch.setattr(programs, "unit_of", lambda number: ACME)
+    monkeypatch.setattr(settling, "unit_of", lambda number: ACME)
+    played.machine("running")
+
+
+def test_a_restart_takes_back_what_its_service_does_not_run_with(
+    played: Played, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = played.place
+    _runs_as_service(played, monkeypatch)
+    played.service(FAILED)
+    with pytest.raises(HealthCheckError, match=r"acme\.service does not run any more"):
+        place.device.restart(None)
+    assert state(place) == ("26.4.0", "", False)
+    starts = [line for line in played.log() if "start -- acme" in line]
+    assert [line.rpartition(": ")[2] for line in starts] == ["VERSION = 'new'", "VERSION = 'old'"]
+    assert not any("default.target" in line for line in played.log())
+
+
+def test_a_restart_is_done_when_its_service_runs(
+    played: Played, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = played.place
+    _runs_as_service(played, monkeypatch)
+    done = place.device.restart(None)
+    assert done.started == ("acme.service",)
+    assert state(place) == ("26.4.0 (a)", "", False)
+    assert events(place)[-1] == "confirmed"
+
+
+def test_which_services_run_from_it_is_remembered_for_a_start_of_the_machine(
+    played: Played, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = played.place
+    kiosk = Unit("kiosk.service")
+    place.run(MAPS_A_LIBRARY, launched=False)
+    monkeypatch.setattr(settling, "unit_of", lambda number: kiosk)
+    place.device.check(None)
+    place.stop()
+    played.service(HANGS)
+    boot(played)
+    found = place.product.trial()
+    assert found is not None
+    assert found.services == (ACME, kiosk)
+    assert (found.tries, found.whole, found.starting) == (1, False, True)
+
+
+def test_a_letter_on_trial_is_nothing_to_go_back_to(played: Played, vendor: Vendor) -> None:
+    place = played.place
+    played.service(HANGS)
+    boot(played)
+    vendor.release({"engine": {**OLD, "main.py": "VERSION = 'newest'\n"}}, name=_newer())
+    place.device.check(None)
+    place.device.install(None, asked=True)
+    played.starts_again()
+    boot(played)
+    assert state(place) == ("26.4.0 (b)", "", True)
+    played.service(FAILED)
+    place.device.watch()
+    assert state(place) == ("26.4.0", "", False)
+
+
+def test_a_removal_ends_a_trial(played: Played) -> None:
+    place = played.place
+    played.service(HANGS)
+    boot(played)
+    place.device.remove(None, why="it hangs")
+    assert state(place) == ("26.4.0", "", False)
+    assert place.device.watch() == {}
+    assert place.product.trial() is None
+
+
+def test_where_nobody_can_watch_it_is_told(played: Played) -> None:
+    played.service(HANGS)
+
+    def refuses(store: Path) -> None:
+        raise CannotHandOverError("no", hint="later")
+
+    done = beginning.settle(played.place.device, watch=refuses, to=Path("/nowhere"))
+    assert [str(error) for _, error in done if error is not None] == ["no. later"]
+    assert state(played.place) == ("26.4.0 (a)", "", True)
