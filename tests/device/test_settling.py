@@ -10,6 +10,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from repoint.agent import beginning
@@ -195,6 +196,21 @@ def test_three_starts_without_a_decision_take_a_letter_back_before_it_is_used(
     played.starts_again()
     assert boot(played) == []
     assert events(place).count("failed") == 1
+
+
+def test_a_letter_that_had_its_tries_is_not_merged_by_the_second_unit_of_a_start(
+    played: Played,
+) -> None:
+    """The first was cut off when it had counted the start, and had not marked the letter yet."""
+    place = played.place
+    played.service(HANGS)
+    boot(played)
+    found = place.product.trial()
+    assert found is not None
+    place.product.set_trial(msgspec.structs.replace(found, tries=trial.TRIES + 1))
+    (said,) = boot(played)
+    assert "3 starts of the machine" in said
+    assert state(place) == ("26.4.0", "", False)
 
 
 def test_a_power_cut_in_a_trial_costs_a_good_letter_nothing(played: Played) -> None:

@@ -21,6 +21,7 @@ from tests.faults.judging import CRASHES, FAILING, LASTING, SHORT, Finding, Judg
 from tests.faults.quickly import be_quick
 from tests.faults.scenes import Scene, clear
 from tests.faults.serving import served
+from tests.faults.trial_scenes import trial_scenes
 from tests.faults.vendor_scenes import vendor_scenes
 
 GROUPS: dict[str, tuple[Trouble, ...]] = {"crash": CRASHES, "fault": (*SHORT, *FAILING, *LASTING)}
@@ -53,7 +54,11 @@ class Result:
 
 def scenes(base: Path, url: str) -> dict[str, Callable[[], Scene]]:
     """All operations by name."""
-    return {**device_scenes(base, url), **vendor_scenes(base, url)}
+    return {
+        **device_scenes(base, url),
+        **trial_scenes(base, url),
+        **vendor_scenes(base, url),
+    }
 
 
 def scene_names() -> list[str]:

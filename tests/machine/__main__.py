@@ -1,33 +1,38 @@
 """The whole scenario on a machine that really boots: ``make machine``.
 
-A library below /usr with a known fault, used by a service: improved in the background, exposed until
-the service restarts, in force, still in force after a start of the machine, removed, and the baseline
-after another start. Then power cuts at random instants, each followed by a start.
+A library below /usr, on a root file system that dm-verity checks, with a known fault, used by a
+service: improved in the background, exposed until the service restarts, in force, still in force
+after a start of the machine, removed, and the baseline after another start. Then power cuts at
+random instants, each followed by a start; a restart of the machine by logind's countdown and by the
+Settings page; and improvements that hang the service.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import time
 from pathlib import Path
 
-from repoint.model.records import BaselineName
-from repoint.publisher.baselines import ComponentSource, add_baseline
-from repoint.publisher.improve import improve
-from repoint.publisher.publish import publish
 from repoint.repository.repository import Repository
 from tests.machine import layer_image
-from tests.machine.image import LIBRARY, Image, library, make_image
+from tests.machine.asking import expect, loaded, read, say, started, wait_until
+from tests.machine.image import LIBRARY, image_in, library, make_image
 from tests.machine.machine import Machine
+from tests.machine.scenes import (
+    hang,
+    register,
+    release,
+    restart_of_the_machine,
+    shut_in,
+    taken_back_after_resets,
+    taken_back_by_itself,
+    tree_of,
+)
 from tests.serving import WebServer
-from tests.world import advisory, no_passphrase
 
 WORK_SECONDS = 25.0
 """About what an installation with its activation takes in the emulator."""
-
-NAME = BaselineName("linux-x86_64", "1.0", "1")
 
 
 def main() -> None:
@@ -38,13 +43,16 @@ def main() -> None:
     parser.add_argument("--cuts", type=int, default=3)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", action="store_true", help="use the disk image of the last run")
+    parser.add_argument("--plain", action="store_true", help="one writable disk, without dm-verity")
     asked = parser.parse_args()
+    begun = time.monotonic()
     folder = asked.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     old, new = library(folder, 1), library(folder, 2)
-    image = Image(folder / "disk.raw", folder / "vmlinuz", folder / "initrd")
+    image = image_in(folder, verity=not asked.plain)
     if not (asked.keep and image.disk.exists()):
         make_image(image, folder, asked.package.resolve(), old)
+    say(f"the image is made ({time.monotonic() - begun:.0f} s)")
     repository = vendor(folder, old, new)
     server = WebServer(repository.public)
     (folder / "machine.raw").unlink(missing_ok=True)
@@ -53,10 +61,12 @@ def main() -> None:
         scenario(machine, repository, server)
         layer_image.scenario(machine, folder)
         power_cuts(machine, asked.cuts, random.Random(asked.seed))
+        improve_again(machine)
+        hangs(machine, repository, folder, outside(server))
     finally:
         machine.stop()
         server.close()
-    print("All of it was seen.")
+    say(f"All of it was seen, in {(time.monotonic() - begun) / 60:.0f} minutes.")
 
 
 def vendor(folder: Path, old: Path, new: Path) -> Repository:
@@ -66,54 +76,61 @@ def vendor(folder: Path, old: Path, new: Path) -> Repository:
     place = folder / "repository"
     shutil.rmtree(place, ignore_errors=True)
     repository = Repository.create(place, passphrase=None)
-    trees = {}
-    for name, codec in (("old", old), ("new", new)):
-        trees[name] = folder / name
-        shutil.rmtree(trees[name], ignore_errors=True)
-        target = trees[name] / LIBRARY
-        target.parent.mkdir(parents=True)
-        shutil.copy(codec, target)
-        target.chmod(0o644)
-    add_baseline(
-        repository, "acme", NAME, [ComponentSource("codec", trees["old"], restart="service")],
-        passphrases=no_passphrase, new_passphrase=lambda: None, created=int(time.time()),
-    )  # fmt: skip
-    improve(
-        repository, "acme", NAME, {"codec": trees["new"]}, advisory(component="codec"),
-        letter=None, created=int(time.time()),
-    )  # fmt: skip
-    publish(repository, "acme", passphrases=no_passphrase, now=int(time.time()))
+    register(repository, "acme", "codec", tree_of(folder / "old", {LIBRARY: old}), "service")
+    release(repository, "acme", "codec", tree_of(folder / "new", {LIBRARY: new}),
+            "CVE-2023-4863")  # fmt: skip
     return repository
+
+
+def outside(server: WebServer) -> str:
+    """The server's address as the machine sees it."""
+    return f"http://10.0.2.2:{server.url.rpartition(':')[2]}"
 
 
 def scenario(machine: Machine, repository: Repository, server: WebServer) -> None:
     """From enrolment to removal, over three starts."""
     say(f"booted in {machine.start():.0f} s")
-    port = server.url.rpartition(":")[2]
+    started(machine)
+    if machine.image.root is not None:
+        checked_by_verity(machine)
     root = (repository.public / "metadata/1.root.json").read_text()
-    machine.run(f"cat > /root/root.json <<'END'\n{root}\nEND")
+    machine.run(f"cat > /var/tmp/root.json <<'END'\n{root}\nEND")
     machine.run("systemctl start systemd-networkd-wait-online || true")
     say(machine.run(
-        f"repoint enroll http://10.0.2.2:{port} --product acme --root /root/root.json "
+        f"repoint enroll {outside(server)} --product acme --root /var/tmp/root.json "
         "--system codec=/ --program 'codec=systemctl restart acme.service'"
     ))  # fmt: skip
     say(machine.run("repoint agent install"))
+    shut_in(machine)
     machine.run("repoint check")
-    expect(machine, loaded=1, force="1.0", protected=False)
+    expect(machine, loaded_is=1, force="1.0", protected=False)
     machine.run("repoint install")
     status = read(machine)
     assert status["staged"] == "1.0 (a)", status
     assert [process["name"] for process in status["exposed"]] == ["python3"], status
     say("the service is exposed, and the improvement waits")
     say(machine.run("repoint restart --yes"))
-    expect(machine, loaded=2, force="1.0 (a)", protected=True)
+    expect(machine, loaded_is=2, force="1.0 (a)", protected=True)
+    assert not read(machine)["on_trial"]
     say(machine.run("repoint status"))
     say(f"started again in {machine.restart():.0f} s")
-    expect(machine, loaded=2, force="1.0 (a)", protected=True)
+    expect(machine, loaded_is=2, force="1.0 (a)", protected=True)
     machine.run("repoint remove; repoint restart --yes || true")
-    expect(machine, loaded=1, force="1.0", protected=False)
+    expect(machine, loaded_is=1, force="1.0", protected=False)
     say(f"removed, and started again in {machine.restart():.0f} s")
-    expect(machine, loaded=1, force="1.0", protected=False)
+    expect(machine, loaded_is=1, force="1.0", protected=False)
+
+
+def checked_by_verity(machine: Machine) -> None:
+    """The root, and /usr with it, is what dm-verity checks, and nothing writes to it."""
+    assert machine.run("findmnt --noheadings --output SOURCE,FSTYPE /").split() == [
+        "/dev/mapper/root", "ext4",
+    ]  # fmt: skip
+    said = machine.run("veritysetup status root")
+    assert "verified" in said, said
+    assert machine.image.root_hash in said, said
+    machine.run(f"touch /{LIBRARY}", status=1)
+    say("the root file system is read-only ext4, checked by dm-verity")
 
 
 def power_cuts(machine: Machine, number: int, chance: random.Random) -> None:
@@ -127,8 +144,8 @@ def power_cuts(machine: Machine, number: int, chance: random.Random) -> None:
         )
         machine.cut_power()
         seconds = machine.start()
+        runs = loaded(machine)
         status = read(machine)
-        runs = version(machine)
         assert (status["in_force"], runs) in (("1.0", 1), ("1.0 (a)", 2)), (status, runs)
         assert all(graft["in_place"] for graft in status["grafts"]), status
         say(
@@ -137,33 +154,22 @@ def power_cuts(machine: Machine, number: int, chance: random.Random) -> None:
         )
 
 
-def expect(machine: Machine, *, loaded: int, force: str, protected: bool) -> None:
-    """What the service runs, and what Repoint says of it, must agree."""
-    status = read(machine)
-    assert version(machine) == loaded, status
-    assert (status["in_force"], status["protected"]) == (force, protected), status
+def improve_again(machine: Machine) -> None:
+    """Let the first improvement be in force and confirmed, whatever the power cuts have left."""
+    machine.run("systemctl start systemd-networkd-wait-online || true")
+    if read(machine)["in_force"] == "1.0":
+        machine.run("repoint check; repoint install; repoint restart --yes || true")
+    wait_until(lambda: not read(machine)["on_trial"], "it is confirmed")
+    expect(machine, loaded_is=2, force="1.0 (a)", protected=True)
 
 
-def read(machine: Machine) -> dict[str, object]:
-    """The status, as a record."""
-    said: dict[str, object] = json.loads(machine.run("repoint status --json"))
-    return said
-
-
-def version(machine: Machine) -> int:
-    """Which library the service has loaded, by what it wrote when it started."""
-    for _ in range(60):
-        said = machine.run("journalctl -q -b -u acme.service -o cat -n 50")
-        lines = [line for line in said.splitlines() if line.startswith("codec ")]
-        if lines and machine.run("systemctl is-active acme.service || true") == "active\n":
-            return int(lines[-1].split()[1])
-        time.sleep(1)
-    raise AssertionError("the service does not start")
-
-
-def say(text: str) -> None:
-    """Show what was seen."""
-    print(text.rstrip(), flush=True)
+def hangs(machine: Machine, repository: Repository, folder: Path, url: str) -> None:
+    """Two letters that hang the service: taken back by themselves, and after three resets."""
+    hang(machine, repository, folder, library(folder, 3, hangs=True))
+    restart_of_the_machine(machine, repository, folder, url)
+    taken_back_by_itself(machine, "1.0 (b)")
+    hang(machine, repository, folder, library(folder, 4, hangs=True))
+    taken_back_after_resets(machine, "1.0 (c)")
 
 
 if __name__ == "__main__":

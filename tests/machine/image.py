@@ -12,6 +12,9 @@ PACKAGES = ("systemd", "systemd-sysv", "udev", "dbus", "kmod", "python3", "linux
 SIZE = "3G"
 VAR_SIZE = "1G"
 LIBRARY = "usr/lib/acme/libcodec.so"
+TABLE = "usr/lib/core/table"
+PASSCODE = "let me through"
+"""Of root, which the Settings page asks for."""
 
 SERVICE = """\
 [Unit]
@@ -119,17 +122,24 @@ def make_image(image: Image, folder: Path, package: Path, codec: Path) -> None:
         "etc/fstab": "" if image.root else "/dev/vda / ext4 defaults 0 1\n",
         "usr/lib/control.py": (here / "control.py").read_text(),
         "usr/lib/acme/service.py": (here / "service.py").read_text(),
+        "usr/lib/page.py": (here / "page.py").read_text(),
+        TABLE: "old table\n",
     }.items():
         (root / name).parent.mkdir(exist_ok=True)
         (root / name).write_text(text)
     shutil.copy(codec, root / LIBRARY)
-    (root / LIBRARY).chmod(0o644)
+    for name in (LIBRARY, TABLE):
+        (root / name).chmod(0o644)
     shutil.copy(package, root / "repoint.deb")
     run("chroot", str(root), "dpkg", "-i", "/repoint.deb")
     (root / "repoint.deb").unlink()
+    # What is never written there later, because the root is read-only, or costs the emulator long.
+    run("chroot", str(root), "/usr/lib/repoint/bin/python", "-m", "compileall", "-q",
+        "/usr/lib/repoint/lib")  # fmt: skip
+    run("chroot", str(root), "sh", "-c", f"echo 'root:{PASSCODE}' | chpasswd")
     for unit in ("acme.service", "control.service", "systemd-networkd.service"):
-        run("systemctl", f"--root={root}", "enable", unit)
-    run("systemctl", f"--root={root}", "mask", *UNUSED)
+        run("chroot", str(root), "systemctl", "enable", unit)
+    run("chroot", str(root), "systemctl", "mask", *UNUSED)
     if image.root is not None:
         _start_with_verity(root)
     shutil.copy(next(root.glob("boot/vmlinuz-*")), image.kernel)
@@ -156,7 +166,7 @@ def _start_with_verity(root: Path) -> None:
     (scripts / "modules").write_text("virtio_pci\nvirtio_blk\next4\n")
     run("chroot", str(root), "update-initramfs", "-u")
     shutil.copy(root / "usr/share/systemd/tmp.mount", root / "etc/systemd/system/tmp.mount")
-    run("systemctl", f"--root={root}", "enable", "tmp.mount")
+    run("chroot", str(root), "systemctl", "enable", "tmp.mount")
 
 
 def _divide(image: Image, root: Path) -> None:

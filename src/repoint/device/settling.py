@@ -107,14 +107,11 @@ def count_start(product: ProductStore, *, now: int) -> None:
     if product.is_confirmed(active) or product.mark(active) is not None:
         return
     here = counted(trial, _boot(), time.monotonic())
-    if here is trial:
-        return
     if not is_spent(here):
-        product.set_trial(here)
+        if here is not trial:
+            product.set_trial(here)
         return
     why = f"{TRIES} starts of the machine did not come so far that it could be confirmed"
-    # In this start nothing runs from it that would have to be started again.
-    product.set_trial(msgspec.structs.replace(here, services=()))
     product.set_mark(active, Mark("failed", now, why))
     product.point_active(_before(product, active))
     product.record(HistoryEntry(now, "failed", active.label, why))

@@ -1,0 +1,57 @@
+"""Asking a machine how it goes, with the patience that an emulator on a busy machine needs."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+from tests.machine.machine import Machine
+
+PATIENCE = 600.0
+"""Seconds for whatever has to come by itself."""
+
+
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    """Look until it is so."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {PATIENCE:.0f} s: {what}"
+        time.sleep(1)
+
+
+def started(machine: Machine) -> None:
+    """Wait for the end of the machine's start."""
+    state = "systemctl is-system-running || true"
+    wait_until(lambda: machine.run(state).strip() in ("running", "degraded"), "it has started")
+
+
+def expect(
+    machine: Machine, *, loaded_is: int, force: str, protected: bool, product: str = ""
+) -> None:
+    """What the service runs, and what Repoint says of it, must agree."""
+    runs = loaded(machine)
+    status = read(machine, product)
+    assert runs == loaded_is, status
+    assert (status["in_force"], status["protected"]) == (force, protected), status
+
+
+def read(machine: Machine, product: str = "") -> dict[str, Any]:
+    """The status, as a record."""
+    which = f" --product {product}" if product else ""
+    said: dict[str, Any] = json.loads(machine.run(f"repoint status --json{which}"))
+    return said
+
+
+def loaded(machine: Machine) -> int:
+    """Which library the service has loaded, by what it wrote when it started."""
+    active = "systemctl is-active acme.service || true"
+    wait_until(lambda: machine.run(active) == "active\n", "the service runs")
+    said = machine.run("journalctl -q -b -u acme.service -o cat -n 50")
+    return int([line for line in said.splitlines() if line.startswith("codec ")][-1].split()[1])
+
+
+def say(text: str) -> None:
+    """Show what was seen."""
+    print(text.rstrip(), flush=True)

@@ -1,0 +1,48 @@
+"""Runs in the machine: presses a button of the Settings page, as a browser would.
+
+Takes the product, the button (``install``, ``restart``), the label that the person sees, and the
+passcode; prints the product's page.
+"""
+
+import http.client
+import re
+import subprocess
+import sys
+import time
+import urllib.parse
+
+product, button, label, passcode = sys.argv[1:]
+said = subprocess.run(["repoint", "settings"], capture_output=True, text=True, check=True).stdout
+(link,) = re.findall(r"http://\S+", said)
+there = urllib.parse.urlsplit(link)
+host = f"127.0.0.1:{there.port}"
+
+
+def ask(method, path, form=None, cookie=""):
+    """Send a request with what a browser sends."""
+    connection = http.client.HTTPConnection("127.0.0.1", there.port, timeout=300)
+    headers = {"Cookie": cookie} if cookie else {}
+    body = None
+    if form is not None:
+        body = urllib.parse.urlencode(form)
+        headers |= {"Content-Type": "application/x-www-form-urlencoded", "Origin": f"http://{host}"}
+    connection.request(method, path, body, headers)
+    answer = connection.getresponse()
+    return answer, answer.read().decode()
+
+
+answer, _ = ask("GET", there.path)
+cookie = answer.getheader("Set-Cookie").partition(";")[0]
+panel = f"/product/{product}/"
+_, sheet = ask("GET", panel + button, cookie=cookie)
+token = sheet.partition('name="token" value="')[2].partition('"')[0]
+form = {"token": token, "label": label, "passcode": passcode}
+answer, text = ask("POST", panel + button, form, cookie)
+if answer.status != 303:
+    sys.exit(f"{answer.status}: {re.sub('<[^>]*>', ' ', text)}")
+for _ in range(300):
+    _, text = ask("GET", panel, cookie=cookie)
+    if "progress" not in text or button != "install":
+        break
+    time.sleep(1)
+print(re.sub(r"\s+", " ", re.sub(r"(?s)<(script|style).*?</\1>|<[^>]*>", " ", text)))

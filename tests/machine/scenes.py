@@ -1,0 +1,147 @@
+"""What a machine that boots shows beside the main job: hangs, and restarts by the machine's own."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from repoint.model.records import BaselineName, RestartScope
+from repoint.publisher.baselines import ComponentSource, add_baseline
+from repoint.publisher.improve import improve
+from repoint.publisher.publish import publish
+from repoint.repository.repository import Repository
+from tests.machine.asking import expect, read, say, started, wait_until
+from tests.machine.image import LIBRARY, PASSCODE, TABLE
+from tests.machine.machine import Machine
+from tests.world import advisory, no_passphrase
+
+NAME = BaselineName("linux-x86_64", "1.0", "1")
+
+
+def register(
+    repository: Repository, product: str, component: str, tree: Path, scope: RestartScope
+) -> None:
+    """Register the baseline of a product with one component of the system."""
+    add_baseline(
+        repository, product, NAME, [ComponentSource(component, tree, restart=scope)],
+        passphrases=no_passphrase, new_passphrase=lambda: None, created=int(time.time()),
+    )  # fmt: skip
+
+
+def release(repository: Repository, product: str, component: str, tree: Path, cve: str) -> None:
+    """Publish the next letter, which fixes a CVE."""
+    improve(
+        repository, product, NAME, {component: tree}, advisory(cve, component=component),
+        letter=None, created=int(time.time()),
+    )  # fmt: skip
+    publish(repository, product, passphrases=no_passphrase, now=int(time.time()))
+
+
+def tree_of(folder: Path, files: Mapping[str, Path | str]) -> Path:
+    """A tree as a package holds it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    for name, content in files.items():
+        place = folder / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(content.encode() if isinstance(content, str) else content.read_bytes())
+        place.chmod(0o644)
+    return folder
+
+
+def restart_of_the_machine(
+    machine: Machine, repository: Repository, folder: Path, url: str
+) -> None:
+    """An improvement of scope ``system``: the Settings page, logind's countdown, the restart."""
+    old = tree_of(folder / "core-old", {TABLE: "old table\n"})
+    new = tree_of(folder / "core-new", {TABLE: "new table\n"})
+    register(repository, "core", "table", old, "system")
+    release(repository, "core", "table", new, "CVE-2026-0001")
+    machine.run(f"repoint enroll {url} --product core --root /var/tmp/root.json --system table=/")
+    machine.run("repoint agent install")
+    machine.run("repoint check --product core")
+    seen = machine.run(f"python3 /usr/lib/page.py core install '1.0 (a)' '{PASSCODE}'")
+    wait_until(lambda: read(machine, "core")["staged"] == "1.0 (a)", seen)
+    say("the page has installed the improvement of scope system")
+    said = machine.run("repoint restart --yes --product core")
+    assert "This machine restarts at" in said, said
+    scheduled = machine.run("cat /run/systemd/shutdown/scheduled")
+    assert "MODE=reboot" in scheduled, scheduled
+    assert "it restarts at" in machine.run("repoint status --product core")
+    assert "The restart is stopped" in machine.run("repoint restart --cancel")
+    machine.run("test ! -e /run/systemd/shutdown/scheduled")
+    assert "No restart was announced" in machine.run("repoint restart --cancel")
+    assert machine.run(f"cat /{TABLE}") == "old table\n"
+    say(f"logind counts down, and stops: {said.strip()}")
+    machine.run(f"python3 /usr/lib/page.py core restart '1.0 (a)' '{PASSCODE}'")
+    machine.run("grep MODE=reboot /run/systemd/shutdown/scheduled")
+    say(f"Restart & Install on the page: restarted in {machine.wait_for_restart():.0f} s")
+    started(machine)
+    assert machine.run(f"cat /{TABLE}") == "new table\n"
+    wait_until(lambda: not read(machine, "core")["on_trial"], "it is confirmed")
+    status = read(machine, "core")
+    assert (status["in_force"], status["protected"]) == ("1.0 (a)", True), status
+    assert "confirmed" in machine.run("repoint history --product core")
+
+
+def hang(machine: Machine, repository: Repository, folder: Path, codec: Path) -> None:
+    """Stage a letter whose library never comes back to the service that loads it."""
+    hanging = tree_of(folder / "hanging", {LIBRARY: codec})
+    release(repository, "acme", "codec", hanging, "CVE-2026-0002")
+    machine.run("repoint check --product acme")
+    machine.run("repoint install --product acme")
+
+
+def taken_back_by_itself(machine: Machine, letter: str) -> None:
+    """A hanging letter was activated at this start: nobody does anything, and it is gone."""
+    wait_until(lambda: read(machine, "acme")["available"] is not None, "it is taken back")
+    expect(machine, loaded_is=2, force="1.0 (a)", protected=False, product="acme")
+    told_as_failed(machine, letter)
+    started(machine)
+    assert machine.run("systemctl is-system-running || true") == "running\n"
+
+
+def taken_back_after_resets(machine: Machine, letter: str) -> None:
+    """The machine is reset three times while the letter hangs; the next start begins without it."""
+    for number in range(1, 4):
+        seconds = machine.restart() if number == 1 else machine.start()
+        say(f"start {number} with a letter that hangs: {seconds:.0f} s")
+        wait_until(lambda: service(machine) == "activating", "the service hangs")
+        status = read(machine, "acme")
+        assert (status["in_force"], status["on_trial"]) == (letter, True), status
+        machine.cut_power()
+    say(f"and the start after that: {machine.start():.0f} s")
+    expect(machine, loaded_is=2, force="1.0 (a)", protected=False, product="acme")
+    assert "codec" in machine.run("journalctl -b -u acme.service -o cat")
+    assert machine.run("journalctl -b -u acme.service -o cat | grep -c Starting") == "1\n"
+    told_as_failed(machine, letter)
+
+
+def told_as_failed(machine: Machine, letter: str) -> None:
+    """Status, history and journal say it, and it is not tried again."""
+    available = read(machine, "acme")["available"]
+    assert available["label"] == letter, available
+    assert available["held_back"].startswith("failed here: "), available
+    say(f"{letter} {available['held_back']}")
+    history = machine.run("repoint history --product acme")
+    assert re.search(rf"failed +{re.escape(letter)}", history), history
+    told = machine.run("journalctl REPOINT_EVENT=failed -o cat")
+    assert f"{letter} failed" in told, told
+    said = machine.run("repoint install --product acme", status=1)
+    assert "is not tried again" in said, said
+
+
+def shut_in(machine: Machine) -> None:
+    """What systemd says of our units there."""
+    units = " ".join(f"repoint-{name}.service" for name in ("agent", "activate", "start", "page"))
+    said = machine.run(f"systemd-analyze security --no-pager {units} | grep Overall")
+    scores = dict(re.findall(r"(repoint-[a-z]+\.service): ([\d.]+)", said))
+    assert float(scores["repoint-agent.service"]) <= 2.0, scores
+    say("exposure by systemd-analyze: " + ", ".join(f"{n} {s}" for n, s in scores.items()))
+
+
+def service(machine: Machine) -> str:
+    """How the service goes."""
+    return machine.run("systemctl is-active acme.service || true").strip()
