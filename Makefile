@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 SECONDS ?= 60
 CUTS ?= 3
 
-.PHONY: help demo demo-page test pictures browser lint deb machine fuzz faults faults-sample faults-disks bench bench-job bench-delta lock clean
+.PHONY: help demo demo-page test pictures browser emulator lint deb machine fuzz faults faults-sample faults-disks bench bench-job bench-delta lock clean
 help:
 	@echo "make demo    the main job on real input, from a vendor to a running program and back"
 	@echo "make demo-page   the Settings page on what the demo made, left open until Ctrl-C"
@@ -78,8 +78,18 @@ bench-job: $(READY)
 deb: $(READY)
 	@$(BIN)/python packaging/deb.py
 
-# As root, with mmdebstrap and qemu-system-x86_64; a quarter of an hour where nothing else runs.
-machine: deb
+# What a machine that boots needs beside Python; only root can install it, and make a disk image.
+EMULATOR := qemu-system-x86 mmdebstrap debian-archive-keyring cryptsetup-bin e2fsprogs debhelper dpkg-dev gcc libc6-dev
+emulator:
+	@[ "$$(id -u)" = 0 ] || { echo "Not root: no machine is made that boots"; exit 1; }
+	@for program in qemu-system-x86_64 mmdebstrap veritysetup mkfs.ext4 dh dpkg-buildpackage gcc; do \
+		command -v $$program >/dev/null && continue; \
+		apt-get update -qq && apt-get install -qq --no-install-recommends $(EMULATOR) >/dev/null && break; \
+		echo "No $$program, and it cannot be installed: no machine is made that boots"; exit 1; \
+	done
+
+# About ten minutes where nothing else runs.
+machine: emulator deb
 	@$(BIN)/python -m tests.machine --package $$(ls build/deb/repoint_*.deb | head -1) --cuts $(CUTS)
 
 # Renews the versions that CI installs.

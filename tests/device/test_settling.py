@@ -7,6 +7,9 @@ together with what stood at the graft point.
 from __future__ import annotations
 
 import os
+import random
+import socket
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +17,11 @@ import msgspec
 import pytest
 
 from repoint.agent import beginning
+from repoint.agent.conditions import Conditions
+from repoint.agent.notices import notice_of
+from repoint.agent.rounds import Agent
 from repoint.agent.services import CannotHandOverError
+from repoint.agent.telling import tell
 from repoint.device import restarting as programs
 from repoint.device import settling, trial, units
 from repoint.device.enrolling import GraftRequest, Wanted
@@ -331,6 +338,26 @@ def test_a_removal_ends_a_trial(played: Played) -> None:
     assert state(place) == ("26.4.0", "", False)
     assert place.device.watch() == {}
     assert place.product.trial() is None
+
+
+def test_what_was_taken_back_is_told_in_the_journal_and_by_the_notice(played: Played) -> None:
+    place = played.place
+    played.service(HANGS)
+    boot(played)
+    played.service(FAILED)
+    agent = Agent(place.device, time.time, random.Random(1), lambda store: Conditions())
+    (made,) = agent.trials()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journald:
+        journald.bind(str(played.folder / "journal"))
+        (said, *_) = tell(made, place.folder / "store", to=played.folder / "journal")
+        entry = journald.recv(1 << 16).decode()
+    assert said.startswith("26.4.0 (a) failed (acme.service does not run any more (timeout))")
+    assert "REPOINT_EVENT=failed" in entry
+    assert made.outlook is not None
+    notice = notice_of(made.outlook)
+    assert notice is not None
+    assert notice.title == "A security improvement for acme-kiosk was taken back: 26.4.0 (a)"
+    assert "Not installed by itself: it did not work here." in notice.lines
 
 
 def test_where_nobody_can_watch_it_is_told(played: Played) -> None:

@@ -1,0 +1,47 @@
+"""Who watches what is on trial: a unit that systemd makes when it is asked."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from repoint.agent.services import CannotHandOverError, start_watch
+
+
+@pytest.fixture
+def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """systemd-run and systemctl are played by scripts, which write down what they are asked."""
+    for name, status in (("systemd-run", "refused"), ("systemctl", "watched")):
+        script = tmp_path / name
+        script.write_text(
+            f'#!/bin/sh\necho "$@" >> {tmp_path}/{name}.log\n'
+            f"[ ! -e {tmp_path}/{status} ] || {{ echo Unit exists. >&2; exit 1; }}\n"
+        )
+        script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    return tmp_path
+
+
+def test_it_waits_for_nothing_and_nothing_waits_for_it(systemd: Path) -> None:
+    start_watch(Path("/srv/a store"))
+    asked = (systemd / "systemd-run.log").read_text()
+    assert "--no-block" in asked
+    assert "--unit=repoint-watch.service" in asked
+    assert asked.endswith(f"{sys.executable} -m repoint system watch --store /srv/a store\n")
+    assert ("--property=DefaultDependencies=no" in asked) == (os.geteuid() == 0)
+
+
+def test_one_that_watches_already_is_enough(systemd: Path) -> None:
+    (systemd / "refused").touch()
+    start_watch(Path("/srv/store"))
+    assert "is-active repoint-watch.service" in (systemd / "systemctl.log").read_text()
+
+
+def test_where_systemd_does_not_let_us_it_is_told(systemd: Path) -> None:
+    (systemd / "refused").touch()
+    (systemd / "watched").touch()
+    with pytest.raises(CannotHandOverError, match=r"repoint-watch.service .*: Unit exists\."):
+        start_watch(Path("/srv/store"))
