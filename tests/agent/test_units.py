@@ -247,6 +247,13 @@ def test_services_that_merge_layers_have_no_mounts_of_their_own() -> None:
     assert "ProtectSystem=strict" in unit_files(SYSTEM)[AGENT]
 
 
+def test_a_start_is_counted_where_something_is_on_trial_or_merged_or_waits() -> None:
+    lines = unit_files(SYSTEM)[START].splitlines()
+    found = [line.partition("=|")[2] for line in lines if line.startswith("ConditionPathExists")]
+    products = "/var/lib/repoint/products/*"
+    assert found == [f"{products}/{name}" for name in ("staged", "trial.json", "extensions/*")]
+
+
 def test_a_component_of_the_system_opens_nothing_to_the_service_that_prepares(
     tmp_path: Path,
 ) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from repoint.repository.repository import Repository
 from tests.machine import layer_image
-from tests.machine.asking import expect, loaded, read, say, started, wait_until
+from tests.machine.asking import decided, expect, loaded, read, say, started
 from tests.machine.image import LIBRARY, image_in, library, make_image
 from tests.machine.machine import Machine
 from tests.machine.scenes import (
@@ -159,7 +159,7 @@ def improve_again(machine: Machine) -> None:
     machine.run("systemctl start systemd-networkd-wait-online || true")
     if read(machine)["in_force"] == "1.0":
         machine.run("repoint check; repoint install; repoint restart --yes || true")
-    wait_until(lambda: not read(machine)["on_trial"], "it is confirmed")
+    decided(machine, "acme")
     expect(machine, loaded_is=2, force="1.0 (a)", protected=True)
 
 

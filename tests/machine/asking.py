@@ -9,6 +9,8 @@ from typing import Any
 
 from tests.machine.machine import Machine
 
+_BEGUN = time.monotonic()
+
 PATIENCE = 600.0
 """Seconds for whatever has to come by itself."""
 
@@ -18,7 +20,14 @@ def wait_until(condition: Callable[[], bool], what: str) -> None:
     deadline = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < deadline, f"not within {PATIENCE:.0f} s: {what}"
-        time.sleep(1)
+        time.sleep(2)
+
+
+def decided(machine: Machine, product: str) -> None:
+    """Wait until nothing of a product is on trial. `repoint status` would cost the emulator more
+    than what it waits for."""
+    asked = f"test ! -e /var/lib/repoint/products/{product}/trial.json; echo $?"
+    wait_until(lambda: machine.run(asked) == "0\n", f"{product} is decided")
 
 
 def started(machine: Machine) -> None:
@@ -53,5 +62,5 @@ def loaded(machine: Machine) -> int:
 
 
 def say(text: str) -> None:
-    """Show what was seen."""
-    print(text.rstrip(), flush=True)
+    """Show what was seen, and when."""
+    print(f"[{time.monotonic() - _BEGUN:4.0f} s] {text.rstrip()}", flush=True)

@@ -8,7 +8,6 @@ import http.client
 import re
 import subprocess
 import sys
-import time
 import urllib.parse
 
 product, button, label, passcode = sys.argv[1:]
@@ -40,9 +39,5 @@ form = {"token": token, "label": label, "passcode": passcode}
 answer, text = ask("POST", panel + button, form, cookie)
 if answer.status != 303:
     sys.exit(f"{answer.status}: {re.sub('<[^>]*>', ' ', text)}")
-for _ in range(300):
-    _, text = ask("GET", panel, cookie=cookie)
-    if "progress" not in text or button != "install":
-        break
-    time.sleep(1)
+_, text = ask("GET", panel, cookie=cookie)
 print(re.sub(r"\s+", " ", re.sub(r"(?s)<(script|style).*?</\1>|<[^>]*>", " ", text)))

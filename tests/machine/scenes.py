@@ -13,7 +13,7 @@ from repoint.publisher.baselines import ComponentSource, add_baseline
 from repoint.publisher.improve import improve
 from repoint.publisher.publish import publish
 from repoint.repository.repository import Repository
-from tests.machine.asking import expect, read, say, started, wait_until
+from tests.machine.asking import decided, expect, read, say, started, wait_until
 from tests.machine.image import LIBRARY, PASSCODE, TABLE
 from tests.machine.machine import Machine
 from tests.world import advisory, no_passphrase
@@ -63,7 +63,9 @@ def restart_of_the_machine(
     machine.run("repoint agent install")
     machine.run("repoint check --product core")
     seen = machine.run(f"python3 /usr/lib/page.py core install '1.0 (a)' '{PASSCODE}'")
-    wait_until(lambda: read(machine, "core")["staged"] == "1.0 (a)", seen)
+    staged = "readlink /var/lib/repoint/products/core/staged || true"
+    wait_until(lambda: machine.run(staged).strip().endswith("-a"), seen)
+    assert read(machine, "core")["staged"] == "1.0 (a)"
     say("the page has installed the improvement of scope system")
     said = machine.run("repoint restart --yes --product core")
     assert "This machine restarts at" in said, said
@@ -80,8 +82,9 @@ def restart_of_the_machine(
     say(f"Restart & Install on the page: restarted in {machine.wait_for_restart():.0f} s")
     started(machine)
     assert machine.run(f"cat /{TABLE}") == "new table\n"
-    wait_until(lambda: not read(machine, "core")["on_trial"], "it is confirmed")
+    decided(machine, "core")
     status = read(machine, "core")
+    assert not status["on_trial"]
     assert (status["in_force"], status["protected"]) == ("1.0 (a)", True), status
     assert "confirmed" in machine.run("repoint history --product core")
 
@@ -96,7 +99,7 @@ def hang(machine: Machine, repository: Repository, folder: Path, codec: Path) ->
 
 def taken_back_by_itself(machine: Machine, letter: str) -> None:
     """A hanging letter was activated at this start: nobody does anything, and it is gone."""
-    wait_until(lambda: read(machine, "acme")["available"] is not None, "it is taken back")
+    decided(machine, "acme")
     expect(machine, loaded_is=2, force="1.0 (a)", protected=False, product="acme")
     told_as_failed(machine, letter)
     started(machine)

@@ -184,8 +184,9 @@ def _start(setup: Setup) -> str:
     lines = [
         f"Description=Bring security improvements into force at the start of the {start}",
         "DefaultDependencies=no",
-        # Something waits, or has to be merged over the system anew after each start.
+        # Something waits, is on trial, or has to be merged over the system anew after each start.
         f"ConditionPathExistsGlob=|{_alone(setup.store)}/products/*/staged",
+        f"ConditionPathExistsGlob=|{_alone(setup.store)}/products/*/trial.json",
         f"ConditionPathExistsGlob=|{_alone(setup.store)}/products/*/extensions/*",
         *(f"RequiresMountsFor={_listed(path)}" for path in (setup.store, *setup.grafts)),
     ]

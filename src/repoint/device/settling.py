@@ -158,13 +158,12 @@ def finish_trial(product: ProductStore) -> None:
     started again with that.
     """
     trial = product.trial()
-    if trial is None:
-        go_back(product)
-        return
-    letter = Generation.from_folder(trial.generation)
-    if _has_failed(product, letter):
+    letter = Generation.from_folder(trial.generation) if trial is not None else None
+    if trial is not None and letter is not None and _has_failed(product, letter):
         _return(product, trial)
-    if letter != product.active() or product.is_confirmed(letter):
+    else:
+        go_back(product)
+    if letter is not None and (letter != product.active() or product.is_confirmed(letter)):
         product.end_trial()
 
 
