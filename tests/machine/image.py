@@ -23,7 +23,7 @@ Description=A service that uses the library
 Type=notify
 ExecStart=/usr/bin/python3 -u /usr/lib/acme/service.py
 # As short as a busy emulator allows; systemd's own is a minute and a half.
-TimeoutStartSec=45
+TimeoutStartSec=60
 [Install]
 WantedBy=multi-user.target
 """
