@@ -114,10 +114,12 @@ def scenario(machine: Machine, repository: Repository, server: WebServer) -> Non
     assert not read(machine)["on_trial"]
     say(machine.run("repoint status"))
     say(f"started again in {machine.restart():.0f} s")
+    started(machine)
     expect(machine, loaded_is=2, force="1.0 (a)", protected=True)
     machine.run("repoint remove; repoint restart --yes || true")
     expect(machine, loaded_is=1, force="1.0", protected=False)
     say(f"removed, and started again in {machine.restart():.0f} s")
+    started(machine)
     expect(machine, loaded_is=1, force="1.0", protected=False)
 
 

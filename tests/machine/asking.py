@@ -31,9 +31,11 @@ def decided(machine: Machine, product: str) -> None:
 
 
 def started(machine: Machine) -> None:
-    """Wait for the end of the machine's start."""
+    """Wait for the end of the machine's start, in which nothing of ours may fail."""
     state = "systemctl is-system-running || true"
     wait_until(lambda: machine.run(state).strip() in ("running", "degraded"), "it has started")
+    failed = machine.run("systemctl --failed --plain --no-legend | cut -d' ' -f1").split()
+    assert not failed, machine.run(f"journalctl -b --no-pager -u {' -u '.join(failed)}")
 
 
 def expect(
