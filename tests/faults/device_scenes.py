@@ -77,6 +77,7 @@ class DeviceScene:
     done: tuple[type[RepointError], ...] = (NothingToDoError,)
     settles = False
     said = (RepointError,)
+    components = tuple(BASE)
 
     def __init__(
         self,
@@ -94,6 +95,7 @@ class DeviceScene:
         self._before = before
         self._operation = operation
         self.vendor = Maker(base / "vendor")
+        self.product = self.vendor.product
         self.seals: dict[str, Seals] = {
             label: {c: seal_of(scan_tree(self.vendor.source(f))) for c, f in trees.items()}
             for label, trees in labels.items()
@@ -105,6 +107,10 @@ class DeviceScene:
 
     def graft(self, component: str) -> Path:
         return self.folder / "app" / component
+
+    def standing(self, component: str) -> str:
+        """The seal of what programs find of a component."""
+        return seal_of(scan_tree(self.graft(component).resolve(strict=True)))
 
     def put(self, trees: Trees) -> None:
         """Install the product as its vendor ships it."""
@@ -133,8 +139,10 @@ class DeviceScene:
         return self._operation(self)
 
     def position(self) -> tuple[object, ...]:
-        product = self.device.store.product(self.vendor.product)
-        links = [str(self.graft(c).readlink()) for c in BASE if self.graft(c).is_symlink()]
+        product = self.device.store.product(self.product)
+        links = [
+            str(self.graft(c).readlink()) for c in self.components if self.graft(c).is_symlink()
+        ]
         if not (product.path / "enrolment.json").exists():
             return "not enrolled", links
         mark = any((product.path / "marks").glob("[!.]*"))
@@ -142,9 +150,9 @@ class DeviceScene:
 
     def wrong(self) -> Iterator[str]:
         found = {}
-        for component in BASE:
+        for component in self.components:
             try:
-                found[component] = seal_of(scan_tree(self.graft(component).resolve(strict=True)))
+                found[component] = self.standing(component)
             except (OSError, RepointError) as error:
                 yield f"{component} cannot be read at its graft point: {error}"
                 return
@@ -153,7 +161,7 @@ class DeviceScene:
             said = {c: self._called(c, seal) for c, seal in found.items()}
             yield f"what stands at the graft points is neither old nor new: {said}"
             return
-        if (self.folder / f"store/products/{self.vendor.product}/enrolment.json").exists():
+        if (self.device.store.product(self.product).path / "enrolment.json").exists():
             yield from self._status(running[0])
 
     def _called(self, component: str, seal: str) -> str:
@@ -168,7 +176,7 @@ class DeviceScene:
         in_place = all(graft.in_place for graft in status.grafts)
         if in_place and status.in_force != running:
             yield f"status says that {status.in_force} is in force, but it is {running}"
-        product = self.device.store.product(self.vendor.product)
+        product = self.device.store.product(self.product)
         staged = product.staged()
         if (staged.label if staged else "") != status.staged:
             yield f"status says that {status.staged!r} is staged"
@@ -203,14 +211,18 @@ class DeviceScene:
             self.device.check(None)
 
     def image(self) -> Image:
-        found = picture(self.folder, without=("store/lock",))
-        # The update framework's own way to the newest root; it begins at the pinned one.
-        found = {path: said for path, said in found.items() if "/metadata/root" not in path}
-        for path in [path for path in found if path.endswith("history.jsonl")]:
-            lines = (self.folder / path).read_bytes().splitlines()
-            said = [json.loads(line) for line in lines if line.endswith(b"}")]
-            found[path] = "; ".join(sorted(f"{line['event']} {line['label']}" for line in said))
-        return found
+        return without_order(picture(self.folder, without=("store/lock",)), self.folder)
+
+
+def without_order(found: Image, folder: Path) -> Image:
+    """A picture without what depends on how often something was tried."""
+    # The update framework's own way to the newest root; it begins at the pinned one.
+    found = {path: said for path, said in found.items() if "/metadata/root" not in path}
+    for path in [path for path in found if path.endswith("history.jsonl")]:
+        lines = (folder / path).read_bytes().splitlines()
+        said = [json.loads(line) for line in lines if line.endswith(b"}")]
+        found[path] = "; ".join(sorted(f"{line['event']} {line['label']}" for line in said))
+    return found
 
 
 class Enrolling(DeviceScene):

@@ -93,7 +93,7 @@ class Judge:
         self._require_expected(self.undisturbed.end)
         self.after = scene.position()
         self._image: Image = scene.image()
-        for wrong in self._settle():
+        for wrong in settled(scene):
             raise AssertionError(f"{scene.name}, undisturbed: {wrong}")
         self._settled: Image = scene.image()
 
@@ -109,11 +109,6 @@ class Judge:
         """Run the operation once more and record what it does to the disk."""
         self.ground.restore()
         return Recording(self.scene.folder, self.scene.act)
-
-    def _settle(self) -> Iterator[str]:
-        end = run_alone(self.scene.settle)
-        if end.how != "done":
-            yield f"what comes after the next run ends with {end.how} {end.kind} {end.message}"
 
     def points(self, trouble: Trouble) -> list[int]:
         """The calls, by number, to which that trouble can come."""
@@ -167,16 +162,34 @@ class Judge:
             settle: Whether the ends are compared only after what comes next. What a power cut takes
                 of the metadata, which can be had again, comes back with the next check.
         """
-        yield from self.scene.wrong()
-        end = run_alone(self.scene.act)
-        kinds = {error.__name__ for error in (*self.scene.done, *self.scene.expected)}
-        if end.how != "done" and not (end.how == "refused" and end.kind in kinds):
-            yield f"the next run ends with {end.how} {end.kind} {end.message} {end.hint}"
         settle = settle or self.scene.settles
-        if settle:
-            yield from self._settle()
-        for wrong in self.scene.wrong():
-            yield f"after the next run: {wrong}"
         expected = self._settled if settle else self._image
-        for difference in compared(self.scene.image(), expected):
-            yield f"the next run does not end where an undisturbed one does: {difference}"
+        yield from aftermath(self.scene, expected, settle=settle)
+
+
+def aftermath(scene: Scene, expected: Image, *, settle: bool) -> Iterator[str]:
+    """What must be true of whatever a scene has on disk now, and after the next run.
+
+    Args:
+        scene: The operation.
+        expected: What an undisturbed run leaves.
+        settle: Whether that is so only after what comes next.
+    """
+    yield from scene.wrong()
+    end = run_alone(scene.act)
+    kinds = {error.__name__ for error in (*scene.done, *scene.expected)}
+    if end.how != "done" and not (end.how == "refused" and end.kind in kinds):
+        yield f"the next run ends with {end.how} {end.kind} {end.message} {end.hint}"
+    if settle:
+        yield from settled(scene)
+    for wrong in scene.wrong():
+        yield f"after the next run: {wrong}"
+    for difference in compared(scene.image(), expected):
+        yield f"the next run does not end where an undisturbed one does: {difference}"
+
+
+def settled(scene: Scene) -> Iterator[str]:
+    """Do what comes next; each line says what is wrong with that."""
+    end = run_alone(scene.settle)
+    if end.how != "done":
+        yield f"what comes after the next run ends with {end.how} {end.kind} {end.message}"
