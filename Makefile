@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 SECONDS ?= 60
 CUTS ?= 3
 
-.PHONY: help demo demo-page test pictures browser emulator lint deb machine fuzz faults faults-sample faults-disks bench bench-job bench-delta lock clean
+.PHONY: help demo demo-page test pictures browser emulator lint deb machine machine-cuts fuzz faults faults-sample faults-disks bench bench-job bench-delta lock clean
 help:
 	@echo "make demo    the main job on real input, from a vendor to a running program and back"
 	@echo "make demo-page   the Settings page on what the demo made, left open until Ctrl-C"
@@ -18,6 +18,7 @@ help:
 	@echo "             make bench-job for the main job alone (two minutes), make bench-delta for the patches"
 	@echo "make deb     a Debian package with units, man pages and shell completion"
 	@echo "make machine  the package on a machine that really boots, and power cuts (CUTS=3)"
+	@echo "make machine-cuts  power cuts on it by the thousand (CUTS=1000), half an hour"
 	@echo "make clean   remove what the above have made"
 
 $(READY): pyproject.toml requirements/dev.txt
@@ -91,6 +92,11 @@ emulator:
 # About ten minutes where nothing else runs.
 machine: emulator deb
 	@$(BIN)/python -m tests.machine --package $$(ls build/deb/repoint_*.deb | head -1) --cuts $(CUTS)
+
+# With mkfs.xfs besides; hours of it.
+machine-cuts: CUTS = 1000
+machine-cuts: emulator deb
+	@$(BIN)/python -m tests.machine.cuts --package $$(ls build/deb/repoint_*.deb | head -1) --cuts $(CUTS) --write
 
 # Renews the versions that CI installs.
 lock:

@@ -35,6 +35,15 @@ class Machine:
     def start(self) -> float:
         """Switch it on and wait until it does what it is told; the seconds that took."""
         started = time.monotonic()
+        self._switch_on(started)
+        self._line(started)
+        return time.monotonic() - started
+
+    def drive(self) -> list[str]:
+        """Its disk. The host keeps nothing back: what has not reached the file is lost with it."""
+        return ["-drive", f"file={self.disk},format=raw,if=virtio,cache=directsync"]
+
+    def _switch_on(self, started: float) -> None:
         control = self.folder / "control"
         control.unlink(missing_ok=True)
         with (self.folder / "console").open("ab") as console:
@@ -47,7 +56,7 @@ class Machine:
                  "-append",
                  # The kernel's check of its timer fails where the host is busy.
                  f"{self._root()} console=ttyS0 quiet no_timer_check panic=-1",
-                 *self._disks(),
+                 *self._fixed_drives(), *self.drive(),
                  "-nic", "user,model=virtio-net-pci",
                  "-serial", "stdio", "-serial", f"unix:{control},server=on,wait=off"],
                 stdin=subprocess.DEVNULL, stdout=console, stderr=console,
@@ -57,8 +66,6 @@ class Machine:
             time.sleep(0.1)
         self._port = socket.socket(socket.AF_UNIX)
         self._port.connect(str(control))
-        self._line(started)
-        return time.monotonic() - started
 
     def run(self, command: str, *, status: int = 0) -> str:
         """Run a command in it as root; what it printed."""
@@ -102,11 +109,9 @@ class Machine:
             return "root=/dev/vda rw"
         return f"root=/dev/mapper/root ro verity={self.image.root_hash}"
 
-    def _disks(self) -> list[str]:
+    def _fixed_drives(self) -> list[str]:
         fixed = [] if self.image.root is None else [self.image.root, self.image.hashes]
         drives = [f"file={path},format=raw,if=virtio,readonly=on" for path in fixed]
-        # The host keeps nothing back: what the guest has not flushed is lost with it.
-        drives.append(f"file={self.disk},format=raw,if=virtio,cache=directsync")
         return [word for drive in drives for word in ("-drive", drive)]
 
     def _line(self, started: float) -> bytes:

@@ -1,0 +1,30 @@
+"""The repository, served at a chosen address: a device pins it, and each judge has one of its own."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from dataclasses import dataclass
+from http.server import ThreadingHTTPServer
+
+from tests.serving import WebServer, _handler
+
+
+@dataclass
+class PlacedServer(WebServer):
+    """A `WebServer` at an address."""
+
+    address: tuple[str, int] = ("127.0.0.1", 0)
+
+    def __post_init__(self) -> None:
+        self._server = ThreadingHTTPServer(self.address, _handler(self))
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+        self._thread.start()
+
+
+def free_port() -> int:
+    """A port that nobody listens at."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])

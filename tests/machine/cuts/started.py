@@ -1,0 +1,260 @@
+"""Power cuts after which the machine is really started.
+
+Of some replayed cuts the disk is put into the emulator. Of others the emulator itself is killed in
+the middle of an operation: a snapshot of the running machine, taken before the operation, makes
+that quick, so that only the start after the cut takes its time.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from tests.machine.__main__ import read, version
+from tests.machine.cuts.operations import Operation, operation
+from tests.machine.cuts.pool import Bench, pool
+from tests.machine.cuts.product import LETTERS, OLD, A, B, facts, make_sources, publish_all
+from tests.machine.cuts.recording import ordered, prepare, trusted_root
+from tests.machine.cuts.replaying import Cut, Replay
+from tests.machine.cuts.serving import PlacedServer, free_port
+from tests.machine.image import Image, run
+from tests.machine.machine import Machine
+
+_AROUND = 2.5
+"""Half of the kills are not farther from the switch than so many seconds."""
+
+
+class Started(msgspec.Struct, frozen=True):
+    """A power cut, and what was seen after the next start.
+
+    Attributes:
+        operation: The operation.
+        instant: After how many seconds, or how many writes.
+        switched: Whether what the operation brings was in force, or waited, after it.
+        seconds: How long the start took.
+        wrong: What is not as it must be.
+    """
+
+    operation: str
+    instant: float
+    switched: bool
+    seconds: float
+    wrong: tuple[str, ...]
+
+
+class Killing(NamedTuple):
+    """An operation in the middle of which the emulator is killed.
+
+    Attributes:
+        name: What it is called.
+        command: What is typed.
+        served: Which letter is published by then.
+        before: What is in force before.
+        after: And after it.
+    """
+
+    name: str
+    command: str
+    served: str
+    before: str
+    after: str
+
+
+KILLINGS = (
+    Killing("install, activate", "repoint install; repoint restart --yes", A, OLD, A),
+    Killing("second letter", operation("second letter").command, B, A, B),
+    Killing("remove", "repoint remove; repoint restart --yes", B, B, OLD),
+)
+_FINAL = {"enrol": OLD, "check": OLD, "install": A, "activate": A, "second letter": B,
+          "remove": OLD, "unenrol": ""}  # fmt: skip
+
+
+class SnapshotMachine(Machine):
+    """A machine that can be put back to where it was, running, in seconds."""
+
+    def __init__(self, image: Image, folder: Path) -> None:
+        super().__init__(image, folder)
+        self._snapshot = ""
+        self.disk = folder / "machine.qcow2"
+        self.disk.unlink(missing_ok=True)
+        run("qemu-img", "convert", "-O", "qcow2", str(image.disk), str(self.disk))
+
+    def drive(self) -> list[str]:
+        loaded = ["-loadvm", self._snapshot] if self._snapshot else []
+        return ["-drive", f"file={self.disk},format=qcow2,if=virtio,cache=writeback",
+                "-monitor", f"unix:{self.folder}/monitor,server=on,wait=off", *loaded]  # fmt: skip
+
+    def keep(self, name: str) -> None:
+        """Take a snapshot of the running machine."""
+        with socket.socket(socket.AF_UNIX) as monitor:
+            monitor.connect(str(self.folder / "monitor"))
+            said = _until_prompt(monitor)
+            monitor.sendall(f"savevm {name}\n".encode())
+            said = _until_prompt(monitor)
+            if b"Error" in said:
+                raise SystemExit(f"No snapshot was taken: {said.decode(errors='replace')}")
+
+    def go_back(self, name: str) -> None:
+        """Switch it on as it was in a snapshot."""
+        self._snapshot = name
+        try:
+            self._switch_on(time.monotonic())
+        finally:
+            self._snapshot = ""
+        self.run("true")
+
+
+def _until_prompt(monitor: socket.socket) -> bytes:
+    said = b""
+    while not said.endswith(b"(qemu) "):
+        said += monitor.recv(65536)
+    return said
+
+
+def kill(image: Image, folder: Path, number: int, seed: int) -> Iterator[Started]:
+    """Kill the emulator at random instants of the operations, and start the machine after each."""
+    folder.mkdir(exist_ok=True)
+    sources = make_sources(folder)
+    served = publish_all(folder, sources)
+    seals = facts(sources).seals
+    port = free_port()
+    server = PlacedServer(served[A], address=("127.0.0.1", port))
+    machine = SnapshotMachine(image, folder)
+    chance = random.Random(seed)
+    try:
+        machine.start()
+        prepare(machine, sources[OLD]["engine"], trusted_root(served[A]))
+        machine.run(ordered(operation("enrol").command, port))
+        machine.run("repoint check")
+        times = {}
+        for killing in KILLINGS:
+            server.folder = served[killing.served]
+            machine.run("sync")
+            machine.keep(killing.name.replace(" ", ""))
+            times[killing.name] = _timed(machine, killing.command)
+            print(
+                f"{killing.name}: %.1f s, switched after %.1f s" % times[killing.name], flush=True
+            )
+        machine.cut_power()
+        for n in range(number):
+            killing = KILLINGS[n % len(KILLINGS)]
+            whole, switch = times[killing.name]
+            instant = chance.uniform(0, whole + _AROUND)
+            if n // len(KILLINGS) % 2:
+                instant = chance.uniform(max(0, switch - _AROUND), switch + _AROUND)
+            server.folder = served[killing.served]
+            machine.go_back(killing.name.replace(" ", ""))
+            machine.run(f"({killing.command}) >/dev/null 2>&1 &")
+            time.sleep(instant)
+            machine.cut_power()
+            seconds = machine.start()
+            wrong = [*looked(machine, (killing.before, killing.after), seals)]
+            switched = read(machine)["in_force"] == killing.after
+            yield Started(killing.name, instant, switched, seconds, tuple(wrong))
+            machine.cut_power()
+    finally:
+        machine.stop()
+        server.close()
+
+
+def start_replayed(
+    work: Replay, image: Image, cuts: Sequence[Cut], folder: Path
+) -> Iterator[Started]:
+    """Start the machine on the disks after some replayed cuts."""
+    log = work.log()
+    seals = work.recording.facts.seals
+    server = work.serve("127.0.0.1")
+    try:
+        with pool(folder) as place:
+            bench = Bench(place / "started", image.disk, log)
+            try:
+                for found in sorted(cuts, key=lambda cut: cut.instant):
+                    done = operation(found.operation)
+                    server.folder = Path(work.recording.served[done.served])
+                    bench.put(work.disk(found, log))
+                    shutil.copy(bench.state, folder / "machine.raw")
+                    yield _started(Machine(image, folder), found, done, seals, work)
+            finally:
+                bench.close()
+    finally:
+        server.close()
+
+
+def _started(
+    machine: Machine, found: Cut, done: Operation, seals: dict[str, dict[str, str]], work: Replay
+) -> Started:
+    try:
+        seconds = machine.start()
+        enrolled = "No product" not in machine.run("repoint status 2>&1 || true")
+        wrong = [*looked(machine, done.labels, seals)] if enrolled else []
+        if not enrolled and done.name not in ("enrol", "unenrol"):
+            return Started(done.name, found.instant, False, seconds, ("nothing is enrolled",))
+        final = _FINAL[done.name]
+        if done.name == "unenrol":
+            switched = not enrolled
+        elif done.name in ("enrol", "check"):
+            switched = enrolled
+        else:
+            switched = enrolled and read(machine)["in_force"] == final
+        command = ordered(done.command, work.recording.port)
+        if final:
+            wrong += again(
+                machine, f"{command} || true", final, seals, restart=done.name == "install"
+            )
+        else:
+            machine.run(f"{command} || true")
+            wrong += [] if _holds(machine, OLD, seals) else ["the engine is not the baseline's"]
+        return Started(done.name, found.instant, switched, seconds, tuple(wrong))
+    finally:
+        machine.stop()
+
+
+def looked(
+    machine: Machine, labels: Sequence[str], seals: dict[str, dict[str, str]]
+) -> Iterator[str]:
+    """What is not as it must be on a machine that was started after a power cut."""
+    status = read(machine)
+    force = str(status["in_force"])
+    runs = version(machine)
+    if force not in labels:
+        yield f"{force} is in force"
+        return
+    if runs != LETTERS[force]:
+        yield f"{force} is in force, but the service runs the library of {runs}"
+    if not all(graft["in_place"] for graft in status["grafts"]):  # type: ignore[attr-defined]
+        yield f"{force} is in force, but not in its place: {status['grafts']}"
+    if not _holds(machine, force, seals):
+        yield f"{force} is in force, but the engine is not that of {force}"
+
+
+def again(
+    machine: Machine, command: str, final: str, seals: dict[str, dict[str, str]],
+    *, restart: bool = False,
+) -> Iterator[str]:  # fmt: skip
+    """Do the operation again; what is not as it must be then."""
+    machine.run(command)
+    if restart:
+        machine.run("repoint restart --yes || true")
+    for wrong in looked(machine, (final,), seals):
+        yield f"after the next run: {wrong}"
+
+
+def _holds(machine: Machine, label: str, seals: dict[str, dict[str, str]]) -> bool:
+    return machine.run("repoint seal /srv/acme/engine").strip() == seals[label]["engine"]
+
+
+def _timed(machine: Machine, command: str) -> tuple[float, float]:
+    """How long an operation takes, and when it switches, by the time of the link."""
+    link = "/var/lib/repoint/products/acme/active"
+    said = machine.run(
+        f"date +%s.%N; ({command}) >/dev/null 2>&1; date +%s.%N; stat -c %.Z {link}"
+    ).split()
+    began, ended, switched = map(float, said)
+    return ended - began, switched - began
