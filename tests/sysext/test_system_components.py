@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from repoint.device import merging
-from repoint.device.enrolling import DifferentTreesError
+from repoint.device.enrolling import DifferentTreesError, GraftRequest, Wanted
 from repoint.device.errors import CannotMergeError, EnrolmentRefusedError, StillRunningError
 from tests.cli.command import repoint, works
 from tests.sysext.conftest import APP, NEW, OLD, System, put, run
-from tests.world import Files, Vendor
+from tests.world import Files, Vendor, write_tree
 
 LATER: Files = {**NEW, f"{APP}/share/table": "new table\n"}
 
@@ -96,6 +96,37 @@ def test_a_base_that_is_not_the_baselines_is_not_enrolled(system: System) -> Non
     Path(f"/{APP}/share").symlink_to("real")
     with pytest.raises(DifferentTreesError):
         system.enroll()
+
+
+def test_a_component_of_the_system_and_a_tree_of_its_own_are_enrolled_together(
+    system: System, tmp_path: Path
+) -> None:
+    engine = write_tree(tmp_path / "srv/engine", {"main.py": "VERSION = 1\n"})
+    made = Vendor(tmp_path / "two components")
+    made.baseline({"codec": OLD, "engine": {"main.py": "VERSION = 1\n"}})
+    made.release({"codec": NEW, "engine": {"main.py": "VERSION = 2\n"}})
+    system.server.folder = made.public
+    grafts = {
+        "codec": GraftRequest(Path("/"), strategy="sysext"),
+        "engine": GraftRequest(engine),
+    }
+    system.device.enroll(made.product, system.server.url, made.root, grafts, Wanted())
+    system.update()
+    assert system.shows(NEW)
+    assert (engine / "main.py").read_text() == "VERSION = 2\n"
+
+
+def test_a_tree_where_a_layer_may_be_merged_is_not_enrolled_beside_a_component_of_the_system(
+    system: System,
+) -> None:
+    grafts = {
+        "codec": GraftRequest(Path("/"), strategy="sysext"),
+        "engine": GraftRequest(Path("/", APP, "share")),
+    }
+    with pytest.raises(EnrolmentRefusedError, match="lie in each other"):
+        system.device.enroll(
+            system.vendor.product, system.server.url, system.vendor.root, grafts, Wanted()
+        )
 
 
 def test_a_process_that_has_the_old_file_mapped_is_exposed_and_keeps_the_switch_waiting(

@@ -20,6 +20,7 @@ from repoint.device.fetching import check_url
 from repoint.device.files import COMPLETED_NEXT, explained, make_folder, write_durably
 from repoint.device.generations import add_generation, add_tree, taken_from
 from repoint.device.history import complete_history
+from repoint.device.merging import HIERARCHIES
 from repoint.device.records import Enrolment, Generation, GraftPoint, StrategyName
 from repoint.device.store import ProductStore
 from repoint.device.strategy import replaced_points, strategy_named, strategy_of
@@ -206,12 +207,20 @@ def _graft_points(
         for other in points:
             # Components of the system share their folders; each names its own files there.
             shared = one.strategy == other.strategy == "sysext"
-            if one is not other and not shared and Path(one.path).is_relative_to(other.path):
+            nested = any(a.is_relative_to(b) for a in _reach(one) for b in _reach(other))
+            if one is not other and not shared and nested:
                 raise EnrolmentRefusedError(
                     f"The graft points of {one.component} and {other.component} lie in each other",
                     hint="Name a folder of its own for each component",
                 )
     return points
+
+
+def _reach(point: GraftPoint) -> list[Path]:
+    """The folders below which a component's files may lie."""
+    if point.strategy == "sysext" and point.path == "/":
+        return [Path(hierarchy) for hierarchy in HIERARCHIES]
+    return [Path(point.path)]
 
 
 def _recognise(
