@@ -93,7 +93,7 @@ emulator:
 machine: emulator deb
 	@$(BIN)/python -m tests.machine --package $$(ls build/deb/repoint_*.deb | head -1) --cuts $(CUTS)
 
-# With mkfs.xfs besides; hours of it.
+# With mkfs.xfs besides.
 machine-cuts: CUTS = 1000
 machine-cuts: emulator deb
 	@$(BIN)/python -m tests.machine.cuts --package $$(ls build/deb/repoint_*.deb | head -1) --cuts $(CUTS) --write

@@ -22,7 +22,8 @@ from repoint.publisher.baselines import ComponentSource, add_baseline
 from repoint.publisher.improve import improve
 from repoint.publisher.publish import publish
 from repoint.repository.repository import Repository
-from tests.machine.image import LIBRARY, Image, library, make_image
+from tests.machine.asking import loaded, say
+from tests.machine.image import LIBRARY, image_in, library, make_image
 from tests.machine.machine import Machine
 from tests.serving import WebServer
 from tests.world import advisory, no_passphrase
@@ -48,7 +49,7 @@ def main() -> None:
     folder = asked.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     old = library(folder, 1)
-    image = Image(folder / "disk.raw", folder / "vmlinuz", folder / "initrd")
+    image = image_in(folder)
     if not (asked.keep and image.disk.exists()):
         make_image(image, folder, asked.package.resolve(), old)
     (folder / "machine.raw").unlink(missing_ok=True)
@@ -76,7 +77,7 @@ def scenario(machine: Machine, folder: Path, *, cuts: int = 0) -> None:
         power_cuts(machine, cuts, random.Random(cuts))
         repoint(machine, "remove")
         repoint(machine, "restart --yes || true")
-        assert version(machine) == 1
+        assert loaded(machine) == 1
         repoint(machine, "unenroll")
     finally:
         server.close()
@@ -130,7 +131,7 @@ def enrol(machine: Machine, repository: Repository, server: WebServer) -> None:
 def see_it_merged(machine: Machine, improvement: Improvement) -> None:
     """It is in force, from a device that the kernel checks against the signed root hash."""
     assert improvement.extension is not None
-    assert version(machine) == 2
+    assert loaded(machine) == 2
     status = read(machine)
     assert (status["in_force"], status["protected"]) == ("1.0 (a)", True), status
     assert [graft["layer"] for graft in status["grafts"]] == ["image"], status
@@ -149,13 +150,13 @@ def see_nothing_left_behind(machine: Machine) -> None:
     """A removal leaves neither a device of the kernel nor anything that is offered."""
     repoint(machine, "remove")
     repoint(machine, "restart --yes || true")
-    assert version(machine) == 1
+    assert loaded(machine) == 1
     assert devices(machine) == (0, 0), devices(machine)
     assert machine.run("ls /run/extensions") == ""
     say("removed: no dm-verity device, no loop device, nothing offered")
     repoint(machine, "install")
     repoint(machine, "restart --yes")
-    assert version(machine) == 2
+    assert loaded(machine) == 2
 
 
 def see_a_changed_byte_refused(machine: Machine) -> None:
@@ -180,7 +181,7 @@ def see_a_changed_byte_refused(machine: Machine) -> None:
     assert said.count("repaired") == 1, said
     say(said)
     machine.run("systemctl start acme.service")
-    assert version(machine) == 2
+    assert loaded(machine) == 2
     assert devices(machine) == (1, 2), devices(machine)
 
 
@@ -209,14 +210,14 @@ def see_systemd_refuse_by_itself(machine: Machine, improvement: Improvement) -> 
         assert devices(machine) == (0, 0), devices(machine)
     repoint(machine, "system settle")
     machine.run("systemctl start acme.service")
-    assert version(machine) == 2
+    assert loaded(machine) == 2
 
 
 def see_it_after_a_start(machine: Machine) -> None:
     """Nothing is merged by the start alone; an image that was changed meanwhile is made again."""
     flip(machine, MARK)
     say(f"started again in {machine.restart():.0f} s")
-    assert version(machine) == 1
+    assert loaded(machine) == 1
     assert devices(machine) == (0, 0), devices(machine)
     started = time.monotonic()
     repoint(machine, "system settle")
@@ -227,7 +228,7 @@ def see_it_after_a_start(machine: Machine) -> None:
     said = repoint(machine, "history")
     assert said.count("repaired") == 2, said
     repoint(machine, "restart --yes")
-    assert version(machine) == 2
+    assert loaded(machine) == 2
     assert read(machine)["protected"]
 
 
@@ -240,14 +241,14 @@ def power_cuts(machine: Machine, number: int, chance: random.Random) -> None:
                     f">/dev/null 2>&1 & sleep {instant:.2f}")  # fmt: skip
         machine.cut_power()
         seconds = machine.start()
-        assert version(machine) == 1
+        assert loaded(machine) == 1
         repoint(machine, "system settle")
         status = read(machine)
         expected = {"1.0": "", "1.0 (a)": "image"}[str(status["in_force"])]
         (graft,) = status["grafts"]
         assert (graft["in_place"], graft["layer"]) == (True, expected), status
         repoint(machine, "restart --yes || true")
-        assert version(machine) == (2 if read(machine)["in_force"] == "1.0 (a)" else 1)
+        assert loaded(machine) == (2 if read(machine)["in_force"] == "1.0 (a)" else 1)
         say(
             f"power cut {n + 1}, {instant:.1f} s into {work}: {status['in_force']} is in force "
             f"(started in {seconds:.0f} s)"
@@ -289,22 +290,6 @@ def read(machine: Machine) -> dict[str, object]:
     """The status, as a record."""
     said: dict[str, object] = json.loads(repoint(machine, "status --json"))
     return said
-
-
-def version(machine: Machine) -> int:
-    """Which library the service has loaded, by what it wrote when it started last."""
-    for _ in range(60):
-        said = machine.run("journalctl -q -b -u acme.service -o cat -n 50")
-        lines = [line for line in said.splitlines() if line.startswith("codec ")]
-        if lines and machine.run("systemctl is-active acme.service || true") == "active\n":
-            return int(lines[-1].split()[1])
-        time.sleep(1)
-    raise AssertionError("the service does not start")
-
-
-def say(text: str) -> None:
-    """Show what was seen."""
-    print(text.rstrip(), flush=True)
 
 
 if __name__ == "__main__":
