@@ -56,11 +56,17 @@ def read(machine: Machine, product: str = "") -> dict[str, Any]:
 
 
 def loaded(machine: Machine) -> int:
-    """Which library the service has loaded, by what it wrote when it started."""
+    """Which library the service has loaded, by what it wrote since it was stopped last."""
     active = "systemctl is-active acme.service || true"
     wait_until(lambda: machine.run(active) == "active\n", "the service runs")
+    wait_until(lambda: bool(_written(machine)), "what the service wrote is in the journal")
+    return int(_written(machine)[-1].split()[1])
+
+
+def _written(machine: Machine) -> list[str]:
     said = machine.run("journalctl -q -b -u acme.service -o cat -n 50")
-    return int([line for line in said.splitlines() if line.startswith("codec ")][-1].split()[1])
+    since = said.rpartition("\nStopped ")[2]
+    return [line for line in since.splitlines() if line.startswith("codec ")]
 
 
 def say(text: str) -> None:
