@@ -155,9 +155,8 @@ def kill(image: Image, folder: Path, number: int, seed: int) -> Iterator[Started
             time.sleep(instant)
             machine.cut_power()
             seconds = machine.start()
-            wrong = [*looked(machine, (killing.before, killing.after), seals)]
-            switched = read(machine)["in_force"] == killing.after
-            yield Started(killing.name, instant, switched, seconds, tuple(wrong))
+            force, wrong = looked(machine, (killing.before, killing.after), seals)
+            yield Started(killing.name, instant, force == killing.after, seconds, tuple(wrong))
             machine.cut_power()
     finally:
         machine.stop()
@@ -193,16 +192,11 @@ def _started(
     try:
         seconds = machine.start()
         enrolled = "No product" not in machine.run("repoint status 2>&1 || true")
-        wrong = [*looked(machine, done.labels, seals)] if enrolled else []
+        force, wrong = looked(machine, done.labels, seals) if enrolled else ("", [])
         if not enrolled and done.name not in ("enrol", "unenrol"):
             return Started(done.name, found.instant, False, seconds, ("nothing is enrolled",))
         final = _FINAL[done.name]
-        if done.name == "unenrol":
-            switched = not enrolled
-        elif done.name in ("enrol", "check"):
-            switched = enrolled
-        else:
-            switched = enrolled and read(machine)["in_force"] == final
+        switched = enrolled if done.name in ("enrol", "check") else force == final
         command = ordered(done.command, work.recording.port)
         if final:
             wrong += again(
@@ -218,20 +212,21 @@ def _started(
 
 def looked(
     machine: Machine, labels: Sequence[str], seals: dict[str, dict[str, str]]
-) -> Iterator[str]:
-    """What is not as it must be on a machine that was started after a power cut."""
+) -> tuple[str, list[str]]:
+    """What is in force on a machine that was started after a power cut, and what is wrong there."""
     status = read(machine)
     force = str(status["in_force"])
-    runs = version(machine)
     if force not in labels:
-        yield f"{force} is in force"
-        return
+        return force, [f"{force} is in force"]
+    wrong = []
+    runs = version(machine)
     if runs != LETTERS[force]:
-        yield f"{force} is in force, but the service runs the library of {runs}"
+        wrong.append(f"{force} is in force, but the service runs the library of {runs}")
     if not all(graft["in_place"] for graft in status["grafts"]):  # type: ignore[attr-defined]
-        yield f"{force} is in force, but not in its place: {status['grafts']}"
+        wrong.append(f"{force} is in force, but not in its place: {status['grafts']}")
     if not _holds(machine, force, seals):
-        yield f"{force} is in force, but the engine is not that of {force}"
+        wrong.append(f"{force} is in force, but the engine is not that of {force}")
+    return force, wrong
 
 
 def again(
@@ -242,7 +237,7 @@ def again(
     machine.run(command)
     if restart:
         machine.run("repoint restart --yes || true")
-    for wrong in looked(machine, (final,), seals):
+    for wrong in looked(machine, (final,), seals)[1]:
         yield f"after the next run: {wrong}"
 
 
