@@ -251,7 +251,8 @@ def test_a_start_is_counted_where_something_is_on_trial_or_merged_or_waits() -> 
     lines = unit_files(SYSTEM)[START].splitlines()
     found = [line.partition("=|")[2] for line in lines if line.startswith("ConditionPathExists")]
     products = "/var/lib/repoint/products/*"
-    assert found == [f"{products}/{name}" for name in ("staged", "trial.json", "extensions/*")]
+    waiting = ("staged", "trial.json", "extensions/*", "images/*")
+    assert found == [f"{products}/{name}" for name in waiting]
 
 
 def test_a_component_of_the_system_opens_nothing_to_the_service_that_prepares(

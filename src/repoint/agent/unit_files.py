@@ -188,6 +188,7 @@ def _start(setup: Setup) -> str:
         f"ConditionPathExistsGlob=|{_alone(setup.store)}/products/*/staged",
         f"ConditionPathExistsGlob=|{_alone(setup.store)}/products/*/trial.json",
         f"ConditionPathExistsGlob=|{_alone(setup.store)}/products/*/extensions/*",
+        f"ConditionPathExistsGlob=|{_alone(setup.store)}/products/*/images/*",
         *(f"RequiresMountsFor={_listed(path)}" for path in (setup.store, *setup.grafts)),
     ]
     if not setup.user:
