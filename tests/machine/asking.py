@@ -34,7 +34,9 @@ def started(machine: Machine) -> None:
     """Wait for the end of the machine's start, in which nothing of ours may fail."""
     state = "systemctl is-system-running || true"
     wait_until(lambda: machine.run(state).strip() in ("running", "degraded"), "it has started")
-    failed = machine.run("systemctl --failed --plain --no-legend | cut -d' ' -f1").split()
+    units = machine.run("systemctl --failed --plain --no-legend | cut -d' ' -f1").split()
+    # Whoever watches a letter ends as failed where the letter has; and a service may hang on purpose.
+    failed = [u for u in units if u.startswith("repoint-") and u != "repoint-watch.service"]
     assert not failed, machine.run(f"journalctl -b --no-pager -u {' -u '.join(failed)}")
 
 
