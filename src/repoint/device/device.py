@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from repoint.device.status import Status
 
 
-_LOOKS_EVERY = 2.0
+_LOOKS_EVERY = 3.0
 """Seconds between two looks at how services go."""
 
 
