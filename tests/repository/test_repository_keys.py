@@ -52,6 +52,14 @@ def test_a_wrong_passphrase_is_named(tmp_path: Path, passphrase: bytes) -> None:
         load(tmp_path, "file:k.pem", key, passphrase)
 
 
+def test_of_many_wrong_passphrases_none_is_taken_for_a_damaged_file(tmp_path: Path) -> None:
+    # With one in 256, what comes out happens to end like a key.
+    key = generate_key_file(tmp_path / "k.pem", b"right")
+    for number in range(1_000):
+        with pytest.raises(WrongPassphraseError, match="does not open the key of role 'root'"):
+            load(tmp_path, "file:k.pem", key, b"wrong %d" % number)
+
+
 def test_an_empty_passphrase_encrypts_nothing(tmp_path: Path) -> None:
     with pytest.raises(WrongPassphraseError, match="empty"):
         generate_key_file(tmp_path / "k.pem", b"")

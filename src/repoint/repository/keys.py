@@ -211,7 +211,8 @@ def _load_file(path: Path, public_key: Key, passphrases: Passphrases, role: str)
             raise ValueError(f"{public_key.keytype} keys are not kept in files")
         return CryptoSigner(private, public_key)
     except (ValueError, TypeError) as error:
-        if encrypted and "password" in str(error).lower():
+        # With one wrong passphrase in 256, what comes out happens to end like a key, and is none.
+        if encrypted and any(said in str(error).lower() for said in ("password", "asn.1")):
             raise WrongPassphraseError(
                 f"The passphrase does not open the key of role {role!r} ({path})",
                 hint="Try again with the passphrase that was given when the key was made",
