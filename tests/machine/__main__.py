@@ -1,10 +1,10 @@
 """The whole scenario on a machine that really boots: ``make machine``.
 
 A library below /usr, on a root file system that dm-verity checks, with a known fault, used by a
-service: improved in the background, exposed until the service restarts, in force, still in force
-after a start of the machine, removed, and the baseline after another start. Then power cuts at
-random instants, each followed by a start; a restart of the machine by logind's countdown and by the
-Settings page; and improvements that hang the service.
+service: improved in the background, by the agent's own service, exposed until the service restarts,
+in force, still in force after a start of the machine, removed, and the baseline after another
+start. Then the same as an image; power cuts at random instants, each followed by a start; a restart
+of the machine by logind's countdown and by the Settings page; and improvements that hang the service.
 """
 
 from __future__ import annotations
@@ -102,13 +102,12 @@ def scenario(machine: Machine, repository: Repository, server: WebServer) -> Non
     ))  # fmt: skip
     say(machine.run("repoint agent install"))
     shut_in(machine)
-    machine.run("repoint check")
+    machine.run("systemctl start repoint-agent.service")
     expect(machine, loaded_is=1, force="1.0", protected=False)
-    machine.run("repoint install")
     status = read(machine)
     assert status["staged"] == "1.0 (a)", status
     assert [process["name"] for process in status["exposed"]] == ["python3"], status
-    say("the service is exposed, and the improvement waits")
+    say("a round of the agent has staged it; the service is exposed until it restarts")
     say(machine.run("repoint restart --yes"))
     expect(machine, loaded_is=2, force="1.0 (a)", protected=True)
     assert not read(machine)["on_trial"]
