@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import APIResponse, Browser, Route, expect
 
 from repoint.agent.memory import Memory, remember
 from repoint.agent.page.passcodes import OwnPasscode
@@ -180,6 +180,28 @@ def test_an_installation_can_be_stopped_and_goes_on_where_it_was(
         panel.give()
         panel.press("Install")
         panel.verdict("Restart to be protected")
+
+
+def test_a_sheet_stays_open_when_an_answer_arrives_that_is_not_its_own(
+    chromium: Browser, known: Place
+) -> None:
+    known.server.stall_after.append(100)
+    late: list[tuple[Route, APIResponse]] = []
+    with at_the_page(chromium, known) as panel:
+        panel.page.route("**/stop", lambda route: late.append((route, route.fetch())))
+        panel.open("Install")
+        panel.give()
+        panel.press("Install")
+        wait_for(lambda: bool(known.server.stalled))
+        panel.page.get_by_role("button", name="Stop").click()
+        known.server.go_on.set()
+        panel.see("Stopped. What was downloaded is kept")
+        panel.open("Install")
+        ((route, answer),) = late
+        with panel.page.expect_response("**/stop"):
+            route.fulfill(response=answer)
+        panel.page.wait_for_timeout(500)
+        expect(panel.sheet).to_be_visible()
 
 
 def test_what_is_offered_anew_is_shown_before_it_is_installed(known: Place) -> None:

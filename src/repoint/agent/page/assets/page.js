@@ -55,7 +55,8 @@
     countDown();
   };
 
-  const put = ({ page, url }) => {
+  // A sheet is closed by the answer to its own form alone: a person may have opened it meanwhile.
+  const put = ({ page, url }, closes) => {
     const now = document.getElementById("panel");
     const next = page.getElementById("panel");
     if (!next) {
@@ -70,7 +71,7 @@
     for (const details of document.querySelectorAll("#panel details")) {
       details.open = open.has(textOf(details));
     }
-    if (dialog.open) dialog.close();
+    if (closes && dialog.open) dialog.close();
     if (focused) focusOn(focused);
     if (url && new URL(url).pathname !== location.pathname) history.pushState(null, "", url);
     watch();
@@ -91,7 +92,8 @@
     if (dialog.open) dialog.close();
   };
 
-  const refresh = (after) => load(location.href).then(put, gone).then(after);
+  const refresh = (after) => load(location.href)
+    .then((answer) => put(answer, false), gone).then(after);
 
   // Progress, live.
   const watch = () => {
@@ -145,8 +147,10 @@
       return;
     }
     const button = event.submitter || form.querySelector("button");
+    const closes = dialog.contains(form);
     if (button) button.disabled = true;
-    load(form.action, new URLSearchParams(new FormData(form)).toString()).then(put, gone);
+    load(form.action, new URLSearchParams(new FormData(form)).toString())
+      .then((answer) => put(answer, closes), gone);
   });
 
   // The wait after wrong passcodes, second by second.
