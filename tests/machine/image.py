@@ -109,8 +109,8 @@ def make_image(image: Image, folder: Path, package: Path, codec: Path) -> None:
     if not (folder / "root.tar").exists():
         run("mmdebstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}",
             "--aptopt=Acquire::Languages \"none\"", "--dpkgopt=path-exclude=/usr/share/doc/*",
-            "bookworm", str(folder / "root.tar.new"))  # fmt: skip
-        (folder / "root.tar.new").rename(folder / "root.tar")
+            "bookworm", str(folder / "new-root.tar"))  # fmt: skip
+        (folder / "new-root.tar").rename(folder / "root.tar")
     shutil.rmtree(root, ignore_errors=True)
     root.mkdir()
     run("tar", "-xf", str(folder / "root.tar"), "-C", str(root))
