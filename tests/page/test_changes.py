@@ -194,6 +194,8 @@ def test_a_sheet_stays_open_when_an_answer_arrives_that_is_not_its_own(
         panel.press("Install")
         wait_for(lambda: bool(known.server.stalled))
         panel.page.get_by_role("button", name="Stop").click()
+        while not late:  # the server has it, and the page waits for the answer
+            panel.page.wait_for_timeout(50)
         known.server.go_on.set()
         panel.see("Stopped. What was downloaded is kept")
         panel.open("Install")
