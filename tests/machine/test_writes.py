@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 from tests.machine.cuts.writes import KINDS, SECTOR, Kind, State, Write, WriteLog, apply, cut
@@ -107,3 +109,11 @@ def test_the_superblock_is_never_torn(tmp_path: Path) -> None:
             covered = [(p.offset, p.offset + p.size) for p in state.pieces]
             kept = {s for a, b in covered for s in range(a // SECTOR, b // SECTOR)}
             assert (2 in kept) == (3 in kept)
+
+
+def test_the_programs_that_use_a_machine_can_be_started() -> None:
+    for program in ("tests.machine", "tests.machine.cuts", "tests.machine.layer_image"):
+        done = subprocess.run(
+            [sys.executable, "-m", program, "--help"], capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, ""), program

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from tests.machine.asking import started
 from tests.machine.cuts.operations import OPERATIONS
 from tests.machine.cuts.product import Facts, facts, make_sources, publish_all
 from tests.machine.cuts.serving import PlacedServer, free_port
@@ -89,6 +90,7 @@ def record(image: Image, folder: Path) -> Recording:
     spans = {}
     try:
         print(f"booted in {machine.start():.0f} s", flush=True)
+        started(machine)
         prepare(machine, sources["1.0"]["engine"], root)
         begin = log.read()
         for operation in OPERATIONS:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import socket
-import threading
 from dataclasses import dataclass
-from http.server import ThreadingHTTPServer
 
 from tests.serving import WebServer, _handler
 
@@ -17,10 +15,7 @@ class PlacedServer(WebServer):
     address: tuple[str, int] = ("127.0.0.1", 0)
 
     def __post_init__(self) -> None:
-        self._server = ThreadingHTTPServer(self.address, _handler(self))
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-        self._thread.start()
+        self.open(_handler(self), self.address)
 
 
 def free_port() -> int:

@@ -17,7 +17,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from tests.machine.__main__ import read, version
+from tests.machine import asking
+from tests.machine.asking import loaded, read
 from tests.machine.cuts.operations import Operation, operation
 from tests.machine.cuts.pool import Bench, pool
 from tests.machine.cuts.product import LETTERS, OLD, A, B, facts, make_sources, publish_all
@@ -130,6 +131,7 @@ def kill(image: Image, folder: Path, number: int, seed: int) -> Iterator[Started
     chance = random.Random(seed)
     try:
         machine.start()
+        asking.started(machine)
         prepare(machine, sources[OLD]["engine"], trusted_root(served[A]))
         machine.run(ordered(operation("enrol").command, port))
         machine.run("repoint check")
@@ -155,6 +157,7 @@ def kill(image: Image, folder: Path, number: int, seed: int) -> Iterator[Started
             time.sleep(instant)
             machine.cut_power()
             seconds = machine.start()
+            asking.started(machine)
             force, wrong = looked(machine, (killing.before, killing.after), seals)
             yield Started(killing.name, instant, force == killing.after, seconds, tuple(wrong))
             machine.cut_power()
@@ -191,6 +194,7 @@ def _started(
 ) -> Started:
     try:
         seconds = machine.start()
+        asking.started(machine)
         enrolled = "No product" not in machine.run("repoint status 2>&1 || true")
         force, wrong = looked(machine, done.labels, seals) if enrolled else ("", [])
         if not enrolled and done.name not in ("enrol", "unenrol"):
@@ -219,10 +223,10 @@ def looked(
     if force not in labels:
         return force, [f"{force} is in force"]
     wrong = []
-    runs = version(machine)
+    runs = loaded(machine)
     if runs != LETTERS[force]:
         wrong.append(f"{force} is in force, but the service runs the library of {runs}")
-    if not all(graft["in_place"] for graft in status["grafts"]):  # type: ignore[attr-defined]
+    if not all(graft["in_place"] for graft in status["grafts"]):
         wrong.append(f"{force} is in force, but not in its place: {status['grafts']}")
     if not _holds(machine, force, seals):
         wrong.append(f"{force} is in force, but the engine is not that of {force}")
