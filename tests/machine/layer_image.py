@@ -15,20 +15,17 @@ import random
 import shutil
 import time
 from pathlib import Path
+from typing import Any
 
-from repoint.model.records import BaselineName, Improvement
+from repoint.model.records import Improvement
 from repoint.model.system import read_system
-from repoint.publisher.baselines import ComponentSource, add_baseline
-from repoint.publisher.improve import improve
-from repoint.publisher.publish import publish
 from repoint.repository.repository import Repository
 from tests.machine.asking import loaded, say
 from tests.machine.image import LIBRARY, image_in, library, make_image
 from tests.machine.machine import Machine
+from tests.machine.scenes import register, release, tree_of
 from tests.serving import WebServer
-from tests.world import advisory, no_passphrase
 
-NAME = BaselineName("linux-x86_64", "1.0", "1")
 PRODUCT = "acme-image"
 STORE = "/var/lib/repoint-image"
 RAW = f"{STORE}/products/{PRODUCT}/images/1.0-1-a/layer.raw"
@@ -88,28 +85,14 @@ def vendor(folder: Path, os_release: str) -> tuple[Repository, Improvement]:
     place = folder / "repository-image"
     shutil.rmtree(place, ignore_errors=True)
     repository = Repository.create(place, passphrase=None)
-    trees = {}
-    for name, codec in (("old", library(folder, 1)), ("new", library(folder, 2))):
-        trees[name] = folder / f"{name}-image"
-        shutil.rmtree(trees[name], ignore_errors=True)
-        target = trees[name] / LIBRARY
-        target.parent.mkdir(parents=True)
-        shutil.copy(codec, target)
-        target.chmod(0o644)
+    old = tree_of(folder / "old-image", {LIBRARY: library(folder, 1)})
+    new = tree_of(folder / "new-image", {LIBRARY: library(folder, 2)})
     # A linker does not mind what follows. So there are blocks that no process has in memory.
-    with (trees["new"] / LIBRARY).open("ab") as file:
+    with (new / LIBRARY).open("ab") as file:
         file.write(bytes(64 << 10) + MARK + bytes(64 << 10))
-    add_baseline(
-        repository, PRODUCT, NAME, [ComponentSource("codec", trees["old"], restart="service")],
-        passphrases=no_passphrase, new_passphrase=lambda: None, created=int(time.time()),
-        system=read_system(os_release, "the machine's os-release"),
-    )  # fmt: skip
-    improve(
-        repository, PRODUCT, NAME, {"codec": trees["new"]}, advisory(component="codec"),
-        letter=None, created=int(time.time()),
-    )  # fmt: skip
-    published = publish(repository, PRODUCT, passphrases=no_passphrase, now=int(time.time()))
-    return repository, published[-1]
+    system = read_system(os_release, "the machine's os-release")
+    register(repository, PRODUCT, "codec", old, "service", system)
+    return repository, release(repository, PRODUCT, "codec", new, "CVE-2023-4863")
 
 
 def enrol(machine: Machine, repository: Repository, server: WebServer) -> None:
@@ -286,9 +269,9 @@ def repoint(machine: Machine, command: str) -> str:
     return machine.run(f"export REPOINT_STORE={STORE}; repoint {command}")
 
 
-def read(machine: Machine) -> dict[str, object]:
+def read(machine: Machine) -> dict[str, Any]:
     """The status, as a record."""
-    said: dict[str, object] = json.loads(repoint(machine, "status --json"))
+    said: dict[str, Any] = json.loads(repoint(machine, "status --json"))
     return said
 
 

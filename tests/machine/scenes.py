@@ -8,7 +8,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from repoint.model.records import BaselineName, RestartScope
+from repoint.model.records import BaselineName, Improvement, RestartScope
+from repoint.model.system import System
 from repoint.publisher.baselines import ComponentSource, add_baseline
 from repoint.publisher.improve import improve
 from repoint.publisher.publish import publish
@@ -22,22 +23,26 @@ NAME = BaselineName("linux-x86_64", "1.0", "1")
 
 
 def register(
-    repository: Repository, product: str, component: str, tree: Path, scope: RestartScope
-) -> None:
+    repository: Repository, product: str, component: str, tree: Path, scope: RestartScope,
+    system: System | None = None,
+) -> None:  # fmt: skip
     """Register the baseline of a product with one component of the system."""
     add_baseline(
         repository, product, NAME, [ComponentSource(component, tree, restart=scope)],
         passphrases=no_passphrase, new_passphrase=lambda: None, created=int(time.time()),
+        system=system,
     )  # fmt: skip
 
 
-def release(repository: Repository, product: str, component: str, tree: Path, cve: str) -> None:
+def release(
+    repository: Repository, product: str, component: str, tree: Path, cve: str
+) -> Improvement:
     """Publish the next letter, which fixes a CVE."""
     improve(
         repository, product, NAME, {component: tree}, advisory(cve, component=component),
         letter=None, created=int(time.time()),
     )  # fmt: skip
-    publish(repository, product, passphrases=no_passphrase, now=int(time.time()))
+    return publish(repository, product, passphrases=no_passphrase, now=int(time.time()))[-1]
 
 
 def tree_of(folder: Path, files: Mapping[str, Path | str]) -> Path:
