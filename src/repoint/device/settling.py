@@ -66,8 +66,7 @@ def begin_trial(
     """
     if product.is_confirmed(letter) or not is_booted():
         return
-    old, new = product.seals(before), product.seals(letter)
-    changed = {name for name, seal in new.items() if old.get(name) != seal}
+    changed = _changed(product, before, letter)
     points = [point for point in product.enrolment().grafts if point.component in changed]
     parts = [part for part in product.baseline(letter).components if part.name in changed]
     seen = product.services()
@@ -88,11 +87,10 @@ def begin_trial(
 
 def look(product: ProductStore) -> Verdict:
     """What is to become of the active letter, by how its services go now."""
-    active, trial = product.active(), product.trial()
-    if active is None or trial is None or trial.generation != active.folder or not is_booted():
+    found = _undecided(product)
+    if found is None or not is_booted():
         return HOLDS
-    if product.is_confirmed(active) or product.mark(active) is not None:
-        return HOLDS
+    _, trial = found
     return judge(trial, look_at(trial.services), machine_state(), time.monotonic())
 
 
@@ -101,11 +99,10 @@ def count_start(product: ProductStore, *, now: int) -> None:
 
     Called before anything is merged: whatever the letter does to the machine, it is counted.
     """
-    active, trial = product.active(), product.trial()
-    if active is None or trial is None or trial.generation != active.folder:
+    found = _undecided(product)
+    if found is None:
         return
-    if product.is_confirmed(active) or product.mark(active) is not None:
-        return
+    active, trial = found
     here = counted(trial, _boot(), time.monotonic())
     if not is_spent(here):
         if here is not trial:
@@ -200,6 +197,16 @@ def _return(product: ProductStore, trial: Trial) -> None:
             go_on_with_start()
 
 
+def _undecided(product: ProductStore) -> tuple[Generation, Trial] | None:
+    """The active letter and its trial, where neither is decided yet."""
+    active, trial = product.active(), product.trial()
+    if active is None or trial is None or trial.generation != active.folder:
+        return None
+    if product.is_confirmed(active) or product.mark(active) is not None:
+        return None
+    return active, trial
+
+
 def _has_failed(product: ProductStore, letter: Generation) -> bool:
     mark = product.mark(letter)
     return bool(letter.letter) and mark is not None and mark.kind == "failed"
@@ -214,13 +221,15 @@ def _before(product: ProductStore, active: Generation) -> Generation:
 
 
 def _check_health(product: ProductStore, active: Generation, before: Generation) -> str:
-    old = product.seals(before)
-    trees = {
-        name: Path(product.store.tree(seal))
-        for name, seal in product.seals(active).items()
-        if old.get(name) != seal
-    }
+    changed = _changed(product, before, active)
+    trees = {name: product.store.tree(seal) for name, seal in changed.items()}
     return run_health_checks(product.baseline(active), trees)
+
+
+def _changed(product: ProductStore, before: Generation, after: Generation) -> dict[str, str]:
+    """The components that differ between two generations, and their seals in the later one."""
+    old = product.seals(before)
+    return {name: seal for name, seal in product.seals(after).items() if old.get(name) != seal}
 
 
 def _boot() -> str:
