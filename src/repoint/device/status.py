@@ -108,14 +108,11 @@ def read_status(product: ProductStore, *, census: Census | None = None) -> Statu
     census = census or census_of(product.store)
     exposed = find_exposed(product, census)
     offer = _live_offer(product, running)
+    in_place = [strategy_of(point).is_in_place(product, point) for point in enrolment.grafts]
+    form = layer_form(product, seen=all(in_place))
     grafts = tuple(
-        GraftStatus(
-            point.component,
-            point.path,
-            strategy_of(point).is_in_place(product, point),
-            layer_form(product, point),
-        )
-        for point in enrolment.grafts
+        GraftStatus(point.component, point.path, seen, form if point.strategy == "sysext" else "")
+        for point, seen in zip(enrolment.grafts, in_place, strict=True)
     )
     cves = _cves(product, running, staged, exposed)
     return Status(

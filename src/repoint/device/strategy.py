@@ -160,13 +160,18 @@ def show_active(product: ProductStore) -> str:
     return ""
 
 
-def layer_form(product: ProductStore, point: GraftPoint) -> Form:
-    """How the layer of a component is merged; empty where none is, and where a link does it."""
-    if point.strategy != "sysext":
+def layer_form(product: ProductStore, *, seen: bool) -> Form:
+    """How the layer of a product's components of the system is merged; empty where none is.
+
+    Args:
+        product: The product.
+        seen: Whether programs are known to see all of it, so that it need not be read again.
+    """
+    if not _has_layers(product.enrolment()):
         return ""
     from repoint.device.sysext import form_of
 
-    return form_of(product)
+    return form_of(product, seen=seen)
 
 
 def hide_active(product: ProductStore) -> bool:

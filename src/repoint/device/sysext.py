@@ -211,14 +211,14 @@ def _merge_image(image: LayerImage, name: str, parts: list[Part]) -> str:
     return why
 
 
-def form_of(product: ProductStore) -> Form:
-    """How the layer of a product is merged, and whether it can be read."""
+def form_of(product: ProductStore, *, seen: bool) -> Form:
+    """How the layer of a product is merged: see `strategy.layer_form`."""
     place, active = offered(extension_name(product.name)), product.active()
     if place is None or active is None or not _is_merged(product):
         return ""
     if place.is_dir():
         return "folder"
-    return "damaged" if is_unreadable(_parts(product, active)) else "image"
+    return "damaged" if not seen and is_unreadable(_parts(product, active)) else "image"
 
 
 def _is_offer_of(product: ProductStore, active: Generation) -> bool:
