@@ -20,7 +20,7 @@ from repoint.device.records import Enrolment, Generation
 from repoint.device.store import ProductStore
 from repoint.model.errors import InvalidRecordError
 from repoint.model.records import Baseline, Improvement
-from repoint.model.system import Extension, System, release_file, release_text
+from repoint.model.system import Extension, System, release_files
 from repoint.seal.build import remove_tree, sync
 from repoint.seal.erofs import Image
 from repoint.seal.layers import folders_of, layer_image, layered
@@ -84,12 +84,19 @@ class LayerImage:
         beside.rename(self.folder)
         sync(self.folder.parent)
 
+    def has_shadows(self) -> bool:
+        """Whether the image carries a root hash of its own, which systemd would believe."""
+        try:
+            return any(name in os.listxattr(self.raw) for name in _SHADOWS)
+        except OSError:
+            return False
+
     def is_whole(self) -> bool:
         """Whether what stands on the disk is what was signed. Reads all of it."""
+        if self.has_shadows():
+            return False
         made = HashTree()
         try:
-            if any(name in os.listxattr(self.raw) for name in _SHADOWS):
-                return False
             with self.raw.open("rb") as file:
                 while chunk := file.read(_CHUNK):
                     made.update(chunk)
@@ -142,13 +149,6 @@ class LayerImage:
         if self.image.size != self.extension.size or made.root_hash != self.extension.root_hash:
             raise _not_signed("has another root hash")
         return made
-
-    def has_shadows(self) -> bool:
-        """Whether the image carries a root hash of its own, which systemd would believe."""
-        try:
-            return any(name in os.listxattr(self.raw) for name in _SHADOWS)
-        except OSError:
-            return False
 
 
 def image_of(product: ProductStore, generation: Generation) -> LayerImage | None:
@@ -213,7 +213,7 @@ def _layout(
                 layered(before[part.name], part.layer, _content_in(product.store.tree(part.seal)))
                 for part in improvement.components
             ],
-            {release_file(product.name): release_text(system.fields()).encode()},
+            release_files(product.name, system),
             created=improvement.created,
             first=extension.first,
         )

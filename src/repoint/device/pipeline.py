@@ -38,7 +38,7 @@ from repoint.model.records import (
     Improvement,
     Offer,
 )
-from repoint.model.system import Extension, release_file, release_text
+from repoint.model.system import Extension, release_files
 from repoint.model.tree import Change, Entry
 from repoint.model.version import Letter
 from repoint.seal.compare import apply_layer, changes_needing_content
@@ -200,7 +200,7 @@ class Candidate:
                     for component in self.baseline.components
                     if (part := self.parts.get(component.name)) is not None
                 ],
-                {release_file(product): release_text(system.fields()).encode()} if system else {},
+                release_files(product, system) if system is not None else {},
                 created=improvement.created,
                 first=extension.first,
             )

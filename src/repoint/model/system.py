@@ -126,3 +126,8 @@ def release_file(product: str) -> str:
 def release_text(fields: dict[str, str]) -> str:
     """What stands in that file."""
     return "".join(f"{name}={text}\n" for name, text in fields.items())
+
+
+def release_files(product: str, system: System) -> dict[str, bytes]:
+    """That file and its content, in the image of an improvement for a system."""
+    return {release_file(product): release_text(system.fields()).encode()}

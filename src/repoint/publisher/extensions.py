@@ -11,7 +11,7 @@ from pathlib import Path
 
 from repoint.model.errors import InvalidRecordError
 from repoint.model.records import Baseline, BaselineName, Component, Improvement
-from repoint.model.system import Extension, System, release_file, release_text, why_unfit
+from repoint.model.system import Extension, System, release_files, why_unfit
 from repoint.publisher.catalogs import read_catalog, read_improvement
 from repoint.publisher.drafts import Draft
 from repoint.publisher.errors import UnfitForSystemError
@@ -63,8 +63,8 @@ def make_extension(
         UnfitForSystemError: It can become none.
         OSError: A file cannot be read.
     """
+    folders = {e.path for c in baseline.components for e in c.entries if e.kind == "folder"}
     for improved in improvement.components:
-        folders = {e.path for c in baseline.components for e in c.entries if e.kind == "folder"}
         for change in improved.layer.changes:
             path, kind = change.entry.path, change.entry.kind
             why = why_unfit(path, kind)
@@ -118,7 +118,7 @@ def _image(
             layered(before[part.name], part.layer, contents.get(part.name, Path))
             for part in improvement.components
         ],
-        {release_file(baseline.product): release_text(system.fields()).encode()},
+        release_files(baseline.product, system),
         created=improvement.created,
         first=first,
     )
