@@ -129,6 +129,8 @@ class MachineScene(DeviceScene):
                 data, times = _TIMES.subn(b"", Path(path).read_bytes())
                 if times:
                     found[path] = f"{found[path].partition(' ')[0]} {data.decode()}"
+        # Which services were seen to run. None runs where disks are judged, so only the machine tells.
+        found.pop(f"{self.store.path}/services.json", None)
         found["the codec"] = self.standing("codec")
         return found
 
