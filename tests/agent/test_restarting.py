@@ -21,7 +21,7 @@ from repoint.device.starting import owner_of, start_again
 from repoint.device.units import Unit
 from tests.agent.buses import Bus, needs_bus
 from tests.cli.command import works
-from tests.places import MAPS_A_LIBRARY, Place, wait_for
+from tests.places import MAPS_A_LIBRARY, STOPS, Place, wait_for
 from tests.world import OLD, PLATFORM, Vendor
 
 STUBBORN = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + MAPS_A_LIBRARY
@@ -80,7 +80,7 @@ def test_a_service_is_stopped_before_the_switch_and_started_after_it(
     fake.parent.mkdir()
     fake.write_text(
         f'#!/bin/sh\necho "$@: $(cat {place.graft}/main.py)" >> {log}\n'
-        f'case "$*" in *stop*) kill {pid};; esac\n'
+        f'case "$*" in *stop*) {STOPS.format(pid=pid)};; esac\n'
     )
     fake.chmod(0o755)
     monkeypatch.setenv("PATH", f"{fake.parent}:{os.environ['PATH']}")

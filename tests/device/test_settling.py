@@ -29,6 +29,7 @@ from repoint.device.errors import HealthCheckError, NothingToDoError
 from repoint.device.units import Unit
 from tests.agent.test_rounds import _newer
 from tests.device.conftest import MAPS_A_LIBRARY, Place
+from tests.places import STOPS
 from tests.world import OLD, PLATFORM, Vendor
 
 CHECK = ("{python}", "-c", "import sys; sys.exit('bad' in open('{tree}/main.py').read())")
@@ -39,7 +40,8 @@ case "$*" in
 *show*) cat {folder}/service ;;
 *) echo "$*: $(cat {graft}/main.py)" >> {folder}/log ;;
 esac
-case "$*" in *"stop -- acme"*) kill $(cat {folder}/pid) 2>/dev/null; true ;; esac
+pid=$(cat {folder}/pid 2>/dev/null)
+case "$*" in *"stop -- acme"*) {stops}; true ;; esac
 """
 STEADY = "ActiveState=active\nStateChangeTimestampMonotonic=1\nResult=success\n"
 HANGS = "ActiveState=activating\nStateChangeTimestampMonotonic=1\nJob=7\n"
@@ -80,7 +82,9 @@ def played(place: Place, vendor: Vendor, tmp_path: Path, monkeypatch: pytest.Mon
     folder = tmp_path / "played"
     (folder / "bin").mkdir(parents=True)
     script = folder / "bin/systemctl"
-    script.write_text(SCRIPT.format(folder=folder, graft=place.graft))
+    script.write_text(
+        SCRIPT.format(folder=folder, graft=place.graft, stops=STOPS.format(pid="$pid"))
+    )
     script.chmod(0o755)
     monkeypatch.setenv("PATH", f"{script.parent}:{os.environ['PATH']}")
     monkeypatch.setattr(units, "_BOOTED", folder)
