@@ -173,9 +173,9 @@ def test_an_installation_can_be_stopped_and_goes_on_where_it_was(
         panel.press("Install")
         wait_for(lambda: bool(known.server.stalled))
         panel.page.get_by_role("button", name="Stop").click()
-        panel.see("Stopping")
-        known.server.go_on.set()
         panel.see("Stopped. What was downloaded is kept")
+        assert not known.server.go_on.is_set(), "nothing more has come"
+        known.server.go_on.set()
         panel.open("Install")
         panel.give()
         panel.press("Install")

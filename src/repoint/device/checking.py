@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from repoint.device.client import RepositoryClient
@@ -36,11 +37,13 @@ class Checked:
     received: int
 
 
-def client_for(product: ProductStore) -> RepositoryClient:
-    """The client of the repository that a product was enrolled with."""
+def client_for(
+    product: ProductStore, meanwhile: Callable[[], None] | None = None
+) -> RepositoryClient:
+    """The client of the repository that a product was enrolled with; `meanwhile`: see `Fetcher`."""
     root = (product.path / "root.json").read_bytes()
     return RepositoryClient(
-        product.enrolment().repository, product.metadata, product.downloads, root
+        product.enrolment().repository, product.metadata, product.downloads, root, meanwhile
     )
 
 

@@ -48,11 +48,15 @@ class RepositoryClient:
         metadata: Folder of what was verified before.
         downloads: Folder for what is on its way.
         root: The pinned trusted root.
+        meanwhile: See `Fetcher`.
     """
 
-    def __init__(self, url: str, metadata: Path, downloads: Path, root: bytes) -> None:
+    def __init__(
+        self, url: str, metadata: Path, downloads: Path, root: bytes,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> None:  # fmt: skip
         self.url = url
-        self.fetcher = Fetcher()
+        self.fetcher = Fetcher(meanwhile)
         self._metadata = metadata
         self._downloads = downloads
         self._root = root

@@ -47,13 +47,18 @@ class Version(msgspec.Struct, frozen=True):
 class Fetcher(FetcherInterface):
     """Fetches metadata for the update framework, and can be handed what was fetched before it.
 
+    Args:
+        meanwhile: Called now and then while nothing comes, from another thread. An exception from
+            it, such as a cancellation, ends what is being fetched.
+
     Attributes:
         last: The address that was asked for last, to say where something is wrong.
         versions: What each metadata document was when it came last, by its address.
         traffic: What was asked of the network so far.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, meanwhile: Callable[[], None] | None = None) -> None:
+        self._meanwhile = meanwhile
         self._pool = urllib3.PoolManager(
             headers={"User-Agent": f"repoint/{__version__}", "Accept-Encoding": "identity"},
             timeout=_TIMEOUT,
@@ -105,7 +110,7 @@ class Fetcher(FetcherInterface):
                     f"{url} answers with status {response.status}", hint=_hint(response.status)
                 )
             body = b""
-            for chunk in watched(response):
+            for chunk in watched(response, meanwhile=self._meanwhile):
                 body += chunk
                 self.traffic.received += len(chunk)
                 if len(body) > limit:
@@ -133,8 +138,9 @@ class Fetcher(FetcherInterface):
             url: The file.
             part: Where to put it; what stands there already is taken for its beginning.
             size: Its signed size in bytes; no byte beyond it is written.
-            progress: Told the bytes that are there, now and then. An exception from it, such as
-                a cancellation, ends the download; what has come is kept.
+            progress: Told the bytes that are there, now and then, while nothing comes from another
+                thread. An exception from it, such as a cancellation, ends the download; what has
+                come is kept.
 
         Raises:
             NoNetworkError: It cannot be had, or too slowly.
@@ -162,9 +168,11 @@ class Fetcher(FetcherInterface):
             if have < size:
                 headers = {"Range": f"bytes={have}-"} if have else {}
                 response = self._open(url, headers)
+                told = self._meanwhile if progress is None else (lambda: progress(have))
+                body = watched(response, meanwhile=told)
                 try:
                     have = self._placed(response, file.fileno(), url, have)
-                    for chunk in watched(response):
+                    for chunk in body:
                         if have + len(chunk) > size:
                             file.truncate(0)
                             raise NotTrustedError(
@@ -182,6 +190,7 @@ class Fetcher(FetcherInterface):
                             hint="Try again, or use another network; nothing was installed",
                         )
                 finally:
+                    body.close()
                     response.close()
             os.fsync(file.fileno())
         if have < size:
@@ -231,7 +240,7 @@ class Fetcher(FetcherInterface):
         digest = hashlib.sha256()
         self._unread = response
         try:
-            for chunk in watched(response):
+            for chunk in watched(response, meanwhile=self._meanwhile):
                 self.traffic.received += len(chunk)
                 digest.update(chunk)
                 yield chunk

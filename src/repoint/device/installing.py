@@ -77,7 +77,8 @@ def install(
     assert active is not None  # noqa: S101  # next_offer refuses otherwise
     baseline = product.baseline(active)
     candidate = Candidate(baseline, offer)
-    client = client_for(product)
+    # What says what to download can stall as well, and be given up.
+    client = client_for(product, progress and (lambda: progress("download", 0, 0)))
     where = (
         product.name, baseline.name.platform, baseline.name.version, baseline.name.build,
         offer.letter,
