@@ -6,6 +6,7 @@ import os
 import pty
 import select
 import sys
+import threading
 import time
 
 from tests.places import MAPS_A_LIBRARY, Place
@@ -65,3 +66,17 @@ def test_progress_is_shown_at_a_terminal(place: Place, vendor: Vendor) -> None:
     assert status == 0
     assert "verify" in said
     assert "Staged 26.3.1 (a)" in said
+
+
+def test_before_the_size_of_a_download_is_known_none_is_shown(place: Place, vendor: Vendor) -> None:
+    place.enroll()
+    vendor.release()
+    place.device.check(None)
+    place.server.stall_after.append(100)
+    over = threading.Timer(2, place.server.go_on.set)
+    over.start()
+    status, said = at_terminal(place, "install", "--yes", answer=b"")
+    over.join()
+    assert "0/? bytes" in said
+    assert "cannot be reached" in said.replace("\r\n", " ")
+    assert status == 1

@@ -13,6 +13,8 @@ import pytest
 from markupsafe import Markup
 
 from repoint.agent.page import panel
+from repoint.agent.page.jobs import Job
+from repoint.agent.page.pages import text_of
 from repoint.agent.page.words import CATALOGUE, languages, words_for
 from repoint.agent.plan import Reason
 from repoint.device.records import Event
@@ -154,3 +156,12 @@ def test_moments_are_told_as_people_do(
     assert words_for("en-US").ago(NOW - age, NOW) == said
     monkeypatch.undo()
     time.tzset()
+
+
+def test_a_download_is_told_in_bytes_as_soon_as_it_is_known_how_many() -> None:
+    job = Job("install", "acme")
+    seen = []
+    for done, total in ((0, 0), (0, 5_000), (2_000, 5_000)):
+        job.report("download", done, total)
+        seen.append(text_of(words_for("en"), job).replace("\N{NO-BREAK SPACE}", " "))
+    assert seen == ["Starting …", "Downloading: 0 B of 5.00 kB", "Downloading: 2.00 kB of 5.00 kB"]

@@ -71,7 +71,7 @@ def progress_bar(names: dict[str, str]) -> Iterator[Report]:
         names: What to call each step.
 
     Yields:
-        To be called with the step, the bytes done and the bytes to do.
+        To be called with the step, the bytes done and the bytes to do; 0 while that is not known.
     """
     if not sys.stderr.isatty():
         yield lambda step, done, total: None
@@ -93,7 +93,7 @@ def progress_bar(names: dict[str, str]) -> Iterator[Report]:
 
         def report(step: str, done: int, total: int) -> None:
             if step not in tasks:
-                tasks[step] = bars.add_task(names.get(step, step), total=total)
-            bars.update(tasks[step], completed=done, total=total)
+                tasks[step] = bars.add_task(names.get(step, step), total=total or None)
+            bars.update(tasks[step], completed=done, total=total or None)
 
         yield report

@@ -66,7 +66,8 @@ def install(
         product: The product; the store must be locked, and a check must have been made.
         asked: Whether a person asks, rather than the timer.
         now: Seconds since 1970.
-        progress: Told how far each step is; an exception from it cancels the installation.
+        progress: Told how far each step is, with a total of 0 while that is not known; an exception
+            from it cancels the installation.
 
     Raises:
         NothingToDoError: There is nothing to install.

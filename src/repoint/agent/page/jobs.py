@@ -31,7 +31,7 @@ class Job:
         state: How it stands.
         step: The step that it is at; empty before the first.
         done: Bytes of the step that are done.
-        total: Bytes of the step.
+        total: Bytes of the step; 0 while that is not known.
         error: Why it failed.
         left_closed: Programs that it closed and could not start again.
         countdown: Seconds until the session ends; 0 where none counts.

@@ -115,7 +115,7 @@ def text_of(words: Words, job: Job | None) -> Markup:
         return Markup()
     if job.stopping:
         return words("install.stopping")
-    if not job.step:
+    if not job.step or (job.step == "download" and not job.total):
         return words("install.waiting")
     return words(f"install.{job.step}", done=words.size(job.done), total=words.size(job.total))
 
