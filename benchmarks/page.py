@@ -16,7 +16,7 @@ from pathlib import Path
 from benchmarks.measuring import figure, run
 from benchmarks.results import Group, Row
 from benchmarks.scene import Scene
-from repoint.agent.page.control import ask_for_link
+from repoint.page.control_socket import ask_for_link
 
 _WARM = 30
 _STARTS = 7
@@ -32,7 +32,7 @@ import os, sys
 for number, fd in enumerate(map(int, sys.argv[1].split(',')), 3):
     os.dup2(fd, number, inheritable=True)
 os.environ |= {'LISTEN_PID': str(os.getpid()), 'LISTEN_FDS': '2'}
-os.execv(sys.executable, [sys.executable, '-m', 'repoint.agent.page', '--store', sys.argv[2]])
+os.execv(sys.executable, [sys.executable, '-m', 'repoint.page', '--store', sys.argv[2]])
 """
 
 

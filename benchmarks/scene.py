@@ -18,7 +18,7 @@ from benchmarks.measuring import run, settle
 from benchmarks.repoint_side import RepointSide
 from benchmarks.serving import Server, serving
 from benchmarks.tufup_side import TufupSide
-from repoint.seal.build import remove_tree
+from repoint.fs.removal import remove_tree
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from demo import Demo, make_folder, run, served, stop_viewer
 @contextlib.contextmanager
 def page(demo: Demo) -> Iterator[None]:
     """Serve the page, for as long as we are here."""
-    command = [sys.executable, "-m", "repoint.agent.page", "--store", str(demo.store),
+    command = [sys.executable, "-m", "repoint.page", "--store", str(demo.store),
                "--idle", "86400"]  # fmt: skip
     with subprocess.Popen(command, start_new_session=True) as server:
         try:

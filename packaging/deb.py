@@ -54,8 +54,9 @@ def _try(package: Path, place: Path) -> None:
     shutil.rmtree(place, ignore_errors=True)
     _run(["dpkg-deb", "-x", str(package), str(place)])
     (modules,) = place.glob("usr/lib/repoint/lib/python3*/site-packages")
-    code = "import sys; sys.path.insert(0, sys.argv[1]); import repoint.delta.decoder as decoder; "
-    code += "import repoint.device.client, repoint.agent.page; decoder._warm_up()"
+    code = "import sys; sys.path.insert(0, sys.argv[1]); "
+    code += "import repoint.delta.sandbox.decoder as decoder; "
+    code += "import repoint.device.fetch.client, repoint.page; decoder._warm_up()"
     _run([PYTHON, "-I", "-B", "-c", code, str(modules)])
     shutil.rmtree(place)
 

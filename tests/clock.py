@@ -16,5 +16,5 @@ def set_clock(monkeypatch: pytest.MonkeyPatch, by: dt.timedelta) -> None:
         def now(cls, tz: dt.tzinfo | None = None) -> dt.datetime:  # type: ignore[override]
             return now.astimezone(tz)
 
-    monkeypatch.setattr("repoint.device.client.dt.datetime", Clock)
+    monkeypatch.setattr("repoint.device.fetch.client.dt.datetime", Clock)
     monkeypatch.setattr("tuf.ngclient._internal.trusted_metadata_set.datetime.datetime", Clock)

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from repoint.device.device import Device
-from repoint.device.enrolling import GraftRequest, Wanted
-from repoint.device.store import ProductStore
+from repoint.device.store.store import ProductState
+from repoint.device.update.enroll import BaselineFilter, GraftRequest
 from tests.serving import WebServer
 from tests.world import OLD, PLATFORM, Files, Vendor, write_tree
 
@@ -36,7 +36,7 @@ class Place:
         return Device(self.folder / "store", wait=5)
 
     @property
-    def product(self) -> ProductStore:
+    def product(self) -> ProductState:
         return self.device.store.product(self.vendor.product)
 
     def put(self, files: Files | None = None) -> None:
@@ -50,7 +50,7 @@ class Place:
             self.server.url,
             self.vendor.root,
             {"engine": GraftRequest(self.graft)},
-            Wanted(platform=PLATFORM, **wanted),
+            BaselineFilter(platform=PLATFORM, **wanted),
         )
 
     def text(self, path: str = "main.py") -> str:
@@ -59,7 +59,7 @@ class Place:
     def update(self) -> None:
         """Check, install, restart."""
         self.device.check(None)
-        self.device.install(None, asked=True)
+        self.device.install(None, user_initiated=True)
         self.device.restart(None)
 
     def run(self, code: str, *, launched: bool, arguments: tuple[str, ...] = ()) -> int:

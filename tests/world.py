@@ -7,15 +7,16 @@ import random
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from repoint.fs.removal import remove_tree
 from repoint.model.advisory import Advisory, Fix
-from repoint.model.records import BaselineName, Improvement
+from repoint.model.baseline import BaselineName
+from repoint.model.improvement import Improvement
 from repoint.model.system import System
 from repoint.publisher.baselines import ComponentSource, add_baseline
 from repoint.publisher.catalogs import withdraw
 from repoint.publisher.improve import Built, improve
 from repoint.publisher.publish import publish
 from repoint.repository.repository import Repository
-from repoint.seal.build import remove_tree
 
 Files = dict[str, str | bytes]
 PLATFORM = "linux-x86_64"

@@ -21,7 +21,7 @@ _PACKAGES = {
     "bsdiff": ("bsdiff4",),
     "zstd": ("zstandard",),
     "xz": ("lzma",),
-    "repoint": ("repoint.delta.container", "repoint.delta.child", "numpy"),
+    "repoint": ("repoint.delta.container", "repoint.delta.sandbox.child", "numpy"),
 }
 
 
@@ -122,8 +122,8 @@ def _publish(job: Job) -> dict[str, tuple[str, int]]:
 
 
 def _apply(job: Job) -> dict[str, tuple[str, int]]:
-    from repoint.delta.child import DecodeJob, decode_in_child
     from repoint.delta.container import read_header
+    from repoint.delta.sandbox.child import DecodeJob, decode_in_child
 
     entries = read_header(Path(job.patch)).entries
     decode_in_child(

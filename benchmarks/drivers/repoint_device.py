@@ -12,13 +12,13 @@ import sys
 import time
 from pathlib import Path
 
-import repoint.device.activating
-import repoint.device.checking
-import repoint.device.collecting
-import repoint.device.enrolling
-import repoint.device.installing
-import repoint.device.recovering
-import repoint.device.removing  # noqa: F401
+import repoint.device.activate.activation
+import repoint.device.activate.recovery
+import repoint.device.store.gc
+import repoint.device.update.check
+import repoint.device.update.enroll
+import repoint.device.update.install
+import repoint.device.update.remove  # noqa: F401
 from repoint.device.device import Device
 
 
@@ -34,7 +34,7 @@ def update(device: Device) -> dict[str, object]:
     begun = time.perf_counter()
     device.check(None)
     checked = time.perf_counter()
-    staged = device.install(None, asked=True)
+    staged = device.install(None, user_initiated=True)
     done = time.perf_counter()
     return {
         "work": done - begun,
@@ -49,7 +49,7 @@ def cycle(device: Device, count: int) -> dict[str, list[float]]:
     times: dict[str, list[float]] = {"switch": [], "activate": [], "remove": []}
     device.check(None)
     for _ in range(count):
-        device.install(None, asked=True)
+        device.install(None, user_initiated=True)
         begun = time.perf_counter()
         activation = device.activate(None)
         activated = time.perf_counter()

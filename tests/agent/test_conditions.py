@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from repoint.agent.conditions import free_space, is_metered, read_battery, read_conditions
+from repoint.host.conditions import free_space, is_metered, read_battery, read_conditions
 from tests.agent.buses import Bus, needs_bus
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from repoint.agent.conditions import Conditions
-from repoint.agent.memory import Memory, remember
-from repoint.agent.outlook import look_ahead
-from repoint.device.affected import Affected
+from repoint.agent.agent_state import AgentState, write_agent_state
+from repoint.agent.overview import read_overview
 from repoint.device.device import Device
-from repoint.device.units import Unit, unit_of
+from repoint.device.status.affected import Affected
+from repoint.host.conditions import Conditions
+from repoint.host.systemd import Unit, unit_of
 from tests.places import MAPS_A_LIBRARY, Place
 from tests.world import Vendor
 
@@ -28,7 +28,7 @@ def place(place: Place) -> Place:
 
     def enroll_and_attend() -> None:
         enroll()
-        remember(place.product, Memory(round=int(time.time())))
+        write_agent_state(place.product, AgentState(round=int(time.time())))
 
     place.enroll = enroll_and_attend  # type: ignore[method-assign]
     return place
@@ -40,12 +40,12 @@ def test_where_nothing_makes_rounds_nobody_is_promised_anything(
     place.enroll()
     vendor.release()
     place.device.check(None)
-    remember(place.product, Memory(round=int(time.time()) - 3 * 86_400))
-    plan = look_ahead(place.device, None, conditions=FREE).plan
+    write_agent_state(place.product, AgentState(round=int(time.time()) - 3 * 86_400))
+    plan = read_overview(place.device, None, conditions=FREE).plan
     assert plan.install is not None
     assert (plan.install.when, plan.install.reason) == (None, "unattended")
-    place.device.install(None, asked=True)
-    plan = look_ahead(place.device, None, conditions=FREE).plan
+    place.device.install(None, user_initiated=True)
+    plan = read_overview(place.device, None, conditions=FREE).plan
     assert plan.activate is not None
     assert (plan.activate.when, plan.activate.reason) == (None, "program")
 
@@ -58,7 +58,7 @@ def test_a_program_that_keeps_what_was_removed_is_in_no_danger(
     place.update()
     place.run(MAPS_A_LIBRARY, launched=True)
     place.device.remove(None, why="")
-    seen = look_ahead(place.device, None, conditions=FREE)
+    seen = read_overview(place.device, None, conditions=FREE)
     assert seen.status.in_force == "26.3.1"
     assert seen.activating == ()
     assert seen.plan.activate is None
@@ -71,7 +71,7 @@ def test_before_it_is_installed_people_know_when_and_what_restarts(
     pid = place.run(MAPS_A_LIBRARY, launched=False)
     vendor.release()
     place.device.check(None)
-    seen = look_ahead(place.device, None, conditions=FREE)
+    seen = read_overview(place.device, None, conditions=FREE)
     assert seen.plan.install is not None
     assert seen.plan.install.reason == "now"
     assert [(a.component, a.scope, a.pids, a.again) for a in seen.installing] == [
@@ -80,15 +80,15 @@ def test_before_it_is_installed_people_know_when_and_what_restarts(
     assert seen.activating == ()
     assert seen.plan.activate is None
 
-    place.device.install(None, asked=True)
-    seen = look_ahead(place.device, None, conditions=FREE)
+    place.device.install(None, user_initiated=True)
+    seen = read_overview(place.device, None, conditions=FREE)
     assert seen.plan.install is None
     assert seen.plan.activate is not None
     assert (seen.plan.activate.when, seen.plan.activate.reason) == (None, "program")
     assert [a.pids for a in seen.activating] == [(pid,)]
 
     place.stop()
-    seen = look_ahead(place.device, None, conditions=FREE)
+    seen = read_overview(place.device, None, conditions=FREE)
     assert seen.activating == (Affected("engine", "app", "", "", (), False),)
     assert seen.plan.activate is not None
     assert seen.plan.activate.reason == "now"
@@ -101,9 +101,9 @@ def test_a_program_that_still_runs_replaced_code_waits_for_its_own_start(
     place.run(MAPS_A_LIBRARY, launched=True)
     vendor.release()
     place.device.check(None)
-    place.device.install(None, asked=True)
+    place.device.install(None, user_initiated=True)
     place.device.activate(None)
-    seen = look_ahead(place.device, None, conditions=FREE)
+    seen = read_overview(place.device, None, conditions=FREE)
     assert seen.status.staged == ""
     assert seen.plan.activate is not None
     assert seen.plan.activate.reason == "program"
@@ -117,10 +117,10 @@ def test_the_policy_is_told_with_its_file(place: Place, vendor: Vendor, tmp_path
     folder = tmp_path / "policy.d"
     folder.mkdir()
     (folder / "10-site.toml").write_text("automatic = false\ndeadline_days = 100000\n")
-    broken = look_ahead(Device(place.folder / "store", policy=folder), None, conditions=FREE)
+    broken = read_overview(Device(place.folder / "store", policy=folder), None, conditions=FREE)
     assert "10-site.toml" in broken.decided.policy_problem
     (folder / "10-site.toml").write_text("automatic = false\n")
-    seen = look_ahead(Device(place.folder / "store", policy=folder), None, conditions=FREE)
+    seen = read_overview(Device(place.folder / "store", policy=folder), None, conditions=FREE)
     assert seen.decided.automatic_locked_by == str(folder / "10-site.toml")
     assert seen.plan.install is not None
     assert seen.plan.install.reason == "off"
@@ -155,7 +155,7 @@ def test_the_service_of_a_process_is_found_in_its_cgroup(
 
 def test_looking_ahead_loads_nothing_heavy() -> None:
     code = (
-        "import sys\nimport repoint.agent.outlook\n"
+        "import sys\nimport repoint.agent.overview\n"
         "heavy = {'numpy', 'tuf', 'cryptography', 'hdiffpatch', 'zstandard', 'urllib3',"
         " 'starlette', 'jeepney', 'typer', 'rich'}\n"
         "print(sorted(heavy & set(sys.modules)))"

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from repoint.agent.conditions import Conditions
-from repoint.agent.memory import LONGEST_WAIT, Memory
+from repoint.agent.agent_state import LONGEST_WAIT, AgentState
 from repoint.agent.plan import DAY, NOTICE, Plan, Ready, Step, Waiting, plan
-from repoint.device.policy import Policy, Rules
-from repoint.model.records import Offer
+from repoint.device.policy.policy import Policy, Rules
+from repoint.host.conditions import Conditions
+from repoint.model.catalog import Offer
 from tests.world import NAME
 
 UTC = ZoneInfo("UTC")
@@ -213,7 +213,7 @@ def offer(since: int) -> Offer:
 
 @given(jump=st.integers(-10 * 365 * DAY, 10 * 365 * DAY), days=st.integers(0, 30))
 def test_no_jump_of_the_clock_makes_a_deferral_longer_than_it_is(jump: int, days: int) -> None:
-    memory = Memory().with_seen(["a"], NOW)
+    memory = AgentState().with_seen(["a"], NOW)
     later = NOW + jump
     memory = memory.at(later).with_seen(["a"], later)
     waiting = Waiting(memory.started(offer(NOW - HOUR)), "routine", 1)
@@ -225,14 +225,14 @@ def test_no_jump_of_the_clock_makes_a_deferral_longer_than_it_is(jump: int, days
 
 
 def test_a_clock_that_is_behind_does_not_wait_for_the_vendors_moment() -> None:
-    memory = Memory().with_seen(["a"], NOW)
+    memory = AgentState().with_seen(["a"], NOW)
     assert memory.started(offer(NOW + 400 * DAY)) == NOW
     assert memory.started(offer(NOW - 4 * DAY)) == NOW - 4 * DAY
 
 
 def test_the_wait_after_failures_doubles_with_jitter_and_is_bounded() -> None:
     chance = random.Random(1)
-    memory = Memory()
+    memory = AgentState()
     waits = []
     for _ in range(12):
         memory = memory.with_failure(NOW, chance)
@@ -240,20 +240,20 @@ def test_the_wait_after_failures_doubles_with_jitter_and_is_bounded() -> None:
     assert 450 <= waits[0] <= 1350
     assert 2 * 3600 <= waits[4] <= 6 * 3600
     assert max(waits) <= LONGEST_WAIT
-    firsts = {Memory().with_failure(NOW, random.Random(n)).retry for n in range(50)}
+    firsts = {AgentState().with_failure(NOW, random.Random(n)).retry for n in range(50)}
     assert len(firsts) > 40, "a fleet comes back at many moments"
-    assert memory.with_success() == Memory()
+    assert memory.with_success() == AgentState()
 
 
 def test_a_clock_that_was_set_back_does_not_keep_from_trying_again() -> None:
-    memory = Memory().with_failure(NOW, random.Random(1)).with_told("x", NOW)
+    memory = AgentState().with_failure(NOW, random.Random(1)).with_told("x", NOW)
     earlier = NOW - 100 * DAY
     assert memory.at(earlier).retry <= earlier + LONGEST_WAIT
     assert memory.at(earlier).told == {"x": earlier}
 
 
 def test_only_what_is_offered_is_remembered() -> None:
-    memory = Memory().with_seen(["a"], 1).with_unfit("a").with_seen(["a", "b"], 2)
+    memory = AgentState().with_seen(["a"], 1).with_unfit("a").with_seen(["a", "b"], 2)
     assert memory.seen == {"a": 1, "b": 2}
     assert memory.is_unfit("a")
     assert memory.with_seen(["b"], 3).unfit == {}

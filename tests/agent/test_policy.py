@@ -8,12 +8,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from repoint.device.decided import decide
 from repoint.device.device import Device
 from repoint.device.errors import PolicyForbidsError
-from repoint.device.policy import Policy, Rules, keep_policy, read_policy
-from repoint.device.records import Settings
-from repoint.device.windows import Window, WindowError, next_opening
+from repoint.device.policy.effective_settings import effective_settings
+from repoint.device.policy.maintenance_window import Window, WindowError, next_opening
+from repoint.device.policy.policy import Policy, Rules, keep_policy, read_policy
+from repoint.device.store.records import UserSettings
 from tests.places import Place
 from tests.world import Vendor
 
@@ -49,7 +49,7 @@ def test_later_files_win_and_each_value_names_its_file(store: Path, folder: Path
         "defer_days": str(folder / "10-base.toml"),
         "window": str(folder / "50-site.toml"),
     }
-    decided = decide(Settings(automatic=True), policy)
+    decided = effective_settings(UserSettings(automatic=True), policy)
     assert (decided.automatic, decided.removal) == (False, False)
     assert decided.automatic_locked_by == str(folder / "50-site.toml")
 
@@ -95,7 +95,7 @@ def test_where_no_policy_was_ever_whole_nothing_happens_by_itself(
 ) -> None:
     (folder / "10-broken.toml").write_text("automatic = maybe")
     policy = read_policy(store, folder)
-    decided = decide(Settings(automatic=True), policy)
+    decided = effective_settings(UserSettings(automatic=True), policy)
     assert not decided.automatic
     assert not decided.removal
     assert "10-broken.toml" in decided.policy_problem
@@ -138,7 +138,7 @@ def ruled(place: Place, folder: Path) -> Device:
 def test_a_person_cannot_change_what_is_locked(ruled: Device, folder: Path) -> None:
     (folder / "10.toml").write_text("automatic = true\n")
     with pytest.raises(PolicyForbidsError, match=r"locked on by .*10\.toml"):
-        ruled.change_settings(None, Settings(automatic=False))
+        ruled.change_settings(None, UserSettings(automatic=False))
     assert ruled.settings(None).automatic
 
 
@@ -158,7 +158,7 @@ def test_no_other_repository_than_the_allowed_ones_is_asked(
 ) -> None:
     (folder / "10.toml").write_text('repositories = ["https://updates.example.org"]\n')
     place.server.requests.clear()
-    for attempt in (ruled.check, lambda product: ruled.install(product, asked=True)):
+    for attempt in (ruled.check, lambda product: ruled.install(product, user_initiated=True)):
         with pytest.raises(PolicyForbidsError, match="not allowed by"):
             attempt(None)
     assert place.server.requests == []

@@ -10,15 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from repoint.agent import machine, wording
-from repoint.agent.restarting import Announced, restart
-from repoint.agent.rounds import Agent
-from repoint.device import restarting as programs
-from repoint.device.enrolling import GraftRequest, Wanted
+from repoint.agent import wording
+from repoint.agent.restart import Announced, restart
+from repoint.agent.update_run import Agent
+from repoint.device.activate import restart as programs
+from repoint.device.activate.restart import Restarted
 from repoint.device.errors import NothingToDoError, StillRunningError
-from repoint.device.restarting import Restarted
-from repoint.device.starting import owner_of, start_again
-from repoint.device.units import Unit
+from repoint.device.update.enroll import BaselineFilter, GraftRequest
+from repoint.host import logind
+from repoint.host.programs import owner_of, start_again
+from repoint.host.systemd import Unit
 from tests.agent.buses import Bus, needs_bus
 from tests.cli.command import works
 from tests.places import MAPS_A_LIBRARY, STOPS, Place, wait_for
@@ -33,11 +34,11 @@ def staged(place: Place, vendor: Vendor, scope: str, *program: str) -> None:
     vendor.baseline({"engine": OLD}, name=_newer(), restart=scope)
     place.device.enroll(
         vendor.product, place.server.url, vendor.root,
-        {"engine": GraftRequest(place.graft, program)}, Wanted(platform=PLATFORM),
+        {"engine": GraftRequest(place.graft, program)}, BaselineFilter(platform=PLATFORM),
     )  # fmt: skip
     vendor.release(name=_newer())
     place.device.check(None)
-    place.device.install(None, asked=True)
+    place.device.install(None, user_initiated=True)
 
 
 def test_a_program_is_closed_and_started_again(
@@ -122,7 +123,7 @@ def test_the_machine_restarts_after_a_countdown_of_logind_that_can_be_stopped(
     assert isinstance(done, Announced)
     assert done.scope == "system"
     assert before + 90 <= done.when <= time.time() + 90
-    assert machine.cancel_restart()
+    assert logind.cancel_restart()
     assert bus.calls == [
         ("ListInhibitors", []),
         ("SetWallMessage",
@@ -143,7 +144,7 @@ def test_status_says_when_the_machine_restarts(
     when = int(time.time()) + 300
     bus.play_logind(scheduled=when * 1_000_000)
     staged(place, vendor, "system")
-    assert machine.scheduled_restart() == when
+    assert logind.scheduled_restart() == when
     said = works("status", "--store", place.folder / "store",
                  env={"DBUS_SYSTEM_BUS_ADDRESS": bus.address})  # fmt: skip
     assert "has to restart: this machine\n" in said
@@ -161,7 +162,7 @@ def test_a_program_that_must_not_be_interrupted_holds_the_machine_up(
         ["sleep", "Film", "playing", "block", 1000, 6],
     ])  # fmt: skip
     staged(place, vendor, "system")
-    with pytest.raises(machine.CannotRestartError, match=r"now: Burner \(writing a disc\)\."):
+    with pytest.raises(logind.CannotRestartError, match=r"now: Burner \(writing a disc\)\."):
         restart(place.device, None)
     assert [member for member, _ in bus.calls] == ["ListInhibitors"]
 
@@ -171,9 +172,9 @@ def test_without_logind_a_person_restarts_the_machine(
 ) -> None:
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", f"unix:path={tmp_path / 'none'}")
     staged(place, vendor, "system")
-    with pytest.raises(machine.CannotRestartError, match="Do it yourself"):
+    with pytest.raises(logind.CannotRestartError, match="Do it yourself"):
         restart(place.device, None)
-    assert machine.scheduled_restart() is None
+    assert logind.scheduled_restart() is None
 
 
 @needs_bus
@@ -181,12 +182,12 @@ def test_the_sessions_of_the_programs_end_after_a_countdown_that_can_be_stopped(
     place: Place, vendor: Vendor, bus: Bus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", bus.address)
-    monkeypatch.setattr("repoint.agent.restarting.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("repoint.agent.restart.time.sleep", lambda seconds: None)
     bus.play_logind()
     staged(place, vendor, "session")
     pid = place.run(MAPS_A_LIBRARY, launched=False)
     heard: list[int] = []
-    with pytest.raises(machine.CannotRestartError, match="stopped"):
+    with pytest.raises(logind.CannotRestartError, match="stopped"):
         restart(place.device, None, seconds=5, counting=lambda left: heard.append(left) or left > 3)
     assert heard == [5, 4, 3]
     assert bus.calls == []
@@ -207,8 +208,8 @@ def test_in_the_window_the_machine_is_restarted_once_and_not_scheduled_again(
 ) -> None:
     import random
 
-    from repoint.agent.conditions import Conditions
     from repoint.device.device import Device
+    from repoint.host.conditions import Conditions
 
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", bus.address)
     staged(place, vendor, scope)

@@ -14,13 +14,19 @@ from pathlib import Path
 
 import pytest
 
-from repoint.agent.conditions import Conditions
-from repoint.agent.memory import remembered
+from repoint.agent.agent_state import read_agent_state
 from repoint.agent.plan import DAY
-from repoint.agent.rounds import CHECK_EVERY, Agent, Round, RoundRunningError, round_lock
+from repoint.agent.update_run import (
+    CHECK_EVERY,
+    Agent,
+    UpdateRun,
+    UpdateRunActiveError,
+    update_run_lock,
+)
 from repoint.device.device import Device
 from repoint.device.errors import NoNetworkError
-from repoint.device.records import Settings
+from repoint.device.store.records import UserSettings
+from repoint.host.conditions import Conditions
 from tests.places import MAPS_A_LIBRARY, Place
 from tests.serving import WebServer
 from tests.world import FIXED, Vendor
@@ -49,7 +55,7 @@ class Bench:
             self.device, lambda: self.now, self.chance, lambda store: self.conditions, if_due
         )
 
-    def round(self, *, if_due: bool = True) -> Round:
+    def round(self, *, if_due: bool = True) -> UpdateRun:
         (made,) = self.agent(if_due=if_due).rounds()
         return made
 
@@ -107,7 +113,7 @@ def test_a_timer_that_comes_often_asks_only_when_it_is_due(bench: Bench, server:
 
 
 def test_off_only_tells(bench: Bench, vendor: Vendor) -> None:
-    bench.device.change_settings(None, Settings(automatic=False))
+    bench.device.change_settings(None, UserSettings(automatic=False))
     vendor.release()
     made = bench.round()
     assert (made.checked, made.installed) == (True, "")
@@ -190,7 +196,7 @@ def test_a_letter_that_fails_its_health_check_is_not_tried_again_but_the_next_on
 
 
 def _newer():  # type: ignore[no-untyped-def]
-    from repoint.model.records import BaselineName
+    from repoint.model.baseline import BaselineName
     from tests.world import PLATFORM
 
     return BaselineName(PLATFORM, "26.4.0", "26A1")
@@ -285,11 +291,11 @@ def test_two_agents_at_once_do_the_work_once(bench: Bench, vendor: Vendor) -> No
     vendor.release()
     code = (
         "import random, sys, time\nfrom pathlib import Path\n"
-        "from repoint.agent.rounds import Agent, RoundRunningError\n"
+        "from repoint.agent.update_run import Agent, UpdateRunActiveError\n"
         "from repoint.device.device import Device\n"
         "agent = Agent(Device(Path(sys.argv[1])), time.time, random.Random())\n"
         "try:\n    print([made.installed for made in agent.rounds()])\n"
-        "except RoundRunningError:\n    print('another')\n"
+        "except UpdateRunActiveError:\n    print('another')\n"
     )
     command = [sys.executable, "-c", code, str(bench.place.folder / "store")]
     agents = [
@@ -305,7 +311,7 @@ def test_two_agents_at_once_do_the_work_once(bench: Bench, vendor: Vendor) -> No
 
 
 def test_a_second_round_does_not_wait_for_the_first(bench: Bench) -> None:
-    with round_lock(bench.place.folder / "store"), pytest.raises(RoundRunningError):
+    with update_run_lock(bench.place.folder / "store"), pytest.raises(UpdateRunActiveError):
         bench.round()
 
 
@@ -335,16 +341,16 @@ def test_after_a_jump_back_the_repository_is_asked_at_once(bench: Bench, server:
 def test_a_letter_that_does_not_fit_is_not_fetched_again(
     bench: Bench, vendor: Vendor, server: WebServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from repoint.device import pipeline
     from repoint.device.errors import NotApplicableError
+    from repoint.device.update import candidate
 
     def unfit(*_: object) -> None:
         raise NotApplicableError("It does not fit", hint="Tell the vendor")
 
-    monkeypatch.setattr(pipeline, "_refuse_new_privileges", unfit)
+    monkeypatch.setattr(candidate, "_refuse_new_privileges", unfit)
     vendor.release()
     assert isinstance(bench.round().errors[0], NotApplicableError)
-    assert remembered(bench.place.product).is_unfit("a")
+    assert read_agent_state(bench.place.product).is_unfit("a")
     bench.now += DAY
     made = bench.round()
     assert made.errors == []
@@ -359,7 +365,7 @@ def test_the_bandwidth_limit_of_the_policy_holds(bench: Bench, vendor: Vendor) -
     vendor.release({"engine": {**FIXED, "lib/new.so": random.Random(8).randbytes(1_200_000)}})
     bench.device.check(None)
     began = time.monotonic()
-    bench.device.install(None, asked=True)
+    bench.device.install(None, user_initiated=True)
     took = time.monotonic() - began
     assert took > (1_200_000 - (1 << 18)) / 500_000 - 0.3
 
@@ -397,7 +403,7 @@ def test_what_prepares_without_rights_leaves_the_rest_to_another(
     pid = bench.place.run(MAPS_A_LIBRARY, launched=True)
     vendor.release()
     asked: list[str] = []
-    device = Device(bench.place.folder / "store", policy=bench.policy, prepares_only=True)
+    device = Device(bench.place.folder / "store", policy=bench.policy, unprivileged=True)
     agent = Agent(device, lambda: bench.now, bench.chance, lambda store: Conditions(),
                   hand_over=lambda: asked.append("activate"))  # fmt: skip
     (made,) = agent.rounds()
@@ -421,7 +427,7 @@ def test_an_unconfirmed_activation_is_not_judged_without_rights(
     assert active is not None
     confirmed = product.generation_path(active) / "confirmed"
     confirmed.unlink()
-    Device(bench.place.folder / "store", prepares_only=True).check(None)
+    Device(bench.place.folder / "store", unprivileged=True).check(None)
     assert not confirmed.exists()
     bench.device.check(None)
     assert confirmed.exists()

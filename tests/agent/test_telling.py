@@ -9,14 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from repoint.agent import journal
-from repoint.agent.conditions import Conditions
-from repoint.agent.memory import Memory, remember
-from repoint.agent.notices import message_of_the_day, notice_of, tell_desktop, told_place
-from repoint.agent.outlook import Outlook, look_ahead
-from repoint.agent.rounds import Agent, Round
-from repoint.agent.telling import NEWS, tell
-from repoint.device.records import Settings
+from repoint.agent.agent_state import AgentState, write_agent_state
+from repoint.agent.journal_events import NEWS, tell
+from repoint.agent.notifications import (
+    message_of_the_day,
+    notification_for,
+    tell_desktop,
+    told_place,
+)
+from repoint.agent.overview import Overview, read_overview
+from repoint.agent.update_run import Agent, UpdateRun
+from repoint.device.store.records import UserSettings
+from repoint.host import journal
+from repoint.host.conditions import Conditions
 from repoint.model.advisory import Advisory, Fix
 from repoint.publisher.improve import improve
 from tests.agent.buses import Bus, needs_bus
@@ -54,11 +59,11 @@ def journald(tmp_path: Path) -> Iterator[Journal]:
 @pytest.fixture
 def enrolled(place: Place) -> Place:
     place.enroll()
-    remember(place.product, Memory(round=int(time.time())))
+    write_agent_state(place.product, AgentState(round=int(time.time())))
     return place
 
 
-def make_round(place: Place) -> Round:
+def make_round(place: Place) -> UpdateRun:
     import random
 
     agent = Agent(place.device, time.time, random.Random(1), lambda store: Conditions())
@@ -66,8 +71,8 @@ def make_round(place: Place) -> Round:
     return made
 
 
-def outlook(place: Place) -> Outlook:
-    return look_ahead(place.device, None, conditions=Conditions())
+def outlook(place: Place) -> Overview:
+    return read_overview(place.device, None, conditions=Conditions())
 
 
 def test_the_journal_says_what_it_fixes_when_and_what_restarts(
@@ -98,7 +103,7 @@ def test_the_journal_says_what_it_fixes_when_and_what_restarts(
 def test_off_is_told_once_with_what_a_person_can_do(
     enrolled: Place, vendor: Vendor, journald: Journal
 ) -> None:
-    enrolled.device.change_settings(None, Settings(automatic=False))
+    enrolled.device.change_settings(None, UserSettings(automatic=False))
     vendor.release()
     said = tell(make_round(enrolled), enrolled.folder / "store", to=journald.path)
     assert "Not installed by itself: Automatically Install is off." in said[0]
@@ -152,7 +157,7 @@ def test_a_desktop_is_told_once_for_each_state(
     enrolled.device.check(None)
     for _ in range(3):
         tell_desktop(outlook(enrolled), told)
-    enrolled.device.install(None, asked=True)
+    enrolled.device.install(None, user_initiated=True)
     for _ in range(3):
         tell_desktop(outlook(enrolled), told)
     enrolled.stop()
@@ -220,11 +225,11 @@ def test_a_server_is_told_at_the_login_until_all_is_in_force(
     lines = message_of_the_day(outlook(enrolled))
     assert lines[0] == "A security improvement for acme-kiosk is available: 26.3.1 (a)."
     assert any("Has to restart: python" in line for line in lines)
-    enrolled.device.install(None, asked=True)
+    enrolled.device.install(None, user_initiated=True)
     assert "waits for a restart" in message_of_the_day(outlook(enrolled))[0]
     enrolled.stop()
     enrolled.device.activate(None)
     assert message_of_the_day(outlook(enrolled)) == []
-    notice = notice_of(outlook(enrolled))
+    notice = notification_for(outlook(enrolled))
     assert notice is not None
     assert notice.state == "in force"

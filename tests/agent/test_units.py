@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from repoint.agent import installing_units as units
-from repoint.agent.unit_files import (
+from repoint.agent.units import installation as units
+from repoint.agent.units.unit_files import (
     ACTIVATE,
     AGENT,
     PAGE,
@@ -25,9 +25,9 @@ from repoint.agent.unit_files import (
     quoted,
     unit_files,
 )
-from repoint.device.records import Enrolment, GraftPoint
-from repoint.device.store import Store
-from repoint.device.units import is_booted
+from repoint.device.store.records import Enrolment, GraftPoint
+from repoint.device.store.store import Store
+from repoint.host.systemd import is_booted
 from tests.cli.command import repoint, works
 from tests.places import Place
 from tests.world import NAME, Vendor
@@ -180,13 +180,13 @@ def test_installing_and_taking_away_are_each_others_opposite(tmp_path: Path) -> 
     assert ("systemctl", "enable", "--now", TIMER, PAGE_SOCKET) in made.after
     assert ("systemctl", "enable", START) in made.after
     assert ("systemctl", "--global", "enable", TELL_PATH) in made.after
-    units.apply(units.Change(made.files))
+    units.apply(units.UnitChange(made.files))
     (folder / "other.service").write_text("somebody's")
     gone = units.removal(False, folder, desktops)
     assert set(gone.files) == set(made.files)
-    units.apply(units.Change(gone.files))
+    units.apply(units.UnitChange(gone.files))
     assert [path.name for path in folder.iterdir()] == ["other.service"]
-    assert units.removal(False, folder, desktops) == units.Change({})
+    assert units.removal(False, folder, desktops) == units.UnitChange({})
 
 
 def test_a_person_has_no_desktop_units_of_everybody(tmp_path: Path) -> None:
@@ -196,11 +196,11 @@ def test_a_person_has_no_desktop_units_of_everybody(tmp_path: Path) -> None:
 
 
 def test_a_command_that_fails_is_told_with_what_it_said(tmp_path: Path) -> None:
-    change = units.Change({}, after=(("sh", "-c", "echo no such bus >&2; exit 1"),))
+    change = units.UnitChange({}, after=(("sh", "-c", "echo no such bus >&2; exit 1"),))
     with pytest.raises(units.UnitsError, match="no such bus"):
         units.apply(change)
     with pytest.raises(units.UnitsError, match="No such file"):
-        units.apply(units.Change({}, after=(("no-such-systemctl",),)))
+        units.apply(units.UnitChange({}, after=(("no-such-systemctl",),)))
 
 
 def test_without_systemd_there_are_lines_for_cron(tmp_path: Path) -> None:

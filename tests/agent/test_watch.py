@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from repoint.agent.services import CannotHandOverError, start_watch
+from repoint.agent.units.start import CannotHandOverError, start_watch
 
 
 @pytest.fixture

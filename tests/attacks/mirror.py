@@ -15,11 +15,13 @@ from securesystemslib.signer import CryptoSigner
 from tuf.api.metadata import Metadata, MetaFile, TargetFile
 
 from repoint.delta.container import PatchInput, write_patch
-from repoint.model.records import Catalog, Improvement, Offer, decode_record, encode_record
+from repoint.model.catalog import Catalog, Offer
+from repoint.model.encoding import decode_record, encode_record
+from repoint.model.improvement import Improvement
 from repoint.model.tree import Change, Layer
 from repoint.repository import names
-from repoint.seal.compare import apply_layer
-from repoint.seal.digest import seal_of
+from repoint.tree.compare import apply_layer
+from repoint.tree.digest import seal_of
 from tests.world import NAME, Vendor
 
 EVIL = b"VERSION = 'evil'\n"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from repoint.delta.confinement import Confinement
-from repoint.device.installing import missing_of
+from repoint.delta.sandbox.confinement import Confinement
+from repoint.device.update.install import missing_of
 from tests.cli.command import repoint
 from tests.places import Place
 

@@ -45,7 +45,7 @@ def hostile(place: Place, vendor: Vendor) -> Iterator[Serve]:
 def refused(place: Place) -> RepointError:
     with pytest.raises(RepointError) as caught:  # a patch is met by the second
         place.device.check(None)
-        place.device.install(None, asked=True)
+        place.device.install(None, user_initiated=True)
     assert place.text() == "VERSION = 'old'\n"
     assert place.device.status(None).staged == ""
     return caught.value
@@ -67,7 +67,7 @@ def test_a_body_without_end_is_read_to_its_limit_and_no_further(
 def test_a_server_that_drips_is_given_up(
     place: Place, hostile: Serve, part: str, how: How, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("repoint.device.patience._WINDOW", 0.4)
+    monkeypatch.setattr("repoint.device.fetch.stall_timeout._WINDOW", 0.4)
     hostile(part, how)
     started = time.monotonic()
     error = refused(place)

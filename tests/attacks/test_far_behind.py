@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from repoint.device.enrolling import GraftRequest, Wanted
 from repoint.device.errors import NotTrustedError
+from repoint.device.update.enroll import BaselineFilter, GraftRequest
 from tests.places import Place
 from tests.world import FIXED, PLATFORM, Files, Vendor, no_passphrase
 
@@ -52,7 +52,7 @@ def test_a_root_that_has_expired_long_ago_still_leads_to_the_newest(
     vendor.release()
     place.device.enroll(
         vendor.product, place.server.url, expired.read_bytes(),
-        {"engine": GraftRequest(place.graft)}, Wanted(platform=PLATFORM),
+        {"engine": GraftRequest(place.graft)}, BaselineFilter(platform=PLATFORM),
     )  # fmt: skip
     place.update()
     assert place.text() == "VERSION = 'new'\n"

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from tuf.api.metadata import TargetFile
 
-from repoint.device.errors import CannotWriteError, NotApplicableError, NotTrustedError
+from repoint.device.errors import NotApplicableError, NotTrustedError, StoreWriteError
 from repoint.model.errors import InvalidRecordError
 from repoint.model.tree import Entry
 from repoint.repository import names
-from repoint.seal.build import build_tree
-from repoint.seal.links import first_escape
+from repoint.tree.build import build_tree
+from repoint.tree.links import first_escape
 from tests.attacks.mirror import Mirror
 from tests.attacks.test_repository_states import WHERE, other, read
 from tests.places import Place
@@ -74,7 +74,7 @@ def test_a_set_user_id_bit_that_the_baseline_has_not_is_refused(
     place.device.check(None)
     place.server.requests.clear()
     with pytest.raises(NotApplicableError, match=r"would make main\.py run with another user"):
-        place.device.install(None, asked=True)
+        place.device.install(None, user_initiated=True)
     assert not [r for r in place.server.requests if r.path.endswith(".patch")]
     unharmed()
 
@@ -84,8 +84,8 @@ def seal_with(place: Place, component: dict[str, Any]) -> str:
     import msgspec
 
     from repoint.model.tree import Layer
-    from repoint.seal.compare import apply_layer
-    from repoint.seal.digest import seal_of
+    from repoint.tree.compare import apply_layer
+    from repoint.tree.digest import seal_of
 
     active = place.product.active()
     assert active is not None
@@ -103,8 +103,8 @@ def test_a_file_of_a_terabyte_is_refused_before_a_byte_is_fetched(
     with_layer(change)
     place.device.check(None)
     place.server.requests.clear()
-    with pytest.raises(CannotWriteError, match="The disk is full: 26"):
-        place.device.install(None, asked=True)
+    with pytest.raises(StoreWriteError, match="The disk is full: 26"):
+        place.device.install(None, user_initiated=True)
     assert not [r for r in place.server.requests if r.path.endswith(".patch")]
     unharmed()
 
@@ -114,8 +114,8 @@ def test_a_patch_of_a_terabyte_is_refused_before_a_byte_is_fetched(
 ) -> None:
     with_layer(lambda component: component.update(patch_size=1 << 40))
     place.device.check(None)
-    with pytest.raises(CannotWriteError, match="The disk is full"):
-        place.device.install(None, asked=True)
+    with pytest.raises(StoreWriteError, match="The disk is full"):
+        place.device.install(None, user_initiated=True)
     unharmed()
 
 

@@ -128,7 +128,7 @@ def test_wrong_software_is_not_taken_for_what_was_asked_for(
     other(mirror, **{field: value})
     place.device.check(None)
     with pytest.raises(NotTrustedError, match=r"where 26\.3\.1 \(b\) was asked for"):
-        place.device.install(None, asked=True)
+        place.device.install(None, user_initiated=True)
     assert not [r for r in place.server.requests if r.path.endswith("b/engine.patch")]
     unharmed()
 
@@ -144,7 +144,7 @@ def test_extraneous_dependencies_are_refused(
     other(mirror, components=[engine, {**engine, "name": "miner"}])
     place.device.check(None)
     with pytest.raises(Exception, match="miner, which is no component of acme-kiosk"):
-        place.device.install(None, asked=True)
+        place.device.install(None, user_initiated=True)
     assert not [r for r in place.server.requests if r.path.endswith(".patch")]
     unharmed()
 

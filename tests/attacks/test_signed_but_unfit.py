@@ -14,7 +14,8 @@ import pytest
 import zstandard
 
 from repoint.delta.container import MAGIC, PatchInput, read_header, write_patch
-from repoint.model.records import Offer, encode_record
+from repoint.model.catalog import Offer
+from repoint.model.encoding import encode_record
 from repoint.publisher.catalogs import read_catalog
 from repoint.repository import names
 from tests.cli.command import everything, refusal, repoint, works

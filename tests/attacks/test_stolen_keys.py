@@ -32,7 +32,7 @@ def test_the_thief_of_any_one_key_cannot_have_anything_installed(
     with pytest.raises((NotTrustedError, RepointError)):
         place.device.check(None)
     with pytest.raises(NothingToDoError):
-        place.device.install(None, asked=True)
+        place.device.install(None, user_initiated=True)
     unharmed()
 
 
@@ -69,7 +69,7 @@ def test_the_thief_of_all_online_keys_cannot_bring_back_a_lower_letter(
     mirror.lead_to("acme-kiosk.catalog")
     assert place.device.check(None).offer is None
     with pytest.raises(NothingToDoError):
-        place.device.install(None, asked=True)
+        place.device.install(None, user_initiated=True)
     assert place.text() == "VERSION = 'later'\n"
 
 
@@ -177,7 +177,7 @@ def test_all_files_of_a_mirror_changed_one_by_one_never_harm_a_device(
 ) -> None:
     """A malicious mirror without keys: whatever it does, the tree is wholly the old or the new."""
     place.enroll()
-    monkeypatch.setattr("repoint.device.fetching.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("repoint.device.fetch.fetcher.time.sleep", lambda seconds: None)
     old = everything(place.graft.resolve())
     untouched = tmp_path / "untouched"
     mirror = take_over()
@@ -185,7 +185,7 @@ def test_all_files_of_a_mirror_changed_one_by_one_never_harm_a_device(
     forget(place)
     place.server.requests.clear()
     place.device.check(None)
-    place.device.install(None, asked=True)
+    place.device.install(None, user_initiated=True)
     files = sorted({r.path.lstrip("/") for r in place.server.requests if r.status == 200})
     assert len(files) >= 7
     place.product.clear_staged()
@@ -204,7 +204,7 @@ def test_all_files_of_a_mirror_changed_one_by_one_never_harm_a_device(
             forget(place)
             with pytest.raises(RepointError):  # a patch is only met by the second
                 place.device.check(None)
-                place.device.install(None, asked=True)
+                place.device.install(None, user_initiated=True)
             assert everything(place.graft.resolve()) == old
             assert place.device.status(None).staged == ""
         shutil.copyfile(untouched / file, mirror.folder / file)

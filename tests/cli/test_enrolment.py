@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from repoint.model.records import BaselineName
+from repoint.model.baseline import BaselineName
 from tests.cli.command import Answer, environment, everything, refusal, repoint, works
 from tests.places import Place
 from tests.world import FIXED, NAME, OLD, PLATFORM, Vendor
@@ -103,8 +103,9 @@ class TestRefused:
 
 KILLED = """
 import os, signal, sys
-from repoint.device import enrolling, files, grafts, strategy
-from repoint.device.store import ProductStore
+from repoint.device.strategy import grafts, strategy
+from repoint.device.update import enroll
+from repoint.device.store.store import ProductState
 
 def dies(module, name, number=1, after=False):
     real, calls = getattr(module, name), []
@@ -127,13 +128,13 @@ main()
 @pytest.mark.parametrize(
     "where",
     [
-        "dies(enrolling, 'add_tree')",
-        "dies(enrolling, 'add_generation', after=True)",
+        "dies(enroll, 'add_tree')",
+        "dies(enroll, 'add_generation', after=True)",
         "dies(strategy, 'prepare_graft', after=True)",
-        "dies(ProductStore, 'point_active')",
+        "dies(ProductState, 'point_active')",
         "dies(grafts, '_exchange')",
         "dies(grafts, '_exchange', after=True)",
-        "dies(ProductStore, 'record')",
+        "dies(ProductState, 'record')",
     ],
 )
 def test_interrupted_it_is_finished_by_a_second_enrolment(place: Place, where: str) -> None:

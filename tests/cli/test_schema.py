@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from repoint.agent.outlook import Report
+from repoint.agent.overview import StatusReport
 
 DOCS = Path(__file__).parents[2] / "docs"
 SCHEMA = DOCS / "schema" / "status.json"
@@ -22,7 +22,7 @@ def generated() -> bytes:
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "What repoint status --json prints",
-        **msgspec.json.schema(Report),
+        **msgspec.json.schema(StatusReport),
     }
     for record in schema["$defs"].values():
         # Only the first paragraph: the attributes are described in docs/formats.md.

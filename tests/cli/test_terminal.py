@@ -45,7 +45,7 @@ def test_a_restart_asks_before_it_closes_a_program_and_no_means_no(
     place.enroll()
     vendor.release()
     place.device.check(None)
-    place.device.install(None, asked=True)
+    place.device.install(None, user_initiated=True)
     pid = place.run(MAPS_A_LIBRARY, launched=False)
     status, said = at_terminal(place, "restart", answer=b"n\n")
     assert f"This closes python ({pid})" in said.replace("python3", "python")

@@ -9,7 +9,7 @@ import pytest
 
 from repoint.device.device import Device
 from repoint.device.errors import StoreBusyError
-from repoint.device.lock import locked
+from repoint.device.store.store_lock import locked
 from tests.cli.command import COMMAND, environment, everything, refusal, repoint
 from tests.places import Place
 from tests.world import Vendor

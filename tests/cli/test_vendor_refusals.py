@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from repoint.model.records import BaselineName
+from repoint.model.baseline import BaselineName
 from tests.cli.command import Answer, everything, refusal, repoint, works
 from tests.cli.conftest import write_advisory
 from tests.world import FIXED, NAME, OLD, Vendor, write_tree

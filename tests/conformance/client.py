@@ -20,8 +20,8 @@ import sys
 from pathlib import Path
 from urllib.parse import quote
 
-from repoint.device.client import RepositoryClient, is_target
-from repoint.device.files import write_durably
+from repoint.device.fetch.client import RepositoryClient, is_target
+from repoint.fs.durable import write_durably
 from repoint.model.errors import RepointError
 
 PINNED = "pinned-root"

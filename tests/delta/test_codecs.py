@@ -9,7 +9,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from repoint.delta.choosing import first_round, second_round
+from repoint.delta.codec_selection import first_round, second_round
 from repoint.delta.codecs import CODECS, codec_named, rank
 from repoint.delta.errors import PatchError
 

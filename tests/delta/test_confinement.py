@@ -13,17 +13,17 @@ from pathlib import Path
 
 import pytest
 
-from repoint.delta import seccomp
-from repoint.delta.process import died
+from repoint.delta.sandbox import seccomp
+from repoint.delta.sandbox.process import died
 
-SOURCE = str(Path(seccomp.__file__).parents[2])
+SOURCE = str(Path(seccomp.__file__).parents[3])
 
 PROBE = """
 import ctypes, json, mmap, os, signal, socket, sys, threading
 sys.path.insert(0, {source!r})
-from repoint.delta import landlock, seccomp
-from repoint.delta.confinement import Limits, confine, set_limits
-from repoint.delta.kernel import prctl
+from repoint.delta.sandbox import landlock, seccomp
+from repoint.delta.sandbox.confinement import Limits, confine, set_limits
+from repoint.delta.sandbox.kernel import prctl
 os.chdir({folder!r})
 kept = os.open("kept", os.O_RDWR | os.O_CREAT, 0o600)
 listener = socket.socket(); listener.bind(("127.0.0.1", 0)); listener.listen()
@@ -101,7 +101,9 @@ def probe(folder: Path, layer: str, *tries: str) -> dict[str, bool]:
 
 
 def offered(layer: str) -> bool:
-    code = f"from repoint.delta import {layer}; from repoint.delta.kernel import prctl"
+    code = (
+        f"from repoint.delta.sandbox import {layer}; from repoint.delta.sandbox.kernel import prctl"
+    )
     code = f"import sys; sys.path.insert(0, {SOURCE!r}); {code}; prctl(38, 1)"
     code += f"\nsys.exit(0 if {layer}.restrict() else 1)"
     return subprocess.run([sys.executable, "-I", "-c", code]).returncode == 0
@@ -157,7 +159,7 @@ def test_limits_alone_bound_memory_files_and_their_size(tmp_path):
 def test_a_privileged_process_loses_its_privileges(tmp_path):
     code = f"import os, sys; sys.path.insert(0, {SOURCE!r})" + textwrap.dedent(
         """
-        from repoint.delta.confinement import Limits, confine
+        from repoint.delta.sandbox.confinement import Limits, confine
         status = os.open("/proc/self/status", os.O_RDONLY)
         print(confine(Limits(1 << 26, 1000, 20, 64)).unprivileged)
         print(os.read(status, 10000).decode(), flush=True)
@@ -176,7 +178,7 @@ def test_a_process_dies_with_the_one_that_started_it(tmp_path):
     inner = f"""
         import os, sys, time
         sys.path.insert(0, {SOURCE!r})
-        from repoint.delta.confinement import die_with_parent
+        from repoint.delta.sandbox.confinement import die_with_parent
         die_with_parent(int(sys.argv[1]))
         print(os.getpid(), flush=True)
         time.sleep(60)
@@ -198,7 +200,9 @@ def test_a_process_dies_with_the_one_that_started_it(tmp_path):
 
 def test_a_process_whose_parent_is_gone_already_does_not_start():
     code = f"import sys; sys.path.insert(0, {SOURCE!r});"
-    code += "from repoint.delta.confinement import die_with_parent; die_with_parent(1234567)"
+    code += (
+        "from repoint.delta.sandbox.confinement import die_with_parent; die_with_parent(1234567)"
+    )
     assert subprocess.run([sys.executable, "-c", code]).returncode == -signal.SIGKILL
 
 

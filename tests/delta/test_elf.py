@@ -13,13 +13,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from repoint.delta.child import DecodeJob, decode_in_child
 from repoint.delta.codecs import codec_named
 from repoint.delta.container import PatchInput, write_patch
 from repoint.delta.elf import codec, columns, overrides, streams
 from repoint.delta.elf.encode import correction
 from repoint.delta.errors import PatchError
-from repoint.delta.explaining import explain
+from repoint.delta.explain import explain
+from repoint.delta.sandbox.child import DecodeJob, decode_in_child
 
 
 @pytest.fixture(scope="module")

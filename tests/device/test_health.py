@@ -22,7 +22,7 @@ def test_a_failed_health_check_brings_back_what_ran_before(place: Place, vendor:
     place.update()
     vendor.release({"engine": {**FIXED, "main.py": "bad\n"}}, "CVE-2023-0002")
     place.device.check(None)
-    place.device.install(None, asked=True)
+    place.device.install(None, user_initiated=True)
     with pytest.raises(HealthCheckError, match=r"26\.3\.1 \(a\) is active again"):
         place.device.restart(None)
     assert place.text() == FIXED["main.py"]
@@ -39,12 +39,12 @@ def test_a_failed_letter_is_not_tried_again_even_when_asked_but_a_later_one_is(
     place.enroll()
     vendor.release({"engine": {**OLD, "main.py": "bad\n"}}, "CVE-2023-0001")
     place.device.check(None)
-    place.device.install(None, asked=True)
+    place.device.install(None, user_initiated=True)
     with pytest.raises(HealthCheckError):
         place.device.restart(None)
     place.device.check(None)
     with pytest.raises(NothingToDoError, match="not tried again"):
-        place.device.install(None, asked=True)
+        place.device.install(None, user_initiated=True)
     vendor.release(None, "CVE-2023-0002")
     place.update()
     assert place.device.status(None).in_force == "26.3.1 (b)"
@@ -53,12 +53,12 @@ def test_a_failed_letter_is_not_tried_again_even_when_asked_but_a_later_one_is(
 def test_a_power_loss_before_the_health_check_is_made_up_for_by_the_next_start(
     place: Place, vendor: Vendor
 ) -> None:
-    from repoint.device.activating import switch
+    from repoint.device.activate.activation import switch
 
     place.enroll()
     vendor.release({"engine": {**OLD, "main.py": "bad\n"}})
     place.device.check(None)
-    place.device.install(None, asked=True)
+    place.device.install(None, user_initiated=True)
     staged, active = place.product.staged(), place.product.active()
     assert staged is not None
     assert active is not None
@@ -74,14 +74,14 @@ def test_a_power_loss_before_the_health_check_is_made_up_for_by_the_next_start(
 def test_a_health_check_that_cannot_be_started_counts_as_failed(
     place: Place, vendor: Vendor
 ) -> None:
-    from repoint.model.records import BaselineName
+    from repoint.model.baseline import BaselineName
 
     other = BaselineName("linux-x86_64", "26.4", "26A1")
     vendor.baseline(name=other, health=("/no/such/program",))
     place.enroll(version=other.version)
     vendor.release(name=other)
     place.device.check(None)
-    place.device.install(None, asked=True)
+    place.device.install(None, user_initiated=True)
     with pytest.raises(HealthCheckError, match="cannot be started"):
         place.device.restart(None)
     assert place.text() == OLD["main.py"]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from repoint.device.history import Facts, missing_entries
-from repoint.device.records import HistoryEntry, Mark
+from repoint.device.store.history import Facts, missing_entries
+from repoint.device.store.records import HistoryEntry, Mark
 from tests.places import Place
 from tests.world import Vendor
 

@@ -7,8 +7,8 @@ import os
 import pytest
 
 from repoint.device.errors import StoreDamagedError
+from repoint.model.baseline import BaselineName
 from repoint.model.errors import RepointError
-from repoint.model.records import BaselineName
 from tests.places import MAPS_A_LIBRARY, Place
 from tests.serving import WebServer
 from tests.world import OLD, PLATFORM, Vendor, write_tree

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from repoint.device import grafts
 from repoint.device.errors import NothingToDoError
-from repoint.seal.build import remove_tree
-from repoint.seal.digest import seal_of
-from repoint.seal.scan import scan_tree
+from repoint.device.strategy import grafts
+from repoint.fs.removal import remove_tree
+from repoint.tree.digest import seal_of
+from repoint.tree.scan import scan_tree
 from tests.device.conftest import Place
 from tests.serving import WebServer
 from tests.world import Files, Vendor
@@ -152,14 +152,14 @@ def test_installing(place: Place, vendor: Vendor, server: WebServer) -> None:
     place.enroll()
     place.device.check(None)
     old = seal(vendor, OLD)
-    check_every_point(place, lambda: place.device.install(None, asked=True), {old})
+    check_every_point(place, lambda: place.device.install(None, user_initiated=True), {old})
 
 
 def test_activating(place: Place, vendor: Vendor) -> None:
     place.put(OLD)
     place.enroll()
     place.device.check(None)
-    place.device.install(None, asked=True)
+    place.device.install(None, user_initiated=True)
     both = {seal(vendor, OLD), seal(vendor, NEW)}
     check_every_point(place, lambda: place.device.activate(None), both)
 

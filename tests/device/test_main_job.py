@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from repoint.device.errors import NothingToDoError, StillRunningError
-from repoint.device.records import Settings
-from repoint.seal.digest import seal_of
-from repoint.seal.scan import scan_tree
+from repoint.device.store.records import UserSettings
+from repoint.tree.digest import seal_of
+from repoint.tree.scan import scan_tree
 from tests.device.conftest import MAPS_A_LIBRARY, Place, wait_for
 from tests.serving import WebServer
 from tests.world import FIXED, NAME, OLD, Vendor, big
@@ -24,7 +24,7 @@ def test_an_improvement_is_staged_then_active_then_removed(place: Place, vendor:
     checked = place.device.check(None)
     assert checked.offer is not None
     assert checked.offer.label == "26.3.1 (a)"
-    place.device.install(None, asked=True)
+    place.device.install(None, user_initiated=True)
     assert place.text() == "VERSION = 'old'\n"
     assert place.device.status(None).staged == "26.3.1 (a)"
 
@@ -50,7 +50,7 @@ def test_a_cve_is_waiting_between_staging_and_restart(place: Place, vendor: Vend
     vendor.release()
     place.device.check(None)
     states = [place.device.status(None).cves[0].state]
-    place.device.install(None, asked=True)
+    place.device.install(None, user_initiated=True)
     states.append(place.device.status(None).cves[0].state)
     place.device.restart(None)
     states.append(place.device.status(None).cves[0].state)
@@ -143,7 +143,7 @@ def test_a_program_without_the_launcher_holds_activation_up_and_is_named(
     vendor.release()
     pid = place.run(MAPS_A_LIBRARY, launched=False)
     place.device.check(None)
-    place.device.install(None, asked=True)
+    place.device.install(None, user_initiated=True)
     with pytest.raises(StillRunningError, match=rf"\({pid}\)"):
         place.device.activate(None)
     assert place.text() == "VERSION = 'old'\n"
@@ -161,7 +161,7 @@ def test_a_launched_program_does_not_hold_activation_up_but_is_exposed_until_it_
     vendor.release()
     pid = place.run(MAPS_A_LIBRARY, launched=True)
     place.device.check(None)
-    place.device.install(None, asked=True)
+    place.device.install(None, user_initiated=True)
     place.device.activate(None)
     assert place.text() == "VERSION = 'new'\n"
     status = place.device.status(None)
@@ -202,7 +202,7 @@ def test_a_program_that_imports_late_never_mixes_two_trees(place: Place, vendor:
         assert program.stdin is not None
         assert program.stdout.readline() == "ready\n"
         place.device.check(None)
-        place.device.install(None, asked=True)
+        place.device.install(None, user_initiated=True)
         place.device.activate(None)
         assert place.text("late.py") == "VERSION = 'new'\n"
         program.stdin.write("\n")
@@ -217,7 +217,7 @@ def test_a_program_from_before_the_enrolment_is_seen_and_named(
     place.enroll()
     vendor.release()
     place.device.check(None)
-    place.device.install(None, asked=True)
+    place.device.install(None, user_initiated=True)
     assert [(e.pid, e.runs) for e in place.device.status(None).exposed] == [(pid, "26.3.1")]
     with pytest.raises(StillRunningError, match=rf"\({pid}\)"):
         place.device.activate(None)
@@ -227,9 +227,9 @@ def test_installing_twice_downloads_once_and_says_what_to_do(place: Place, vendo
     place.enroll()
     vendor.release()
     place.device.check(None)
-    place.device.install(None, asked=True)
+    place.device.install(None, user_initiated=True)
     with pytest.raises(NothingToDoError, match="staged already"):
-        place.device.install(None, asked=True)
+        place.device.install(None, user_initiated=True)
 
 
 def test_the_next_start_through_the_launcher_activates_what_is_staged(
@@ -238,7 +238,7 @@ def test_the_next_start_through_the_launcher_activates_what_is_staged(
     place.enroll()
     vendor.release()
     place.device.check(None)
-    place.device.install(None, asked=True)
+    place.device.install(None, user_initiated=True)
     launch = place.device.launch(["/bin/cat", str(place.graft / "main.py")], {})
     for descriptor in launch.held:
         os.close(descriptor)
@@ -287,11 +287,11 @@ def test_old_trees_are_kept_while_a_program_uses_them_and_collected_after(
     place.run(MAPS_A_LIBRARY, launched=True)
     vendor.release({"engine": {**FIXED, "main.py": "third\n"}}, "CVE-2023-0002")
     place.device.check(None)
-    place.device.install(None, asked=True)
+    place.device.install(None, user_initiated=True)
     place.device.activate(None)
     vendor.release({"engine": {**FIXED, "main.py": "fourth\n"}}, "CVE-2023-0003")
     place.device.check(None)
-    place.device.install(None, asked=True)
+    place.device.install(None, user_initiated=True)
     place.device.activate(None)
     assert middle.is_dir()
     assert {e.runs for e in place.device.status(None).exposed} == {"26.3.1 (a)"}
@@ -309,13 +309,13 @@ def test_a_removed_letter_is_not_installed_by_itself_but_the_next_one_is(
     place.device.remove(None, why="it broke printing")
     place.device.check(None)
     with pytest.raises(NothingToDoError, match="removed by a person"):
-        place.device.install(None, asked=False)
+        place.device.install(None, user_initiated=False)
     available = place.device.status(None).available
     assert available is not None
     assert available.held_back == "removed here: it broke printing"
     vendor.release({"engine": {**FIXED, "main.py": "third\n"}}, "CVE-2023-0002")
     place.device.check(None)
-    place.device.install(None, asked=False)
+    place.device.install(None, user_initiated=False)
     place.device.restart(None)
     assert place.text() == "third\n"
 
@@ -335,7 +335,7 @@ def test_a_staged_improvement_can_be_removed_before_it_was_ever_active(
     place.enroll()
     vendor.release()
     place.device.check(None)
-    place.device.install(None, asked=True)
+    place.device.install(None, user_initiated=True)
     place.device.remove(None, why="")
     assert place.device.status(None).staged == ""
     assert place.text() == "VERSION = 'old'\n"
@@ -362,14 +362,14 @@ def test_a_withdrawn_improvement_is_not_installed_and_what_is_staged_waits_no_lo
     place.enroll()
     vendor.release()
     place.device.check(None)
-    place.device.install(None, asked=True)
+    place.device.install(None, user_initiated=True)
     vendor.withdraw("a")
     checked = place.device.check(None)
     assert checked.offer is None
     assert place.device.status(None).staged == ""
     assert place.device.history(None)[-1].why == "the vendor has withdrawn it: it crashes"
     with pytest.raises(NothingToDoError):
-        place.device.install(None, asked=True)
+        place.device.install(None, user_initiated=True)
 
 
 def test_a_withdrawn_improvement_that_is_in_force_stays_and_says_so(
@@ -390,18 +390,18 @@ def test_a_withdrawn_improvement_that_is_in_force_stays_and_says_so(
 def test_restart_closes_the_program_and_starts_it_again(place: Place, vendor: Vendor) -> None:
     import sys
 
-    from repoint.device.enrolling import GraftRequest, Wanted
+    from repoint.device.update.enroll import BaselineFilter, GraftRequest
 
     note = place.folder / "started"
     program = (sys.executable, "-c", f"open({str(note)!r}, 'w').write('again')")
     place.device.enroll(
         vendor.product, place.server.url, vendor.root,
-        {"engine": GraftRequest(place.graft, program)}, Wanted(platform="linux-x86_64"),
+        {"engine": GraftRequest(place.graft, program)}, BaselineFilter(platform="linux-x86_64"),
     )  # fmt: skip
     vendor.release()
     pid = place.run(MAPS_A_LIBRARY, launched=False)
     place.device.check(None)
-    place.device.install(None, asked=True)
+    place.device.install(None, user_initiated=True)
     done = place.device.restart(None)
     assert [use.pid for use in done.closed] == [pid]
     assert place.text() == "VERSION = 'new'\n"
@@ -411,19 +411,19 @@ def test_restart_closes_the_program_and_starts_it_again(place: Place, vendor: Ve
 def test_an_improvement_that_needs_no_restart_is_active_at_once(
     place: Place, vendor: Vendor
 ) -> None:
-    from repoint.model.records import BaselineName
+    from repoint.model.baseline import BaselineName
 
     other = BaselineName("linux-x86_64", "26.4", "26A1")
     vendor.baseline(name=other, restart="none")
     place.enroll(version="26.4")
     vendor.release(name=other)
     place.device.check(None)
-    place.device.install(None, asked=True)
+    place.device.install(None, user_initiated=True)
     assert place.text() == "VERSION = 'new'\n"
 
 
 def test_settings_are_kept(place: Place) -> None:
     place.enroll()
     assert place.device.settings(None).automatic
-    place.device.change_settings(None, Settings(automatic=False))
+    place.device.change_settings(None, UserSettings(automatic=False))
     assert not place.device.status(None).settings.automatic

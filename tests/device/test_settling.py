@@ -16,17 +16,18 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from repoint.agent import beginning
-from repoint.agent.conditions import Conditions
-from repoint.agent.notices import notice_of
-from repoint.agent.rounds import Agent
-from repoint.agent.services import CannotHandOverError
-from repoint.agent.telling import tell
-from repoint.device import restarting as programs
-from repoint.device import settling, trial, units
-from repoint.device.enrolling import GraftRequest, Wanted
+from repoint.agent import startup
+from repoint.agent.journal_events import tell
+from repoint.agent.notifications import notification_for
+from repoint.agent.units.start import CannotHandOverError
+from repoint.agent.update_run import Agent
+from repoint.device.activate import confirmation, trial
+from repoint.device.activate import restart as programs
 from repoint.device.errors import HealthCheckError, NothingToDoError
-from repoint.device.units import Unit
+from repoint.device.update.enroll import BaselineFilter, GraftRequest
+from repoint.host import systemd
+from repoint.host.conditions import Conditions
+from repoint.host.systemd import Unit
 from tests.agent.test_rounds import _newer
 from tests.device.conftest import MAPS_A_LIBRARY, Place
 from tests.places import STOPS
@@ -87,8 +88,8 @@ def played(place: Place, vendor: Vendor, tmp_path: Path, monkeypatch: pytest.Mon
     )
     script.chmod(0o755)
     monkeypatch.setenv("PATH", f"{script.parent}:{os.environ['PATH']}")
-    monkeypatch.setattr(units, "_BOOTED", folder)
-    monkeypatch.setattr(settling, "_BOOT", folder / "boot")
+    monkeypatch.setattr(systemd, "_BOOTED", folder)
+    monkeypatch.setattr(confirmation, "_BOOT", folder / "boot")
     monkeypatch.setattr("repoint.device.device._LOOKS_EVERY", 0.01)
     made = Played(folder, place)
     made.starts_again()
@@ -98,11 +99,11 @@ def played(place: Place, vendor: Vendor, tmp_path: Path, monkeypatch: pytest.Mon
     place.device.enroll(
         vendor.product, place.server.url, vendor.root,
         {"engine": GraftRequest(place.graft, ("systemctl", "restart", "acme"))},
-        Wanted(platform=PLATFORM),
+        BaselineFilter(platform=PLATFORM),
     )  # fmt: skip
     vendor.release(name=_newer())
     place.device.check(None)
-    place.device.install(None, asked=True)
+    place.device.install(None, user_initiated=True)
     return made
 
 
@@ -118,7 +119,7 @@ def events(place: Place) -> list[str]:
 def boot(played: Played) -> list[str]:
     """What the machine's unit does; the errors that it tells."""
     watched: list[Path] = []
-    done = beginning.settle(played.place.device, watch=watched.append, to=Path("/nowhere"))
+    done = startup.settle(played.place.device, watch=watched.append, to=Path("/nowhere"))
     assert bool(watched) == played.place.device.status(None).on_trial
     return [str(error) for _, error in done if error is not None]
 
@@ -163,11 +164,11 @@ def test_at_a_start_a_letter_whose_service_hangs_is_taken_back(
     assert status.available is not None
     assert status.available.held_back == "failed here: acme.service does not run any more (timeout)"
     with pytest.raises(NothingToDoError, match="not tried again"):
-        place.device.install(None, asked=True)
+        place.device.install(None, user_initiated=True)
     played.service(STEADY)
     vendor.release({"engine": {**OLD, "main.py": "VERSION = 'newest'\n"}}, name=_newer())
     place.device.check(None)
-    place.device.install(None, asked=True)
+    place.device.install(None, user_initiated=True)
     played.starts_again()
     assert boot(played) == []
     assert state(place) == ("26.4.0 (b)", "", False)
@@ -177,7 +178,7 @@ def test_the_health_check_is_run_when_the_service_runs(played: Played, vendor: V
     place = played.place
     vendor.release({"engine": {**OLD, "main.py": "bad\n"}}, name=_newer())
     place.device.check(None)
-    place.device.install(None, asked=True)
+    place.device.install(None, user_initiated=True)
     played.service(HANGS)
     assert boot(played) == []
     assert state(place) == ("26.4.0 (b)", "", True)
@@ -242,13 +243,13 @@ def test_what_was_cut_off_in_taking_back_is_made_up_for_with_the_service(
     played.service(HANGS)
     boot(played)
     played.service(FAILED)
-    monkeypatch.setattr(settling, "go_back", lambda product: (_ for _ in ()).throw(KeyError))
-    monkeypatch.setattr(settling, "start_anew", lambda unit: None)
+    monkeypatch.setattr(confirmation, "go_back", lambda product: (_ for _ in ()).throw(KeyError))
+    monkeypatch.setattr(confirmation, "start_anew", lambda unit: None)
     with pytest.raises(KeyError):
         place.device.watch()
     monkeypatch.undo()
-    monkeypatch.setattr(units, "_BOOTED", played.folder)
-    monkeypatch.setattr(settling, "_BOOT", played.folder / "boot")
+    monkeypatch.setattr(systemd, "_BOOTED", played.folder)
+    monkeypatch.setattr(confirmation, "_BOOT", played.folder / "boot")
     monkeypatch.setenv("PATH", f"{played.folder}/bin:{os.environ['PATH']}")
     (played.folder / "log").write_text("")
     place.device.check(None)
@@ -261,7 +262,7 @@ def test_what_was_cut_off_in_taking_back_is_made_up_for_with_the_service(
 def test_a_service_that_rests_is_not_started_by_taking_back(played: Played, vendor: Vendor) -> None:
     vendor.release({"engine": {**OLD, "main.py": "bad\n"}}, name=_newer())
     played.place.device.check(None)
-    played.place.device.install(None, asked=True)
+    played.place.device.install(None, user_initiated=True)
     played.service(RESTS)
     (said,) = boot(played)
     assert "the health check ended with status 1" in said
@@ -273,7 +274,7 @@ def _runs_as_service(played: Played, monkeypatch: pytest.MonkeyPatch) -> None:
     pid = played.place.run(MAPS_A_LIBRARY, launched=False)
     (played.folder / "pid").write_text(str(pid))
     monkeypatch.setattr(programs, "unit_of", lambda number: ACME)
-    monkeypatch.setattr(settling, "unit_of", lambda number: ACME)
+    monkeypatch.setattr(confirmation, "unit_of", lambda number: ACME)
     played.machine("running")
 
 
@@ -308,7 +309,7 @@ def test_which_services_run_from_it_is_remembered_for_a_start_of_the_machine(
     place = played.place
     kiosk = Unit("kiosk.service")
     place.run(MAPS_A_LIBRARY, launched=False)
-    monkeypatch.setattr(settling, "unit_of", lambda number: kiosk)
+    monkeypatch.setattr(confirmation, "unit_of", lambda number: kiosk)
     place.device.check(None)
     place.stop()
     played.service(HANGS)
@@ -325,7 +326,7 @@ def test_a_letter_on_trial_is_nothing_to_go_back_to(played: Played, vendor: Vend
     boot(played)
     vendor.release({"engine": {**OLD, "main.py": "VERSION = 'newest'\n"}}, name=_newer())
     place.device.check(None)
-    place.device.install(None, asked=True)
+    place.device.install(None, user_initiated=True)
     played.starts_again()
     boot(played)
     assert state(place) == ("26.4.0 (b)", "", True)
@@ -358,7 +359,7 @@ def test_what_was_taken_back_is_told_in_the_journal_and_by_the_notice(played: Pl
     assert said.startswith("26.4.0 (a) failed (acme.service does not run any more (timeout))")
     assert "REPOINT_EVENT=failed" in entry
     assert made.outlook is not None
-    notice = notice_of(made.outlook)
+    notice = notification_for(made.outlook)
     assert notice is not None
     assert notice.title == "A security improvement for acme-kiosk was taken back: 26.4.0 (a)"
     assert "Not installed by itself: it did not work here." in notice.lines
@@ -370,6 +371,6 @@ def test_where_nobody_can_watch_it_is_told(played: Played) -> None:
     def refuses(store: Path) -> None:
         raise CannotHandOverError("no", hint="later")
 
-    done = beginning.settle(played.place.device, watch=refuses, to=Path("/nowhere"))
+    done = startup.settle(played.place.device, watch=refuses, to=Path("/nowhere"))
     assert [str(error) for _, error in done if error is not None] == ["no. later"]
     assert state(played.place) == ("26.4.0 (a)", "", True)

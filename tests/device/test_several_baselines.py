@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from repoint.device.enrolling import GraftRequest, Wanted
-from repoint.model.records import BaselineName
+from repoint.device.update.enroll import BaselineFilter, GraftRequest
+from repoint.model.baseline import BaselineName
 from tests.places import Place
 from tests.world import OLD, PLATFORM, Vendor, write_tree
 
@@ -35,7 +35,7 @@ def test_letters_of_several_platforms_and_versions_stand_side_by_side(
         write_tree(own.graft, files)
         grafts = {"engine": GraftRequest(own.graft)}
         own.device.enroll(
-            vendor.product, place.server.url, vendor.root, grafts, Wanted(platform=platform)
+            vendor.product, place.server.url, vendor.root, grafts, BaselineFilter(platform=platform)
         )
         own.update()
         assert own.text() == expected
@@ -53,7 +53,7 @@ def test_several_components_are_switched_at_once_and_kept_from_letter_to_letter(
             "engine": GraftRequest(place.graft),
             "codec": GraftRequest(place.folder / "app/codec"),
         },
-        Wanted(platform=PLATFORM, version="27.0"),
+        BaselineFilter(platform=PLATFORM, version="27.0"),
     )  # fmt: skip
     vendor.release({"codec": {"codec.so": "fixed codec"}}, "CVE-2023-0001", name=two)
     vendor.release({"engine": {**OLD, "main.py": "fixed\n"}}, "CVE-2023-0002", name=two)

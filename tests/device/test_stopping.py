@@ -31,11 +31,11 @@ def test_an_installation_is_stopped_while_nothing_comes(
         told.append(done)
 
     with pytest.raises(CancelledError):
-        place.device.install(None, asked=True, progress=stop_when_nothing_comes)
+        place.device.install(None, user_initiated=True, progress=stop_when_nothing_comes)
     assert [path.endswith(stalls) for path in server.stalled] == [True]
     server.go_on.set()
     server.requests.clear()
-    place.device.install(None, asked=True)
+    place.device.install(None, user_initiated=True)
     assert place.device.status(None).staged == "26.3.1 (a)"
     begun = [r.range for r in server.requests if r.path.endswith(".patch")]
     assert begun == [f"bytes={longer_than}-" if stalls == ".patch" else ""]

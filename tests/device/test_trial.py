@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from repoint.device.trial import (
+from repoint.device.activate.trial import (
     HOLDS,
     PATIENCE,
     STEADY,
@@ -16,7 +16,7 @@ from repoint.device.trial import (
     is_spent,
     judge,
 )
-from repoint.device.units import Machine, Seen, Unit
+from repoint.host.systemd import MachineState, ServiceState, Unit
 
 ACME, OTHER = Unit("acme.service"), Unit("other.service")
 BEGAN = 20.0
@@ -24,16 +24,16 @@ TRIAL = Trial("1-1-a", "boot 1", BEGAN, services=(ACME, OTHER))
 WHOLE = Trial("1-1-a", "boot 1", BEGAN, whole=True)
 SOON, LATE = BEGAN + 5, BEGAN + PATIENCE
 
-RUNS = Seen(ACME, "active", STEADY)
-RUNS_TOO = Seen(OTHER, "active", 500.0)
-JUST_NOW = Seen(ACME, "active", STEADY - 1)
-STARTS = Seen(ACME, "activating", 100.0)
-STARTS_AGAIN = Seen(ACME, "activating", 1.0, result="exit-code")
-RESTS = Seen(ACME, "inactive", 500.0)
-IN_LINE = Seen(ACME, "inactive", 500.0, queued=True)
-HAS_FAILED = Seen(ACME, "failed", 1.0, result="timeout")
-FAILED_BEFORE = Seen(ACME, "failed", 1.0, queued=True, result="timeout")
-SILENT = Seen(ACME, "unknown")
+RUNS = ServiceState(ACME, "active", STEADY)
+RUNS_TOO = ServiceState(OTHER, "active", 500.0)
+JUST_NOW = ServiceState(ACME, "active", STEADY - 1)
+STARTS = ServiceState(ACME, "activating", 100.0)
+STARTS_AGAIN = ServiceState(ACME, "activating", 1.0, result="exit-code")
+RESTS = ServiceState(ACME, "inactive", 500.0)
+IN_LINE = ServiceState(ACME, "inactive", 500.0, queued=True)
+HAS_FAILED = ServiceState(ACME, "failed", 1.0, result="timeout")
+FAILED_BEFORE = ServiceState(ACME, "failed", 1.0, queued=True, result="timeout")
+SILENT = ServiceState(ACME, "unknown")
 
 
 @pytest.mark.parametrize(
@@ -48,13 +48,13 @@ SILENT = Seen(ACME, "unknown")
     ],
 )
 def test_a_letter_holds_when_its_services_run_or_nobody_asked_for_them(
-    services: tuple[Seen, ...], machine: Machine, now: float
+    services: tuple[ServiceState, ...], machine: MachineState, now: float
 ) -> None:
     assert judge(TRIAL, services, machine, now) == HOLDS
 
 
 @pytest.mark.parametrize("seen", [JUST_NOW, STARTS, STARTS_AGAIN, IN_LINE, FAILED_BEFORE, SILENT])
-def test_a_service_on_its_way_is_waited_for_but_not_for_ever(seen: Seen) -> None:
+def test_a_service_on_its_way_is_waited_for_but_not_for_ever(seen: ServiceState) -> None:
     assert judge(TRIAL, (RUNS_TOO, seen), "starting", SOON) == WAITS
     assert judge(TRIAL, (RUNS_TOO, seen), "running", LATE - 1) == WAITS
     verdict = judge(TRIAL, (RUNS_TOO, seen), "running", LATE)
@@ -79,7 +79,7 @@ def test_where_the_machine_has_to_start_its_start_must_come_to_an_end() -> None:
 
 
 @pytest.mark.parametrize("seen", [RUNS, STARTS, HAS_FAILED, RESTS])
-def test_nothing_is_decided_while_the_machine_stops(seen: Seen) -> None:
+def test_nothing_is_decided_while_the_machine_stops(seen: ServiceState) -> None:
     assert judge(TRIAL, (seen,), "stopping", LATE) == WAITS
     assert judge(WHOLE, (), "stopping", LATE) == WAITS
 

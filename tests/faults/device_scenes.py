@@ -8,18 +8,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from repoint.device.device import Device
-from repoint.device.enrolling import GraftRequest, Wanted
 from repoint.device.errors import (
     EnrolmentRefusedError,
     HealthCheckError,
     NotEnrolledError,
     NothingToDoError,
 )
-from repoint.device.records import Settings
+from repoint.device.store.records import UserSettings
+from repoint.device.update.enroll import BaselineFilter, GraftRequest
+from repoint.model.baseline import BaselineName
 from repoint.model.errors import RepointError
-from repoint.model.records import BaselineName
-from repoint.seal.digest import seal_of
-from repoint.seal.scan import scan_tree
+from repoint.tree.digest import seal_of
+from repoint.tree.scan import scan_tree
 from tests.faults.scenes import Image, clear, picture
 from tests.world import PLATFORM, Files, Vendor, big, write_tree
 
@@ -121,13 +121,13 @@ class DeviceScene:
 
     def enroll(self) -> None:
         grafts = {c: GraftRequest(self.graft(c)) for c in BASE}
-        wanted = Wanted(platform=PLATFORM)
+        wanted = BaselineFilter(platform=PLATFORM)
         self.device.enroll(self.vendor.product, self.url, self.vendor.root, grafts, wanted)
 
     def update(self) -> None:
         """Check, install, activate."""
         self.device.check(None)
-        self.device.install(None, asked=True)
+        self.device.install(None, user_initiated=True)
         self.device.activate(None)
 
     def prepare(self) -> None:
@@ -255,7 +255,7 @@ def _checked(scene: DeviceScene) -> None:
 
 def _staged(scene: DeviceScene) -> None:
     _checked(scene)
-    scene.device.install(None, asked=True)
+    scene.device.install(None, user_initiated=True)
 
 
 def _improved(scene: DeviceScene) -> None:
@@ -268,7 +268,7 @@ def _removed_waiting(scene: DeviceScene) -> None:
     _improved(scene)
     scene.vendor.release(AGAIN)
     scene.device.check(None)
-    scene.device.install(None, asked=True)
+    scene.device.install(None, user_initiated=True)
 
 
 def _updated(scene: DeviceScene) -> None:
@@ -310,7 +310,7 @@ def _broken(scene: DeviceScene) -> None:
     scene.put(BASE)
     scene.enroll()
     scene.device.check(None)
-    scene.device.install(None, asked=True)
+    scene.device.install(None, user_initiated=True)
 
 
 OLD, A, B = "26.3.1", "26.3.1 (a)", "26.3.1 (b)"
@@ -336,7 +336,7 @@ def device_scenes(base: Path, served: str) -> dict[str, Callable[[], DeviceScene
             scene(DeviceScene, "check", {OLD: BASE}, _enrolled, lambda s: s.device.check(None)),
             scene(
                 DeviceScene, "install", {OLD: BASE}, _checked,
-                lambda s: s.device.install(None, asked=True),
+                lambda s: s.device.install(None, user_initiated=True),
             ),
             scene(
                 DeviceScene, "activate", {OLD: BASE, A: FIXED}, _staged,
@@ -356,7 +356,7 @@ def device_scenes(base: Path, served: str) -> dict[str, Callable[[], DeviceScene
             ),
             scene(
                 DeviceScene, "collect", {B: AGAIN}, _collectable,
-                lambda s: s.device.change_settings(None, Settings(automatic=False)),
+                lambda s: s.device.change_settings(None, UserSettings(automatic=False)),
             ),
             scene(
                 Unenrolling, "unenrol", {OLD: BASE}, _checked,

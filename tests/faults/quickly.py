@@ -13,8 +13,8 @@ import sys
 from types import SimpleNamespace, TracebackType
 from typing import Self
 
-from repoint.delta import child, decoder
-from repoint.device import processes
+from repoint.delta.sandbox import child, decoder
+from repoint.host import processes
 
 
 def be_quick() -> None:

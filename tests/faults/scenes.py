@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
+from repoint.fs.removal import remove_tree
 from repoint.model.errors import RepointError
-from repoint.seal.build import remove_tree
 
 Image = dict[str, str]
 """Everything on disk that counts when two ends are compared: path to what is there."""

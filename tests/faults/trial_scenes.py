@@ -12,10 +12,11 @@ from types import SimpleNamespace
 
 import msgspec
 
-from repoint.device import settling, units
-from repoint.device.enrolling import GraftRequest, Wanted
+from repoint.device.activate import confirmation
+from repoint.device.activate.trial import TRIES, Trial
 from repoint.device.errors import HealthCheckError
-from repoint.device.trial import TRIES, Trial
+from repoint.device.update.enroll import BaselineFilter, GraftRequest
+from repoint.host import systemd
 from repoint.model.errors import RepointError
 from tests.faults.device_scenes import BASE, FIXED, OLD, A, DeviceScene
 from tests.faults.scenes import Image
@@ -43,7 +44,11 @@ class TrialScene(DeviceScene):
         program = ("systemctl", "restart", "acme")
         grafts = {c: GraftRequest(self.graft(c), program) for c in BASE}
         self.device.enroll(
-            self.vendor.product, self.url, self.vendor.root, grafts, Wanted(platform=PLATFORM)
+            self.vendor.product,
+            self.url,
+            self.vendor.root,
+            grafts,
+            BaselineFilter(platform=PLATFORM),
         )
 
     def act(self) -> object:
@@ -73,10 +78,10 @@ class TrialScene(DeviceScene):
         def run(_: int | None, *words: str) -> subprocess.CompletedProcess[str]:
             return subprocess.CompletedProcess(words, 0, said.get(words[0], ""), "")
 
-        units._run = run
-        units._BOOTED = Path("/")
-        units.shutil = SimpleNamespace(which=lambda name: name)  # type: ignore[assignment]
-        settling._boot = lambda: boot
+        systemd._run = run
+        systemd._BOOTED = Path("/")
+        systemd.shutil = SimpleNamespace(which=lambda name: name)  # type: ignore[assignment]
+        confirmation._boot = lambda: boot
 
 
 class Confirming(TrialScene):
@@ -125,7 +130,7 @@ def _waiting(scene: DeviceScene) -> None:
     scene.put(BASE)
     scene.enroll()
     scene.device.check(None)
-    scene.device.install(None, asked=True)
+    scene.device.install(None, user_initiated=True)
 
 
 def _on_trial(scene: DeviceScene) -> None:

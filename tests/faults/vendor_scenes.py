@@ -7,13 +7,15 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from repoint.device.client import RepositoryClient
+from repoint.device.fetch.client import RepositoryClient
+from repoint.fs.removal import remove_tree
+from repoint.model.catalog import Catalog
+from repoint.model.encoding import decode_record
 from repoint.model.errors import RepointError
-from repoint.model.records import Catalog, Improvement, decode_record
+from repoint.model.improvement import Improvement
 from repoint.publisher.catalogs import read_catalog
 from repoint.publisher.errors import BaselineExistsError, UnknownImprovementError
 from repoint.repository import names
-from repoint.seal.build import remove_tree
 from tests.faults.device_scenes import AGAIN, BASE, FIXED, NEXT, UPDATED, Maker
 from tests.faults.scenes import Image, picture
 from tests.world import no_passphrase

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from repoint.model.records import Improvement
+from repoint.model.improvement import Improvement
 from repoint.model.system import read_system
 from repoint.repository.repository import Repository
 from tests.machine.asking import loaded, say

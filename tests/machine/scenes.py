@@ -8,7 +8,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from repoint.model.records import BaselineName, Improvement, RestartScope
+from repoint.model.baseline import BaselineName, RestartScope
+from repoint.model.improvement import Improvement
 from repoint.model.system import System
 from repoint.publisher.baselines import ComponentSource, add_baseline
 from repoint.publisher.improve import improve

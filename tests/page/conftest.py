@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from repoint.agent.memory import Memory, remember
-from repoint.agent.page.passcodes import OwnPasscode
-from repoint.agent.page.place import PagePlace
+from repoint.agent.agent_state import AgentState, write_agent_state
+from repoint.page.auth.passcodes import OwnPasscode
+from repoint.page.page_store import PageStore
 from tests.page.browsing import browser
 from tests.page.kiosk import Kiosk, kiosk, vendor_folder
 from tests.page.panel import LONG
@@ -59,7 +59,7 @@ def enrolled(place: Place) -> Place:
     place.enroll()
     place.vendor.release()
     place.device.check(None)
-    remember(place.product, Memory(round=int(time.time())))
+    write_agent_state(place.product, AgentState(round=int(time.time())))
     return place
 
 
@@ -81,7 +81,7 @@ def fort(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fort]:
     place.enroll()
     vendor.release()
     place.device.check(None)
-    OwnPasscode(PagePlace(place.folder / "store")).set(PASSCODE, PASSCODE)
+    OwnPasscode(PageStore(place.folder / "store")).set(PASSCODE, PASSCODE)
     try:
         with settings(place.folder / "store") as served:
             yield Fort(place, served)

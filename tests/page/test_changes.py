@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import APIResponse, Browser, Route, expect
 
-from repoint.agent.memory import Memory, remember
-from repoint.agent.page.passcodes import OwnPasscode
-from repoint.agent.page.place import PagePlace
-from repoint.device.enrolling import GraftRequest, Wanted
-from repoint.device.records import Generation, Mark, Settings
+from repoint.agent.agent_state import AgentState, write_agent_state
+from repoint.device.store.records import Generation, Mark, UserSettings
+from repoint.device.update.enroll import BaselineFilter, GraftRequest
+from repoint.page.auth.passcodes import OwnPasscode
+from repoint.page.page_store import PageStore
 from tests.page.panel import Panel
 from tests.page.settings import PASSCODE, Client, settings
 from tests.places import MAPS_A_LIBRARY, Place, wait_for
@@ -33,7 +33,7 @@ STUBBORN = MAPS_A_LIBRARY.replace(
 @pytest.fixture
 def known(enrolled: Place) -> Place:
     """An enrolled device whose person has chosen a passcode already."""
-    OwnPasscode(PagePlace(enrolled.folder / "store")).set(PASSCODE, PASSCODE)
+    OwnPasscode(PageStore(enrolled.folder / "store")).set(PASSCODE, PASSCODE)
     return enrolled
 
 
@@ -99,7 +99,7 @@ def test_a_deferral_and_a_deadline_are_told_with_their_moments(
 def test_when_it_is_off_the_page_says_that_it_waits_for_the_person(
     chromium: Browser, known: Place
 ) -> None:
-    known.device.change_settings(None, Settings(automatic=False))
+    known.device.change_settings(None, UserSettings(automatic=False))
     with at_the_page(chromium, known) as panel:
         expect(panel.group("Available")).to_contain_text("It waits for you")
         expect(panel.page.get_by_role("switch")).not_to_be_checked()
@@ -108,7 +108,7 @@ def test_when_it_is_off_the_page_says_that_it_waits_for_the_person(
 def test_where_nothing_makes_rounds_the_page_promises_nothing(
     chromium: Browser, known: Place
 ) -> None:
-    remember(known.product, Memory())
+    write_agent_state(known.product, AgentState())
     with at_the_page(chromium, known) as panel:
         expect(panel.group("Available")).to_contain_text("It waits for you")
         expect(panel.group("Automatically Install")).to_contain_text("Nothing happens in the")
@@ -117,7 +117,7 @@ def test_where_nothing_makes_rounds_the_page_promises_nothing(
 def test_a_program_that_does_not_close_is_named_and_nothing_is_switched(
     chromium: Browser, known: Place
 ) -> None:
-    known.device.install(None, asked=True)
+    known.device.install(None, user_initiated=True)
     known.run(STUBBORN, launched=False)
     with at_the_page(chromium, known) as panel:
         panel.verdict("Restart to be protected")
@@ -140,7 +140,7 @@ def test_a_program_that_nobody_starts_again_is_named_afterwards(
     chromium: Browser, known: Place
 ) -> None:
     known.run(MAPS_A_LIBRARY, launched=True)
-    known.device.install(None, asked=True)
+    known.device.install(None, user_initiated=True)
     with at_the_page(chromium, known) as panel:
         panel.open("Restart & Install")
         panel.give()
@@ -261,7 +261,7 @@ def test_with_several_products_each_has_its_panel(
     server = WebServer(other.public)
     try:
         graft = write_tree(tmp_path / "signage/engine", OLD)
-        wanted = Wanted(platform=PLATFORM)
+        wanted = BaselineFilter(platform=PLATFORM)
         grafts = {"engine": GraftRequest(graft)}
         known.device.enroll("acme-signage", server.url, other.root, grafts, wanted)
         known.device.check("acme-signage")

@@ -12,15 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from repoint.agent.page.attempts import FREE, LONGEST_WAIT, Attempts
-from repoint.agent.page.errors import (
-    PasscodeUnfitError,
-    TooManyWrongError,
-    WrongPasscodeError,
-)
-from repoint.agent.page.guard import Guard
-from repoint.agent.page.passcodes import OwnPasscode, may_change
-from repoint.agent.page.place import PagePlace
+from repoint.page.auth.attempts import FREE, LONGEST_WAIT, Attempts
+from repoint.page.auth.errors import PasscodeUnfitError, TooManyWrongError, WrongPasscodeError
+from repoint.page.auth.passcode_guard import Guard
+from repoint.page.auth.passcodes import OwnPasscode, may_change
+from repoint.page.page_store import PageStore
 
 RIGHT = "open sesame"
 
@@ -56,10 +52,10 @@ class Asked:
 
 @pytest.fixture
 def asked(tmp_path: Path) -> Asked:
-    passcode = OwnPasscode(PagePlace(tmp_path))
+    passcode = OwnPasscode(PageStore(tmp_path))
     passcode.set(RIGHT, RIGHT)
     clock = Clock()
-    return Asked(Guard(PagePlace(tmp_path), "", passcode, clock), clock)
+    return Asked(Guard(PageStore(tmp_path), "", passcode, clock), clock)
 
 
 def test_ten_thousand_guesses_a_second_apart_are_hardly_looked_at(asked: Asked) -> None:
@@ -144,7 +140,7 @@ def test_a_guess_counts_though_the_server_is_killed_while_it_looks(asked: Asked)
 def test_a_new_passcode_that_does_not_fit_is_not_set(
     tmp_path: Path, new: str, repeated: str, why: str
 ) -> None:
-    passcode = OwnPasscode(PagePlace(tmp_path))
+    passcode = OwnPasscode(PageStore(tmp_path))
     with pytest.raises(PasscodeUnfitError) as refused:
         passcode.set(new, repeated)
     assert refused.value.why == why
@@ -215,14 +211,14 @@ def test_root_asks_for_the_accounts_own_password_through_pam(
 ) -> None:
     done = with_accounts(
         "from pathlib import Path\n"
-        "from repoint.agent.page.passcodes import AccountPasscode, passcode_for, may_change\n"
-        "from repoint.agent.page.place import PagePlace\n"
-        "ann = passcode_for(PagePlace(Path('/none')), 7001, server=0)\n"
+        "from repoint.page.auth.passcodes import AccountPasscode, passcode_for, may_change\n"
+        "from repoint.page.page_store import PageStore\n"
+        "ann = passcode_for(PageStore(Path('/none')), 7001, server=0)\n"
         "assert isinstance(ann, AccountPasscode)\n"
         f"print(ann.is_right({RIGHT!r}), ann.is_right('wrong'),\n"
         f"      ann.is_right({RIGHT!r} + chr(0) + 'x'))\n"
         "print(may_change(7001, server=0), may_change(7002, server=0))\n"
-        "print(passcode_for(PagePlace(Path('/none')), 0, server=0).kind)\n"
+        "print(passcode_for(PageStore(Path('/none')), 0, server=0).kind)\n"
     )
     if "cannot" in done.stderr and "mount" in done.stderr:
         pytest.skip("this container allows no mounts")

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from repoint.agent.page.control import ask_for_link
-from repoint.agent.page.errors import CannotOpenError
-from repoint.agent.page.peers import uid_behind
-from repoint.agent.page.place import PagePlace
-from repoint.agent.page.sessions import GRANT_SECONDS, SECONDS, Sessions
+from repoint.page.auth.errors import CannotOpenError
+from repoint.page.auth.peers import uid_behind
+from repoint.page.auth.sessions import GRANT_SECONDS, SECONDS, Sessions
+from repoint.page.control_socket import ask_for_link
+from repoint.page.page_store import PageStore
 from tests.page.settings import Client, settings
 from tests.places import Place, wait_for
 
@@ -25,7 +25,7 @@ import os, sys
 for number, fd in enumerate(map(int, sys.argv[1].split(',')), 3):
     os.dup2(fd, number, inheritable=True)
 os.environ |= {'LISTEN_PID': str(os.getpid()), 'LISTEN_FDS': '2'}
-os.execv(sys.executable, [sys.executable, '-m', 'repoint.agent.page', *sys.argv[2:]])
+os.execv(sys.executable, [sys.executable, '-m', 'repoint.page', *sys.argv[2:]])
 """
 
 
@@ -42,7 +42,7 @@ def open_settings(store: Path) -> str:
 
 def server_of(store: Path) -> int:
     """The process that serves a store's page; 0 where there is none."""
-    wanted = f"repoint.agent.page\0--store\0{store}\0".encode()
+    wanted = f"repoint.page\0--store\0{store}\0".encode()
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             if wanted in (folder / "cmdline").read_bytes():
@@ -140,15 +140,15 @@ def test_another_account_gets_no_link_to_a_persons_own_page(enrolled: Place) -> 
 
 
 def test_the_server_of_a_person_serves_nobody_else(tmp_path: Path) -> None:
-    from repoint.agent.page.control import Control, Given
-    from repoint.agent.page.site import Site
+    from repoint.page.app_state import AppState
+    from repoint.page.control_socket import Control, Given
 
-    control = Control(Site(tmp_path, 1, uid=1000))
+    control = Control(AppState(tmp_path, 1, uid=1000))
     assert control._given(1001, b"{}\n") == Given(refused="it belongs to another account")
     assert control._given(1000, b"{}\n").link
     assert control._given(0, b'{"uid": 1000}\n').link
     assert control._given(1000, b"nonsense").refused
-    everybodys = Control(Site(tmp_path, 1, uid=0))
+    everybodys = Control(AppState(tmp_path, 1, uid=0))
     assert everybodys._given(1001, b"{}\n").link
 
 
@@ -164,7 +164,7 @@ def test_a_socket_of_a_server_that_was_killed_is_replaced(enrolled: Place) -> No
 
 
 def test_a_link_lasts_for_two_minutes() -> None:
-    from repoint.agent.page.links import Links
+    from repoint.page.auth.login_links import Links
 
     now = [0.0]
     links = Links(lambda: now[0])
@@ -177,7 +177,7 @@ def test_a_link_lasts_for_two_minutes() -> None:
 
 def test_a_session_lasts_half_a_day_and_ends_with_the_machine(tmp_path: Path) -> None:
     now = [1_700_000_000.0]
-    place = PagePlace(tmp_path)
+    place = PageStore(tmp_path)
     sessions = Sessions(place, lambda: now[0], boot="one")
     secret = sessions.begin(7)
     assert sessions.find(secret)
@@ -192,7 +192,7 @@ def test_the_passcode_of_an_installation_stands_for_its_own_restart_and_not_for_
     tmp_path: Path,
 ) -> None:
     now = [1_700_000_000.0]
-    sessions = Sessions(PagePlace(tmp_path), lambda: now[0], boot="one")
+    sessions = Sessions(PageStore(tmp_path), lambda: now[0], boot="one")
     secret = sessions.begin(7)
     sessions.grant_restart(secret, "kiosk 1 (a)")
     session = sessions.find(secret)

@@ -12,14 +12,14 @@ from typing import Any, get_args
 import pytest
 from markupsafe import Markup
 
-from repoint.agent.page import panel
-from repoint.agent.page.jobs import Job
-from repoint.agent.page.pages import text_of
-from repoint.agent.page.words import CATALOGUE, languages, words_for
 from repoint.agent.plan import Reason
-from repoint.device.records import Event
+from repoint.device.store.records import Event
+from repoint.page.i18n.words import CATALOGUE, languages, words_for
+from repoint.page.jobs import Job
+from repoint.page.views import panel
+from repoint.page.views.pages import text_of
 
-PAGE = Path(panel.__file__).parent
+PAGE = Path(panel.__file__).parents[1]
 FILES = (".html", ".css", ".js", ".json", ".sock", ".svg")
 NOW = 1_700_000_000
 
@@ -56,9 +56,7 @@ def test_every_language_has_every_text_with_the_same_parts(language: str) -> Non
 
 
 def test_every_text_that_the_page_uses_is_in_the_catalogue_and_no_other() -> None:
-    sources = "".join(
-        file.read_text() for file in [*PAGE.glob("*.py"), *PAGE.glob("templates/*.html")]
-    )
+    sources = "".join(file.read_text() for file in [*PAGE.rglob("*.py"), *PAGE.rglob("*.html")])
     sections = "|".join({key.partition(".")[0] for key in ENGLISH})
     used = set(re.findall(rf"""["']((?:{sections})\.[a-z][a-zA-Z. ]*)["']""", sources))
     used = {key for key in used if Path(key).suffix not in FILES}

@@ -7,15 +7,17 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from repoint.image.layer_image import Over, layer_image
+from repoint.image.verity import HashTree
+from repoint.model.baseline import Baseline
+from repoint.model.encoding import decode_record, encode_record
 from repoint.model.errors import InvalidRecordError
-from repoint.model.records import Baseline, Improvement, decode_record, encode_record
+from repoint.model.improvement import Improvement
 from repoint.model.system import System, read_system
 from repoint.publisher.baselines import baseline_folder
 from repoint.publisher.catalogs import read_baseline
 from repoint.publisher.errors import UnfitForSystemError
-from repoint.seal.layers import Over, layer_image
-from repoint.seal.scan import scan_tree
-from repoint.seal.verity import HashTree
+from repoint.tree.scan import scan_tree
 from tests.cli.command import repoint, works
 from tests.world import NAME, Files, Vendor, big, write_tree
 

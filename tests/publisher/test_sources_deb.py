@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from repoint.publisher.sources import unpack_source
-from repoint.publisher.sources.errors import UnfitSourceError
+from repoint.publisher.ingest import unpack_source
+from repoint.publisher.ingest.errors import UnfitSourceError
 from tests.publisher.sources_support import PACKERS, ar_bytes, deb_bytes, member, tar_bytes, tree_of
 
 FILES = (

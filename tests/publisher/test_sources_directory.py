@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from repoint.model.errors import RepointError
-from repoint.publisher.sources import unpack_source
-from repoint.publisher.sources.errors import UnfitSourceError, UnpackError
-from repoint.publisher.sources.limits import Limits
-from repoint.seal.links import first_escape
+from repoint.publisher.ingest import unpack_source
+from repoint.publisher.ingest.errors import UnfitSourceError, UnpackError
+from repoint.publisher.ingest.limits import Limits
+from repoint.tree.links import first_escape
 from tests.publisher.sources_support import tree_of
 
 

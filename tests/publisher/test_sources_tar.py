@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from repoint.publisher.sources import unpack_source
-from repoint.publisher.sources.errors import UnfitSourceError
-from repoint.publisher.sources.limits import Limits
+from repoint.publisher.ingest import unpack_source
+from repoint.publisher.ingest.errors import UnfitSourceError
+from repoint.publisher.ingest.limits import Limits
 from tests.publisher.sources_support import PACKERS, member, tar_bytes, tree_of
 
 GOOD = (

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from hypothesis import strategies as st
 
-from repoint.seal.erofs import BLOCK, Image, Node
-from repoint.seal.verity import HashTree
+from repoint.image.erofs import BLOCK, Image, Node
+from repoint.image.verity import HashTree
 
 CREATED = 1_700_000_000
 IDENTITY = bytes(range(16))

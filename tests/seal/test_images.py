@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from repoint.image.erofs import BLOCK, FIRST, LAST_FIRST, SLOT, Image, Node
+from repoint.image.layer_image import Over, layer_image
+from repoint.image.verity import HashTree
 from repoint.model.errors import InvalidRecordError
 from repoint.model.tree import Entry
-from repoint.seal.erofs import BLOCK, FIRST, LAST_FIRST, SLOT, Image, Node
-from repoint.seal.layers import Over, layer_image
-from repoint.seal.scan import scan_tree
-from repoint.seal.verity import HashTree
+from repoint.tree.scan import scan_tree
 from tests.seal.images import CREATED, IDENTITY, mounted, tool, trees, write
 from tests.world import write_tree
 

@@ -6,14 +6,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from repoint.fs.removal import make_writable, remove_tree
 from repoint.model.errors import InvalidRecordError
 from repoint.model.tree import Change, Entry, Layer
-from repoint.seal.build import build_tree, make_writable, remove_tree
-from repoint.seal.compare import apply_layer, check_entries, compare_trees, make_layer
-from repoint.seal.digest import seal_of
-from repoint.seal.errors import SealMismatchError, UnfitTreeError
-from repoint.seal.scan import scan_tree
-from repoint.seal.verify import verify_tree
+from repoint.tree.build import build_tree
+from repoint.tree.compare import apply_layer, check_entries, compare_trees, make_layer
+from repoint.tree.digest import seal_of
+from repoint.tree.errors import SealMismatchError, UnfitTreeError
+from repoint.tree.scan import scan_tree
+from repoint.tree.verify import verify_tree
 
 
 def make(root: Path, files: dict[str, str | bytes]) -> Path:

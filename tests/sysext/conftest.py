@@ -17,10 +17,10 @@ from pathlib import Path
 
 import pytest
 
-from repoint.device import merging
 from repoint.device.device import Device
-from repoint.device.enrolling import GraftRequest, Wanted
-from repoint.device.store import ProductStore
+from repoint.device.store.store import ProductState
+from repoint.device.update.enroll import BaselineFilter, GraftRequest
+from repoint.host import sysext
 from tests.serving import WebServer
 from tests.world import PLATFORM, Files, Vendor, big
 
@@ -52,28 +52,28 @@ class System:
         return Device(self.store, wait=5)
 
     @property
-    def product(self) -> ProductStore:
+    def product(self) -> ProductState:
         return self.device.store.product(self.vendor.product)
 
     def enroll(self) -> None:
         self.device.enroll(
             self.vendor.product, self.server.url, self.vendor.root,
-            {"codec": GraftRequest(Path("/"), strategy="sysext")}, Wanted(platform=PLATFORM),
+            {"codec": GraftRequest(Path("/"), strategy="sysext")}, BaselineFilter(platform=PLATFORM),
         )  # fmt: skip
 
     def update(self) -> None:
         self.device.check(None)
-        self.device.install(None, asked=True)
+        self.device.install(None, user_initiated=True)
         self.device.restart(None)
 
     def reboot(self) -> None:
         """What is left after a start of the machine: everything but what is mounted and in /run."""
-        for hierarchy in merging.merged():
+        for hierarchy in sysext.merged():
             run("umount", "--lazy", hierarchy)
         while os.path.ismount("/run/extensions/repoint-acme-kiosk"):
             run("umount", "--lazy", "/run/extensions/repoint-acme-kiosk")
         shutil.rmtree("/run/extensions", ignore_errors=True)
-        assert merging.merged() == {}
+        assert sysext.merged() == {}
 
     def shows(self, files: Files) -> bool:
         """Whether just these files of the component are seen on the system."""
@@ -119,7 +119,7 @@ def own_mounts(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         for place in ("/run", "/opt"):
             run("mount", "-t", "tmpfs", "-o", "mode=755", "none", place)
         # The tests are in a namespace on purpose, and systemd is not the first process here.
-        monkeypatch.setattr(merging, "_MACHINE", Path("/proc/thread-self/ns/mnt"))
+        monkeypatch.setattr(sysext, "_MACHINE", Path("/proc/thread-self/ns/mnt"))
         yield
     finally:
         # While a thread that we have started ends, the kernel refuses.

@@ -16,16 +16,17 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from repoint.device import merging, verity_device
-from repoint.device.base import release_of
 from repoint.device.errors import (
-    CannotMergeError,
     EnrolmentRefusedError,
     NotApplicableError,
     NotTrustedError,
     StillRunningError,
 )
-from repoint.model.records import Improvement, encode_record
+from repoint.host import dm_verity, sysext
+from repoint.host.base_system import release_of
+from repoint.host.errors import CannotMergeError
+from repoint.model.encoding import encode_record
+from repoint.model.improvement import Improvement
 from repoint.model.system import System as OfSystem
 from tests.cli.command import works
 from tests.sysext.conftest import APP, NEW, OLD, System, put, run
@@ -49,7 +50,7 @@ def vendor(tmp_path: Path) -> Vendor:
 def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let images be merged although nobody checks them."""
     monkeypatch.setenv("SYSTEMD_DISSECT_VERITY_SIDECAR", "0")
-    monkeypatch.setattr("repoint.device.sysext.is_checked", lambda image, root_hash: True)
+    monkeypatch.setattr("repoint.device.strategy.sysext.is_checked", lambda image, root_hash: True)
 
 
 @pytest.fixture
@@ -75,7 +76,7 @@ def loops(store: Path) -> list[str]:
     device = store.stat().st_dev
     wanted = (os.minor(device) & 0xFF) | (os.minor(device) & ~0xFF) << 12 | os.major(device) << 8
     found = [file.parts[3] for file in Path("/sys/block").glob("loop*/loop/backing_file")]
-    backing = {name: verity_device._backing(name) for name in found}
+    backing = {name: dm_verity._backing(name) for name in found}
     return [name for name, behind in backing.items() if behind and behind[0] == wanted]
 
 
@@ -139,7 +140,7 @@ def test_an_image_is_seen_on_the_system_and_leaves_nothing_behind(merged: System
     assert len(loops(merged.store)) == 1
     merged.device.remove(None, why="")
     assert merged.shows(OLD)
-    assert merging.merged() == {}
+    assert sysext.merged() == {}
     assert list(OFFERED.iterdir()) == []
     assert loops(merged.store) == []
 
@@ -228,7 +229,7 @@ def test_where_the_trees_are_damaged_too_nothing_of_it_is_merged(merged: System)
     damage(tree, 0)
     merged.device.check(None)
     assert merged.shows(OLD)
-    assert merging.merged() == {}
+    assert sysext.merged() == {}
     assert not merged.device.status(None).protected
     ((_, failure),) = merged.device.settle()
     assert isinstance(failure, CannotMergeError)
@@ -273,7 +274,7 @@ def test_which_letter_a_running_program_has_mapped_is_told_by_its_number(merged:
         assert merged.device.status(None).exposed == ()
         merged.vendor.release({"codec": LATER})
         merged.device.check(None)
-        merged.device.install(None, asked=True)
+        merged.device.install(None, user_initiated=True)
         with pytest.raises(StillRunningError, match=f"\\({program.pid}\\)"):
             merged.device.activate(None)
         (exposed,) = merged.device.status(None).exposed
@@ -298,10 +299,10 @@ def test_a_program_that_has_the_bases_file_mapped_is_exposed_whatever_its_number
     system.enroll()
     with mapping(path) as program:
         system.device.check(None)
-        system.device.install(None, asked=True)
+        system.device.install(None, user_initiated=True)
         # As if the image gave the very number that the base's file has.
         monkeypatch.setattr(
-            "repoint.device.census.numbers_of",
+            "repoint.device.status.census.numbers_of",
             lambda product, generation: {f"{APP}/lib/libcodec.so": number},
         )
         (exposed,) = system.device.status(None).exposed
@@ -327,7 +328,7 @@ def test_an_image_that_is_not_the_signed_one_is_not_installed(system: System) ->
     system.enroll()
     system.device.check(None)
     with pytest.raises(NotTrustedError, match="is not the signed one: it has another root hash"):
-        system.device.install(None, asked=True)
+        system.device.install(None, user_initiated=True)
     assert system.device.status(None).staged == ""
     assert list((system.product.path / "images").iterdir()) == []
     assert system.shows(OLD)
@@ -347,7 +348,7 @@ def test_an_image_that_the_layers_cannot_give_is_refused_before_anything_is_fetc
     system.device.check(None)
     system.server.requests.clear()
     with pytest.raises(NotApplicableError, match="do not give the image that it promises"):
-        system.device.install(None, asked=True)
+        system.device.install(None, user_initiated=True)
     assert not [r for r in system.server.requests if r.path.endswith(".patch")]
 
 
@@ -372,7 +373,7 @@ def test_another_version_of_the_system_is_never_shadowed(
     ):
         merged.device.check(None)
     assert merged.shows(OLD)
-    assert merging.merged() == {}
+    assert sysext.merged() == {}
     said = [e.why for e in merged.device.history(None) if e.event == "superseded"]
     assert said == ["base: the system is debian 13, not debian 12"]
 
@@ -383,5 +384,5 @@ def test_another_version_of_the_system_is_never_shadowed_by_systemd_itself(
     """Even where the image is offered, and Repoint is gone."""
     release("13")
     run("systemd-sysext", "refresh")
-    assert merging.merged() == {}
+    assert sysext.merged() == {}
     assert merged.shows(OLD)

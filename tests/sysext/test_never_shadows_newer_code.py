@@ -1,7 +1,7 @@
 """The one mistake that makes overlays dangerous: a layer over a base that has moved on.
 
 Each way in which a distribution may move the base on is tried, and each rule that keeps a layer
-from shadowing it (see `repoint.device.sysext`) is shown to hold by itself.
+from shadowing it (see `repoint.device.strategy.sysext`) is shown to hold by itself.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from repoint.device import base, merging
-from repoint.device.errors import CannotMergeError, NotApplicableError, SupersededError
+from repoint.device.errors import NotApplicableError, SupersededError
+from repoint.host import base_system, sysext
+from repoint.host.errors import CannotMergeError
+from repoint.model.baseline import BaselineName
 from repoint.model.errors import RepointError
-from repoint.model.records import BaselineName
 from tests.sysext.conftest import APP, NEW, OLD, System, put, run
 from tests.world import Files, big
 
@@ -36,7 +37,7 @@ def below(work: Callable[[], None]) -> None:
             libc = ctypes.CDLL(None, use_errno=True)
             libc.unshare(0x00020000)
             libc.mount(b"none", b"/", None, 0x4000 | 0x40000, None)
-            for hierarchy in merging.merged():
+            for hierarchy in sysext.merged():
                 libc.umount2(hierarchy.encode(), 2)
             work()
         except BaseException:
@@ -79,7 +80,7 @@ def test_a_base_that_is_updated_below_a_merged_layer_is_seen_by_the_next_start(
     with pytest.raises(RepointError, match="1 path differs"):
         improved.device.check(None)
     assert improved.shows(NEWER_BASE)
-    assert merging.merged() == {}
+    assert sysext.merged() == {}
 
 
 def test_through_the_merge_the_base_cannot_be_updated_at_all(improved: System) -> None:
@@ -90,14 +91,14 @@ def test_through_the_merge_the_base_cannot_be_updated_at_all(improved: System) -
 def test_a_base_that_is_updated_before_the_restart_is_never_shadowed(system: System) -> None:
     system.enroll()
     system.device.check(None)
-    system.device.install(None, asked=True)
+    system.device.install(None, user_initiated=True)
     put(NEWER)
     with pytest.raises(SupersededError, match="has been updated"):
         system.device.restart(None)
     assert system.shows(NEWER_BASE)
     status = system.device.status(None)
     assert (status.in_force, status.staged) == ("26.3.1", "")
-    assert merging.merged() == {}
+    assert sysext.merged() == {}
 
 
 @pytest.mark.parametrize("name", ["lib/libplugin.so", "share/table"])
@@ -127,7 +128,7 @@ def test_another_version_of_the_system_is_never_shadowed_by_repoint(
     release("13")
     improved.device.check(None)
     assert improved.shows(OLD)
-    assert merging.merged() == {}
+    assert sysext.merged() == {}
     said = [e.why for e in improved.device.history(None) if e.event == "superseded"]
     assert said == ["base: the system is debian 13, not debian 12"]
 
@@ -138,7 +139,7 @@ def test_another_version_of_the_system_is_never_shadowed_by_systemd(
     """Even where the extension is offered, and Repoint is gone."""
     release("13")
     run("systemd-sysext", "refresh")
-    assert merging.merged() == {}
+    assert sysext.merged() == {}
     assert improved.shows(OLD)
 
 
@@ -151,7 +152,7 @@ def test_no_layer_may_say_which_system_this_is(system: System, path: str) -> Non
     system.device.check(None)
     system.server.requests.clear()
     with pytest.raises(NotApplicableError, match="says which system this is"):
-        system.device.install(None, asked=True)
+        system.device.install(None, user_initiated=True)
     assert not [r for r in system.server.requests if r.path.endswith(".patch")]
 
 
@@ -161,7 +162,7 @@ def test_no_layer_reaches_outside_of_the_hierarchies(system: System, path: str) 
     system.vendor.release({"codec": {**NEW, path: "evil"}})
     system.device.check(None)
     with pytest.raises(NotApplicableError, match="neither below /usr nor below /opt"):
-        system.device.install(None, asked=True)
+        system.device.install(None, user_initiated=True)
 
 
 def test_no_layer_takes_the_folder_of_others_away(system: System) -> None:
@@ -170,7 +171,7 @@ def test_no_layer_takes_the_folder_of_others_away(system: System) -> None:
     system.vendor.release({"codec": {**changed, f"{APP}/lib": "a file\n"}})
     system.device.check(None)
     with pytest.raises(NotApplicableError, match="in the place of the folder"):
-        system.device.install(None, asked=True)
+        system.device.install(None, user_initiated=True)
     assert Path(f"/{APP}/lib/others.so").read_text() == "of others"
 
 
@@ -195,13 +196,13 @@ def test_a_base_that_cannot_be_looked_at_is_not_merged_over(
 ) -> None:
     improved.reboot()
 
-    def fails(root: str, paths: tuple[str, ...]) -> base.Found:
+    def fails(root: str, paths: tuple[str, ...]) -> base_system.Found:
         raise CannotMergeError("it cannot be looked at", hint="")
 
-    monkeypatch.setattr("repoint.device.sysext.look_at_base", fails)
+    monkeypatch.setattr("repoint.device.strategy.sysext.look_at_base", fails)
     improved.device.check(None)
     assert improved.shows(OLD)
-    assert merging.merged() == {}
+    assert sysext.merged() == {}
     assert not improved.device.status(None).protected
 
 
@@ -211,12 +212,12 @@ def test_another_extension_over_ours_is_noticed_and_ours_is_taken_away(system: S
     (other / APP / "lib").mkdir(parents=True)
     (other / SECURITY_FIX).write_text("of another vendor")
     (other / "usr/lib/extension-release.d").mkdir(parents=True)
-    text = "".join(f"{key}={value}\n" for key, value in base.release_of().items())
+    text = "".join(f"{key}={value}\n" for key, value in base_system.release_of().items())
     (other / "usr/lib/extension-release.d/extension-release.zzz-other").write_text(text)
     system.device.check(None)
-    system.device.install(None, asked=True)
+    system.device.install(None, user_initiated=True)
     with pytest.raises(CannotMergeError, match="does not show 26"):
         system.device.restart(None)
     assert system.device.status(None).in_force == "26.3.1"
-    assert merging.merged()["/opt"] == ("zzz-other",)
+    assert sysext.merged()["/opt"] == ("zzz-other",)
     subprocess.run(["systemd-sysext", "unmerge"], check=True, capture_output=True)

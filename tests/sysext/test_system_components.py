@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from repoint.device import merging
-from repoint.device.enrolling import DifferentTreesError, GraftRequest, Wanted
-from repoint.device.errors import CannotMergeError, EnrolmentRefusedError, StillRunningError
+from repoint.device.errors import EnrolmentRefusedError, StillRunningError
+from repoint.device.update.enroll import BaselineFilter, DifferentTreesError, GraftRequest
+from repoint.host import sysext
+from repoint.host.errors import CannotMergeError
 from tests.cli.command import repoint, works
 from tests.sysext.conftest import APP, NEW, OLD, System, put, run
 from tests.world import Files, Vendor, write_tree
@@ -24,7 +25,7 @@ def test_an_improvement_is_seen_on_the_system_and_its_removal_brings_the_base_ba
     system: System,
 ) -> None:
     system.enroll()
-    assert merging.merged() == {}
+    assert sysext.merged() == {}
     assert system.shows(OLD)
     system.update()
     assert system.shows(NEW)
@@ -33,7 +34,7 @@ def test_an_improvement_is_seen_on_the_system_and_its_removal_brings_the_base_ba
     status = system.device.status(None)
     assert (status.in_force, status.protected) == ("26.3.1 (a)", True)
     system.device.remove(None, why="")
-    assert merging.merged() == {}
+    assert sysext.merged() == {}
     assert system.shows(OLD)
     status = system.device.status(None)
     assert (status.in_force, status.protected) == ("26.3.1", False)
@@ -110,7 +111,7 @@ def test_a_component_of_the_system_and_a_tree_of_its_own_are_enrolled_together(
         "codec": GraftRequest(Path("/"), strategy="sysext"),
         "engine": GraftRequest(engine),
     }
-    system.device.enroll(made.product, system.server.url, made.root, grafts, Wanted())
+    system.device.enroll(made.product, system.server.url, made.root, grafts, BaselineFilter())
     system.update()
     assert system.shows(NEW)
     assert (engine / "main.py").read_text() == "VERSION = 2\n"
@@ -125,7 +126,7 @@ def test_a_tree_where_a_layer_may_be_merged_is_not_enrolled_beside_a_component_o
     }
     with pytest.raises(EnrolmentRefusedError, match="lie in each other"):
         system.device.enroll(
-            system.vendor.product, system.server.url, system.vendor.root, grafts, Wanted()
+            system.vendor.product, system.server.url, system.vendor.root, grafts, BaselineFilter()
         )
 
 
@@ -146,7 +147,7 @@ def test_a_process_that_has_the_old_file_mapped_is_exposed_and_keeps_the_switch_
         assert program.stdout is not None
         assert program.stdout.readline() == b"ready\n"
         system.device.check(None)
-        system.device.install(None, asked=True)
+        system.device.install(None, user_initiated=True)
         with pytest.raises(StillRunningError, match=f"python.* \\({program.pid}\\)"):
             system.device.activate(None)
         (exposed,) = system.device.status(None).exposed
@@ -191,9 +192,9 @@ def test_where_no_other_program_would_see_the_layer_nothing_is_switched(
     """Such as in a container, or in a service that systemd has given a /usr of its own."""
     system.enroll()
     system.device.check(None)
-    system.device.install(None, asked=True)
+    system.device.install(None, user_initiated=True)
     (tmp_path / "machine").symlink_to("mnt:[1]")
-    monkeypatch.setattr(merging, "_MACHINE", tmp_path / "machine")
+    monkeypatch.setattr(sysext, "_MACHINE", tmp_path / "machine")
     with pytest.raises(CannotMergeError, match="has mounts of its own"):
         system.device.restart(None)
     assert system.shows(OLD)
@@ -206,7 +207,7 @@ def test_a_system_without_systemd_sysext_stays_at_its_base(
 ) -> None:
     system.enroll()
     system.device.check(None)
-    system.device.install(None, asked=True)
+    system.device.install(None, user_initiated=True)
     for program in ("mount", "umount"):
         (tmp_path / program).symlink_to(f"/usr/bin/{program}")
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -238,7 +239,7 @@ def test_the_system_can_be_updated_once_the_layers_stand_aside(system: System) -
 def test_at_a_start_of_the_machine_what_waits_comes_into_force(system: System) -> None:
     system.enroll()
     system.device.check(None)
-    system.device.install(None, asked=True)
+    system.device.install(None, user_initiated=True)
     system.reboot()
     assert works("system", "settle", "--store", system.store) == ""
     assert system.shows(NEW)

@@ -42,10 +42,11 @@ from typing import Literal
 
 import msgspec
 
-from repoint.agent.conditions import Conditions
-from repoint.device.policy import Key, Policy
-from repoint.device.windows import next_opening
-from repoint.model.records import RestartScope, Urgency
+from repoint.device.policy.maintenance_window import next_opening
+from repoint.device.policy.policy import Key, Policy
+from repoint.host.conditions import Conditions
+from repoint.model.baseline import RestartScope
+from repoint.model.catalog import Urgency
 
 NOTICE = 15 * 60
 """Seconds between telling people that something will restart by itself and doing so."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from repoint.agent.outlook import Outlook
+from repoint.agent.overview import Overview
 from repoint.agent.plan import Reason, Step
-from repoint.device.affected import Affected
+from repoint.device.status.affected import Affected
 
 _INSTALL: dict[Reason, str] = {
     "now": "installs by itself within a few hours",
@@ -75,7 +75,7 @@ def what_restarts(affected: Sequence[Affected], step: Step | None = None) -> str
     return _listed(_names(affected)) or "nothing that runs now"
 
 
-def deadline(outlook: Outlook) -> str:
+def deadline(outlook: Overview) -> str:
     """By when the policy enforces it; empty where it does not, or where that was said already."""
     steps = (outlook.plan.install, outlook.plan.activate)
     if outlook.plan.deadline is None or any(s and s.reason == "deadline" for s in steps):

@@ -7,18 +7,8 @@ from typing import Annotated
 import typer
 
 from repoint import __version__
-from repoint.cli import (
-    agent,
-    baseline,
-    device,
-    plumbing,
-    policy,
-    repository,
-    restart,
-    settings,
-    system,
-    vendor,
-)
+from repoint.cli.device import agent, device, policy, restart, settings, system
+from repoint.cli.vendor import baseline, delta, repository, vendor
 
 app = typer.Typer(
     name="repoint",
@@ -56,4 +46,4 @@ app.add_typer(system.app, name="system", rich_help_panel="For devices")
 vendor.add_to(app)
 app.add_typer(repository.app, name="repository", rich_help_panel="For vendors")
 app.add_typer(baseline.app, name="baseline", rich_help_panel="For vendors")
-plumbing.add_to(app)
+delta.add_to(app)

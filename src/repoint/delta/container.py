@@ -16,7 +16,7 @@ and `entries`, an array of maps with the fields of `PatchEntry`. No two entries 
 
 A changed byte is found: in the first 48 bytes and the header by the digest, in a payload by the
 codec or by the SHA-256 of the file that it gives. That is no protection against whoever makes the
-patch: signatures are, and before them the process that decodes (`repoint.delta.child`).
+patch: signatures are, and before them the process that decodes (`repoint.delta.sandbox.child`).
 """
 
 from __future__ import annotations

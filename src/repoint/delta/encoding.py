@@ -19,11 +19,11 @@ from pathlib import Path
 
 import msgspec
 
-from repoint.delta.choosing import first_round, second_round
+from repoint.delta.codec_selection import first_round, second_round
 from repoint.delta.codecs import CODECS, codec_named, rank
 from repoint.delta.errors import DeltaChildError, PatchError
 from repoint.delta.mapped import mapped
-from repoint.delta.process import died, from_line, python_command, to_line
+from repoint.delta.sandbox.process import died, from_line, python_command, to_line
 
 _WORTH_A_PROCESS = 256 << 10
 """Bytes (old and new) from which encoding takes longer than handing it over."""

@@ -11,28 +11,28 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from repoint.device.decided import (
-    Decided,
-    decide,
+from repoint.device.policy.effective_settings import (
+    EffectiveSettings,
+    effective_settings,
     require_free_settings,
     require_removal,
     require_repository,
 )
-from repoint.device.lock import Holder, locked
-from repoint.device.policy import Policy, keep_policy, read_policy
-from repoint.device.records import Enrolment, Generation, HistoryEntry, Settings
-from repoint.device.store import ProductStore, Store
+from repoint.device.policy.policy import Policy, keep_policy, read_policy
+from repoint.device.store.records import Enrolment, Generation, HistoryEntry, UserSettings
+from repoint.device.store.store import ProductState, Store
+from repoint.device.store.store_lock import Holder, locked
 from repoint.model.errors import RepointError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from repoint.device.activating import Activation
-    from repoint.device.checking import Checked
-    from repoint.device.enrolling import GraftRequest, Wanted
-    from repoint.device.installing import Progress, Staged
-    from repoint.device.launching import Launch
-    from repoint.device.restarting import Restarted
-    from repoint.device.status import Status
+    from repoint.device.activate.activation import Activation
+    from repoint.device.activate.launch import Launch
+    from repoint.device.activate.restart import Restarted
+    from repoint.device.status.status import Status
+    from repoint.device.update.check import Checked
+    from repoint.device.update.enroll import BaselineFilter, GraftRequest
+    from repoint.device.update.install import Progress, Staged
 
 
 _LOOKS_EVERY = 3.0
@@ -48,7 +48,7 @@ class Device:
         waiting: Told who is at work when the store is locked by another command.
         wait: Seconds to wait for it.
         policy: The folder of the policy files; the device's own where none is given.
-        prepares_only: Whether neither health checks are run nor processes looked at: for a
+        unprivileged: Whether neither health checks are run nor processes looked at: for a
             process without the rights to do that well. It activates and collects nothing, and
             leaves that to the next command.
     """
@@ -61,11 +61,11 @@ class Device:
         waiting: Callable[[Holder | None], None] | None = None,
         wait: float = 60.0,
         policy: Path | None = None,
-        prepares_only: bool = False,
+        unprivileged: bool = False,
     ) -> None:
         self.store = Store(path)
         self._policy = policy
-        self._prepares_only = prepares_only
+        self._prepares_only = unprivileged
         self._clock = clock
         self._waiting = waiting
         self._wait = wait
@@ -76,10 +76,10 @@ class Device:
         url: str,
         root: bytes,
         grafts: Mapping[str, GraftRequest],
-        wanted: Wanted,
+        wanted: BaselineFilter,
     ) -> Enrolment:
         """Enrol a product; see `enrolling.enroll`."""
-        from repoint.device.enrolling import enroll
+        from repoint.device.update.enroll import enroll
 
         require_repository(url, self.policy())
         with self._at_work("repoint enroll"):
@@ -88,7 +88,7 @@ class Device:
 
     def unenroll(self, product: str | None) -> str:
         """Take a product out; see `unenrolling.unenroll`. Returns its name."""
-        from repoint.device.unenrolling import unenroll
+        from repoint.device.update.unenroll import unenroll
 
         with self._product_at_work("repoint unenroll", product) as place:
             unenroll(place)
@@ -96,31 +96,33 @@ class Device:
 
     def check(self, product: str | None) -> Checked:
         """Ask the repository for news; see `checking.check`."""
-        from repoint.device.checking import check
+        from repoint.device.update.check import check
 
         with self._product_at_work("repoint check", product) as place:
             require_repository(place.enrolment().repository, self.policy())
             return check(place, now=self._now())
 
     def install(
-        self, product: str | None, *, asked: bool, progress: Progress | None = None
+        self, product: str | None, *, user_initiated: bool, progress: Progress | None = None
     ) -> Staged:
         """Download, verify, prepare and stage; see `installing.install`.
 
         An improvement that needs no restart is activated at once, unless programs stand in the
         way.
         """
-        from repoint.device.activating import activate
+        from repoint.device.activate.activation import activate
         from repoint.device.errors import StillRunningError
-        from repoint.device.installing import install
-        from repoint.device.throttling import throttled
+        from repoint.device.fetch.throttle import throttled
+        from repoint.device.update.install import install
 
         with self._product_at_work("repoint install", product) as place:
             policy = self.policy()
             require_repository(place.enrolment().repository, policy)
             if policy.rules.bandwidth is not None:
                 progress = throttled(progress, policy.rules.bandwidth * 1000)
-            staged = install(place, asked=asked, now=self._now(), progress=progress)
+            staged = install(
+                place, user_initiated=user_initiated, now=self._now(), progress=progress
+            )
             if _needs_no_restart(place, staged) and not self._prepares_only:
                 with contextlib.suppress(StillRunningError):
                     activate(place, now=self._now())
@@ -128,7 +130,7 @@ class Device:
 
     def activate(self, product: str | None) -> Activation:
         """Switch to what is staged without closing anything; see `activating.activate`."""
-        from repoint.device.activating import activate
+        from repoint.device.activate.activation import activate
 
         with self._product_at_work("repoint restart", product) as place:
             return activate(place, now=self._now())
@@ -141,7 +143,7 @@ class Device:
         Raises:
             HealthCheckError: They do not, or the health check failed; what ran before is active.
         """
-        from repoint.device.restarting import restart
+        from repoint.device.activate.restart import restart
 
         with self._product_at_work("repoint restart", product) as place:
             done = restart(place, now=self._now())
@@ -153,8 +155,8 @@ class Device:
 
     def on_trial(self) -> list[str]:
         """The products whose active letter is neither confirmed nor taken back yet."""
-        from repoint.device.settling import look
-        from repoint.device.trial import WAITS
+        from repoint.device.activate.confirmation import look
+        from repoint.device.activate.trial import WAITS
 
         return [place.name for place in self.store.enrolled() if look(place) == WAITS]
 
@@ -178,9 +180,9 @@ class Device:
             What was removed, and whether the baseline is active again already. Where programs
             run that were not started through the launcher, it waits for a restart.
         """
-        from repoint.device.activating import activate
+        from repoint.device.activate.activation import activate
         from repoint.device.errors import StillRunningError
-        from repoint.device.removing import remove
+        from repoint.device.update.remove import remove
 
         with self._product_at_work("repoint remove", product) as place:
             require_removal(self.policy())
@@ -198,7 +200,7 @@ class Device:
         What is staged is activated first where that is possible without waiting: a program's
         start is the moment at which nobody notices.
         """
-        from repoint.device.launching import prepare_launch
+        from repoint.device.activate.launch import prepare_launch
 
         self._activate_quietly()
         return prepare_launch(self.store, command, environment)
@@ -213,9 +215,9 @@ class Device:
         Returns:
             Each product, and why it could not be brought in order, if it could not.
         """
-        from repoint.device.activating import activate
+        from repoint.device.activate.activation import activate
         from repoint.device.errors import StillRunningError
-        from repoint.device.strategy import show_active
+        from repoint.device.strategy.strategy import show_active
 
         done: list[tuple[str, RepointError | None]] = []
         if not self.store.enrolled():
@@ -242,7 +244,7 @@ class Device:
         Returns:
             The products whose layer was taken away.
         """
-        from repoint.device.strategy import hide_active
+        from repoint.device.strategy.strategy import hide_active
 
         if not self.store.enrolled():
             return []
@@ -252,7 +254,7 @@ class Device:
     def status(self, product: str | None) -> Status:
         """The answer to: am I protected? See `status.read_status`."""
         from repoint.device.errors import StoreDamagedError
-        from repoint.device.status import read_status
+        from repoint.device.status.status import read_status
 
         # Another command may collect a generation between two of our looks; then look again.
         for _ in range(3):
@@ -265,7 +267,7 @@ class Device:
         """What happened, oldest first."""
         return self.store.one(product).history()
 
-    def settings(self, product: str | None) -> Settings:
+    def settings(self, product: str | None) -> UserSettings:
         """What the person decided."""
         return self.store.one(product).settings()
 
@@ -273,17 +275,17 @@ class Device:
         """What the administrator decided."""
         return read_policy(self.store.path, self._policy)
 
-    def decided(self, product: str | None) -> Decided:
+    def decided(self, product: str | None) -> EffectiveSettings:
         """What counts of the person's settings, under the policy; and who decided it."""
-        return decide(self.settings(product), self.policy())
+        return effective_settings(self.settings(product), self.policy())
 
-    def change_settings(self, product: str | None, settings: Settings) -> None:
+    def change_settings(self, product: str | None, settings: UserSettings) -> None:
         """Write down what the person decides.
 
         Raises:
             PolicyForbidsError: The policy decides it, and otherwise.
         """
-        from repoint.device.files import explained
+        from repoint.device.os_errors import explained
 
         require_free_settings(settings, self.policy())
         with (
@@ -292,10 +294,10 @@ class Device:
         ):
             place.set_settings(settings)
 
-    def _watch(self, places: Sequence[ProductStore]) -> dict[str, RepointError | None]:
+    def _watch(self, places: Sequence[ProductState]) -> dict[str, RepointError | None]:
+        from repoint.device.activate.confirmation import look
+        from repoint.device.activate.trial import WAITS
         from repoint.device.errors import StoreBusyError
-        from repoint.device.settling import look
-        from repoint.device.trial import WAITS
 
         trials = {place: trial for place in places if (trial := place.trial()) is not None}
         while any(place.trial() is not None for place in trials):
@@ -315,7 +317,7 @@ class Device:
         return found
 
     def _activate_quietly(self) -> None:
-        from repoint.device.activating import activate
+        from repoint.device.activate.activation import activate
 
         waiting = [p for p in self.store.enrolled() if p.staged() is not None]
         for place in waiting:
@@ -329,7 +331,7 @@ class Device:
                     activate(place, now=self._now())
 
     @contextlib.contextmanager
-    def _product_at_work(self, command: str, product: str | None) -> Iterator[ProductStore]:
+    def _product_at_work(self, command: str, product: str | None) -> Iterator[ProductState]:
         if not (self.store.path / "products").is_dir():
             self.store.one(product)  # only enrolment makes a store
         with self._at_work(command):
@@ -337,8 +339,8 @@ class Device:
 
     @contextlib.contextmanager
     def _at_work(self, command: str) -> Iterator[None]:
-        from repoint.device.files import COMPLETED_NEXT, explained
-        from repoint.device.recovering import recover
+        from repoint.device.activate.recovery import recover
+        from repoint.device.os_errors import COMPLETED_NEXT, explained
 
         with locked(self.store.path, command, wait=self._wait, waiting=self._waiting):
             with explained(f"change the store {self.store.path}", COMPLETED_NEXT):
@@ -353,8 +355,8 @@ class Device:
                     self._tidy_up()
 
     def _tidy_up(self) -> None:
-        from repoint.device.collecting import clear_leftovers, collect
-        from repoint.device.settling import note_services
+        from repoint.device.activate.confirmation import note_services
+        from repoint.device.store.gc import clear_leftovers, collect
 
         clear_leftovers(self.store)
         if not self._prepares_only:
@@ -366,32 +368,32 @@ class Device:
         return int(self._clock())
 
 
-def _taken_back(place: ProductStore, letter: Generation | None) -> RepointError | None:
+def _taken_back(state: ProductState, letter: Generation | None) -> RepointError | None:
     """Why a letter is not active any more, if it has failed."""
-    from repoint.device.settling import failed
+    from repoint.device.activate.confirmation import failed
 
-    active = place.active()
+    active = state.active()
     if letter is None or active is None or active == letter:
         return None
-    mark = place.mark(letter)
+    mark = state.mark(letter)
     if mark is None or mark.kind != "failed":
         return None
     return failed(letter, mark.why, active)
 
 
-def _scopes(place: ProductStore) -> set[str]:
-    from repoint.device.activating import changed_seals
+def _scopes(state: ProductState) -> set[str]:
+    from repoint.device.activate.activation import changed_seals
 
-    staged = place.staged()
+    staged = state.staged()
     if staged is None:
         return set()
-    changed = set(changed_seals(place).values())
-    return {c.restart for c in place.baseline(staged).components if c.name in changed}
+    changed = set(changed_seals(state).values())
+    return {c.restart for c in state.baseline(staged).components if c.name in changed}
 
 
-def _needs_no_restart(place: ProductStore, staged: Staged) -> bool:
-    return bool(staged.improvement) and _scopes(place) <= {"none"}
+def _needs_no_restart(state: ProductState, staged: Staged) -> bool:
+    return bool(staged.improvement) and _scopes(state) <= {"none"}
 
 
-def _activates_at_start(place: ProductStore) -> bool:
-    return _scopes(place) <= {"none", "app"}
+def _activates_at_start(state: ProductState) -> bool:
+    return _scopes(state) <= {"none", "app"}

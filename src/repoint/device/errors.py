@@ -21,7 +21,7 @@ class StoreDamagedError(RepointError):
     """The store holds something that Repoint did not put there."""
 
 
-class CannotWriteError(RepointError):
+class StoreWriteError(RepointError):
     """The disk is full, or the person has no right to write."""
 
 
@@ -55,10 +55,6 @@ class CancelledError(RepointError):
 
 class StillRunningError(RepointError):
     """Programs run from the component, so that it cannot be switched now."""
-
-
-class CannotMergeError(RepointError):
-    """The system does not merge a layer over its base, or does not take it away."""
 
 
 class SupersededError(RepointError):

@@ -7,27 +7,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from repoint.fs.durable import sync
+from repoint.fs.removal import remove_tree
+from repoint.fs.scratch import clear_scratch, scratch_beside
+from repoint.model.baseline import Baseline, BaselineName, Component, RestartScope
+from repoint.model.catalog import Catalog, ListedBaseline
+from repoint.model.encoding import encode_record
 from repoint.model.names import check_component, check_product
-from repoint.model.records import (
-    Baseline,
-    BaselineName,
-    Catalog,
-    Component,
-    ListedBaseline,
-    RestartScope,
-    encode_record,
-)
 from repoint.model.system import System
 from repoint.publisher.catalogs import read_catalog
 from repoint.publisher.errors import BaselineExistsError, UnknownBaselineError
 from repoint.publisher.extensions import require_fit
-from repoint.publisher.scratch import clear_scratch, scratch_beside
-from repoint.publisher.sources import unpack_source
+from repoint.publisher.ingest import unpack_source
 from repoint.repository import names
 from repoint.repository.repository import Repository
-from repoint.seal.build import remove_tree, sync
-from repoint.seal.digest import seal_of
-from repoint.seal.scan import ALWAYS_IGNORED, WRITTEN_BY_INSTALLERS, scan_tree
+from repoint.tree.digest import seal_of
+from repoint.tree.scan import ALWAYS_IGNORED, WRITTEN_BY_INSTALLERS, scan_tree
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,10 @@ from collections.abc import Callable
 
 import msgspec
 
-from repoint.model.records import (
-    Baseline,
-    BaselineName,
-    Catalog,
-    Improvement,
-    Offer,
-    decode_record,
-    encode_record,
-)
+from repoint.model.baseline import Baseline, BaselineName
+from repoint.model.catalog import Catalog, Offer
+from repoint.model.encoding import decode_record, encode_record
+from repoint.model.improvement import Improvement
 from repoint.model.version import label
 from repoint.publisher.errors import UnknownImprovementError
 from repoint.repository import names

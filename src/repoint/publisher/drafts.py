@@ -6,11 +6,14 @@ import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from repoint.model.records import BaselineName, Catalog, Improvement, decode_record
+from repoint.fs.removal import remove_tree
+from repoint.model.baseline import BaselineName
+from repoint.model.catalog import Catalog
+from repoint.model.encoding import decode_record
+from repoint.model.improvement import Improvement
 from repoint.model.version import Letter, label
 from repoint.publisher.errors import LetterTakenError
 from repoint.repository.repository import Repository
-from repoint.seal.build import remove_tree
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ class WrongPatchError(RepointError):
     """A patch that was just built does not give the improved tree."""
 
 
-class CannotWriteError(RepointError):
+class OutputWriteError(RepointError):
     """A path that was named cannot be read or written."""
 
 

@@ -9,16 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from repoint.image.erofs import FIRST, Image
+from repoint.image.layer_image import layer_image, layered
+from repoint.image.verity import HashTree
+from repoint.model.baseline import Baseline, BaselineName, Component
 from repoint.model.errors import InvalidRecordError
-from repoint.model.records import Baseline, BaselineName, Component, Improvement
+from repoint.model.improvement import Improvement
 from repoint.model.system import Extension, System, release_files, why_unfit
 from repoint.publisher.catalogs import read_catalog, read_improvement
 from repoint.publisher.drafts import Draft
 from repoint.publisher.errors import UnfitForSystemError
 from repoint.repository.repository import Repository
-from repoint.seal.erofs import FIRST, Image
-from repoint.seal.layers import layer_image, layered
-from repoint.seal.verity import HashTree
 
 Contents = Mapping[str, Callable[[str], Path]]
 """For each component what tells where the content of a changed file is."""

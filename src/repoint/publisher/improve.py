@@ -8,33 +8,27 @@ from pathlib import Path
 
 import msgspec
 
-from repoint.delta.child import DecodeJob, decode_in_child
 from repoint.delta.container import PatchEntry, PatchInput, write_patch
+from repoint.delta.sandbox.child import DecodeJob, decode_in_child
+from repoint.fs.durable import sync
+from repoint.fs.scratch import scratch_beside
 from repoint.model.advisory import Advisory
-from repoint.model.records import (
-    Baseline,
-    BaselineName,
-    Component,
-    ImprovedComponent,
-    Improvement,
-    LetteredAdvisory,
-    encode_record,
-)
+from repoint.model.baseline import Baseline, BaselineName, Component
+from repoint.model.encoding import encode_record
+from repoint.model.improvement import ImprovedComponent, Improvement, LetteredAdvisory
 from repoint.model.tree import Layer
 from repoint.publisher.baselines import baseline_folder
 from repoint.publisher.catalogs import read_baseline, read_catalog, read_improvement
 from repoint.publisher.drafts import Draft, draft_folder, next_letter, read_drafts
 from repoint.publisher.errors import NothingChangedError, UnknownBaselineError, WrongPatchError
 from repoint.publisher.extensions import first_number, make_extension
+from repoint.publisher.ingest import unpack_source
 from repoint.publisher.layers import Layered, layer_between
-from repoint.publisher.scratch import scratch_beside
-from repoint.publisher.sources import unpack_source
 from repoint.repository import names
 from repoint.repository.repository import Repository
-from repoint.seal.build import sync
-from repoint.seal.compare import apply_layer, changes_needing_content
-from repoint.seal.digest import seal_of
-from repoint.seal.scan import scan_tree
+from repoint.tree.compare import apply_layer, changes_needing_content
+from repoint.tree.digest import seal_of
+from repoint.tree.scan import scan_tree
 
 Progress = Callable[[str, int, int], None]
 """Told the component, and the bytes done of the bytes to do."""

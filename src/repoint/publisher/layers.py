@@ -8,8 +8,8 @@ from pathlib import Path
 
 from repoint.delta.similar import best_sources
 from repoint.model.tree import Change, Entry, Layer
-from repoint.seal.compare import changes_needing_content, make_layer
-from repoint.seal.digest import seal_of
+from repoint.tree.compare import changes_needing_content, make_layer
+from repoint.tree.digest import seal_of
 
 
 @dataclass(frozen=True)

@@ -9,19 +9,20 @@ from pathlib import Path
 
 import msgspec
 
-from repoint.delta.child import DecodeJob, decode_in_child
 from repoint.delta.container import PatchInput, read_header, write_patch
 from repoint.delta.errors import PatchError
+from repoint.delta.sandbox.child import DecodeJob, decode_in_child
+from repoint.fs.removal import make_writable, remove_tree
+from repoint.model.encoding import decode_record, encode_record
 from repoint.model.errors import RepointError
-from repoint.model.records import decode_record, encode_record
 from repoint.model.tree import Layer
-from repoint.publisher.errors import CannotWriteError, NothingChangedError
+from repoint.publisher.errors import NothingChangedError, OutputWriteError
 from repoint.publisher.layers import layer_between
-from repoint.seal.build import build_tree, make_writable, remove_tree
-from repoint.seal.compare import apply_layer, changes_needing_content
-from repoint.seal.digest import seal_of
-from repoint.seal.errors import SealMismatchError
-from repoint.seal.scan import scan_tree
+from repoint.tree.build import build_tree
+from repoint.tree.compare import apply_layer, changes_needing_content
+from repoint.tree.digest import seal_of
+from repoint.tree.errors import SealMismatchError
+from repoint.tree.scan import scan_tree
 
 _FILE = "file"
 
@@ -76,9 +77,9 @@ def apply_path(old: Path, patch: Path, new: Path) -> None:
         PatchError: The patch is damaged, or made for something else than ``old``.
     """
     if not old.exists():
-        raise CannotWriteError(f"There is no {old}", hint="Name the file or folder to patch")
+        raise OutputWriteError(f"There is no {old}", hint="Name the file or folder to patch")
     if new.exists() or new.is_symlink():
-        raise CannotWriteError(f"{new} exists already", hint="Name a path that does not exist yet")
+        raise OutputWriteError(f"{new} exists already", hint="Name a path that does not exist yet")
     header = read_header(patch)
     with tempfile.TemporaryDirectory(prefix=".repoint-", dir=new.absolute().parent) as folder:
         decoded = Path(folder, "decoded")
@@ -130,9 +131,9 @@ def _apply_tree(old: Path, patch: Path, annex: bytes, decoded: Path, tree: Path)
 def _require(old: Path, new: Path) -> None:
     for path in (old, new):
         if not path.exists():
-            raise CannotWriteError(f"There is no {path}", hint="Name two files or two folders")
+            raise OutputWriteError(f"There is no {path}", hint="Name two files or two folders")
     if old.is_file() != new.is_file():
-        raise CannotWriteError(
+        raise OutputWriteError(
             f"Of {old} and {new} one is a file and one a folder",
             hint="Name two files or two folders",
         )

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import msgspec
 
-from repoint.model.records import Improvement, Offer, Urgency, encode_record
+from repoint.model.catalog import Offer, Urgency
+from repoint.model.encoding import encode_record
+from repoint.model.improvement import Improvement
 from repoint.publisher.catalogs import read_catalog
 from repoint.publisher.drafts import Draft, clear_drafts, read_drafts, remove_draft
 from repoint.publisher.errors import LetterTakenError, UnknownImprovementError

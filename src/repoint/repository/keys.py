@@ -29,11 +29,7 @@ from securesystemslib.signer import (
     SSlibKey,
 )
 
-from repoint.repository.errors import (
-    KeyFileExistsError,
-    KeyUnavailableError,
-    WrongPassphraseError,
-)
+from repoint.repository.errors import KeyFileExistsError, KeyUnavailableError, WrongPassphraseError
 from repoint.repository.files import PRIVATE_MODE, write_new
 
 FILE_SCHEME = "file"

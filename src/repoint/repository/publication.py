@@ -35,6 +35,7 @@ from repoint.repository.files import (
     sync_folders,
 )
 from repoint.repository.keys import FILE_SCHEME, KeyPlace, Keyring, Passphrases, new_key_place
+from repoint.repository.metadata_transaction import WorkingCopy
 from repoint.repository.names import (
     ROOT,
     SNAPSHOT,
@@ -48,7 +49,6 @@ from repoint.repository.names import (
 )
 from repoint.repository.settings import SETTINGS_FILE, RepositorySettings
 from repoint.repository.state import State
-from repoint.repository.working import WorkingCopy
 
 
 def utc_now() -> datetime:

@@ -23,11 +23,7 @@ from repoint.repository.errors import (
 )
 from repoint.repository.files import exclusive, make_folders, sync_folders
 from repoint.repository.keys import KeyPlace, Passphrases, new_key_place
-from repoint.repository.names import (
-    TOP_LEVEL_ROLES,
-    catalog_role,
-    roles_for,
-)
+from repoint.repository.names import TOP_LEVEL_ROLES, catalog_role, roles_for
 from repoint.repository.publication import Publication, utc_now
 from repoint.repository.settings import SETTINGS_FILE, RepositorySettings
 from repoint.repository.state import State, load_state, remove_uncommitted

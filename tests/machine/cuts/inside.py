@@ -19,15 +19,15 @@ from typing import Literal
 import msgspec
 
 # Loaded before the disk changes.
-import repoint.device.activating
-import repoint.device.checking
-import repoint.device.enrolling
-import repoint.device.installing
-import repoint.device.removing
-import repoint.device.restarting
-import repoint.device.status
-import repoint.device.sysext
-import repoint.device.unenrolling  # noqa: F401
+import repoint.device.activate.activation
+import repoint.device.activate.restart
+import repoint.device.status.status
+import repoint.device.strategy.sysext
+import repoint.device.update.check
+import repoint.device.update.enroll
+import repoint.device.update.install
+import repoint.device.update.remove
+import repoint.device.update.unenroll  # noqa: F401
 from tests.faults.quickly import be_quick
 from tests.faults.scenes import Image
 from tests.machine.cuts.operations import operation

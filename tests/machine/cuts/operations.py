@@ -7,13 +7,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from repoint.device.device import Device
-from repoint.device.enrolling import GraftRequest, Wanted
-from repoint.device.errors import (
-    EnrolmentRefusedError,
-    NotEnrolledError,
-    NothingToDoError,
-)
-from repoint.device.store import ProductStore
+from repoint.device.errors import EnrolmentRefusedError, NotEnrolledError, NothingToDoError
+from repoint.device.store.store import ProductState
+from repoint.device.update.enroll import BaselineFilter, GraftRequest
 from repoint.model.errors import RepointError
 from tests.machine.cuts.product import CODEC, ENGINE, OLD, PRODUCT, A, B
 
@@ -38,7 +34,7 @@ class Operation(NamedTuple):
     served: str
     labels: tuple[str, ...]
     act: Callable[[Device, str, bytes], object]
-    switched: Callable[[ProductStore], bool]
+    switched: Callable[[ProductState], bool]
     done: tuple[type[RepointError], ...] = (NothingToDoError,)
 
 
@@ -47,13 +43,13 @@ def _enrol(device: Device, url: str, root: bytes) -> None:
         "engine": GraftRequest(ENGINE),
         "codec": GraftRequest(CODEC, PROGRAM, "sysext"),
     }
-    device.enroll(PRODUCT, url, root, grafts, Wanted())
+    device.enroll(PRODUCT, url, root, grafts, BaselineFilter())
 
 
 def _again(device: Device, *_: object) -> None:
     for step in (
         lambda: device.check(None),
-        lambda: device.install(None, asked=True),
+        lambda: device.install(None, user_initiated=True),
         lambda: device.restart(None),
     ):
         with contextlib.suppress(NothingToDoError):
@@ -66,17 +62,17 @@ def _remove(device: Device, *_: object) -> None:
     device.restart(None)
 
 
-def _active(product: ProductStore, label: str) -> bool:
+def _active(product: ProductState, label: str) -> bool:
     active = product.active()
     return active is not None and active.label == label
 
 
-def _staged(product: ProductStore, label: str) -> bool:
+def _staged(product: ProductState, label: str) -> bool:
     staged = product.staged()
     return staged is not None and staged.label == label
 
 
-def _is_enrolled(product: ProductStore) -> bool:
+def _is_enrolled(product: ProductState) -> bool:
     return (product.path / "enrolment.json").exists()
 
 
@@ -92,7 +88,7 @@ OPERATIONS = (
         lambda p: p.catalog() is not None and p.known_improvement("a") is not None,
     ),
     Operation(
-        "install", "repoint install", A, (OLD, A), lambda d, *_: d.install(None, asked=True),
+        "install", "repoint install", A, (OLD, A), lambda d, *_: d.install(None, user_initiated=True),
         lambda p: _staged(p, A) or _active(p, A),
     ),
     Operation(

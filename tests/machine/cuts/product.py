@@ -8,13 +8,13 @@ from pathlib import Path
 
 import msgspec
 
-from repoint.model.records import BaselineName
+from repoint.model.baseline import BaselineName
 from repoint.publisher.baselines import ComponentSource, add_baseline
 from repoint.publisher.improve import improve
 from repoint.publisher.publish import publish
 from repoint.repository.repository import Repository
-from repoint.seal.digest import seal_of
-from repoint.seal.scan import scan_tree
+from repoint.tree.digest import seal_of
+from repoint.tree.scan import scan_tree
 from tests.machine.image import LIBRARY, library
 from tests.world import Files, advisory, big, no_passphrase, write_tree
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from repoint.device.device import Device
 from repoint.device.errors import NotEnrolledError
-from repoint.device.grafts import is_grafted
-from repoint.device.store import ProductStore
+from repoint.device.store.store import ProductState
+from repoint.device.strategy.grafts import is_grafted
 from repoint.model.errors import InvalidRecordError, RepointError
-from repoint.seal.digest import seal_of
-from repoint.seal.scan import read_entry
+from repoint.tree.digest import seal_of
+from repoint.tree.scan import read_entry
 from tests.faults.device_scenes import DeviceScene, without_order
 from tests.faults.judging import aftermath, settled
 from tests.faults.scenes import Image, picture
@@ -54,7 +54,7 @@ class MachineScene(DeviceScene):
         return Device(_STORE, wait=5)
 
     @property
-    def store(self) -> ProductStore:
+    def store(self) -> ProductState:
         """The product's part of the store."""
         return self.device.store.product(self.product)
 

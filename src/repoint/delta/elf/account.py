@@ -9,13 +9,7 @@ import numpy as np
 from repoint.delta.elf import layout, streams
 from repoint.delta.elf.arrays import I64
 from repoint.delta.elf.columns import unpack
-from repoint.delta.elf.decode import (
-    decode,
-    fresh_ranges,
-    read_copies,
-    read_cuts,
-    read_swaps,
-)
+from repoint.delta.elf.decode import decode, fresh_ranges, read_copies, read_cuts, read_swaps
 from repoint.delta.elf.predict import used
 
 

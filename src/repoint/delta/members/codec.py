@@ -9,13 +9,13 @@ from __future__ import annotations
 import zlib
 from typing import NamedTuple
 
-from repoint.delta.choosing import first_round, second_round
+from repoint.delta.codec_selection import first_round, second_round
 from repoint.delta.codecs import codec_named, rank
 from repoint.delta.errors import PatchError
 from repoint.delta.members import recipe
-from repoint.delta.members.finding import Found, find
+from repoint.delta.members.finding import FoundMember, find
 from repoint.delta.members.pairing import content, pairs
-from repoint.delta.members.rebuilding import Settings, inflate, rebuild, settings_of
+from repoint.delta.members.rebuilding import ZlibSettings, inflate, rebuild, settings_of
 from repoint.delta.members.recipe import Member, Part, Piece, Recipe
 
 NAME = "members"
@@ -25,9 +25,9 @@ _LARGE = 256 << 10
 
 
 class _Changed(NamedTuple):
-    new: Found
-    old: Found | None
-    settings: Settings | None
+    new: FoundMember
+    old: FoundMember | None
+    settings: ZlibSettings | None
     crc: int
     compiled: bool
 
@@ -115,13 +115,15 @@ def _old_content(old: memoryview, pieces: tuple[Piece, ...]) -> memoryview:
 def _put_back(content: bytes, member: Member) -> bytes:
     if not member.level:
         return content
-    return rebuild(content, Settings(member.level, member.memory), member.length, member.crc)
+    return rebuild(content, ZlibSettings(member.level, member.memory), member.length, member.crc)
 
 
-def _rebuildable(new: memoryview, found: list[tuple[Found, Found | None]]) -> list[_Changed]:
+def _rebuildable(
+    new: memoryview, found: list[tuple[FoundMember, FoundMember | None]]
+) -> list[_Changed]:
     """The members that can be made again, as many as may be."""
     kept: list[_Changed] = []
-    likely: Settings | None = None
+    likely: ZlibSettings | None = None
     spent = 0
     for member, old in found:
         if member.size + (old.size if old else 0) > recipe.LARGEST_PART:
@@ -173,12 +175,12 @@ def _skeleton(new: memoryview, changed: list[_Changed]) -> bytes:
     return b"".join([*made, new[at:]])
 
 
-def _piece(member: Found) -> Piece:
+def _piece(member: FoundMember) -> Piece:
     return Piece(member.start, member.length, member.size if member.packed else 0)
 
 
 def _member(each: _Changed, gap: int, part: int) -> Member:
-    settings = each.settings or Settings(0, 8)
+    settings = each.settings or ZlibSettings(0, 8)
     return Member(
         gap, each.new.length, part, each.new.size, settings.level, settings.memory, each.crc
     )

@@ -25,7 +25,7 @@ _SMALLEST = 64
 _MOST_INFLATED = 1 << 30
 
 
-class Found(NamedTuple):
+class FoundMember(NamedTuple):
     """A member.
 
     Attributes:
@@ -42,10 +42,10 @@ class Found(NamedTuple):
     packed: bool
 
 
-def find(data: memoryview) -> list[Found]:
+def find(data: memoryview) -> list[FoundMember]:
     """The members of a file in their order; none overlaps another."""
     found = sorted([*_zipped(data), *_gzipped(data), *_elf(data)], key=lambda each: each.start)
-    kept: list[Found] = []
+    kept: list[FoundMember] = []
     end = 0
     for each in found:
         if each.start >= end:
@@ -54,7 +54,7 @@ def find(data: memoryview) -> list[Found]:
     return kept
 
 
-def _zipped(data: memoryview) -> Iterator[Found]:
+def _zipped(data: memoryview) -> Iterator[FoundMember]:
     file = io.BytesIO(data) if _LOCAL_MAGIC in bytes(data[:_CHUNK]) else None
     if file is None:
         return
@@ -73,12 +73,16 @@ def _zipped(data: memoryview) -> Iterator[Found]:
         if min(entry.compress_size, entry.file_size) < _SMALLEST:
             continue
         if entry.compress_type == zipfile.ZIP_DEFLATED:
-            yield Found(entry.filename, start, entry.compress_size, entry.file_size, packed=True)
+            yield FoundMember(
+                entry.filename, start, entry.compress_size, entry.file_size, packed=True
+            )
         elif entry.compress_type == zipfile.ZIP_STORED and entry.compress_size == entry.file_size:
-            yield Found(entry.filename, start, entry.compress_size, entry.file_size, packed=False)
+            yield FoundMember(
+                entry.filename, start, entry.compress_size, entry.file_size, packed=False
+            )
 
 
-def _gzipped(data: memoryview) -> Iterator[Found]:
+def _gzipped(data: memoryview) -> Iterator[FoundMember]:
     end = 0
     for match in _GZIP.finditer(data):
         if match.start() < end:
@@ -91,7 +95,7 @@ def _gzipped(data: memoryview) -> Iterator[Found]:
         measured = _measure(data, start)
         if measured is not None:
             packed, size = measured
-            yield Found(name, start, packed, size, packed=True)
+            yield FoundMember(name, start, packed, size, packed=True)
             end = start + packed
 
 
@@ -131,7 +135,7 @@ def _measure(data: memoryview, start: int) -> tuple[int, int] | None:
     return None
 
 
-def _elf(data: memoryview) -> Iterator[Found]:
+def _elf(data: memoryview) -> Iterator[FoundMember]:
     """64-bit little-endian ELF files that end with their section headers."""
     end = 0
     for match in _ELF.finditer(data):
@@ -141,5 +145,5 @@ def _elf(data: memoryview) -> Iterator[Found]:
         table, width, count = _ELF_TABLE.unpack(data[start : start + _ELF_TABLE.size])
         length = table + width * count
         if table and 64 < length <= len(data) - start:
-            yield Found("", start, length, length, packed=False)
+            yield FoundMember("", start, length, length, packed=False)
             end = start + length

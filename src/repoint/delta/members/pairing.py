@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from repoint.delta.errors import PatchError
-from repoint.delta.members.finding import Found
+from repoint.delta.members.finding import FoundMember
 from repoint.delta.members.rebuilding import inflate
 from repoint.delta.similar import best_sources, plain_name
 
@@ -14,14 +14,14 @@ _MOST_COMPARED = 256 << 20
 
 
 def pairs(
-    old: memoryview, new: memoryview, olds: list[Found], news: list[Found]
-) -> list[tuple[Found, Found | None]]:
+    old: memoryview, new: memoryview, olds: list[FoundMember], news: list[FoundMember]
+) -> list[tuple[FoundMember, FoundMember | None]]:
     """Each member of the new file that the old one does not have as it is, with an old member."""
     known = {_digest(old, each) for each in olds}
     changed = [each for each in news if _digest(new, each) not in known]
     by_name = {each.name: each for each in olds if each.name}
     by_plain_name = {plain_name(name): each for name, each in by_name.items()}
-    found: dict[Found, Found | None] = {}
+    found: dict[FoundMember, FoundMember | None] = {}
     for each in changed:
         found[each] = by_name.get(each.name) or by_plain_name.get(plain_name(each.name))
     taken = set(found.values())
@@ -31,7 +31,7 @@ def pairs(
     return list(found.items())
 
 
-def content(data: memoryview, member: Found) -> bytes:
+def content(data: memoryview, member: FoundMember) -> bytes:
     """What a member holds.
 
     Raises:
@@ -42,8 +42,8 @@ def content(data: memoryview, member: Found) -> bytes:
 
 
 def _alike(
-    old: memoryview, new: memoryview, olds: list[Found], news: list[Found]
-) -> dict[Found, Found | None]:
+    old: memoryview, new: memoryview, olds: list[FoundMember], news: list[FoundMember]
+) -> dict[FoundMember, FoundMember | None]:
     """Old members that have most of what new ones have."""
     if not olds or sum(each.size for each in [*olds, *news]) > _MOST_COMPARED:
         return {}
@@ -59,6 +59,6 @@ def _alike(
     return {new_names[name]: old_names[source] for name, source in best.items()}
 
 
-def _digest(data: memoryview, member: Found) -> tuple[bytes, bool]:
+def _digest(data: memoryview, member: FoundMember) -> tuple[bytes, bool]:
     packed = data[member.start : member.start + member.length]
     return hashlib.sha256(packed).digest(), member.packed

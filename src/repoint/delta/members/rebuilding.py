@@ -15,7 +15,7 @@ _PREFIX = 96 << 10
 """Bytes of a content by which settings are told apart before all of it is compressed."""
 
 
-class Settings(NamedTuple):
+class ZlibSettings(NamedTuple):
     """zlib's level and `memLevel`."""
 
     level: int
@@ -23,7 +23,7 @@ class Settings(NamedTuple):
 
 
 _CANDIDATES = tuple(
-    Settings(level, memory) for memory in (8, 9) for level in (6, 9, 1, 5, 8, 7, 4, 3, 2)
+    ZlibSettings(level, memory) for memory in (8, 9) for level in (6, 9, 1, 5, 8, 7, 4, 3, 2)
 )
 """What programs use, the most usual first."""
 
@@ -47,8 +47,8 @@ def inflate(packed: bytes | memoryview, size: int) -> bytes:
 
 
 def settings_of(
-    content: bytes, packed: bytes | memoryview, likely: Settings | None
-) -> Settings | None:
+    content: bytes, packed: bytes | memoryview, likely: ZlibSettings | None
+) -> ZlibSettings | None:
     """The settings with which zlib makes `packed` of `content`; None where there are none.
 
     Args:
@@ -65,7 +65,7 @@ def settings_of(
     return None
 
 
-def rebuild(content: bytes, settings: Settings, length: int, crc: int) -> bytes:
+def rebuild(content: bytes, settings: ZlibSettings, length: int, crc: int) -> bytes:
     """The compressed member again, whatever zlib this device has.
 
     Raises:
@@ -78,7 +78,7 @@ def rebuild(content: bytes, settings: Settings, length: int, crc: int) -> bytes:
 
 
 @cache
-def device_has_zlib(settings: Settings) -> bool:
+def device_has_zlib(settings: ZlibSettings) -> bool:
     """Whether this device's zlib finds the matches that zlib finds with these settings.
 
     zlib-ng and others that take its place give streams of their own.
@@ -87,23 +87,23 @@ def device_has_zlib(settings: Settings) -> bool:
     return _by_device(sample, settings) == deflate(sample, *settings)
 
 
-def _compressed(content: bytes, settings: Settings) -> bytes:
+def _compressed(content: bytes, settings: ZlibSettings) -> bytes:
     if device_has_zlib(settings):
         return _by_device(content, settings)
     return deflate(content, *settings)
 
 
-def _beginning(content: bytes, settings: Settings) -> bytes:
+def _beginning(content: bytes, settings: ZlibSettings) -> bytes:
     """Whole bytes that the compressed content surely begins with."""
     if device_has_zlib(settings):
         return _compressor(settings).compress(content[:_PREFIX])
     return beginning(content[:_PREFIX], *settings)
 
 
-def _by_device(content: bytes, settings: Settings) -> bytes:
+def _by_device(content: bytes, settings: ZlibSettings) -> bytes:
     compressor = _compressor(settings)
     return compressor.compress(content) + compressor.flush()
 
 
-def _compressor(settings: Settings) -> zlib._Compress:
+def _compressor(settings: ZlibSettings) -> zlib._Compress:
     return zlib.compressobj(settings.level, zlib.DEFLATED, _WINDOW_BITS, settings.memory)

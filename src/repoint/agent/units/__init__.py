@@ -1,0 +1,1 @@
+"""The systemd units of the agent and the page."""

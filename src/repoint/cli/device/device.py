@@ -1,0 +1,298 @@
+"""The commands for a device: enrol, look, install, restart, remove."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from repoint.cli.options import (
+    JsonOption,
+    ProductOption,
+    StoreOption,
+    command_line,
+    named,
+    store_path,
+)
+
+if TYPE_CHECKING:
+    from repoint.device.device import Device
+
+_PANEL = "For devices"
+_STEPS = {"download": "download", "decode": "prepare", "verify": "verify"}
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands for a device."""
+    for command in (status, check, install, remove, history, enroll, unenroll):
+        app.command(rich_help_panel=_PANEL)(command)
+    app.command(
+        rich_help_panel=_PANEL,
+        context_settings={"allow_extra_args": True, "ignore_unknown_options": True,
+                          "allow_interspersed_args": False},
+    )(launch)  # fmt: skip
+
+
+def open_device(store: Path | None, *, unprivileged: bool = False) -> Device:
+    """The device with the store that a person means; says on standard error for whom it waits."""
+    from repoint.device.device import Device
+
+    def waiting(holder: object) -> None:
+        print(f"Waiting for {holder or 'another command'} …", file=sys.stderr, flush=True)
+
+    return Device(store_path(store), waiting=waiting, unprivileged=unprivileged)
+
+
+def status(
+    product: ProductOption = None, json: JsonOption = False, store: StoreOption = None
+) -> None:
+    """Am I protected? What is fixed, what waits for a restart, and who is still exposed."""
+    from repoint.agent.overview import read_overview, status_report
+    from repoint.cli.device.status_view import print_status
+    from repoint.cli.output import print_json
+
+    seen = read_overview(open_device(store), product)
+    if json:
+        print_json(status_report(seen))
+    else:
+        print_status(seen)
+
+
+def check(
+    product: ProductOption = None, json: JsonOption = False, store: StoreOption = None
+) -> None:
+    """Ask the repository for news. Installs nothing."""
+    from repoint.cli.output import print_json, seconds, size
+
+    started = time.monotonic()
+    checked = open_device(store).check(product)
+    if json:
+        print_json(
+            {
+                "offer": checked.offer,
+                "improvement": checked.improvement and {
+                    "title": checked.improvement.title,
+                    "size": checked.improvement.download_size,
+                },
+                "reason": checked.reason,
+                "requests": checked.requests,
+                "received": checked.received,
+            }
+        )  # fmt: skip
+        return
+    cost = (
+        f"{checked.requests} request{'' if checked.requests == 1 else 's'}, "
+        f"{size(checked.received)}, {seconds(time.monotonic() - started)}"
+    )
+    if checked.offer is None or checked.improvement is None:
+        print(f"{checked.reason.rstrip('.')}. [{cost}]")
+        return
+    urgent = " It is urgent: attacks were seen." if checked.offer.urgency == "exploited" else ""
+    print(
+        f"Available: {checked.offer.label}, {checked.improvement.title} "
+        f"({size(checked.improvement.download_size)}).{urgent} [{cost}]"
+    )
+
+
+def install(
+    product: ProductOption = None,
+    automatic: Annotated[
+        bool,
+        typer.Option(
+            "--automatic",
+            help="For timers: check first, and only install where Automatically Install is on.",
+        ),
+    ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Do not ask, and leave the restart for later.")
+    ] = False,
+    json: JsonOption = False,
+    store: StoreOption = None,
+) -> None:
+    """Download, verify, prepare and stage what the last check found."""
+    from repoint.cli.device.restart import restart_if_wanted
+    from repoint.cli.output import print_json, progress_bar, seconds, size
+    from repoint.device.errors import NothingToDoError
+
+    device = open_device(store)
+    if automatic:
+        if not device.decided(product).automatic:
+            print("Automatically Install is off; nothing was done.")
+            return
+        device.check(product)
+    elif device.store.one(product).last_check() is None:
+        device.check(product)
+    asking = not (yes or automatic or json) and sys.stdin.isatty() and sys.stdout.isatty()
+    if asking:
+        _ask_to_install(device, product)
+    try:
+        with progress_bar(_STEPS) as report:
+            staged = device.install(product, user_initiated=not automatic, progress=report)
+    except NothingToDoError as nothing:
+        if not automatic and nothing.hint:
+            raise
+        if json:
+            print_json({"label": "", "reason": str(nothing)})
+        else:
+            print(str(nothing).rstrip(".") + ".")
+        return
+    if json:
+        print_json(
+            {
+                "label": staged.improvement.label,
+                "downloaded": staged.downloaded,
+                "seconds": staged.seconds,
+                "unguarded": staged.unguarded,
+            }
+        )
+        return
+    took = ", ".join(f"{step} {seconds(value)}" for step, value in staged.seconds.items())
+    print(f"Staged {staged.improvement.label}: {size(staged.downloaded)} downloaded. [{took}]")
+    if staged.unguarded:
+        print(f"This kernel has no {' and no '.join(staged.unguarded)}: the patch was decoded with "
+              "less protection. What it gave has the signed seal all the same.")  # fmt: skip
+    now = device.status(product)
+    if not now.staged:
+        print(f"{now.in_force} is in force.")
+        return
+    if asking:
+        restart_if_wanted(device, product)
+        return
+    print("It comes into force when the program is started the next time, "
+          "or with `repoint restart`.")  # fmt: skip
+
+
+def _ask_to_install(device: Device, product: str | None) -> None:
+    """Show what would be installed, what it fixes and what has to restart; then ask."""
+    from repoint.agent.overview import read_overview
+    from repoint.cli.device.status_view import print_offer
+
+    seen = read_overview(device, product)
+    if seen.status.available is not None:
+        print_offer(seen)
+        typer.confirm("Install it now?", default=True, abort=True)
+
+
+def remove(
+    product: ProductOption = None,
+    reason: Annotated[str, typer.Option(help="Why; kept in the history.")] = "",
+    store: StoreOption = None,
+) -> None:
+    """Remove the improvement: back to the baseline. It is not installed again by itself."""
+    from repoint.cli.output import seconds
+
+    device = open_device(store)
+    started = time.monotonic()
+    removed, done = device.remove(product, why=reason)
+    seen = device.status(product)
+    open_again = ", ".join(cve.cve for cve in seen.cves if cve.state == "not fixed")
+    if done:
+        print(
+            f"Removed {removed.label}; {seen.in_force} is active. "
+            f"[{seconds(time.monotonic() - started)}]"
+        )
+    else:
+        print(
+            f"{removed.label} is removed at the next restart of the programs that run it, "
+            "or with `repoint restart`."
+        )
+    if open_again and done:
+        print(f"This device is exposed again to {open_again}.")
+
+
+def history(
+    product: ProductOption = None, json: JsonOption = False, store: StoreOption = None
+) -> None:
+    """What happened here, when and why."""
+    from repoint.cli.output import moment, print_json
+
+    entries = open_device(store).history(product)
+    if json:
+        print_json(entries)
+        return
+    for entry in entries:
+        why = f"  {entry.why}" if entry.why else ""
+        print(f"{moment(entry.when):<36}  {entry.event:<10}  {entry.label}{why}")
+
+
+def enroll(
+    url: Annotated[str, typer.Argument(help="Address of the vendor's repository.")],
+    product: Annotated[str, typer.Option("--product", "-p", help="The product.")],
+    root: Annotated[Path, typer.Option(help="The vendor's trusted root, a file.")],
+    graft: Annotated[
+        list[str] | None, typer.Option(help="COMPONENT=FOLDER: where a component stands.")
+    ] = None,
+    system: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="COMPONENT=FOLDER: the same for files among others of the system: / or a folder "
+            "below /usr or /opt."
+        ),
+    ] = None,
+    program: Annotated[
+        list[str] | None,
+        typer.Option(help="COMPONENT=COMMAND: starts what runs from it again after a restart."),
+    ] = None,
+    version: Annotated[str, typer.Option("--version", help="Only this version.")] = "",
+    build: Annotated[str, typer.Option("--build", help="Only this build.")] = "",
+    platform: Annotated[
+        str, typer.Option("--platform", help="Instead of this machine's own.")
+    ] = "",
+    store: StoreOption = None,
+) -> None:
+    """Enrol a product: verify what is installed against the vendor's baseline, and take it over."""
+    from repoint.cli.output import counted
+    from repoint.device.fetch.client import read_root
+    from repoint.device.update.enroll import BaselineFilter, DifferentTreesError, GraftRequest
+    from repoint.model.names import check_product
+
+    check_product(product)
+    commands = named(program or [], "--program")
+    trees, layers = named(graft or [], "--graft"), named(system or [], "--system")
+    for name in trees.keys() & layers.keys():
+        raise typer.BadParameter(f"{name} is named with --graft and with --system")
+    grafts = {
+        name: GraftRequest(
+            Path(folder),
+            command_line(commands.pop(name, ""), "--program"),
+            "sysext" if name in layers else "tree",
+        )
+        for name, folder in {**trees, **layers}.items()
+    }
+    if commands:
+        raise typer.BadParameter(f"there is no --graft {next(iter(commands))}")
+    try:
+        done = open_device(store).enroll(
+            product, url, read_root(root), grafts, BaselineFilter(platform, version, build)
+        )
+    except DifferentTreesError as error:
+        for component, differences in error.differences.items():
+            for difference in differences[:20]:
+                print(f"  {component}: {difference}", file=sys.stderr)
+            if len(differences) > 20:
+                more = counted(len(differences) - 20, "more path")
+                print(f"  {component}: and {more}", file=sys.stderr)
+        raise
+    print(f"Enrolled {product} {done.baseline}. What is installed is what the vendor released.")
+    for point in done.grafts:
+        print(f"  {point.component} at {point.path}")
+
+
+def unenroll(product: ProductOption = None, store: StoreOption = None) -> None:
+    """Take a product out: plain folders stand where Repoint's links stood."""
+    print(f"Took {open_device(store).unenroll(product)} out. Nothing of it is left in the store.")
+
+
+def launch(
+    context: typer.Context,
+    program: Annotated[str, typer.Argument(help="The program to start.")],
+    store: StoreOption = None,
+) -> None:
+    """Start a program so that it keeps one tree of each component until it ends."""
+    from repoint.device.activate.launch import become
+
+    become(open_device(store).launch([program, *context.args], os.environ))

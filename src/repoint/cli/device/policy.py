@@ -1,0 +1,70 @@
+"""``repoint policy`` and ``repoint motd``: for administrators, and for who logs in to a server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from repoint.cli.options import JsonOption, StoreOption
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command(rich_help_panel="For devices")(policy)
+    app.command(rich_help_panel="For devices")(motd)
+
+
+def policy(
+    folder: Annotated[
+        Path | None,
+        typer.Argument(help="Look at the files of this folder instead.", show_default=False),
+    ] = None,
+    json: JsonOption = False,
+    store: StoreOption = None,
+) -> None:
+    """Show the policy that is in force, and which file sets what. Fails where a file is malformed.
+
+    With a folder, it shows what its files would set, before they are put in place.
+    """
+    from repoint.cli.options import store_path
+    from repoint.cli.output import print_json
+    from repoint.device.policy.policy import Rules, policy_folder, read_policy
+
+    seen = read_policy(store_path(store), folder)
+    if json:
+        print_json(seen)
+    else:
+        for name in Rules.__struct_fields__:
+            value = getattr(seen.rules, name)
+            if value is not None:
+                print(f"{name:<14} {_said(value):<24} {seen.sources[name]}")
+        if not seen.sources:
+            print(f"No policy in {folder or policy_folder()}: everything is the person's.")
+    if seen.problem:
+        import sys
+
+        print(f"repoint: {seen.problem}", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+def motd(store: StoreOption = None) -> None:
+    """A message for whoever logs in: what is not protected, and when that changes.
+
+    Prints nothing where all is in force.
+    """
+    from repoint.agent.notifications import message_of_the_day
+    from repoint.agent.overview import read_overview
+    from repoint.cli.device.device import open_device
+
+    device = open_device(store)
+    for place in device.store.enrolled():
+        for line in message_of_the_day(read_overview(device, place.name)):
+            print(line)
+
+
+def _said(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(value) if isinstance(value, tuple) else str(value)

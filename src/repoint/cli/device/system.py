@@ -1,0 +1,46 @@
+"""What the machine's own units and the package manager's hooks run."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from repoint.cli.options import StoreOption
+
+app = typer.Typer(
+    help="For the machine's own units and hooks: its start, and updates of its base.",
+    no_args_is_help=True,
+)
+
+
+@app.command()
+def settle(store: StoreOption = None) -> None:
+    """At a start and after an update: put in force what fits the base, and nothing else."""
+    from repoint.agent.startup import settle as settle_at_start
+    from repoint.cli.device.device import open_device
+
+    failed = False
+    for product, failure in settle_at_start(open_device(store)):
+        if failure is not None:
+            failed = True
+            print(f"repoint: {product}: {failure}", file=sys.stderr)
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def watch(store: StoreOption = None) -> None:
+    """Wait for what is on trial, then confirm it or take it back. `settle` lets systemd run it."""
+    from repoint.cli.device.agent import agent_of, run_rounds
+
+    run_rounds(agent_of(store).trials(), store)
+
+
+@app.command()
+def aside(store: StoreOption = None) -> None:
+    """Before an update: take all layers away, so that the base can be written to."""
+    from repoint.cli.device.device import open_device
+
+    for product in open_device(store).step_aside():
+        print(f"{product}: its layer is taken away until `repoint system settle`.")

@@ -1,0 +1,119 @@
+"""``repoint baseline``: registering the sealed state of a release."""
+
+from __future__ import annotations
+
+import platform as machine
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, get_args
+
+import typer
+
+from repoint.cli.options import RepositoryOption, VersionOption, command_line, named, pair
+
+if TYPE_CHECKING:
+    from repoint.model.system import System
+
+app = typer.Typer(help="Register the releases that improvements are made for.",
+                  no_args_is_help=True)  # fmt: skip
+
+
+@app.command("add")
+def add(
+    product: Annotated[str, typer.Argument(help="The product, such as acme-kiosk.")],
+    version: VersionOption,
+    build: Annotated[str, typer.Option("--build", help="Build of the release.")],
+    component: Annotated[
+        list[str],
+        typer.Option(
+            help="NAME=SOURCE: a component, and the folder, wheel, .deb or tar archive it is in."
+        ),
+    ],
+    platform: Annotated[
+        str, typer.Option("--platform", help="Platform of the release.")
+    ] = f"linux-{machine.machine().lower()}",
+    restart: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=SCOPE: none, app (default), service, session or system."),
+    ] = None,
+    health: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="NAME=COMMAND: must succeed after an activation; {tree} and {python} stand for "
+            "the tree and for Repoint's interpreter."
+        ),
+    ] = None,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=PATTERN: what programs write beside the component's files."),
+    ] = None,
+    os_release: Annotated[
+        Path | None,
+        typer.Option(
+            help="The components are files of a system, with paths relative to /: the file "
+            "/etc/os-release of that system."
+        ),
+    ] = None,
+    no_passphrase: Annotated[
+        bool, typer.Option("--no-passphrase", help="Leave a new product's keys unencrypted.")
+    ] = False,
+    repository: RepositoryOption = Path(),
+) -> None:
+    """Register a baseline: seal every component of a release, and publish it."""
+    from repoint.cli.output import counted, size
+    from repoint.cli.passphrases import asking, new_passphrase
+    from repoint.model.baseline import BaselineName, RestartScope
+    from repoint.publisher.baselines import ComponentSource, add_baseline
+    from repoint.repository.repository import Repository
+
+    sources = named(component, "--component")
+    scopes = named(restart or [], "--restart")
+    checks = named(health or [], "--health")
+    ignored = [pair(value, "--ignore") for value in ignore or []]
+    for name in [*scopes, *checks, *(name for name, _ in ignored)]:
+        if name not in sources:
+            raise typer.BadParameter(f"there is no --component {name}")
+    for scope in scopes.values():
+        if scope not in get_args(RestartScope):
+            raise typer.BadParameter(f"{scope!r} is no restart scope", param_hint="--restart")
+    parts = [
+        ComponentSource(
+            name=name,
+            source=Path(source),
+            restart=scopes.get(name, "app"),  # type: ignore[arg-type]  # checked above
+            health=command_line(checks.get(name, ""), "--health"),
+            ignore=tuple(pattern for owner, pattern in ignored if owner == name),
+        )
+        for name, source in sources.items()
+    ]
+    baseline = add_baseline(
+        Repository.open(repository),
+        product,
+        BaselineName(platform, version, build),
+        parts,
+        passphrases=asking(),
+        new_passphrase=(lambda: None) if no_passphrase else new_passphrase,
+        created=int(time.time()),
+        system=None if os_release is None else _read_system(os_release),
+    )
+    print(f"Registered {product} {baseline.name}.")
+    for part in baseline.components:
+        files = [entry for entry in part.entries if entry.kind == "file"]
+        total = size(sum(entry.size for entry in files))
+        print(f"  {part.name}: {counted(len(files), 'file')}, {total}, seal {part.seal[:16]}…")
+    if baseline.system is not None:
+        print(f"  for the system {baseline.system}; what improves it becomes an image there")
+
+
+def _read_system(path: Path) -> System:
+    from repoint.model.system import read_system
+    from repoint.publisher.errors import OutputWriteError
+
+    try:
+        text = path.read_text(errors="replace")
+    except OSError as error:
+        raise OutputWriteError(
+            f"{path} cannot be read: {error.strerror}",
+            hint="Name the file /etc/os-release of the system that the release is made for",
+        ) from None
+    return read_system(text, str(path))

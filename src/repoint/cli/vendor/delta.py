@@ -1,0 +1,88 @@
+"""Plumbing: seals and patches of any files and folders, without a repository."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from repoint.cli.options import JsonOption
+
+delta = typer.Typer(help="Make and apply patches.", no_args_is_help=True)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the plumbing commands."""
+    app.add_typer(delta, name="delta", rich_help_panel="Plumbing")
+    app.command(rich_help_panel="Plumbing")(seal)
+
+
+def seal(
+    path: Annotated[Path, typer.Argument(help="A folder.")],
+    ignore: Annotated[
+        list[str] | None, typer.Option(help="Shell pattern of what to leave out.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Tell the seal of a tree."""
+    from repoint.cli.output import print_json
+    from repoint.tree.digest import seal_of
+    from repoint.tree.scan import ALWAYS_IGNORED, scan_tree
+
+    entries = scan_tree(path.resolve(), ignore=(*ALWAYS_IGNORED, *(ignore or ())))
+    if json:
+        print_json({"seal": seal_of(entries), "entries": entries})
+    else:
+        print(seal_of(entries))
+
+
+@delta.command("diff")
+def diff(
+    old: Annotated[Path, typer.Argument(help="The old file or folder.")],
+    new: Annotated[Path, typer.Argument(help="The new file or folder.")],
+    patch: Annotated[Path, typer.Argument(help="Where to write the patch.")],
+) -> None:
+    """Make the patch that turns OLD into NEW."""
+    from repoint.cli.output import progress_bar, size
+    from repoint.publisher.plain_patches import diff_paths
+
+    with progress_bar({"diff": "diff"}) as report:
+        made = diff_paths(old, new, patch, progress=lambda done, all_: report("diff", done, all_))
+    print(f"{patch}: {size(made.patch_size)} for {size(made.new_size)}")
+
+
+@delta.command("apply")
+def apply(
+    old: Annotated[Path, typer.Argument(help="The old file or folder.")],
+    patch: Annotated[Path, typer.Argument(help="The patch.")],
+    new: Annotated[Path, typer.Argument(help="Where to write the new file or folder.")],
+) -> None:
+    """Turn OLD into NEW. Nothing is left at NEW if the patch does not fit."""
+    from repoint.publisher.plain_patches import apply_path
+
+    apply_path(old, patch, new)
+
+
+@delta.command("explain")
+def explain(
+    patch: Annotated[Path, typer.Argument(help="A patch that you trust.")],
+    old: Annotated[
+        Path | None, typer.Option(help="The old file or folder, to tell section by section.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Show where the bytes of a patch go: by file, and for compiled code by stream and section."""
+    from repoint.cli.output import print_json
+    from repoint.cli.vendor.patch_view import print_explained
+    from repoint.delta.explain import explain as explain_patch
+
+    def old_file(source: str) -> Path | None:
+        place = old if old is None or old.is_file() else old / source
+        return place if place is not None and place.is_file() else None
+
+    files = explain_patch(patch, old_file)
+    if json:
+        print_json(files)
+    else:
+        print_explained(files)

@@ -1,0 +1,1 @@
+"""The process that decodes patches, and its confinement."""

@@ -1,0 +1,209 @@
+"""Decoding a patch in a process of its own, which is confined before it looks at a byte of it.
+
+The parent never parses the patch. It hands over names, opens nothing, and believes nothing that
+comes back but that a process ended: whoever uses the output verifies its seal.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import stat
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from repoint.delta.errors import DeltaChildError, PatchError
+from repoint.delta.sandbox.confinement import Confinement
+from repoint.delta.sandbox.decoder import DecodeJob, DecodeOrder, DecodeReport
+from repoint.delta.sandbox.process import cure, died, from_line, python_command, to_line
+
+__all__ = ["Confinement", "DecodeJob", "decode_in_child"]
+
+_BATCH = 512
+"""Jobs per process: each holds two files open, and systems allow 4096 at the least generous."""
+_SECONDS_AT_LEAST = 60.0
+_BYTES_PER_SECOND = 1 << 20
+"""A hundredth of what codecs do, and what a worn memory card still writes."""
+_LONGEST_LINE = 64 << 10
+_LONGEST_WAIT = 3600.0
+"""Seconds; longer ones than the system can count are possible."""
+_LONGEST_MESSAGE = 500
+
+
+def decode_in_child(
+    patch: Path,
+    jobs: Sequence[DecodeJob],
+    out_dir: Path,
+    *,
+    seconds: float | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Confinement:
+    """Make the file of job i in `out_dir`, named i; all of them, or none.
+
+    Every file has the size and SHA-256 of its job, is synced, and belongs to this user (mode 0600).
+
+    Args:
+        patch: The patch; its bytes may be hostile.
+        jobs: What to make. Sizes and digests come from signed data: limits are set by them.
+        out_dir: An empty folder.
+        seconds: Time allowed for everything; by default a minute and a second per MiB of output.
+        progress: Called with the bytes made and the bytes to make.
+
+    Returns:
+        What of the confinement the kernel offered.
+
+    Raises:
+        PatchError: The patch is malformed, truncated or tampered with, lacks a file, or does not
+            give what the job says.
+        DeltaChildError: It needs too much memory or time, the disk is full, a file cannot be read
+            or written, or the process crashed.
+    """
+    total = sum(job.size for job in jobs)
+    if seconds is None:
+        seconds = _SECONDS_AT_LEAST + total / _BYTES_PER_SECOND
+    deadline = time.monotonic() + seconds
+    report = progress or _silent
+    patch, out_dir = patch.absolute(), out_dir.absolute()
+    jobs = [
+        msgspec.structs.replace(job, source=job.source and job.source.absolute()) for job in jobs
+    ]
+    with _all_or_nothing(out_dir):
+        report(0, total)
+        done = 0
+        confinement: Confinement | None = None
+        # One process even without jobs: a damaged patch is refused all the same.
+        for first in range(0, len(jobs) or 1, _BATCH):
+            batch = tuple(jobs[first : first + _BATCH])
+            order = DecodeOrder(patch, out_dir, first, batch, max(1, int(seconds) + 1), os.getpid())
+
+            def inner(made: int, before: int = done) -> None:
+                report(before + made, total)
+
+            confinement = _run(order, deadline, inner)
+            done += sum(job.size for job in batch)
+        _check_output(jobs, out_dir)
+    assert confinement is not None  # noqa: S101 - there was at least one process
+    return confinement
+
+
+@contextmanager
+def _all_or_nothing(out_dir: Path) -> Iterator[None]:
+    """Empty the folder again unless all goes well."""
+    try:
+        if any(out_dir.iterdir()):
+            raise DeltaChildError(f"the folder to decode into is not empty: {out_dir}")
+    except OSError as error:
+        raise DeltaChildError(f"cannot use the folder {out_dir}: {error.strerror}") from error
+    try:
+        yield
+        _sync(out_dir)
+    except BaseException:
+        for entry in out_dir.iterdir():
+            entry.unlink()
+        raise
+
+
+def _run(order: DecodeOrder, deadline: float, progress: Callable[[int], None]) -> Confinement:
+    with subprocess.Popen(
+        python_command("repoint.delta.sandbox.decoder"),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        # An interruption from the keyboard is the parent's to act on.
+        start_new_session=True,
+        cwd="/",
+        env=_environment(),
+    ) as process:
+        try:
+            return _converse(process, order, deadline, progress)
+        finally:
+            process.kill()
+
+
+def _environment() -> dict[str, str]:
+    """Nothing that a decoder could give away, and one thread, which is all that is confined."""
+    kept = {key: os.environ[key] for key in ("LD_LIBRARY_PATH",) if key in os.environ}
+    return kept | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+
+
+def _converse(
+    process: subprocess.Popen[bytes],
+    order: DecodeOrder,
+    deadline: float,
+    progress: Callable[[int], None],
+) -> Confinement:
+    assert process.stdin and process.stdout  # noqa: S101 - both are pipes
+    try:
+        with process.stdin as pipe:
+            pipe.write(to_line(order))
+    except BrokenPipeError:
+        pass  # it ended already; its output or status says why
+    size = sum(job.size for job in order.jobs)
+    for line in _lines(process.stdout.fileno(), deadline, order.patch):
+        try:
+            report = from_line(line, DecodeReport)
+        except msgspec.MsgspecError as error:
+            raise _failed(order.patch, "its process gave an unintelligible answer") from error
+        if report.error:
+            kind = PatchError if report.about_patch else DeltaChildError
+            raise kind(f"cannot apply {order.patch}: {_printable(report.error)}")
+        if report.confinement:
+            return report.confinement
+        progress(max(0, min(report.done, size)))
+    code = process.wait()
+    raise _failed(order.patch, died(code), hint=cure(code))
+
+
+def _lines(fd: int, deadline: float, patch: Path) -> Iterator[bytes]:
+    """The lines that come from a pipe until it is closed or the time is over."""
+    buffer = b""
+    with selectors.DefaultSelector() as selector:
+        selector.register(fd, selectors.EVENT_READ)
+        while True:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise _failed(patch, "it took longer than it may")
+            if not selector.select(min(left, _LONGEST_WAIT)):
+                continue
+            chunk = os.read(fd, _LONGEST_LINE)
+            if not chunk:
+                return
+            *lines, buffer = (buffer + chunk).split(b"\n")
+            if len(buffer) > _LONGEST_LINE:
+                raise _failed(patch, "its process gave an unintelligible answer")
+            yield from lines
+
+
+def _check_output(jobs: Sequence[DecodeJob], out_dir: Path) -> None:
+    names = {entry.name for entry in out_dir.iterdir()}
+    if names != {str(i) for i in range(len(jobs))}:
+        raise PatchError("decoding left other files than it was to make")
+    for i, job in enumerate(jobs):
+        found = (out_dir / str(i)).lstat()
+        if not stat.S_ISREG(found.st_mode) or found.st_size != job.size:
+            raise PatchError(f"decoding did not make what it was to make: {job.name}")
+
+
+def _failed(patch: Path, why: str, hint: str = "") -> DeltaChildError:
+    return DeltaChildError(f"cannot apply {patch}: {why}", hint=hint)
+
+
+def _printable(text: str) -> str:
+    """One line, as far as a terminal is concerned, of bearable length."""
+    return "".join(c if c.isprintable() else "?" for c in text[:_LONGEST_MESSAGE])
+
+
+def _sync(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _silent(_done: int, _total: int) -> None: ...

@@ -1,0 +1,1 @@
+"""Activation, restart, confirmation and recovery."""

@@ -1,0 +1,245 @@
+"""Settling: the active letter is confirmed, waited for, or taken back; `trial` has the rules."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+from pathlib import Path
+
+import msgspec
+
+from repoint.device.activate.health import run_health_checks
+from repoint.device.activate.trial import (
+    HOLDS,
+    TRIES,
+    WAITS,
+    Trial,
+    Verdict,
+    counted,
+    is_spent,
+    judge,
+)
+from repoint.device.errors import HealthCheckError
+from repoint.device.os_errors import COMPLETED_NEXT, explained
+from repoint.device.status.census import census_of
+from repoint.device.status.exposure import outdated_uses
+from repoint.device.store.records import Generation, HistoryEntry, Mark
+from repoint.device.store.store import ProductState
+from repoint.device.strategy.strategy import show_active
+from repoint.host.systemd import (
+    Unit,
+    go_on_with_start,
+    is_booted,
+    look_at,
+    machine_state,
+    named_in,
+    start_anew,
+    stop_unit,
+    unit_of,
+)
+
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+
+
+def note_services(state: ProductState) -> None:
+    """Remember which services run from what a staged letter changes.
+
+    When it comes into force at a start of the machine, nothing runs from which to see that.
+    """
+    if state.staged() is None or not is_booted():
+        return
+    found: dict[str, dict[Unit, None]] = {}
+    for component, use in outdated_uses(state, census_of(state.store)):
+        unit = unit_of(use.pid)
+        if unit is not None:
+            found.setdefault(component, {})[unit] = None
+    services = {component: tuple(units) for component, units in sorted(found.items())}
+    if services and services != state.services():
+        state.set_services(services)
+
+
+def begin_trial(
+    state: ProductState, letter: Generation, before: Generation, running: Collection[Unit]
+) -> None:
+    """Write down what a letter has to show once it is switched to, if it has to show anything.
+
+    Services are waited for wherever it is known that they run from what changes: by a look at the
+    processes, now or while it was staged, or by the command of the enrolment. Where none is known,
+    but something of the system changes, the machine has to come to the end of its start.
+
+    Args:
+        state: The product.
+        letter: What is switched to.
+        before: What is active still.
+        running: Services that were stopped for it, and are started again.
+    """
+    if state.is_confirmed(letter) or not is_booted():
+        return
+    changed = _changed(state, before, letter)
+    points = [point for point in state.enrolment().grafts if point.component in changed]
+    parts = [part for part in state.baseline(letter).components if part.name in changed]
+    seen = state.services()
+    services = dict.fromkeys(running)
+    for point in points:
+        services |= dict.fromkeys((*named_in(point.program), *seen.get(point.component, ())))
+    scopes = {part.restart for part in parts}
+    of_system = "service" in scopes or any(point.strategy == "sysext" for point in points)
+    whole = bool(scopes & {"session", "system"}) or (of_system and not services)
+    if services or whole:
+        state.set_trial(
+            Trial(
+                letter.folder, _boot(), time.monotonic(), services=tuple(services), whole=whole,
+                starting=machine_state() == "starting",
+            )
+        )  # fmt: skip
+
+
+def look(state: ProductState) -> Verdict:
+    """What is to become of the active letter, by how its services go now."""
+    found = _undecided(state)
+    if found is None or not is_booted():
+        return HOLDS
+    _, trial = found
+    return judge(trial, look_at(trial.services), machine_state(), time.monotonic())
+
+
+def count_start(state: ProductState, *, now: int) -> None:
+    """Count this start of the machine, and take the letter back that had all its tries.
+
+    Called before anything is merged: whatever the letter does to the machine, it is counted.
+    """
+    found = _undecided(state)
+    if found is None:
+        return
+    active, trial = found
+    here = counted(trial, _boot(), time.monotonic())
+    if not is_spent(here):
+        if here is not trial:
+            state.set_trial(here)
+        return
+    why = f"{TRIES} starts of the machine did not come so far that it could be confirmed"
+    state.set_mark(active, Mark("failed", now, why))
+    state.point_active(_before(state, active))
+    state.record(HistoryEntry(now, "failed", active.label, why))
+    state.end_trial()
+
+
+def settle(state: ProductState, *, now: int) -> bool:
+    """Confirm the active generation, or go back; whether that is decided.
+
+    Raises:
+        HealthCheckError: It failed; what ran before is active again.
+    """
+    active = state.active()
+    if active is None or state.is_confirmed(active):
+        return True
+    verdict = look(state)
+    if verdict == WAITS:
+        return False
+    before = _before(state, active)
+    failure = verdict.why or _check_health(state, active, before)
+    with explained(f"confirm {active.label}", COMPLETED_NEXT):
+        if not failure:
+            state.confirm(active)
+            state.record(HistoryEntry(now, "confirmed", active.label))
+            state.end_trial()
+            return True
+        _take_back(state, active, failure, now)
+        state.record(HistoryEntry(now, "failed", active.label, failure))
+    raise failed(active, failure, before)
+
+
+def failed(letter: Generation, why: str, before: Generation) -> HealthCheckError:
+    """What a person is told of a letter that was taken back."""
+    return HealthCheckError(
+        f"{letter.label} failed ({why}); {before.label} is active again",
+        hint=f"{letter.label} is not tried again here; tell the vendor what `repoint history` says",
+    )
+
+
+def finish_trial(state: ProductState) -> None:
+    """Do what remains to be done of a trial that is decided: idempotent, for every start.
+
+    Of a letter that failed: its services are stopped, what ran before becomes active, and they are
+    started again with that.
+    """
+    trial = state.trial()
+    letter = Generation.from_folder(trial.generation) if trial is not None else None
+    if trial is not None and letter is not None and _has_failed(state, letter):
+        _return(state, trial)
+    else:
+        go_back(state)
+    if letter is not None and (letter != state.active() or state.is_confirmed(letter)):
+        state.end_trial()
+
+
+def go_back(state: ProductState) -> None:
+    """Return from an active generation that is marked as failed to what ran before it."""
+    active = state.active()
+    if active is not None and _has_failed(state, active):
+        state.point_active(_before(state, active))
+        show_active(state)
+
+
+def _take_back(state: ProductState, active: Generation, why: str, now: int) -> None:
+    """The commit point is the rename of the mark."""
+    trial = state.trial()
+    if trial is not None and trial.generation == active.folder and is_booted():
+        # What rests, nobody asked for.
+        wanted = tuple(s.unit for s in look_at(trial.services) if s.state != "inactive" or s.queued)
+        if wanted != trial.services:
+            state.set_trial(msgspec.structs.replace(trial, services=wanted))
+    state.set_mark(active, Mark("failed", now, why))
+    finish_trial(state)
+
+
+def _return(state: ProductState, trial: Trial) -> None:
+    services = trial.services if trial.boot == _boot() and is_booted() else ()
+    for unit in services:
+        stop_unit(unit)
+    try:
+        go_back(state)
+    finally:
+        for unit in services:
+            start_anew(unit)
+        if services and trial.starting:
+            go_on_with_start()
+
+
+def _undecided(state: ProductState) -> tuple[Generation, Trial] | None:
+    """The active letter and its trial, where neither is decided yet."""
+    active, trial = state.active(), state.trial()
+    if active is None or trial is None or trial.generation != active.folder:
+        return None
+    if state.is_confirmed(active) or state.mark(active) is not None:
+        return None
+    return active, trial
+
+
+def _has_failed(state: ProductState, letter: Generation) -> bool:
+    mark = state.mark(letter)
+    return bool(letter.letter) and mark is not None and mark.kind == "failed"
+
+
+def _before(state: ProductState, active: Generation) -> Generation:
+    """What to go back to."""
+    before = state.previous()
+    if before is None or before == active or not state.generation_path(before).is_dir():
+        return active.baseline
+    return before
+
+
+def _check_health(state: ProductState, active: Generation, before: Generation) -> str:
+    changed = _changed(state, before, active)
+    trees = {name: state.store.tree(seal) for name, seal in changed.items()}
+    return run_health_checks(state.baseline(active), trees)
+
+
+def _changed(state: ProductState, before: Generation, after: Generation) -> dict[str, str]:
+    """The components that differ between two generations, and their seals in the later one."""
+    old = state.seals(before)
+    return {name: seal for name, seal in state.seals(after).items() if old.get(name) != seal}
+
+
+def _boot() -> str:
+    return _BOOT.read_text().strip()

@@ -1,0 +1,98 @@
+"""What every start does first: finish or clean up what an earlier one was cut off in."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+from repoint.device.activate.confirmation import count_start, finish_trial, go_back, settle
+from repoint.device.errors import HealthCheckError, SupersededError
+from repoint.device.store.gc import clear_leftovers
+from repoint.device.store.history import complete_history
+from repoint.device.store.records import Generation, GraftPoint
+from repoint.device.store.store import ProductState, Store
+from repoint.device.strategy.grafts import forget_graft, graft, is_grafted, is_prepared
+from repoint.device.strategy.strategy import show_active
+from repoint.host.errors import CannotMergeError
+from repoint.tree.errors import SealMismatchError, UnfitTreeError
+from repoint.tree.verify import verify_tree
+
+
+def recover(store: Store, *, now: int, settling: bool = True) -> None:
+    """Bring every product to a state that an undisturbed command would have left.
+
+    The store must be locked. What can be found half done:
+
+    - an enrolment that was committed, but not all of its links: they are put in place;
+    - a product that was taken out but for its folder: that goes too;
+    - something staged that is active already, or that is marked as removed: the link is dropped;
+    - an active letter that is marked as failed: what ran before becomes active again;
+    - a history that does not say all of it: it is completed;
+    - an active letter that is marked as removed: the baseline is staged;
+    - an active letter that is not confirmed yet: it is confirmed or taken back, or waited for, and
+      a start of the machine that did not come so far is counted;
+    - trees and files that were being written: they are removed.
+
+    Args:
+        store: The store.
+        now: Seconds since 1970.
+        settling: Whether health checks are run and layers merged; else that is left to the next
+            command.
+    """
+    if not store.path.is_dir():
+        return
+    clear_leftovers(store)
+    for product in store.enrolled():
+        _recover(product, now, settling)
+
+
+def _recover(state: ProductState, now: int, settling: bool) -> None:
+    enrolment = state.enrolment()
+    baseline = Generation.of(enrolment.baseline)
+    if state.is_unfinished():
+        state.begin_anew(baseline)
+    kept = [
+        _finish_graft(state, point, baseline)
+        for point in enrolment.grafts
+        if point.strategy == "tree"
+    ]
+    if settling:
+        count_start(state, now=now)
+    # Before anything else is done: what has moved on must not be shadowed a moment longer. Where
+    # the system does not merge, `status` says so. Who has mounts of its own cannot tell.
+    if settling:
+        with contextlib.suppress(SupersededError, CannotMergeError):
+            show_active(state)
+    active = state.active() or baseline
+    staged = state.staged()
+    if staged is None or (staged.letter and state.mark(staged) is not None):
+        state.clear_staged()
+    if settling:
+        finish_trial(state)
+    else:
+        go_back(state)
+    active = state.active() or baseline
+    mark = state.mark(active)
+    complete_history(state, now=now, kept=kept)
+    state.finish_enrolment()
+    if active.letter and mark is not None and state.staged() is None:
+        state.point_staged(baseline)
+    elif settling and not state.is_confirmed(active):
+        with contextlib.suppress(HealthCheckError):
+            settle(state, now=now)
+
+
+def _finish_graft(state: ProductState, point: GraftPoint, baseline: Generation) -> Path | None:
+    component = state.baseline(baseline).component(point.component)
+    if is_grafted(state, point) and component is not None:
+        # Clears what stood there, if that was cut off.
+        return graft(state, point, component.entries)
+    if component is None or not is_prepared(point):
+        return None
+    try:
+        verify_tree(Path(point.path), component.entries, component.seal, ignore=component.ignore)
+    except (SealMismatchError, UnfitTreeError):
+        # Somebody put something else there in the meantime; it is not ours to remove.
+        forget_graft(point)
+        return None
+    return graft(state, point, component.entries)

@@ -1,0 +1,166 @@
+"""Restart: close what runs the old tree, activate, and start it again."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from repoint.device.activate.activation import Activation, activate
+from repoint.device.errors import NothingToDoError, StillRunningError
+from repoint.device.status.census import census_of
+from repoint.device.status.exposure import outdated_uses
+from repoint.device.store.records import Generation, GraftPoint
+from repoint.device.store.store import ProductState
+from repoint.host.processes import Use
+from repoint.host.programs import Owner, owner_of, start_again
+from repoint.host.systemd import Unit, start_unit, stop_unit, unit_of
+
+GRACE = 10.0
+"""Seconds that a program has to close after it was asked to."""
+
+
+@dataclass(frozen=True)
+class Restarted:
+    """What a restart did.
+
+    Attributes:
+        generation: What is active now.
+        activation: The activation, if anything was staged.
+        closed: The processes that were asked to close, and did.
+        started: The commands and services that were started again.
+    """
+
+    generation: Generation
+    activation: Activation | None
+    closed: tuple[Use, ...]
+    started: tuple[str, ...]
+
+
+def restart(state: ProductState, *, now: int, grace: float = GRACE) -> Restarted:
+    """Close the programs that run the old tree, switch, and start them again.
+
+    What systemd runs as a service is stopped and started by systemd. Other programs are asked to
+    close; they are started again as enrolment says, as the account whose they were. The store must
+    be locked. Where a program does not close, nothing is switched.
+
+    Raises:
+        NothingToDoError: Nothing waits, and nothing runs old code.
+        StillRunningError: A program did not close in time, or belongs to somebody else.
+        HealthCheckError: It failed; the programs are started with what ran before. Where services
+            are started again, that is seen later: see `settling`.
+    """
+    running = outdated_uses(state, census_of(state.store))
+    active, staged = state.active(), state.staged()
+    if active is None or (staged is None and not running):
+        raise NothingToDoError(
+            "Nothing waits for a restart, and nothing runs replaced code",
+            hint="Run `repoint check` to see what is offered",
+        )
+    units = {use.pid: unit_of(use.pid) for _, use in running}
+    services = list(dict.fromkeys(unit for unit in units.values() if unit is not None))
+    programs = [(component, use) for component, use in running if units[use.pid] is None]
+    to_start = _to_start(state, programs)
+    stopped: list[Unit] = []
+    closed = False
+    activation = None
+    try:
+        for unit in services:
+            _stop(unit)
+            stopped.append(unit)
+        _close([use for _, use in programs], grace)
+        closed = True
+        if staged is not None:
+            activation = activate(state, now=now, services=services)
+    finally:
+        # Whatever became of the activation, what was closed is started again.
+        names = [_started(unit) for unit in stopped]
+        names += [
+            _start(state, point, owner)
+            for point, owner, pids in to_start
+            if closed or not any(map(_runs, pids))
+        ]
+    return Restarted(staged or active, activation, tuple(use for _, use in running), tuple(names))
+
+
+def _to_start(
+    state: ProductState, programs: Sequence[tuple[str, Use]]
+) -> list[tuple[GraftPoint, Owner | None, list[int]]]:
+    """What to start again, once for each account that ran it; looked up while it still runs."""
+    found: dict[tuple[str, int], tuple[GraftPoint, Owner | None, list[int]]] = {}
+    for point in state.enrolment().grafts:
+        for component, use in programs:
+            if component == point.component and point.program:
+                owner = owner_of(use.pid)
+                key = (component, owner.user if owner is not None else os.geteuid())
+                found.setdefault(key, (point, owner, []))[2].append(use.pid)
+    return list(found.values())
+
+
+def _stop(unit: Unit) -> None:
+    why = stop_unit(unit)
+    if why:
+        raise StillRunningError(
+            f"The service {unit.name} could not be stopped: {why}",
+            hint="Stop it yourself, then run `repoint restart` again; nothing was switched",
+        )
+
+
+def _started(unit: Unit) -> str:
+    why = start_unit(unit)
+    return f"{unit.name}: {why}" if why else unit.name
+
+
+def _close(uses: Sequence[Use], grace: float) -> None:
+    # A pidfd names one process for good; a pid may be given to another one meanwhile.
+    waiting: dict[int, Use] = {}
+    try:
+        for use in uses:
+            try:
+                descriptor = os.pidfd_open(use.pid)
+                waiting[descriptor] = use
+                signal.pidfd_send_signal(descriptor, signal.SIGTERM)
+            except ProcessLookupError:
+                continue
+            except PermissionError:
+                raise StillRunningError(
+                    f"{use.name} ({use.pid}) belongs to another user",
+                    hint="Close it there, or run `repoint restart` as root; nothing was changed",
+                ) from None
+        deadline = time.monotonic() + grace
+        left = dict(waiting)
+        while left and time.monotonic() < deadline:
+            left = {fd: use for fd, use in left.items() if not _ended(fd)}
+            if left:
+                time.sleep(0.02)
+        if left:
+            who = ", ".join(f"{use.name} ({use.pid})" for use in left.values())
+            raise StillRunningError(
+                f"{who} did not close within {grace:.0f} seconds",
+                hint="Close it yourself, then run `repoint restart` again; nothing was switched",
+            )
+    finally:
+        for descriptor in waiting:
+            os.close(descriptor)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def _ended(descriptor: int) -> bool:
+    return bool(select.select([descriptor], [], [], 0)[0])
+
+
+def _start(state: ProductState, point: GraftPoint, owner: Owner | None) -> str:
+    log = state.path / "programs" / f"{point.component}.log"
+    return start_again(point.program, log, owner)

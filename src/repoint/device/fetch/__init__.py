@@ -1,0 +1,1 @@
+"""The repository as a device sees it: HTTP, and signed documents."""

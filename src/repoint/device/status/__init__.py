@@ -1,0 +1,1 @@
+"""What is protected, what is exposed, and what has to restart."""

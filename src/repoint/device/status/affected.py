@@ -1,0 +1,92 @@
+"""What has to restart for an improvement to be in force."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from repoint.device.status.exposure import outdated_uses
+from repoint.device.store.store import ProductState
+from repoint.host.processes import Census
+from repoint.host.systemd import unit_of
+from repoint.model.baseline import RestartScope
+from repoint.model.improvement import Improvement
+
+
+class Affected(msgspec.Struct, frozen=True):
+    """Something that has to restart.
+
+    Attributes:
+        component: The component that changes.
+        scope: What the vendor says must restart for it.
+        name: The program, as the kernel calls it, or the service; empty where nothing runs.
+        unit: The systemd service that it is; empty where it is none.
+        pids: Its processes.
+        again: Whether a restart starts it again.
+    """
+
+    component: str
+    scope: RestartScope
+    name: str
+    unit: str
+    pids: tuple[int, ...]
+    again: bool
+
+
+def affected_by(
+    state: ProductState, wanted: Mapping[str, str], census: Census
+) -> tuple[Affected, ...]:
+    """What has to restart so that every component runs from the tree that is wanted for it.
+
+    A component that changes and that nothing runs from is listed with no name: its scope counts.
+
+    Args:
+        state: The product.
+        wanted: The seal of each component's tree.
+        census: The running processes.
+    """
+    active = state.active()
+    if active is None:
+        return ()
+    now = state.seals(active)
+    parts = {part.name: part for part in state.baseline(active).components}
+    programs = {point.component: point.program for point in state.enrolment().grafts}
+    groups: dict[tuple[str, str, str], list[int]] = {}
+    for component, use in outdated_uses(state, census, wanted):
+        unit = unit_of(use.pid)
+        key = (component, unit.name if unit else use.name, unit.name if unit else "")
+        groups.setdefault(key, []).append(use.pid)
+    running = {component for component, _, _ in groups}
+    for component, seal in wanted.items():
+        if now.get(component) != seal and component not in running:
+            groups[component, "", ""] = []
+    return tuple(
+        Affected(
+            component,
+            parts[component].restart if component in parts else "app",
+            name,
+            unit,
+            tuple(sorted(pids)),
+            bool(unit or programs.get(component)),
+        )
+        for (component, name, unit), pids in sorted(groups.items())
+    )
+
+
+def affected_now(state: ProductState, census: Census) -> tuple[Affected, ...]:
+    """What has to restart for what is staged, or for what is active where nothing is."""
+    target = state.staged() or state.active()
+    return () if target is None else affected_by(state, state.seals(target), census)
+
+
+def affected_by_offer(
+    state: ProductState, improvement: Improvement, census: Census
+) -> tuple[Affected, ...]:
+    """What would have to restart for an improvement that is not installed yet."""
+    active = state.active()
+    if active is None:
+        return ()
+    wanted = state.seals(active.baseline)
+    wanted |= {part.name: part.seal for part in improvement.components if part.name in wanted}
+    return affected_by(state, wanted, census)

@@ -1,0 +1,1 @@
+"""What is on disk: trees, generations, and what is active and staged."""

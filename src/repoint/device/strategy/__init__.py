@@ -1,0 +1,1 @@
+"""How the trees of the active generation reach the programs."""

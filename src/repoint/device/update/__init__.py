@@ -1,0 +1,1 @@
+"""Enrolment, check, installation and removal."""

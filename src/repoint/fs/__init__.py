@@ -1,0 +1,1 @@
+"""Durable writes, clones, locks and removal. This room knows no word of Repoint."""

@@ -1,0 +1,1 @@
+"""EROFS images, dm-verity hash trees, and layers as images."""

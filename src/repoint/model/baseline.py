@@ -1,0 +1,86 @@
+"""The baseline: the sealed state of all components of one version, build and platform."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from repoint.model.encoding import refuse_duplicates
+from repoint.model.names import check_component, check_platform, check_product
+from repoint.model.system import System
+from repoint.model.tree import Entry
+from repoint.model.version import Version
+
+RestartScope = Literal["none", "app", "service", "session", "system"]
+"""What must restart for a fix to be in force."""
+
+
+class BaselineName(msgspec.Struct, frozen=True, forbid_unknown_fields=True, order=False, eq=True):
+    """Which baseline: one platform, version and build of a product."""
+
+    platform: str
+    version: str
+    build: str
+
+    def __post_init__(self) -> None:
+        check_platform(self.platform)
+        Version(self.version)
+        Version(self.build)
+
+    def __str__(self) -> str:
+        return f"{self.version} ({self.build}) for {self.platform}"
+
+    @property
+    def order(self) -> tuple[Version, Version]:
+        """Sorts the baselines of one platform from the oldest to the newest."""
+        return Version(self.version), Version(self.build)
+
+
+class Component(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One component of a baseline: its sealed tree and how to live with it.
+
+    Attributes:
+        name: The component's name.
+        seal: Seal of the tree.
+        entries: Every path of the tree, in path order.
+        restart: What must restart for a change to be in force.
+        health: Command that must succeed after an activation; empty for none. ``{tree}`` stands
+            for the tree that was activated, ``{python}`` for the interpreter Repoint runs on.
+        ignore: Names or paths (shell patterns) that programs and installers write beside the
+            component's own files. They are neither sealed nor carried from tree to tree.
+    """
+
+    name: str
+    seal: str
+    entries: tuple[Entry, ...]
+    restart: RestartScope = "app"
+    health: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_component(self.name)
+
+
+class Baseline(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The sealed state of all components of one version, build and platform.
+
+    Attributes:
+        created: Seconds since 1970.
+        system: The system whose files the components are; their paths are relative to ``/`` then.
+    """
+
+    format: Literal[1]
+    product: str
+    name: BaselineName
+    created: int
+    components: tuple[Component, ...]
+    system: System | None = None
+
+    def __post_init__(self) -> None:
+        check_product(self.product)
+        refuse_duplicates([component.name for component in self.components], "component")
+
+    def component(self, name: str) -> Component | None:
+        """The component of that name, if the baseline has it."""
+        return next((c for c in self.components if c.name == name), None)

@@ -1,0 +1,62 @@
+"""The catalog: the one mutable signed document of a product."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from repoint.model.baseline import BaselineName
+from repoint.model.names import check_product
+from repoint.model.version import Letter, label
+
+OfferState = Literal["offered", "paused", "withdrawn"]
+Urgency = Literal["routine", "exploited"]
+"""How much a fix hurries; ``exploited`` means that attacks were seen."""
+
+
+class ListedBaseline(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A baseline in the catalog, with the seal of each component so that it can be recognised."""
+
+    name: BaselineName
+    seals: dict[str, str]
+
+
+class Offer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the catalog says of one improvement. ``since`` is in seconds since 1970."""
+
+    baseline: BaselineName
+    letter: str
+    state: OfferState
+    since: int
+    urgency: Urgency = "routine"
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        Letter(self.letter)
+
+    @property
+    def label(self) -> str:
+        """How people write it: ``26.3.1 (a)``."""
+        return label(self.baseline.version, self.letter)
+
+
+class Catalog(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The one mutable document of a product: what is offered, paused and withdrawn."""
+
+    format: Literal[1]
+    product: str
+    baselines: tuple[ListedBaseline, ...] = ()
+    offers: tuple[Offer, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_product(self.product)
+
+    def offers_for(self, baseline: BaselineName) -> list[Offer]:
+        """The offers for one baseline, from the first letter to the last."""
+        offers = [offer for offer in self.offers if offer.baseline == baseline]
+        return sorted(offers, key=lambda offer: Letter(offer.letter))
+
+    def offer(self, baseline: BaselineName, letter: str) -> Offer | None:
+        """What is said of one improvement, if anything."""
+        return next((o for o in self.offers_for(baseline) if o.letter == letter), None)

@@ -1,0 +1,90 @@
+"""The improvement: a security release for one baseline."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from repoint.model.advisory import Advisory
+from repoint.model.baseline import BaselineName
+from repoint.model.encoding import refuse_duplicates
+from repoint.model.errors import InvalidRecordError
+from repoint.model.names import check_component, check_product
+from repoint.model.system import Extension
+from repoint.model.tree import Layer
+from repoint.model.version import Letter, label
+
+
+class ImprovedComponent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an improvement does to one component.
+
+    Attributes:
+        name: The component's name.
+        seal: Seal of the improved tree.
+        layer: What changes relative to the baseline.
+        patch_size: Bytes of the patch; 0 where the layer needs no content.
+    """
+
+    name: str
+    seal: str
+    layer: Layer
+    patch_size: int
+
+    def __post_init__(self) -> None:
+        check_component(self.name)
+
+
+class LetteredAdvisory(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An advisory and the letter that brought it."""
+
+    letter: str
+    advisory: Advisory
+
+    def __post_init__(self) -> None:
+        Letter(self.letter)
+
+
+class Improvement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A security release for one baseline. It holds all that the letters before it held.
+
+    Attributes:
+        created: Seconds since 1970; the modification time of every file that the patches make.
+        advisories: What it fixes, its own advisory last.
+        extension: The image of all its layers, where the baseline names its system.
+    """
+
+    format: Literal[1]
+    product: str
+    baseline: BaselineName
+    letter: str
+    created: int
+    advisories: tuple[LetteredAdvisory, ...]
+    components: tuple[ImprovedComponent, ...]
+    extension: Extension | None = None
+
+    def __post_init__(self) -> None:
+        check_product(self.product)
+        Letter(self.letter)
+        refuse_duplicates([component.name for component in self.components], "component")
+        if not self.advisories or not self.components:
+            raise InvalidRecordError(f"{self.label} has no advisory or no component")
+
+    @property
+    def label(self) -> str:
+        """How people write it: ``26.3.1 (a)``."""
+        return label(self.baseline.version, self.letter)
+
+    @property
+    def title(self) -> str:
+        """The title of its own advisory."""
+        return self.advisories[-1].advisory.title
+
+    @property
+    def download_size(self) -> int:
+        """Bytes of all its patches."""
+        return sum(component.patch_size for component in self.components)
+
+    def component(self, name: str) -> ImprovedComponent | None:
+        """The component of that name, if it is improved."""
+        return next((c for c in self.components if c.name == name), None)

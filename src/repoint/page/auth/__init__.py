@@ -1,0 +1,1 @@
+"""Who uses the page: links, sessions, passcodes and peers."""

@@ -1,0 +1,1 @@
+"""The texts of the page, and figures and times in each language."""

@@ -1,0 +1,105 @@
+"""A Debian package as a component's source: the files it installs, without its scripts.
+
+python-debian reads the member headers. Its `DebFile` is not used: it holds a whole package in
+memory, runs an external program for zstd, and follows a negative member size in circles.
+
+Source: deb(5).
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from typing import NamedTuple
+
+from debian.arfile import GLOBAL_HEADER, ArMember
+
+from repoint.publisher.ingest.builder import TreeBuilder
+from repoint.publisher.ingest.errors import UnfitSourceError, broken_input
+from repoint.publisher.ingest.tar import unpack_tar
+
+_DATA = ("data.tar", "data.tar.gz", "data.tar.xz", "data.tar.zst")
+
+
+class _Part(NamedTuple):
+    name: str
+    start: int
+    size: int
+
+
+def is_deb(head: bytes) -> bool:
+    """Whether a file that begins with ``head`` is an ar archive, as Debian packages are."""
+    return head.startswith(GLOBAL_HEADER)
+
+
+def unpack_deb(stream: io.BufferedReader, tree: TreeBuilder) -> None:
+    """Unpack the files that a Debian package installs.
+
+    Raises:
+        UnfitSourceError: It is no Debian package, is broken, or a member has no place in a
+            component.
+    """
+    parts = _parts(stream)
+    if not parts or parts[0].name != "debian-binary":
+        raise UnfitSourceError(
+            "It is an ar archive but no Debian package", hint="Give a .deb, or unpack it first"
+        )
+    stream.seek(parts[0].start)
+    version = stream.read(min(parts[0].size, 16)).decode(errors="replace").strip()
+    if not version.startswith("2."):
+        raise UnfitSourceError(f"It is a Debian package of the unknown format {version!r}")
+    data = [part for part in parts if part.name.startswith("data.tar")]
+    if len(data) != 1 or data[0].name not in _DATA:
+        raise UnfitSourceError(
+            f"It has {' and '.join(part.name for part in data) or 'no data.tar'}"
+            f" where one of {', '.join(_DATA)} should be",
+            hint="Build the package again with dpkg-deb",
+        )
+    part = io.BufferedReader(_Window(stream, data[0].start, data[0].size))
+    unpack_tar(part, tree, what=f"The package's {data[0].name}")
+
+
+def _parts(stream: io.BufferedReader) -> list[_Part]:
+    end = os.fstat(stream.fileno()).st_size
+    parts = []
+    stream.seek(len(GLOBAL_HEADER))
+    while (member := _next(stream)) is not None:
+        part = _Part(member.name, stream.tell(), member.size)
+        if part.size < 0 or part.start + part.size > end:
+            raise UnfitSourceError(
+                f"The package is truncated in {part.name!r}", hint="Fetch or build it again"
+            )
+        parts.append(part)
+        # Members start at even offsets.
+        stream.seek(part.size + part.size % 2, os.SEEK_CUR)
+    return parts
+
+
+def _next(stream: io.BufferedReader) -> ArMember | None:
+    with broken_input("The package"):
+        try:
+            return ArMember.from_file(stream, None)
+        except OSError as error:
+            # What python-debian calls so is a malformed header; errors of the disk have a number.
+            if error.errno is not None:
+                raise
+            raise ValueError(str(error)) from None
+
+
+class _Window(io.RawIOBase):
+    """The bytes of a file between two offsets."""
+
+    def __init__(self, stream: io.BufferedReader, start: int, size: int) -> None:
+        super().__init__()
+        self._stream = stream
+        self._left = size
+        stream.seek(start)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        data = self._stream.read(min(len(buffer), self._left))
+        self._left -= len(data)
+        buffer[: len(data)] = data
+        return len(data)

@@ -1,0 +1,135 @@
+"""A wheel as a component's source, unpacked the way installers fill ``site-packages``.
+
+Source: https://packaging.python.org/en/latest/specifications/binary-distribution-format/
+"""
+
+from __future__ import annotations
+
+import calendar
+import io
+import stat
+import zipfile
+from collections.abc import Iterator
+
+from repoint.publisher.ingest.builder import CHUNK, TreeBuilder, archive_time
+from repoint.publisher.ingest.errors import UnfitSourceError, broken_input
+from repoint.publisher.ingest.record import Record
+
+_PLACES = {"purelib": "", "platlib": "", "data": "", "scripts": "bin/", "headers": "include/"}
+"""Where the parts of ``NAME-VERSION.data`` go, relative to the tree."""
+
+_MOST_METADATA = 64 << 20
+"""Bytes of RECORD or WHEEL that are read into memory; large wheels have a RECORD of 2 MiB."""
+
+_ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
+"""First bytes of a zip archive with and without members."""
+
+
+def is_zip(head: bytes) -> bool:
+    """Whether a file that begins with ``head`` is a zip archive."""
+    return head.startswith(_ZIP_MAGIC)
+
+
+def unpack_wheel(stream: io.BufferedReader, tree: TreeBuilder) -> None:
+    """Unpack a wheel and check every file against its RECORD.
+
+    Like installers do, folders that hold nothing are left out, and of a file's mode only counts
+    whether it may be executed.
+
+    Raises:
+        UnfitSourceError: It is no wheel, is broken, or is not what its RECORD says.
+    """
+    with broken_input("The wheel"), zipfile.ZipFile(stream) as archive:
+        members = [member for member in archive.infolist() if not member.is_dir()]
+        for member in members:
+            _check_type(member)
+        folder = _metadata_folder(members)
+        _check_version(_read_small(archive, f"{folder}/WHEEL"))
+        record = Record(_read_small(archive, f"{folder}/RECORD"), folder)
+        for member in members:
+            tree.add_file(
+                _place(member.filename),
+                record.checked(member.filename, _content(archive, member)),
+                mode=_mode(member),
+                mtime_ns=_time(member),
+            )
+        record.finish()
+
+
+def _metadata_folder(members: list[zipfile.ZipInfo]) -> str:
+    tops = {member.filename.partition("/")[0] for member in members if "/" in member.filename}
+    folders = [name for name in tops if name.endswith(".dist-info")]
+    if len(folders) != 1:
+        raise UnfitSourceError(
+            f"It is a zip archive with {len(folders) or 'no'} *.dist-info folders, so not a wheel",
+            hint="Give a wheel, or unpack the archive and give its folder",
+        )
+    return folders[0]
+
+
+def _read_small(archive: zipfile.ZipFile, name: str) -> bytes:
+    try:
+        member = archive.getinfo(name)
+    except KeyError:
+        raise UnfitSourceError(f"It has no {name}, so it is not a wheel") from None
+    with archive.open(member) as content:
+        data = content.read(_MOST_METADATA + 1)
+    if len(data) > _MOST_METADATA:
+        raise UnfitSourceError(f"{name!r} is larger than {_MOST_METADATA:,} bytes")
+    return data
+
+
+def _check_version(content: bytes) -> None:
+    fields = dict(line.split(":", 1) for line in content.decode().splitlines() if ":" in line)
+    version = fields.get("Wheel-Version", "").strip()
+    if version.partition(".")[0] != "1":
+        raise UnfitSourceError(
+            f"It is a wheel of the format version {version!r}; only 1.x is known here",
+            hint="Unpack it with an installer and give the folder",
+        )
+
+
+def _check_type(member: zipfile.ZipInfo) -> None:
+    # zipfile cuts names at a NUL, so that two readers would see two different names.
+    if "\0" in member.orig_filename:
+        raise UnfitSourceError(f"The wheel holds the name {member.orig_filename!r}")
+    if member.flag_bits & 0x1:
+        raise UnfitSourceError(f"{member.filename!r} is encrypted", hint="Give a wheel that is not")
+    if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG):
+        raise UnfitSourceError(
+            f"{member.filename!r} is a link or a special file, which no wheel may hold",
+            hint="Build the wheel again with files only",
+        )
+
+
+def _place(path: str) -> str:
+    top, _, rest = path.partition("/")
+    if not top.endswith(".data"):
+        return path
+    key, _, inner = rest.partition("/")
+    if key not in _PLACES or not inner:
+        raise UnfitSourceError(
+            f"{path!r} has no place: {key!r} is not one of {', '.join(sorted(_PLACES))}",
+            hint="Build the wheel again without it",
+        )
+    return _PLACES[key] + inner
+
+
+def _mode(member: zipfile.ZipInfo) -> int:
+    # pip looks at the x bits only where the archive says that this is a file of Unix.
+    mode = member.external_attr >> 16
+    return 0o755 if stat.S_ISREG(mode) and mode & 0o111 else 0o644
+
+
+def _time(member: zipfile.ZipInfo) -> int | None:
+    # Zip times have no zone. Builders that care for reproducibility write UTC.
+    try:
+        return archive_time(calendar.timegm((*member.date_time, 0, 0, 0)))
+    except ValueError:
+        return None
+
+
+def _content(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[bytes]:
+    with archive.open(member) as content:
+        while chunk := content.read(CHUNK):
+            yield chunk

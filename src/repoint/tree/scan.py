@@ -1,0 +1,119 @@
+"""Reading a tree from disk."""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import os
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from repoint.model.errors import InvalidRecordError
+from repoint.model.tree import Entry
+from repoint.tree.errors import UnfitTreeError
+
+ALWAYS_IGNORED = ("__pycache__",)
+"""Folders that interpreters fill by themselves beside the code they run."""
+
+WRITTEN_BY_INSTALLERS = (
+    "*.dist-info/RECORD",
+    "*.dist-info/INSTALLER",
+    "*.dist-info/REQUESTED",
+    "*.dist-info/direct_url.json",
+)
+"""Files of a wheel that installers write or rewrite at the device (packaging.python.org,
+"Recording installed projects")."""
+
+
+def scan_tree(
+    root: Path,
+    *,
+    ignore: tuple[str, ...] = ALWAYS_IGNORED,
+    progress: Callable[[int], None] | None = None,
+) -> tuple[Entry, ...]:
+    """Read every path of a tree, without following links.
+
+    Args:
+        root: The folder in which the tree stands.
+        ignore: Shell patterns of what to leave out: matched against the name alone, or against
+            the whole path where the pattern holds a slash. What lies in an ignored folder is
+            left out with it.
+        progress: Told the bytes of each file once it is read.
+
+    Returns:
+        The entries in order of their path's bytes.
+
+    Raises:
+        UnfitTreeError: The folder cannot be read, or holds something that no tree may hold.
+    """
+    if not root.is_dir() or root.is_symlink():
+        raise UnfitTreeError(f"{root} is not a folder", hint="Name the folder of the component")
+    try:
+        entries = list(_walk(root, "", ignore, progress))
+    except InvalidRecordError as error:
+        raise UnfitTreeError(
+            f"{root} cannot be sealed: {error.message}",
+            hint="Take that path out of the component or put it right",
+        ) from None
+    except OSError as error:
+        raise UnfitTreeError(
+            f"{error.filename or root} cannot be read: {error.strerror}",
+            hint="Run as a user who may read the whole tree",
+        ) from None
+    return tuple(sorted(entries, key=lambda entry: entry.path.encode()))
+
+
+def is_ignored(path: str, ignore: tuple[str, ...]) -> bool:
+    """Whether a path, or a folder it lies in, matches one of the patterns."""
+    parts = path.split("/")
+    return any(
+        fnmatch.fnmatchcase("/".join(parts[: n + 1]) if "/" in pattern else parts[n], pattern)
+        for n in range(len(parts))
+        for pattern in ignore
+    )
+
+
+def read_entry(path: Path, name: str) -> Entry:
+    """Read one path; ``name`` is what the entry calls it.
+
+    Raises:
+        InvalidRecordError: It is neither file, link nor folder, or its name or link target is
+            not allowed.
+        OSError: It cannot be read.
+    """
+    status = path.lstat()
+    mode = stat.S_IMODE(status.st_mode) & ~0o222
+    if stat.S_ISLNK(status.st_mode):
+        return Entry(path=name, kind="link", target=str(path.readlink()))
+    if stat.S_ISDIR(status.st_mode):
+        return Entry(path=name, kind="folder", mode=mode)
+    if not stat.S_ISREG(status.st_mode):
+        raise InvalidRecordError(f"{name!r} is a device, socket or pipe")
+    size, sha256 = digest_file(path)
+    return Entry(path=name, kind="file", mode=mode, size=size, sha256=sha256)
+
+
+def digest_file(path: Path) -> tuple[int, str]:
+    """Size in bytes and SHA-256 of a file that is not a link, as one reading saw it."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256")
+        return file.tell(), digest.hexdigest()
+
+
+def _walk(
+    root: Path, below: str, ignore: tuple[str, ...], progress: Callable[[int], None] | None
+) -> Iterator[Entry]:
+    with os.scandir(root / below) as found:
+        names = sorted(item.name for item in found)
+    for name in names:
+        path = f"{below}/{name}" if below else name
+        if is_ignored(path, ignore):
+            continue
+        entry = read_entry(root / path, path)
+        if progress is not None and entry.kind == "file":
+            progress(entry.size)
+        yield entry
+        if entry.kind == "folder":
+            yield from _walk(root, path, ignore, progress)
