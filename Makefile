@@ -6,11 +6,12 @@ READY := $(VENV)/.ready
 SECONDS ?= 60
 CUTS ?= 3
 
-.PHONY: help demo demo-page test pictures browser emulator lint deb machine machine-cuts fuzz faults faults-sample faults-disks bench bench-job bench-delta lock clean
+.PHONY: help demo demo-page test test-slow pictures browser emulator lint deb machine machine-cuts fuzz faults faults-sample faults-disks bench bench-job bench-delta lock clean
 help:
 	@echo "make demo    the main job on real input, from a vendor to a running program and back"
 	@echo "make demo-page   the Settings page on what the demo made, left open until Ctrl-C"
 	@echo "make test    formatting, types and tests"
+	@echo "make test-slow   the tests that take longer"
 	@echo "make fuzz    hostile patches against the decoders, a minute of them (SECONDS=3600 for an hour)"
 	@echo "make faults  every operation killed, failed and cut from power at every point, an hour"
 	@echo "             make faults-sample for a twentieth of that"
@@ -40,7 +41,11 @@ lint: $(READY)
 	$(BIN)/mypy
 
 test: lint
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto -m "not slow"
+
+# What takes too long to run at every commit.
+test-slow: $(READY)
+	$(BIN)/pytest -n auto -m slow
 
 # Draws the pictures of docs/settings.md anew.
 pictures: $(READY)
