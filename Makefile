@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 SECONDS ?= 60
 CUTS ?= 3
 
-.PHONY: help demo demo-page test test-slow pictures browser emulator lint deb machine machine-cuts fuzz faults faults-sample faults-disks bench bench-job bench-delta lock clean
+.PHONY: help docs demo demo-page test test-slow pictures browser emulator lint deb machine machine-cuts fuzz faults faults-sample faults-disks bench bench-job bench-delta lock clean
 help:
 	@echo "make demo    the main job on real input, from a vendor to a running program and back"
 	@echo "make demo-page   the Settings page on what the demo made, left open until Ctrl-C"
@@ -17,6 +17,7 @@ help:
 	@echo "             make faults-sample for a twentieth of that"
 	@echo "make bench   all benchmarks, side by side with what people use today, an hour or two:"
 	@echo "             make bench-job for the main job alone (two minutes), make bench-delta for the patches"
+	@echo "make docs    the documentation site, in build/site"
 	@echo "make deb     a Debian package with units, man pages and shell completion"
 	@echo "make machine  the package on a machine that really boots, and power cuts (CUTS=3)"
 	@echo "make machine-cuts  power cuts on it by the thousand (CUTS=1000), half an hour"
@@ -55,6 +56,12 @@ pictures: $(READY)
 browser:
 	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -qq --no-install-recommends chromium >/dev/null; } \
 		|| echo "No chromium, and no right to install it: the tests of the Settings page in a browser are skipped"
+
+# Fails at the first warning, such as a link to a page or a heading that does not exist.
+docs: $(READY)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r docs/requirements.txt
+	@$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --builder html docs build/site
+	@echo "The site is in build/site/index.html"
 
 fuzz: $(READY)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/fuzz/requirements.txt || true

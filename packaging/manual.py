@@ -1,4 +1,4 @@
-"""Man pages and shell completion, made from the commands' own help."""
+"""Make man pages and shell completion from the commands' own help."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from repoint.cli.app import app
 
 
 def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Every command with the words that lead to it; groups of commands come before theirs."""
+    """Yield every visible command with the words that lead to it, groups before their members."""
     yield path, command
     for name, inner in sorted(getattr(command, "commands", {}).items()):
         if not inner.hidden:
@@ -23,9 +23,9 @@ def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[s
 
 
 def man_page(path: tuple[str, ...], command: Any, date: str) -> str:
-    """One page, in man(7)."""
+    """Return one page in the language of man(7)."""
     name = "-".join(("repoint", *path))
-    said = " ".join(("repoint", *path))
+    words = " ".join(("repoint", *path))
     help_ = (command.help or "").strip()
     short = re.split(r"(?<=\.)\s", help_, maxsplit=1)[0].rstrip(".")
     short = short[:1].lower() + short[1:]
@@ -34,8 +34,8 @@ def man_page(path: tuple[str, ...], command: Any, date: str) -> str:
         ".SH NAME",
         f"{_text(name)} \\- {_text(short)}",
         ".SH SYNOPSIS",
-        f".B {_text(said)}",
-        _text(_usage(command)),
+        f".B {_text(words)}",
+        _text(usage(command)),
         ".SH DESCRIPTION",
         *_paragraphs(help_),
     ]
@@ -43,7 +43,7 @@ def man_page(path: tuple[str, ...], command: Any, date: str) -> str:
     if options:
         lines.append(".SH OPTIONS")
     for option in options:
-        lines += [".TP", f".B {_text(_names(option))}", _text(_help(option))]
+        lines += [".TP", f".B {_text(option_names(option))}", _text(_help(option))]
     inner = [(n, c) for n, c in sorted(getattr(command, "commands", {}).items()) if not c.hidden]
     if inner:
         lines.append(".SH COMMANDS")
@@ -52,7 +52,7 @@ def man_page(path: tuple[str, ...], command: Any, date: str) -> str:
         lines += [".TP", f".B {_text(word)}", _text(first)]
     lines += [
         ".SH EXIT STATUS",
-        "0 where it was done, 1 where it could not be or was stopped, 2 for wrong usage.",
+        "0 on success, 1 if the command failed or was stopped, 2 for wrong usage.",
         ".SH SEE ALSO",
         ".BR repoint (1)",
     ]
@@ -60,7 +60,7 @@ def man_page(path: tuple[str, ...], command: Any, date: str) -> str:
 
 
 def completion(everything: list[tuple[tuple[str, ...], Any]]) -> str:
-    """Completion for bash: commands and options by the words before them, then files."""
+    """Return completion for bash: commands and options by the words before them, then files."""
     cases = []
     for path, command in everything:
         words = list(getattr(command, "commands", {}))
@@ -85,29 +85,40 @@ complete -o default -F _repoint repoint
 """
 
 
-def _usage(command: Any) -> str:
-    arguments = [_metavar(p) for p in command.params if p.param_type_name == "argument"]
+def usage(command: Any) -> str:
+    """Return what follows a command's name in its synopsis."""
+    arguments = [argument_name(p) for p in command.params if p.param_type_name == "argument"]
     inner = ["COMMAND"] if getattr(command, "commands", None) else []
     return " ".join(["[OPTIONS]", *arguments, *inner])
 
 
-def _metavar(argument: Any) -> str:
+def argument_name(argument: Any) -> str:
+    """Return how the synopsis shows a positional argument."""
     name = (argument.metavar or argument.name).upper()
     name += "..." if argument.nargs == -1 else ""
     return name if argument.required else f"[{name}]"
 
 
-def _names(option: Any) -> str:
+def option_names(option: Any) -> str:
+    """Return an option's names with its value, or the name of a positional argument."""
     if option.param_type_name == "argument":
-        return _metavar(option)
+        return argument_name(option)
     value = "" if option.is_flag else f" {option.name.upper()}"
     return ", ".join((*option.opts, *option.secondary_opts)) + value
 
 
-def _help(option: Any) -> str:
-    said = getattr(option, "help", None) or ""
+def environment_variable(option: Any) -> str | None:
+    """Return the environment variable that sets an option, or None."""
     variable = getattr(option, "envvar", None)
-    return said + (f" The environment variable {variable} says the same." if variable else "")
+    return variable if isinstance(variable, str) else None
+
+
+def _help(option: Any) -> str:
+    text = getattr(option, "help", None) or ""
+    variable = environment_variable(option)
+    return text + (
+        f" The environment variable {variable} sets the same option." if variable else ""
+    )
 
 
 def _paragraphs(text: str) -> list[str]:
@@ -118,26 +129,26 @@ def _paragraphs(text: str) -> list[str]:
 
 
 def _text(text: str) -> str:
-    """Text that groff takes for nothing else."""
+    """Escape text for groff."""
     text = text.replace("\\", "\\e").replace("-", "\\-").replace("…", "\\&...")
     return "\\&" + text if text[:1] in ".'" else text
 
 
 def main() -> None:
-    """Write all of it into a folder."""
+    """Write all pages and the completion into a folder."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--date", required=True, help="as in 2026-11-25")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     everything = list(commands(typer.main.get_command(app)))
-    asked.folder.mkdir(parents=True, exist_ok=True)
+    arguments.folder.mkdir(parents=True, exist_ok=True)
     for path, command in everything:
         name = "-".join(("repoint", *path))
-        page = man_page(path, command, asked.date)
-        (asked.folder / f"{name}.1").write_text(page)
-    # The file is found by the name of the command that it completes.
-    (asked.folder / "completions").mkdir(exist_ok=True)
-    (asked.folder / "completions/repoint").write_text(completion(everything))
+        page = man_page(path, command, arguments.date)
+        (arguments.folder / f"{name}.1").write_text(page)
+    # bash-completion finds the file by the name of the command that it completes.
+    (arguments.folder / "completions").mkdir(exist_ok=True)
+    (arguments.folder / "completions/repoint").write_text(completion(everything))
 
 
 if __name__ == "__main__":
