@@ -52,7 +52,7 @@ def test_showing_the_status_loads_nothing_heavy() -> None:
         "import sys\n"
         "from repoint.cli.app import app\n"
         "import repoint.device.device, repoint.device.status.status, repoint.cli.device.status_view\n"
-        "heavy = {'numpy', 'tuf', 'cryptography', 'hdiffpatch', 'zstandard', 'urllib3',"
+        "heavy = {'numpy', 'tuf', 'cryptography', 'hdiffpatch', 'backports.zstd', 'compression.zstd', 'urllib3',"
         " 'starlette', 'rich.progress'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )

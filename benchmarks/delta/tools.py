@@ -17,6 +17,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import repoint.delta
+from repoint.delta.zstd import zstd
 
 
 @dataclass(frozen=True)
@@ -41,22 +42,22 @@ class Tool:
 
 
 def _elf_encode(old: Path, new: Path, patch: Path) -> bool:
-    from repoint.delta.codecs import codec_named
+    from repoint.delta.codecs import CODECS
     from repoint.delta.mapped import mapped
 
     with mapped(old) as before, mapped(new) as after:
-        payload = codec_named("elf").encode(before, after)
+        payload = CODECS.named("elf").encode(before, after)
     if payload is not None:
         patch.write_bytes(payload)
     return payload is not None
 
 
 def _elf_decode(old: Path, patch: Path, new: Path) -> None:
-    from repoint.delta.codecs import codec_named
+    from repoint.delta.codecs import CODECS
     from repoint.delta.mapped import mapped
 
     with mapped(old) as before, mapped(patch) as payload, _made(new) as after:
-        codec_named("elf").decode(before, payload, after)
+        CODECS.named("elf").decode(before, payload, after)
 
 
 @contextlib.contextmanager
@@ -69,9 +70,9 @@ def _made(new: Path) -> Iterator[memoryview]:
 
 
 def _hdiff_encode(old: Path, new: Path, patch: Path) -> bool:
-    from repoint.delta.codecs import codec_named
+    from repoint.delta.codecs import CODECS
 
-    payload = codec_named("hdiff").encode(memoryview(_read(old)), memoryview(_read(new)))
+    payload = CODECS.named("hdiff").encode(memoryview(_read(old)), memoryview(_read(new)))
     if payload is not None:
         patch.write_bytes(payload)
     return payload is not None
@@ -200,8 +201,9 @@ def engine_version() -> str:
     for path in sorted(folder.rglob("*")):
         if path.is_file() and path.suffix in {".py", ".c", ".h", ".pyx", ".so"}:
             digest.update(os.fsencode(path.relative_to(folder)) + b"\0" + path.read_bytes())
-    for package in ("hdiffpatch", "numpy", "zstandard"):
+    for package in ("hdiffpatch", "numpy"):
         digest.update(f"{package} {version(package)}\0".encode())
+    digest.update(f"zstd {zstd.zstd_version}\0".encode())
     return digest.hexdigest()[:12]
 
 

@@ -156,7 +156,7 @@ def test_the_service_of_a_process_is_found_in_its_cgroup(
 def test_looking_ahead_loads_nothing_heavy() -> None:
     code = (
         "import sys\nimport repoint.agent.overview\n"
-        "heavy = {'numpy', 'tuf', 'cryptography', 'hdiffpatch', 'zstandard', 'urllib3',"
+        "heavy = {'numpy', 'tuf', 'cryptography', 'hdiffpatch', 'backports.zstd', 'compression.zstd', 'urllib3',"
         " 'starlette', 'jeepney', 'typer', 'rich'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )

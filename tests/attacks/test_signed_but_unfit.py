@@ -11,9 +11,9 @@ from typing import Any
 
 import msgspec
 import pytest
-import zstandard
 
 from repoint.delta.container import MAGIC, PatchInput, read_header, write_patch
+from repoint.delta.zstd import compress as zstd_compress
 from repoint.model.catalog import Offer
 from repoint.model.encoding import encode_record
 from repoint.publisher.catalogs import read_catalog
@@ -173,7 +173,7 @@ def lying_patch(folder: Path, honest: bytes) -> bytes:
     )
     old = read_header(folder / "lying")
     unpacked = msgspec.msgpack.encode(msgspec.structs.replace(old, entries=entries))
-    packed = zstandard.ZstdCompressor().compress(unpacked)
+    packed = zstd_compress(unpacked)
     payload = raw[len(raw) - sum(entry.length for entry in made) :]
     assert raw.startswith(MAGIC)
     lead = struct.Struct(f"<{len(MAGIC)}sII32s")

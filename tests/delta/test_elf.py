@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from repoint.delta.codecs import codec_named
+from repoint.delta.codecs import CODECS
 from repoint.delta.container import PatchInput, write_patch
 from repoint.delta.elf import codec, columns, overrides, streams
 from repoint.delta.elf.encode import correction
@@ -44,7 +44,7 @@ def patched(library: bytes) -> bytes:
 
 def decode(old: bytes, payload: bytes, size: int) -> bytes:
     new = bytearray(size)
-    codec_named("elf").decode(memoryview(old), memoryview(payload), memoryview(new))
+    CODECS.named("elf").decode(memoryview(old), memoryview(payload), memoryview(new))
     return bytes(new)
 
 
@@ -75,7 +75,7 @@ def test_a_library_that_was_cut_off_or_moved_comes_back_or_is_left_to_others(
 
 def test_what_is_no_elf_file_is_left_to_the_other_codecs(library: bytes) -> None:
     for old, new in ((b"text", library), (library, b"text"), (b"", library)):
-        assert codec_named("elf").encode(memoryview(old), memoryview(new)) is None
+        assert CODECS.named("elf").encode(memoryview(old), memoryview(new)) is None
 
 
 @pytest.mark.parametrize("keep", [4, 16, 40, 64, 200])
@@ -87,8 +87,8 @@ def test_a_header_without_its_file_is_no_error(library: bytes, keep: int) -> Non
 def test_the_confined_child_decodes_it(
     library: bytes, patched: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("repoint.delta.encoding.first_round", lambda *_: ["elf"])
-    monkeypatch.setattr("repoint.delta.encoding.second_round", lambda *_: [])
+    monkeypatch.setattr("repoint.delta.encoding.first_pass", lambda *_: ["elf"])
+    monkeypatch.setattr("repoint.delta.encoding.second_pass", lambda *_: [])
     (tmp_path / "old").write_bytes(library)
     (tmp_path / "new").write_bytes(patched)
     entries = write_patch(
@@ -104,8 +104,8 @@ def test_the_confined_child_decodes_it(
 def test_every_byte_of_a_payload_is_accounted_for(
     library: bytes, patched: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("repoint.delta.encoding.first_round", lambda *_: ["elf"])
-    monkeypatch.setattr("repoint.delta.encoding.second_round", lambda *_: [])
+    monkeypatch.setattr("repoint.delta.encoding.first_pass", lambda *_: ["elf"])
+    monkeypatch.setattr("repoint.delta.encoding.second_pass", lambda *_: [])
     (tmp_path / "old").write_bytes(library)
     (tmp_path / "new").write_bytes(patched)
     inputs = [PatchInput("lib", tmp_path / "new", "lib", tmp_path / "old")]

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from repoint.delta.codecs import CODECS, codec_named
+from repoint.delta.codecs import CODECS
 from repoint.delta.errors import PatchError
 from repoint.delta.members import rebuilding, recipe
 from repoint.delta.members.deflating import beginning, deflate
@@ -38,7 +38,7 @@ def zipped(files: dict[str, bytes], level: int = 6, method: int = zipfile.ZIP_DE
 
 
 def patch(old: bytes, new: bytes) -> bytes | None:
-    payload = codec_named("members").encode(memoryview(old), memoryview(new))
+    payload = CODECS.named("members").encode(memoryview(old), memoryview(new))
     if payload is not None:
         assert decode(old, payload, len(new)) == new
     return payload
@@ -46,7 +46,7 @@ def patch(old: bytes, new: bytes) -> bytes | None:
 
 def decode(old: bytes, payload: bytes, size: int) -> bytes:
     new = bytearray(size)
-    codec_named("members").decode(memoryview(old), memoryview(payload), memoryview(new))
+    CODECS.named("members").decode(memoryview(old), memoryview(payload), memoryview(new))
     return bytes(new)
 
 
@@ -221,7 +221,7 @@ def test_a_device_with_another_zlib_makes_the_same_bytes(monkeypatch: pytest.Mon
     monkeypatch.setattr(rebuilding, "_by_device", another)
     try:
         assert decode(old, payload, len(new)) == new
-        assert codec_named("members").encode(memoryview(old), memoryview(new)) == payload
+        assert CODECS.named("members").encode(memoryview(old), memoryview(new)) == payload
     finally:
         rebuilding.device_has_zlib.cache_clear()
 
@@ -244,7 +244,7 @@ def made(
     *, part: Part | None = None, member: Member | None = None, more: tuple[Part, ...] = ()
 ) -> bytes:
     """A payload that gives the old file and behind it a member, but for what is given."""
-    full = codec_named("full").encode(memoryview(b""), memoryview(CONTENT)) or b""
+    full = CODECS.named("full").encode(memoryview(b""), memoryview(CONTENT)) or b""
     part = part or Part("full", len(full), len(CONTENT), ())
     crc = zlib.crc32(PACKED)
     member = member or Member(len(OLD), len(PACKED), 1, len(CONTENT), 6, 8, crc)
@@ -303,7 +303,7 @@ def test_a_hostile_recipe_is_refused(name: str) -> None:
 def test_a_small_file_cannot_ask_for_much_work() -> None:
     huge = bytes(8 << 20)
     packed = zlibs(huge, 9, 8)
-    full = codec_named("full").encode(memoryview(b""), memoryview(huge)) or b""
+    full = CODECS.named("full").encode(memoryview(b""), memoryview(huge)) or b""
     said = Recipe(
         (Part("full", len(full), 1, ()), Part("full", len(full), len(huge), ())),
         (Member(0, len(packed), 1, len(huge), 9, 8, zlib.crc32(packed)),),

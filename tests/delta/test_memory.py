@@ -19,9 +19,9 @@ import resource, sys
 from pathlib import Path
 way, old, new, patch, limit = sys.argv[1:]
 resource.setrlimit(resource.RLIMIT_DATA, (int(limit), int(limit)))
-from repoint.delta.codecs import codec_named
+from repoint.delta.codecs import CODECS
 from repoint.delta.mapped import mapped, mapped_fd
-codec = codec_named("elf")
+codec = CODECS.named("elf")
 if way == "encode":
     with mapped(Path(old)) as before, mapped(Path(new)) as after:
         Path(patch).write_bytes(codec.encode(before, after))

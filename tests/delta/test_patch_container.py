@@ -9,12 +9,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
-import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from repoint.delta import container, encoding
-from repoint.delta.codecs import codec_named
+from repoint.delta.codecs import CODECS
 from repoint.delta.container import (
     Header,
     PatchEntry,
@@ -25,6 +24,7 @@ from repoint.delta.container import (
     write_patch,
 )
 from repoint.delta.errors import DeltaChildError, PatchError
+from repoint.delta.zstd import compress
 
 DIGEST = hashlib.sha256(b"").hexdigest()
 
@@ -43,7 +43,7 @@ def entry(name="a", size=0, codec="copy", length=0, sha256=DIGEST):
 def forged(header: object, payloads: bytes = b"", *, unpacked: int | None = None) -> bytes:
     """A patch whose frame is right and whose header is whatever it is."""
     packed = header if isinstance(header, bytes) else msgspec.msgpack.encode(header)
-    raw = zstandard.ZstdCompressor().compress(packed)
+    raw = compress(packed)
     size = len(packed) if unpacked is None else unpacked
     digest = hashlib.sha256(raw).digest()
     return struct.pack("<8sII32s", b"RPPATCH1", len(raw), size, digest) + raw + payloads
@@ -56,7 +56,7 @@ def decode_all(patch: bytes, olds: dict[str, bytes]) -> list[bytes]:
     for each, offset in offsets(header, start):
         new = bytearray(each.size)
         payload = memoryview(patch)[offset : offset + each.length]
-        codec_named(each.codec).decode(memoryview(olds[each.name]), payload, memoryview(new))
+        CODECS.named(each.codec).decode(memoryview(olds[each.name]), payload, memoryview(new))
         if hashlib.sha256(new).hexdigest() != each.sha256:
             raise PatchError("wrong digest")
         made.append(bytes(new))

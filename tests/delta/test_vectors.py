@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from repoint.delta.codecs import codec_named
+from repoint.delta.codecs import CODECS
 from repoint.delta.elf import extract, layout
 from repoint.delta.elf.kinds import KINDS
 from repoint.delta.elf.streams import VERSION
@@ -30,7 +30,7 @@ def pair(name: str) -> tuple[bytes, bytes]:
 
 def decode(old: bytes, payload: bytes, size: int) -> bytes:
     new = bytearray(size)
-    codec_named("elf").decode(memoryview(old), memoryview(payload), memoryview(new))
+    CODECS.named("elf").decode(memoryview(old), memoryview(payload), memoryview(new))
     return bytes(new)
 
 
@@ -47,10 +47,10 @@ def test_there_is_a_patch_of_this_version_for_every_pair() -> None:
 @pytest.mark.parametrize("name", PAIRS)
 def test_todays_encoder_gives_a_patch_that_decodes_and_is_small(name: str) -> None:
     old, new = pair(name)
-    payload = codec_named("elf").encode(memoryview(old), memoryview(new))
+    payload = CODECS.named("elf").encode(memoryview(old), memoryview(new))
     assert payload is not None
     assert decode(old, payload, len(new)) == new
-    general = codec_named("hdiff").encode(memoryview(old), memoryview(new))
+    general = CODECS.named("hdiff").encode(memoryview(old), memoryview(new))
     assert general is not None
     assert len(payload) < 0.9 * len(general)
 
@@ -61,7 +61,7 @@ def test_without_section_headers_the_program_headers_do(name: str) -> None:
     for data in (old, new):
         data[40:48] = bytes(8)  # e_shoff
         data[58:64] = bytes(6)  # e_shentsize, e_shnum, e_shstrndx
-    payload = codec_named("elf").encode(memoryview(old), memoryview(new))
+    payload = CODECS.named("elf").encode(memoryview(old), memoryview(new))
     assert payload is not None
     assert decode(bytes(old), payload, len(new)) == new
 
@@ -89,7 +89,7 @@ if __name__ == "__main__":
     for each in PAIRS:
         place = VECTORS / f"{each}.{VERSION}.patch"
         if not place.exists():
-            made = codec_named("elf").encode(*(memoryview(data) for data in pair(each)))
+            made = CODECS.named("elf").encode(*(memoryview(data) for data in pair(each)))
             assert made is not None
             place.write_bytes(made)
             print(f"{place.name}: {len(made)} bytes")

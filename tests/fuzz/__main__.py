@@ -17,7 +17,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from repoint.delta.codecs import codec_named
+from repoint.delta.codecs import CODECS
 from repoint.delta.errors import PatchError
 from tests.fuzz.mutating import mutate, mutate_bytes, mutate_recipe
 
@@ -60,7 +60,7 @@ class Fuzzer:
         new = bytearray(target.size)
         started = time.process_time()
         try:
-            codec_named(target.codec).decode(
+            CODECS.named(target.codec).decode(
                 memoryview(target.old), memoryview(payload), memoryview(new)
             )
             self.outcomes["decoded"] += 1
@@ -91,7 +91,7 @@ def make_targets() -> list[Target]:
     targets = [compiled(name) for name in ("aarch64", "exec", "relr", "x86_64")]
     old, new = ((VECTORS / f"x86_64.{age}").read_bytes()[:4000] for age in ("old", "new"))
     for codec in ("hdiff", "zstd", "full", "xz"):
-        payload = codec_named(codec).encode(memoryview(old), memoryview(new))
+        payload = CODECS.named(codec).encode(memoryview(old), memoryview(new))
         assert payload is not None
         targets.append(Target(codec, old, len(new), payload))
     old, new = ((VECTORS / "members" / f"wheel.{age}").read_bytes() for age in ("old", "new"))

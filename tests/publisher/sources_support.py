@@ -13,7 +13,7 @@ import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-import zstandard
+from repoint.delta.zstd import zstd
 
 
 def member(name: str, content: bytes = b"content", **fields: object) -> tuple[object, bytes]:
@@ -39,7 +39,7 @@ PACKERS = {
     "": lambda data: data,
     ".gz": gzip.compress,
     ".xz": lzma.compress,
-    ".zst": zstandard.ZstdCompressor(write_checksum=True).compress,
+    ".zst": lambda data: zstd.compress(data, options={zstd.CompressionParameter.checksum_flag: 1}),
 }
 
 

@@ -1,59 +1,74 @@
-"""Which codecs are worth trying for a file.
+"""Which codecs to try for a file.
 
 Trying all of them on everything would be simplest, but the strongest compressors take minutes for
-a browser engine, nearly always to lose by a factor of ten or more to a codec that knows the old
-file. So those that usually win go first, and the others only have to be tried where they still
-could.
+a browser engine, and nearly always lose by a factor of ten or more to a codec that knows the old
+file. So the codecs that usually win go first, and the others (those with a `fallback`) are tried
+only if they could still win.
 """
 
 from __future__ import annotations
 
-from repoint.delta.codecs import CODECS
+from repoint.delta.codecs.table import CodecTable
 
 _SMALL = 128 << 10
-"""Bytes of a file for which every codec is tried; it takes no time."""
-
-_MEDIUM = 4 << 20
-"""Bytes of a file up to which zstd is tried in any case: where hardly anything changed, both
-patches are tiny, and either may be the smaller."""
-
-_LIKELY = ("hdiff", "elf", "members")
-
-_CANNOT_WIN = {"zstd": 8, "full": 3, "xz": 3}
-"""How many times the best payload must be smaller than a quick compression of the whole file for a
-codec to be left out. No compressor makes a file three times smaller than zstd's fastest level
-does; with the old file as a dictionary, zstd is left out only where it is far behind."""
+"""Size of a file in bytes up to which every codec is tried; it takes no time."""
 
 
-def first_round(old: memoryview, new: memoryview) -> list[str]:
-    """The codecs to try first; nothing is smaller than the empty payload of a plain copy."""
+def first_pass(codecs: CodecTable, old: memoryview, new: memoryview) -> list[str]:
+    """Return the codecs to try first."""
+    copy, *others = codecs
     if old == new:
-        return [CODECS[0].name]
-    if len(new) <= _SMALL or not len(old):
-        return [codec.name for codec in CODECS[1:]]
-    return list(_LIKELY)
+        return [copy.name]
+    every = len(new) <= _SMALL or not len(old)
+    return [codec.name for codec in others if every or codec.fallback is None]
 
 
-def second_round(new: memoryview, best: int | None, tried: list[str]) -> list[str]:
-    """The codecs that could still win.
+def second_pass(
+    codecs: CodecTable, new: memoryview, best: int | None, tried: list[str]
+) -> list[str]:
+    """Return the codecs that could still win.
 
     Args:
+        codecs: All codecs.
         new: The new file.
-        best: Length of the smallest payload so far, if there is any.
-        tried: The codecs of the first round.
+        best: Length of the smallest payload so far; None if there is none.
+        tried: The codecs of the first pass.
     """
-    left = [codec.name for codec in CODECS[1:] if codec.name not in tried]
+    copy, *others = codecs
+    if tried == [copy.name]:
+        return []  # nothing is smaller than an empty payload
+    left = [codec for codec in others if codec.name not in tried]
     if best is None or not left:
-        return left
+        return [codec.name for codec in left]
     quick = _quick_length(new)
     return [
-        name
-        for name in left
-        if best * _CANNOT_WIN[name] > quick or (name == "zstd" and len(new) <= _MEDIUM)
+        codec.name
+        for codec in left
+        if codec.fallback is None
+        or best * codec.fallback.ratio > quick
+        or len(new) <= codec.fallback.always_below
     ]
 
 
-def _quick_length(new: memoryview) -> int:
-    import zstandard
+def smallest(codecs: CodecTable, old: memoryview, new: memoryview) -> tuple[str, bytes]:
+    """Return the best codec for a file, and its payload."""
+    payloads: dict[str, bytes] = {}
+    tried = first_pass(codecs, old, new)
+    payloads |= _encoded(codecs, tried, old, new)
+    best = min((len(payload) for payload in payloads.values()), default=None)
+    payloads |= _encoded(codecs, second_pass(codecs, new, best, tried), old, new)
+    name = min(payloads, key=lambda name: codecs.rank(name, len(payloads[name])))
+    return name, payloads[name]
 
-    return len(zstandard.ZstdCompressor(level=1).compress(new))
+
+def _encoded(
+    codecs: CodecTable, names: list[str], old: memoryview, new: memoryview
+) -> dict[str, bytes]:
+    payloads = {name: codecs.named(name).encode(old, new) for name in names}
+    return {name: payload for name, payload in payloads.items() if payload is not None}
+
+
+def _quick_length(new: memoryview) -> int:
+    from repoint.delta.zstd import compress
+
+    return len(compress(new, level=1))

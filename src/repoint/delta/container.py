@@ -31,7 +31,7 @@ from typing import Annotated, BinaryIO
 
 import msgspec
 
-from repoint.delta.codecs import CODECS, codec_named
+from repoint.delta.codecs import CODECS
 from repoint.delta.encoding import Encoded, PatchInput, encode_all
 from repoint.delta.errors import PatchError
 
@@ -191,14 +191,9 @@ def _parse(preamble: bytes, read: Callable[[int], bytes], size: int) -> tuple[He
 
 
 def _unpacked(raw: bytes, size: int) -> bytes:
-    import zstandard
+    from repoint.delta.zstd import decompress
 
-    try:
-        if zstandard.get_frame_parameters(raw).content_size != size:
-            raise PatchError("the patch's header does not have the length that it says")
-        return zstandard.ZstdDecompressor().decompress(raw, allow_extra_data=False)
-    except zstandard.ZstdError as error:
-        raise PatchError("the patch's header is damaged") from error
+    return decompress(raw, size, "the patch's header")
 
 
 def _header(unpacked: bytes) -> Header:
@@ -209,10 +204,8 @@ def _header(unpacked: bytes) -> Header:
     if len(header.annex) > MAX_ANNEX:
         raise PatchError("the patch's annex is larger than an annex may be")
     _refuse_duplicates([entry.name for entry in header.entries])
-    known = {codec.name for codec in CODECS}
-    for entry in header.entries:
-        if entry.codec not in known:
-            codec_named(entry.codec)
+    for name in {entry.codec for entry in header.entries}:
+        CODECS.named(name)
     return header
 
 
@@ -226,7 +219,7 @@ def _refuse_duplicates(names: Sequence[str]) -> None:
 
 def _head(header: Header) -> bytes:
     """The preamble and the header as stored."""
-    import zstandard
+    from repoint.delta.zstd import compress
 
     try:
         unpacked = msgspec.msgpack.encode(header)
@@ -238,7 +231,7 @@ def _head(header: Header) -> bytes:
         ) from error
     if len(unpacked) > MAX_HEADER:
         raise PatchError("the patch has more files than a header can name")
-    raw = zstandard.ZstdCompressor(level=19).compress(unpacked)
+    raw = compress(unpacked)
     digest = hashlib.sha256(raw).digest()
     return _PREAMBLE.pack(MAGIC, len(raw), len(unpacked), digest) + raw
 

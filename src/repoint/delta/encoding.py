@@ -19,8 +19,8 @@ from pathlib import Path
 
 import msgspec
 
-from repoint.delta.codec_selection import first_round, second_round
-from repoint.delta.codecs import CODECS, codec_named, rank
+from repoint.delta.codec_selection import first_pass, second_pass
+from repoint.delta.codecs import CODECS
 from repoint.delta.errors import DeltaChildError, PatchError
 from repoint.delta.mapped import mapped
 from repoint.delta.sandbox.process import died, from_line, python_command, to_line
@@ -127,7 +127,7 @@ def run_task(task: Task) -> Answer:
 
 
 def _run(task: Task) -> Answer:
-    codec = codec_named(task.codec)
+    codec = CODECS.named(task.codec)
     with mapped(task.new) as new, mapped(task.old) as old:
         payload = codec.encode(old, new)
         if payload is None:
@@ -142,14 +142,12 @@ def _run(task: Task) -> Answer:
 
 def _first(each: PatchInput, best: Answer | None, tried: list[str]) -> list[str]:
     with mapped(each.new) as new, mapped(each.old) as old:
-        return first_round(old, new)
+        return first_pass(CODECS, old, new)
 
 
 def _second(each: PatchInput, best: Answer | None, tried: list[str]) -> list[str]:
-    if tried == [CODECS[0].name]:
-        return []
     with mapped(each.new) as new:
-        return second_round(new, best.length if best is not None else None, tried)
+        return second_pass(CODECS, new, best.length if best is not None else None, tried)
 
 
 def _payload(folder: Path, index: int, codec: str) -> Path:
@@ -162,7 +160,7 @@ def _better(best: Answer | None, answer: Answer, folder: Path) -> Answer | None:
         return best
     if best is None or best.length is None:
         return answer
-    first, second = sorted([best, answer], key=lambda a: rank(a.codec, a.length or 0))
+    first, second = sorted([best, answer], key=lambda a: CODECS.rank(a.codec, a.length or 0))
     _payload(folder, second.index, second.codec).unlink()
     return first
 

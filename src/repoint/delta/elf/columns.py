@@ -4,12 +4,13 @@ import lzma
 from collections.abc import Callable
 
 import numpy as np
-import zstandard
 
+from repoint.delta import zstd
 from repoint.delta.elf.arrays import I64, U64
 from repoint.delta.errors import PatchError
 
-_SMALL_WINDOW = 1 << 23
+_ZSTD_WINDOW_LOG = 23
+_SMALL_WINDOW = 1 << _ZSTD_WINDOW_LOG
 """Decoders keep at most this much history, whatever a patch asks for (8 MiB)."""
 _LZMA = {
     method: {
@@ -94,7 +95,7 @@ def _compressed(method: int, data: bytes) -> bytes:
     if method == _STORED:
         return data
     if method == _ZSTD:
-        return zstandard.ZstdCompressor(level=19).compress(data)
+        return zstd.compress(data)
     return lzma.compress(data, lzma.FORMAT_RAW, filters=[_filter(method, len(data))])
 
 
@@ -102,7 +103,7 @@ def decompress(method: int, data: bytes, size: int) -> bytes:
     """Exactly `size` bytes, or `PatchError`; never more memory than `size` and a window."""
     try:
         out = _decoder(method, size)(data)
-    except (lzma.LZMAError, zstandard.ZstdError, EOFError, ValueError) as error:
+    except (lzma.LZMAError, EOFError, ValueError) as error:
         raise PatchError("a compressed stream is damaged") from error
     if len(out) != size:
         raise PatchError("a stream is not as long as it says")
@@ -116,17 +117,10 @@ def _decoder(method: int, size: int) -> Callable[[bytes], bytes]:
         decoder = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=[_filter(method, size)])
         return lambda data: decoder.decompress(data, size)
     if method == _ZSTD:
-        return lambda data: _unzstd(data, size)
+        return lambda data: zstd.decompress(data, size, "a compressed stream", _ZSTD_WINDOW_LOG)
     raise PatchError("a stream uses an unknown compression")
 
 
 def _filter(method: int, size: int) -> dict[str, int]:
     """The filter for so many bytes: a larger window would only cost memory, most of it here."""
     return {**_LZMA[method], "dict_size": min(_SMALL_WINDOW, max(4096, size))}
-
-
-def _unzstd(data: bytes, size: int) -> bytes:
-    if zstandard.frame_content_size(data) != size:
-        raise PatchError("a stream is not as long as it says")
-    decompressor = zstandard.ZstdDecompressor(max_window_size=_SMALL_WINDOW)
-    return decompressor.decompress(data, max_output_size=size, allow_extra_data=False)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import zlib
 from typing import NamedTuple
 
-from repoint.delta.codec_selection import first_round, second_round
-from repoint.delta.codecs import codec_named, rank
+from repoint.delta.codec_selection import smallest
+from repoint.delta.codecs.table import CodecTable
 from repoint.delta.errors import PatchError
 from repoint.delta.members import recipe
 from repoint.delta.members.finding import FoundMember, find
@@ -18,7 +18,6 @@ from repoint.delta.members.pairing import content, pairs
 from repoint.delta.members.rebuilding import ZlibSettings, inflate, rebuild, settings_of
 from repoint.delta.members.recipe import Member, Part, Piece, Recipe
 
-NAME = "members"
 _ELF_MAGIC = b"\x7fELF"
 _LARGE = 256 << 10
 """Bytes of a content from which it is a part of its own; smaller ones are encoded together."""
@@ -32,7 +31,7 @@ class _Changed(NamedTuple):
     compiled: bool
 
 
-def encode(old: memoryview, new: memoryview) -> bytes | None:
+def encode(old: memoryview, new: memoryview, codecs: CodecTable) -> bytes | None:
     """Return the payload, or None where there is no member that could be made again."""
     if not len(old) or _is_compiled(new):
         return None
@@ -45,13 +44,13 @@ def encode(old: memoryview, new: memoryview) -> bytes | None:
     groups = _grouped(changed)
     skeleton = _skeleton(new, changed)
     parts, payloads = [], []
-    codec, payload = _smallest(old, memoryview(skeleton))
+    codec, payload = smallest(codecs, old, memoryview(skeleton))
     parts.append(Part(codec, len(payload), len(skeleton), (Piece(0, len(old)),)))
     payloads.append(payload)
     for group in groups:
         pieces = tuple(_piece(each) for each in dict.fromkeys(c.old for c in group) if each)
         made = b"".join(content(new, each.new) for each in group)
-        codec, payload = _smallest(_old_content(old, pieces), memoryview(made))
+        codec, payload = smallest(codecs, _old_content(old, pieces), memoryview(made))
         parts.append(Part(codec, len(payload), len(made), pieces))
         payloads.append(payload)
     number = {each: i for i, group in enumerate(groups, 1) for each in group}
@@ -62,7 +61,7 @@ def encode(old: memoryview, new: memoryview) -> bytes | None:
     return recipe.dump(Recipe(tuple(parts), tuple(members)), payloads)
 
 
-def decode(old: memoryview, payload: memoryview, new: memoryview) -> None:
+def decode(old: memoryview, payload: memoryview, new: memoryview, codecs: CodecTable) -> None:
     """Fill the writable ``new`` with the new file.
 
     Raises:
@@ -74,7 +73,7 @@ def decode(old: memoryview, payload: memoryview, new: memoryview) -> None:
         at += member.gap
         places.append(at)
         at += member.length
-    skeleton = _decoded(old, said.parts[0], payloads[0])
+    skeleton = _decoded(old, said.parts[0], payloads[0], codecs)
     taken = filled = 0
     for member, place in zip(said.members, places, strict=True):
         new[filled:place] = skeleton[taken : taken + member.gap]
@@ -86,18 +85,16 @@ def decode(old: memoryview, payload: memoryview, new: memoryview) -> None:
     for member, place in zip(said.members, places, strict=True):
         inside.setdefault(member.part, []).append((member, place))
     for number, part in enumerate(said.parts[1:], 1):
-        made, used = _decoded(old, part, payloads[number]), 0
+        made, used = _decoded(old, part, payloads[number], codecs), 0
         for member, place in inside[number]:
             piece = bytes(made[used : used + member.size])
             used += member.size
             new[place : place + member.length] = _put_back(piece, member)
 
 
-def _decoded(old: memoryview, part: Part, payload: memoryview) -> memoryview:
-    if part.codec == NAME:
-        raise PatchError("a recipe has another one in it")
+def _decoded(old: memoryview, part: Part, payload: memoryview, codecs: CodecTable) -> memoryview:
     made = memoryview(bytearray(part.size))
-    codec_named(part.codec).decode(_old_content(old, part.old), payload, made)
+    codecs.named(part.codec).decode(_old_content(old, part.old), payload, made)
     return made
 
 
@@ -184,20 +181,3 @@ def _member(each: _Changed, gap: int, part: int) -> Member:
     return Member(
         gap, each.new.length, part, each.new.size, settings.level, settings.memory, each.crc
     )
-
-
-def _smallest(old: memoryview, new: memoryview) -> tuple[str, bytes]:
-    """The best codec for a part, and its payload."""
-    tried = [name for name in first_round(old, new) if name != NAME]
-    made = _encoded(tried, old, new)
-    best = min((len(payload) for payload in made.values()), default=None)
-    if best is None or best:
-        rest = second_round(new, best, [*tried, NAME])
-        made |= _encoded(rest, old, new)
-    name = min(made, key=lambda name: rank(name, len(made[name])))
-    return name, made[name]
-
-
-def _encoded(names: list[str], old: memoryview, new: memoryview) -> dict[str, bytes]:
-    made = {name: codec_named(name).encode(old, new) for name in names}
-    return {name: payload for name, payload in made.items() if payload is not None}

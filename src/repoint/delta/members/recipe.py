@@ -104,10 +104,10 @@ def most_work(new_size: int) -> int:
 
 def dump(recipe: Recipe, payloads: list[bytes]) -> bytes:
     """A payload."""
-    import zstandard
+    from repoint.delta.zstd import compress
 
     raw = msgspec.msgpack.encode(recipe)
-    stored = zstandard.ZstdCompressor(level=19).compress(raw)
+    stored = compress(raw)
     return b"".join([_PREAMBLE.pack(len(stored), len(raw)), stored, *payloads])
 
 
@@ -135,14 +135,12 @@ def load(payload: memoryview, old_size: int, new_size: int) -> tuple[Recipe, lis
 
 
 def _parsed(stored: bytes, length: int) -> Recipe:
-    import zstandard
+    from repoint.delta.zstd import decompress
 
+    raw = decompress(stored, length, "a recipe of members")
     try:
-        if zstandard.get_frame_parameters(stored).content_size != length:
-            raise PatchError("a recipe of members does not have the length that it says")
-        raw = zstandard.ZstdDecompressor().decompress(stored, allow_extra_data=False)
         return msgspec.msgpack.decode(raw, type=Recipe)
-    except (zstandard.ZstdError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise PatchError("a recipe of members is damaged") from error
 
 

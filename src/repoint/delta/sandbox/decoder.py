@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from repoint.delta.codecs import codec_named
+from repoint.delta.codecs import CODECS
 from repoint.delta.container import PatchEntry, offsets, parse_patch
 from repoint.delta.errors import PatchError
 from repoint.delta.mapped import mapped_fd
@@ -117,19 +117,12 @@ def _open(job: DecodeJob, out: Path) -> _Opened:
 
 
 def _warm_up() -> None:
-    """Load now whatever loads itself at its first use: no file can be opened later."""
-    import lzma  # noqa: F401
+    """Load everything that decoding loads at its first use: no file can be opened later."""
+    import repoint.delta.zstd  # noqa: F401 - for the header
 
-    import hdiffpatch  # noqa: F401
-    import numpy as np
-    import zstandard
-
-    import repoint.delta.elf.codec
-    import repoint.delta.members.codec  # noqa: F401
-
-    np.unique(np.zeros(1))  # loads the masked arrays
+    for codec in CODECS:
+        codec.prepare()
     hashlib.sha256(b"").hexdigest()
-    zstandard.ZstdDecompressor().decompress(zstandard.ZstdCompressor().compress(b"-"))
 
 
 def _limits(patch: int, opened: list[_Opened], seconds: int, files: int) -> Limits:
@@ -178,9 +171,9 @@ def _decode_one(each: _Opened, entry: PatchEntry, payload: memoryview) -> None:
     with mapped_fd(each.new, writable=True) as new:
         if entry.source and each.old is not None:
             with mapped_fd(each.old) as old:
-                codec_named(entry.codec).decode(old, payload, new)
+                CODECS.named(entry.codec).decode(old, payload, new)
         else:
-            codec_named(entry.codec).decode(memoryview(b""), payload, new)
+            CODECS.named(entry.codec).decode(memoryview(b""), payload, new)
         if hashlib.sha256(new).hexdigest() != job.sha256:
             raise PatchError("decoding does not give the file that is signed")
 

@@ -8,8 +8,7 @@ import zlib
 from collections.abc import Callable
 from typing import Protocol
 
-import zstandard
-
+from repoint.delta.zstd import DEFAULT_WINDOW_LOG, zstd
 from repoint.publisher.ingest.errors import UnfitSourceError, broken_input
 
 _INPUT = 4096
@@ -52,8 +51,8 @@ def _xz() -> _Decoder:
 
 
 def _zstd() -> _Decoder:
-    # Without a larger max_window_size, a frame that wants more than 128 MiB is refused.
-    return zstandard.ZstdDecompressor().decompressobj()
+    options: dict[int, int] = {zstd.DecompressionParameter.window_log_max: DEFAULT_WINDOW_LOG}
+    return zstd.ZstdDecompressor(options=options)
 
 
 _CODECS: tuple[tuple[bytes, str, Callable[[], _Decoder]], ...] = (

@@ -10,8 +10,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import zstandard
-
+from repoint.delta.zstd import zstd
 from repoint.model.errors import RepointError
 
 _BROKEN = (
@@ -25,9 +24,9 @@ _BROKEN = (
     tarfile.TarError,
     zipfile.BadZipFile,
     zlib.error,
-    zstandard.ZstdError,
+    zstd.ZstdError,
 )
-"""What the standard library's and zstandard's readers raise on bytes they were not made for."""
+"""What the readers of archives raise on bytes they were not made for."""
 
 
 class UnfitSourceError(RepointError):

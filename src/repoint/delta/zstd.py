@@ -1,0 +1,110 @@
+"""Single zstd frames of a known length, optionally with a raw dictionary (RFC 8878).
+
+The library is the standard library's `compression.zstd`, or its backport on Python below 3.14.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from repoint.delta.errors import PatchError
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+WINDOW_LOGS = (17, 30)
+"""2**30 is the largest window that 32-bit and 64-bit decoders of zstd both accept."""
+DEFAULT_WINDOW_LOG = 27
+"""The largest window that a frame without a dictionary may ask for (128 MiB), as in `zstd`."""
+SHORTEST_DICTIONARY = 8
+"""The library refuses shorter dictionaries."""
+_CHUNK = 1 << 20
+
+
+def compress(data: bytes | memoryview, level: int = 19) -> bytes:
+    """Return one frame that declares its content size."""
+    return zstd.compress(data, level)
+
+
+def compress_against(old: memoryview, new: memoryview, level: int) -> bytes:
+    """Return one frame with the whole old file as its dictionary, as `zstd --patch-from` does."""
+    parameter = zstd.CompressionParameter
+    options: dict[int, int] = {
+        parameter.compression_level: level,
+        parameter.window_log: min(window_log(old, new), WINDOW_LOGS[1]),
+        parameter.enable_long_distance_matching: int(len(old) > 0),
+        parameter.content_size_flag: 1,
+        parameter.checksum_flag: 0,
+        parameter.dict_id_flag: 0,
+    }
+    compressor = zstd.ZstdCompressor(options=options, zstd_dict=_dictionary(old))
+    return compressor.compress(new, zstd.ZstdCompressor.FLUSH_FRAME)
+
+
+def decompress(frame: bytes | memoryview, size: int, what: str, window: int = 0) -> bytes:
+    """Return the `size` bytes of a frame.
+
+    Args:
+        frame: One frame; its bytes may be hostile.
+        size: The content size, which the frame must declare.
+        what: The subject of error messages.
+        window: Log2 of the largest window in bytes; `DEFAULT_WINDOW_LOG` if 0.
+
+    Raises:
+        PatchError: The frame is damaged, or does not have the declared length.
+        MemoryError: There is not enough memory.
+    """
+    content = bytearray(size)
+    log = window or DEFAULT_WINDOW_LOG
+    decompress_into(memoryview(content), frame, memoryview(b""), what, log)
+    return bytes(content)
+
+
+def decompress_into(
+    new: memoryview, frame: bytes | memoryview, old: memoryview, what: str, window: int
+) -> None:
+    """Fill `new` with the content of a frame whose dictionary is `old`.
+
+    Sizes are checked before anything is decompressed. The library then reserves at most the window
+    or the content, whichever is smaller, and a copy of the dictionary.
+
+    Args:
+        new: The output, as long as the frame must declare.
+        frame: One frame; its bytes may be hostile.
+        old: The dictionary; empty for none.
+        what: The subject of error messages.
+        window: Log2 of the largest window in bytes.
+
+    Raises:
+        PatchError: The frame is damaged, or does not have the declared length.
+        MemoryError: There is not enough memory.
+    """
+    try:
+        if zstd.get_frame_info(frame).decompressed_size != len(new):
+            raise PatchError(f"{what} does not have the declared length")
+        options: dict[int, int] = {zstd.DecompressionParameter.window_log_max: window}
+        decompressor = zstd.ZstdDecompressor(zstd_dict=_dictionary(old), options=options)
+        filled, rest = 0, frame
+        while not decompressor.eof:
+            chunk = decompressor.decompress(rest, _CHUNK)
+            rest = b""
+            if filled + len(chunk) > len(new) or (not chunk and decompressor.needs_input):
+                raise PatchError(f"{what} is damaged")
+            new[filled : filled + len(chunk)] = chunk
+            filled += len(chunk)
+    except zstd.ZstdError as error:
+        raise PatchError(f"{what} is damaged") from error
+    if filled != len(new) or decompressor.unused_data:
+        raise PatchError(f"{what} does not have the declared length")
+
+
+def window_log(old: memoryview, new: memoryview) -> int:
+    """Return the log2 of a window that reaches from the end of `new` to the start of `old`."""
+    return max((len(old) + len(new)).bit_length(), WINDOW_LOGS[0])
+
+
+def _dictionary(old: memoryview) -> tuple[zstd.ZstdDict, int] | None:
+    # A prefix is a dictionary without structure, whatever its first bytes are.
+    return zstd.ZstdDict(old, is_raw=True).as_prefix if len(old) else None
