@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from repoint.device.device import Device
-from repoint.device.store.store import ProductState
+from repoint.device.store.product_state import ProductState
 from repoint.device.update.enroll import BaselineFilter, GraftRequest
 from tests.serving import WebServer
 from tests.world import OLD, PLATFORM, Files, Vendor, write_tree

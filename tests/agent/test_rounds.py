@@ -335,7 +335,7 @@ def test_after_a_jump_back_the_repository_is_asked_at_once(bench: Bench, server:
     bench.now -= 30 * DAY
     server.requests.clear()
     assert bench.round().checked
-    assert bench.place.product.last_check() is not None
+    assert bench.place.product.documents.last_check() is not None
 
 
 def test_a_letter_that_does_not_fit_is_not_fetched_again(
@@ -423,9 +423,9 @@ def test_an_unconfirmed_activation_is_not_judged_without_rights(
     vendor.release()
     bench.round()
     product = bench.place.product
-    active = product.active()
+    active = product.links.active()
     assert active is not None
-    confirmed = product.generation_path(active) / "confirmed"
+    confirmed = product.generations.path(active) / "confirmed"
     confirmed.unlink()
     Device(bench.place.folder / "store", unprivileged=True).check(None)
     assert not confirmed.exists()

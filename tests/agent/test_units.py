@@ -92,7 +92,7 @@ def test_a_round_makes_no_system_call_that_the_unit_forbids(
          "--hand-over", "--store", place.folder / "store"],
         capture_output=True, check=False,
     )  # fmt: skip
-    assert place.product.staged() is not None
+    assert place.product.links.staged() is not None
     made = set(re.findall(r"^\d+ +(\w+)\(", log.read_text(errors="replace"), flags=re.MULTILINE))
     text = unit_files(SYSTEM)[AGENT]
     allowed: set[str] = set()
@@ -125,7 +125,7 @@ def test_root_needs_no_privilege_to_prepare(place: Place, vendor: Vendor) -> Non
          "-m", "repoint", "agent", "run-once", "--hand-over", "--store", place.folder / "store"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert place.product.staged() is not None, done.stderr
+    assert place.product.links.staged() is not None, done.stderr
 
 
 def test_a_round_needs_no_memory_that_is_both_written_and_run(place: Place, vendor: Vendor) -> None:
@@ -260,7 +260,7 @@ def test_a_component_of_the_system_opens_nothing_to_the_service_that_prepares(
 ) -> None:
     product = Store(tmp_path / "store").product("acme-kiosk")
     points = (GraftPoint("codec", "/", strategy="sysext"), GraftPoint("engine", "/srv/a/engine"))
-    product.write("enrolment.json", Enrolment(1, "acme-kiosk", "", NAME, points, 1))
+    product.documents.set_enrolment(Enrolment(1, "acme-kiosk", "", NAME, points, 1))
     setup = units.setup_for(product.store, user=False)
     assert setup.grafts == (Path("/srv/a/engine"),)
     assert "ReadWritePaths=/\n" not in unit_files(setup)[AGENT]

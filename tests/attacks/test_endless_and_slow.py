@@ -31,10 +31,9 @@ def hostile(place: Place, vendor: Vendor) -> Iterator[Serve]:
     def serve(part: str, how: How) -> Hostile:
         server = Hostile(vendor.public, part, how)
         made.append(server)
-        enrolment = place.product.enrolment()
-        place.product.write(
-            "enrolment.json", msgspec.structs.replace(enrolment, repository=server.url)
-        )
+        enrolment = place.product.documents.enrolment()
+        moved = msgspec.structs.replace(enrolment, repository=server.url)
+        place.product.documents.set_enrolment(moved)
         return server
 
     yield serve

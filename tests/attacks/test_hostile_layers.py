@@ -87,9 +87,9 @@ def seal_with(place: Place, component: dict[str, Any]) -> str:
     from repoint.tree.compare import apply_layer
     from repoint.tree.digest import seal_of
 
-    active = place.product.active()
+    active = place.product.links.active()
     assert active is not None
-    (part,) = place.product.baseline(active).components
+    (part,) = place.product.generations.baseline(active).components
     return seal_of(apply_layer(part.entries, msgspec.convert(component["layer"], Layer)))
 
 

@@ -101,7 +101,7 @@ def test_the_thief_of_snapshot_and_timestamp_cannot_bring_back_an_older_part(
     mirror.lead_to(role, versions={role: older})
     with pytest.raises(StaleRepositoryError, match="is older than what this device has seen"):
         place.device.check(None)
-    assert place.device.store.one(None).catalog() is not None
+    assert place.device.store.one(None).documents.catalog() is not None
     assert before.offer is not None
 
 

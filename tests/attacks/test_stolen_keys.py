@@ -168,7 +168,7 @@ def test_the_key_of_one_product_signs_nothing_of_another(
         mirror.put(role, {path: b"evil"})
     mirror.lead_to("another", "another.catalog")
     place.device.check(None)
-    assert place.product.catalog() == before
+    assert place.product.documents.catalog() == before
     unharmed()
 
 
@@ -188,7 +188,7 @@ def test_all_files_of_a_mirror_changed_one_by_one_never_harm_a_device(
     place.device.install(None, user_initiated=True)
     files = sorted({r.path.lstrip("/") for r in place.server.requests if r.status == 200})
     assert len(files) >= 7
-    place.product.clear_staged()
+    place.product.links.clear_staged()
     changes: dict[str, Callable[[Path], object]] = {
         "gone": Path.unlink,
         "empty": lambda path: path.write_bytes(b""),

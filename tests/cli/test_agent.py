@@ -197,7 +197,7 @@ def test_at_a_terminal_it_asks_shows_the_same_facts_and_offers_the_restart(
     assert "CVE-2023-4863 in engine: not fixed" in said
     assert f"({pid})" in said
     assert "Install it now? [Y/n]" in said
-    assert place.product.staged() is None
+    assert place.product.links.staged() is None
 
     said = at_a_terminal(store, "install", answers="y\ny\n")
     assert f"({pid}) now? [y/N]" in said

@@ -105,7 +105,7 @@ KILLED = """
 import os, signal, sys
 from repoint.device.strategy import grafts, strategy
 from repoint.device.update import enroll
-from repoint.device.store.store import ProductState
+from repoint.device.store.product_state import ProductState
 
 def dies(module, name, number=1, after=False):
     real, calls = getattr(module, name), []
@@ -188,11 +188,11 @@ class TestAFullUpdate:
 
     def test_leaves_nothing_of_the_older_baseline(self, updated: Place) -> None:
         works("check", "--store", updated.folder / "store")
-        assert [g.folder for g in updated.product.generations()] == ["26.4-26A10-baseline"]
+        assert [g.folder for g in updated.product.generations.all()] == ["26.4-26A10-baseline"]
         assert [p.name for p in (updated.folder / "store/trees").iterdir()] == [
             updated.graft.resolve().name
         ]
-        assert updated.product.previous() is None
+        assert updated.product.links.previous() is None
         left = everything(updated.product.path, "history.jsonl", "metadata")
         assert [path for path in left if "26.3.1" in path or "26.3.1" in left[path]] == []
 

@@ -154,6 +154,6 @@ def test_a_server_that_knows_no_ranges_is_asked_from_the_beginning(
 
 
 def waiting_size(place: Place) -> int:
-    improvement = place.product.known_improvement("a")
+    improvement = place.product.documents.known_improvement("a")
     assert improvement is not None
     return improvement.download_size

@@ -59,14 +59,14 @@ def test_a_power_loss_before_the_health_check_is_made_up_for_by_the_next_start(
     vendor.release({"engine": {**OLD, "main.py": "bad\n"}})
     place.device.check(None)
     place.device.install(None, user_initiated=True)
-    staged, active = place.product.staged(), place.product.active()
+    staged, active = place.product.links.staged(), place.product.links.active()
     assert staged is not None
     assert active is not None
     switch(place.product, staged, active)  # and here the power fails
     assert place.text() == "bad\n"
     place.device.check(None)
     assert place.text() == OLD["main.py"]
-    mark = place.product.mark(staged)
+    mark = place.product.marks.get(staged)
     assert mark is not None
     assert mark.kind == "failed"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from repoint.device.store.history import Facts, missing_entries
+from repoint.device.store.history_completion import CurrentState, missing_entries
 from repoint.device.store.records import HistoryEntry, Mark
 from tests.places import Place
 from tests.world import Vendor
@@ -13,15 +13,17 @@ NOW = 2_000
 ENROLLED = HistoryEntry(1_000, "enrolled", BASE, NAME)
 
 
-def facts(active: str, **more: object) -> Facts:
-    return Facts(baseline=NAME, taken=NAME, enrolled=1_000, base=BASE, active=active, **more)  # type: ignore[arg-type]
+def facts(active: str, **more: object) -> CurrentState:
+    return CurrentState(
+        baseline=NAME, detail=NAME, enrolled=1_000, base=BASE, active=active, **more
+    )  # type: ignore[arg-type]
 
 
 def said(label: str, *events: str) -> list[HistoryEntry]:
     return [HistoryEntry(1_500, event, label) for event in events]  # type: ignore[arg-type]
 
 
-def missing(history: list[HistoryEntry], found: Facts) -> list[tuple[str, str]]:
+def missing(history: list[HistoryEntry], found: CurrentState) -> list[tuple[str, str]]:
     entries = missing_entries(history, found, now=NOW)
     assert missing_entries([*history, *entries], found, now=NOW + 1) == []
     return [(entry.event, entry.label) for entry in entries]
@@ -70,14 +72,16 @@ def test_a_removal_is_said_once_for_each_letter() -> None:
 
 def test_a_letter_that_no_longer_waits_is_said_to_be_unstaged_and_why() -> None:
     told = [ENROLLED, *said(A, "staged")]
-    gone = facts(BASE, no_longer_offered="the vendor has withdrawn it")
+    gone = facts(BASE, unavailable="the vendor has withdrawn it")
     entry = missing_entries(told, gone, now=NOW)[0]
     assert (entry.event, entry.label, entry.why) == ("unstaged", A, "the vendor has withdrawn it")
 
 
 def test_a_full_update_supersedes_the_letter_that_ran() -> None:
     told = [ENROLLED, *said(A, "staged", "activated", "confirmed")]
-    moved = Facts(baseline="next", taken="next", enrolled=1_700, base="26.3.2", active="26.3.2")
+    moved = CurrentState(
+        baseline="next", detail="next", enrolled=1_700, base="26.3.2", active="26.3.2"
+    )
     assert missing(told, moved) == [("enrolled", "26.3.2"), ("superseded", A)]
 
 

@@ -136,7 +136,7 @@ def test_at_a_start_a_letter_is_confirmed_when_its_service_runs(played: Played) 
     assert place.device.watch() == {place.product.name: None}
     assert state(place) == ("26.4.0 (a)", "", False)
     assert events(place)[-1] == "confirmed"
-    assert place.product.trial() is None
+    assert place.product.trials.current() is None
     assert played.log() == [], "nothing was restarted"
 
 
@@ -217,9 +217,9 @@ def test_a_letter_that_had_its_tries_is_not_merged_by_the_second_unit_of_a_start
     place = played.place
     played.service(HANGS)
     boot(played)
-    found = place.product.trial()
+    found = place.product.trials.current()
     assert found is not None
-    place.product.set_trial(msgspec.structs.replace(found, tries=trial.TRIES + 1))
+    place.product.trials.set(msgspec.structs.replace(found, tries=trial.TRIES + 1))
     (said,) = boot(played)
     assert "3 starts of the machine" in said
     assert state(place) == ("26.4.0", "", False)
@@ -256,7 +256,7 @@ def test_what_was_cut_off_in_taking_back_is_made_up_for_with_the_service(
     assert place.text() == "VERSION = 'old'\n"
     assert any("start -- acme.service: VERSION = 'old'" in line for line in played.log())
     assert events(place).count("failed") == 1
-    assert place.product.trial() is None
+    assert place.product.trials.current() is None
 
 
 def test_a_service_that_rests_is_not_started_by_taking_back(played: Played, vendor: Vendor) -> None:
@@ -314,7 +314,7 @@ def test_which_services_run_from_it_is_remembered_for_a_start_of_the_machine(
     place.stop()
     played.service(HANGS)
     boot(played)
-    found = place.product.trial()
+    found = place.product.trials.current()
     assert found is not None
     assert found.services == (ACME, kiosk)
     assert (found.tries, found.whole, found.starting) == (1, False, True)
@@ -342,7 +342,7 @@ def test_a_removal_ends_a_trial(played: Played) -> None:
     place.device.remove(None, why="it hangs")
     assert state(place) == ("26.4.0", "", False)
     assert place.device.watch() == {}
-    assert place.product.trial() is None
+    assert place.product.trials.current() is None
 
 
 def test_what_was_taken_back_is_told_in_the_journal_and_by_the_notice(played: Played) -> None:

@@ -11,11 +11,11 @@ from repoint.device.activate.trial import (
     STEADY,
     TRIES,
     WAITS,
-    Trial,
     counted,
     is_spent,
     judge,
 )
+from repoint.device.store.records import Trial
 from repoint.host.systemd import MachineState, ServiceState, Unit
 
 ACME, OTHER = Unit("acme.service"), Unit("other.service")

@@ -146,7 +146,7 @@ class DeviceScene:
         if not (product.path / "enrolment.json").exists():
             return "not enrolled", links
         mark = any((product.path / "marks").glob("[!.]*"))
-        return product.active(), product.staged(), mark, links
+        return product.links.active(), product.links.staged(), mark, links
 
     def wrong(self) -> Iterator[str]:
         found = {}
@@ -177,11 +177,11 @@ class DeviceScene:
         if in_place and status.in_force != running:
             yield f"status says that {status.in_force} is in force, but it is {running}"
         product = self.device.store.product(self.product)
-        staged = product.staged()
+        staged = product.links.staged()
         if (staged.label if staged else "") != status.staged:
             yield f"status says that {status.staged!r} is staged"
-        for generation in filter(None, (product.active(), staged)):
-            for component, seal in product.seals(generation).items():
+        for generation in filter(None, (product.links.active(), staged)):
+            for component, seal in product.generations.seals(generation).items():
                 try:
                     held = seal_of(scan_tree(product.store.tree(seal)))
                 except RepointError as error:
@@ -198,7 +198,7 @@ class DeviceScene:
                 yield f"status says that {cve.cve} is fixed, but {running} is in force"
             if cve.state == "waiting for restart" and status.staged < cve.improvement:
                 yield f"status says that {cve.cve} waits for a restart, but nothing does"
-        history = product.history()
+        history = product.history.entries()
         doubled = [e for n, e in enumerate(history) if e in history[:n]]
         if doubled:
             yield f"the history says twice: {doubled[0].event} {doubled[0].label}"
@@ -282,10 +282,10 @@ def _collectable(scene: DeviceScene) -> None:
     _improved(scene)
     store = scene.device.store
     product = store.product(scene.vendor.product)
-    active = product.active()
+    active = product.links.active()
     assert active is not None
-    kept = [product.generation_path(active)]
-    kept += [store.tree(seal) for seal in product.seals(active).values()]
+    kept = [product.generations.path(active)]
+    kept += [store.tree(seal) for seal in product.generations.seals(active).values()]
     beside = scene.folder / "held"
     beside.mkdir()
     for path in kept:

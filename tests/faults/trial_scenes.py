@@ -13,8 +13,9 @@ from types import SimpleNamespace
 import msgspec
 
 from repoint.device.activate import confirmation
-from repoint.device.activate.trial import TRIES, Trial
+from repoint.device.activate.trial import TRIES
 from repoint.device.errors import HealthCheckError
+from repoint.device.store.records import Trial
 from repoint.device.update.enroll import BaselineFilter, GraftRequest
 from repoint.host import systemd
 from repoint.model.errors import RepointError

@@ -220,7 +220,9 @@ def test_what_is_offered_anew_is_shown_before_it_is_installed(known: Place) -> N
 def test_an_improvement_that_failed_its_check_is_not_offered_for_installation(
     chromium: Browser, known: Place
 ) -> None:
-    known.product.set_mark(Generation(NAME.version, NAME.build, "a"), Mark("failed", 1, "it hangs"))
+    known.product.marks.set(
+        Generation(NAME.version, NAME.build, "a"), Mark("failed", 1, "it hangs")
+    )
     with at_the_page(chromium, known) as panel:
         expect(panel.group("Available")).to_contain_text("it hangs")
         expect(panel.page.get_by_role("link", name="Install")).to_have_count(0)

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from repoint.device.device import Device
-from repoint.device.store.store import ProductState
+from repoint.device.store.product_state import ProductState
 from repoint.device.update.enroll import BaselineFilter, GraftRequest
 from repoint.host import sysext
 from tests.serving import WebServer

@@ -146,7 +146,7 @@ def test_an_image_is_seen_on_the_system_and_leaves_nothing_behind(merged: System
 
 
 def test_the_root_hash_that_is_offered_is_the_signed_one(merged: System) -> None:
-    improvement = merged.product.improvement(merged.product.active())  # type: ignore[arg-type]
+    improvement = merged.product.generations.improvement(merged.product.links.active())  # type: ignore[arg-type]
     assert improvement is not None
     assert improvement.extension is not None
     offered = {path.name: path for path in OFFERED.iterdir()}

@@ -7,8 +7,8 @@ import random
 import msgspec
 
 from repoint import __version__
-from repoint.device.store.notes import read_note
-from repoint.device.store.store import ProductState
+from repoint.device.store.files import RecordFolder, read_note
+from repoint.device.store.product_state import ProductState
 from repoint.model.catalog import Offer
 
 FIRST_WAIT = 15 * 60
@@ -106,4 +106,4 @@ def read_agent_state(state: ProductState) -> AgentState:
 def write_agent_state(state: ProductState, memory: AgentState) -> None:
     """Write down what is remembered."""
     if memory != read_agent_state(state):
-        state.write(_FILE, memory)
+        RecordFolder(state.path).write(_FILE, memory)

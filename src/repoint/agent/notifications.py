@@ -18,7 +18,7 @@ from repoint.agent.overview import Overview
 from repoint.agent.plan import Step
 from repoint.device.status.affected import Affected
 from repoint.device.status.status import NO_CVE
-from repoint.device.store.notes import read_note
+from repoint.device.store.files import read_note
 from repoint.fs.durable import write_durably
 from repoint.host.dbus import BusError, call, session_bus
 from repoint.model.version import has_letter

@@ -19,8 +19,8 @@ from repoint.device.policy.policy import Policy
 from repoint.device.status.affected import Affected, affected_by_offer, affected_now
 from repoint.device.status.census import census_of
 from repoint.device.status.status import Status, read_status
+from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation
-from repoint.device.store.store import ProductState
 from repoint.host.conditions import Conditions, read_conditions
 from repoint.host.processes import Census
 from repoint.model.baseline import RestartScope
@@ -125,11 +125,11 @@ def _look(
 ) -> Overview:
     census = census or census_of(state.store)
     status = read_status(state, census=census)
-    decided = effective_settings(state.settings(), policy)
+    decided = effective_settings(state.documents.settings(), policy)
     improvement = _available(state, status)
     installing = affected_by_offer(state, improvement, census) if improvement else ()
     # Where an improvement was removed, programs that still have it are in no danger.
-    pending = state.staged() is not None or status.exposed
+    pending = state.links.staged() is not None or status.exposed
     activating = affected_now(state, census) if pending else ()
     waiting = _waiting(state, improvement, memory)
     if conditions is None:
@@ -157,12 +157,14 @@ def _available(state: ProductState, status: Status) -> Improvement | None:
     if status.available is None:
         return None
     _, letter = parse_label(status.available.label)
-    return state.known_improvement(letter)
+    return state.documents.known_improvement(letter)
 
 
 def _offer(state: ProductState, letter: str) -> Offer | None:
-    catalog = state.catalog()
-    return catalog.offer(state.enrolment().baseline, letter) if catalog is not None else None
+    catalog = state.documents.catalog()
+    return (
+        catalog.offer(state.documents.enrolment().baseline, letter) if catalog is not None else None
+    )
 
 
 def _waiting(
@@ -171,7 +173,7 @@ def _waiting(
     offer = _offer(state, improvement.letter) if improvement is not None else None
     if improvement is None or offer is None:
         return None
-    mark = state.mark(Generation.of(improvement.baseline, improvement.letter))
+    mark = state.marks.get(Generation.of(improvement.baseline, improvement.letter))
     kind = mark.kind if mark is not None else ""
     if memory.is_unfit(improvement.letter):
         kind = "failed"
@@ -193,7 +195,7 @@ def _ready(
 ) -> Ready | None:
     from repoint.device.activate.activation import blocking
 
-    staged, active = state.staged(), state.active()
+    staged, active = state.links.staged(), state.links.active()
     if not outlook.activating and staged is None:
         return None
     target = staged or active

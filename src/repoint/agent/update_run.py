@@ -27,7 +27,7 @@ from repoint.device.errors import (
     StoreBusyError,
 )
 from repoint.device.os_errors import explained
-from repoint.device.store.store import ProductState
+from repoint.device.store.product_state import ProductState
 from repoint.device.store.store_lock import opened_lock
 from repoint.host import logind
 from repoint.host.conditions import Conditions, read_conditions
@@ -171,7 +171,7 @@ class Agent:
         _write_down(state, memory)
 
     def _is_due(self, state: ProductState, memory: AgentState) -> bool:
-        last = state.last_check()
+        last = state.documents.last_check()
         now = self._now()
         if not self.if_due or last is None or last.when > now:
             return True  # also where the clock was set back: nobody knows how long ago that was
@@ -301,7 +301,7 @@ def _write_down(state: ProductState, memory: AgentState) -> None:
 
 
 def _offered(state: ProductState) -> list[str]:
-    catalog = state.catalog()
+    catalog = state.documents.catalog()
     if catalog is None:
         return []
-    return [o.letter for o in catalog.offers_for(state.enrolment().baseline)]
+    return [o.letter for o in catalog.offers_for(state.documents.enrolment().baseline)]

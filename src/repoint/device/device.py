@@ -19,8 +19,9 @@ from repoint.device.policy.effective_settings import (
     require_repository,
 )
 from repoint.device.policy.policy import Policy, keep_policy, read_policy
+from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Enrolment, Generation, HistoryEntry, UserSettings
-from repoint.device.store.store import ProductState, Store
+from repoint.device.store.store import Store
 from repoint.device.store.store_lock import Holder, locked
 from repoint.model.errors import RepointError
 
@@ -34,9 +35,7 @@ if TYPE_CHECKING:
     from repoint.device.update.enroll import BaselineFilter, GraftRequest
     from repoint.device.update.install import Progress, Staged
 
-
-_LOOKS_EVERY = 3.0
-"""Seconds between two looks at how services go."""
+_POLL_INTERVAL = 3.0  # seconds between two looks at services on trial
 
 
 class Device:
@@ -44,7 +43,7 @@ class Device:
 
     Args:
         path: The store.
-        clock: Gives seconds since 1970.
+        clock: Seconds since 1970.
         waiting: Told who is at work when the store is locked by another command.
         wait: Seconds to wait for it.
         policy: The folder of the policy files; the device's own where none is given.
@@ -99,7 +98,7 @@ class Device:
         from repoint.device.update.check import check
 
         with self._product_at_work("repoint check", product) as place:
-            require_repository(place.enrolment().repository, self.policy())
+            require_repository(place.documents.enrolment().repository, self.policy())
             return check(place, now=self._now())
 
     def install(
@@ -117,7 +116,7 @@ class Device:
 
         with self._product_at_work("repoint install", product) as place:
             policy = self.policy()
-            require_repository(place.enrolment().repository, policy)
+            require_repository(place.documents.enrolment().repository, policy)
             if policy.rules.bandwidth is not None:
                 progress = throttled(progress, policy.rules.bandwidth * 1000)
             staged = install(
@@ -187,7 +186,7 @@ class Device:
         with self._product_at_work("repoint remove", product) as place:
             require_removal(self.policy())
             removed = remove(place, why=why, now=self._now())
-            if place.staged() is not None:
+            if place.links.staged() is not None:
                 try:
                     activate(place, now=self._now())
                 except StillRunningError:
@@ -222,13 +221,13 @@ class Device:
         done: list[tuple[str, RepointError | None]] = []
         if not self.store.enrolled():
             return done
-        before = {place.name: place.active() for place in self.store.enrolled()}
+        before = {place.name: place.links.active() for place in self.store.enrolled()}
         with self._at_work("repoint system settle"):
             for place in self.store.enrolled():
                 failure: RepointError | None = _taken_back(place, before.get(place.name))
                 try:
                     show_active(place)
-                    if place.staged() is not None:
+                    if place.links.staged() is not None:
                         with contextlib.suppress(StillRunningError):
                             activate(place, now=self._now())
                 except RepointError as error:
@@ -265,11 +264,11 @@ class Device:
 
     def history(self, product: str | None) -> list[HistoryEntry]:
         """What happened, oldest first."""
-        return self.store.one(product).history()
+        return self.store.one(product).history.entries()
 
     def settings(self, product: str | None) -> UserSettings:
         """What the person decided."""
-        return self.store.one(product).settings()
+        return self.store.one(product).documents.settings()
 
     def policy(self) -> Policy:
         """What the administrator decided."""
@@ -292,34 +291,34 @@ class Device:
             self._product_at_work("repoint settings", product) as place,
             explained(f"write down the settings of {place.name}"),
         ):
-            place.set_settings(settings)
+            place.documents.set_settings(settings)
 
     def _watch(self, places: Sequence[ProductState]) -> dict[str, RepointError | None]:
         from repoint.device.activate.confirmation import look
         from repoint.device.activate.trial import WAITS
         from repoint.device.errors import StoreBusyError
 
-        trials = {place: trial for place in places if (trial := place.trial()) is not None}
-        while any(place.trial() is not None for place in trials):
+        trials = {place: trial for place in places if (trial := place.trials.current()) is not None}
+        while any(place.trials.current() is not None for place in trials):
             if not any(look(place) == WAITS for place in trials):
                 # What is decided is done by every start of a command.
                 with contextlib.suppress(StoreBusyError), self._at_work("repoint system watch"):
                     continue
             # Nobody is kept from the store meanwhile.
-            time.sleep(_LOOKS_EVERY)
+            time.sleep(_POLL_INTERVAL)
         found: dict[str, RepointError | None] = {}
         for place, trial in trials.items():
             letter = Generation.from_folder(trial.generation)
             failure = _taken_back(place, letter)
             # What was removed meanwhile, or superseded, is neither confirmed nor taken back.
-            if failure is not None or place.active() == letter:
+            if failure is not None or place.links.active() == letter:
                 found[place.name] = failure
         return found
 
     def _activate_quietly(self) -> None:
         from repoint.device.activate.activation import activate
 
-        waiting = [p for p in self.store.enrolled() if p.staged() is not None]
+        waiting = [p for p in self.store.enrolled() if p.links.staged() is not None]
         for place in waiting:
             # A program must start even where the switch cannot be made now: somebody is at work,
             # the store is another user's, or programs run without the launcher.
@@ -356,11 +355,12 @@ class Device:
 
     def _tidy_up(self) -> None:
         from repoint.device.activate.confirmation import note_services
-        from repoint.device.store.gc import clear_leftovers, collect
+        from repoint.device.status.census import seals_in_use
+        from repoint.device.store.gc import clear_leftovers, collect_garbage
 
         clear_leftovers(self.store)
         if not self._prepares_only:
-            collect(self.store)
+            collect_garbage(self.store, lambda: seals_in_use(self.store))
             for place in self.store.enrolled():
                 note_services(place)
 
@@ -372,10 +372,10 @@ def _taken_back(state: ProductState, letter: Generation | None) -> RepointError 
     """Why a letter is not active any more, if it has failed."""
     from repoint.device.activate.confirmation import failed
 
-    active = state.active()
+    active = state.links.active()
     if letter is None or active is None or active == letter:
         return None
-    mark = state.mark(letter)
+    mark = state.marks.get(letter)
     if mark is None or mark.kind != "failed":
         return None
     return failed(letter, mark.why, active)
@@ -384,11 +384,11 @@ def _taken_back(state: ProductState, letter: Generation | None) -> RepointError 
 def _scopes(state: ProductState) -> set[str]:
     from repoint.device.activate.activation import changed_seals
 
-    staged = state.staged()
+    staged = state.links.staged()
     if staged is None:
         return set()
     changed = set(changed_seals(state).values())
-    return {c.restart for c in state.baseline(staged).components if c.name in changed}
+    return {c.restart for c in state.generations.baseline(staged).components if c.name in changed}
 
 
 def _needs_no_restart(state: ProductState, staged: Staged) -> bool:

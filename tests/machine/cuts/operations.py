@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from repoint.device.device import Device
 from repoint.device.errors import EnrolmentRefusedError, NotEnrolledError, NothingToDoError
-from repoint.device.store.store import ProductState
+from repoint.device.store.product_state import ProductState
 from repoint.device.update.enroll import BaselineFilter, GraftRequest
 from repoint.model.errors import RepointError
 from tests.machine.cuts.product import CODEC, ENGINE, OLD, PRODUCT, A, B
@@ -63,12 +63,12 @@ def _remove(device: Device, *_: object) -> None:
 
 
 def _active(product: ProductState, label: str) -> bool:
-    active = product.active()
+    active = product.links.active()
     return active is not None and active.label == label
 
 
 def _staged(product: ProductState, label: str) -> bool:
-    staged = product.staged()
+    staged = product.links.staged()
     return staged is not None and staged.label == label
 
 
@@ -85,7 +85,7 @@ OPERATIONS = (
     ),
     Operation(
         "check", "repoint check", A, (OLD,), lambda d, *_: d.check(None),
-        lambda p: p.catalog() is not None and p.known_improvement("a") is not None,
+        lambda p: p.documents.catalog() is not None and p.documents.known_improvement("a") is not None,
     ),
     Operation(
         "install", "repoint install", A, (OLD, A), lambda d, *_: d.install(None, user_initiated=True),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from repoint.device.device import Device
 from repoint.device.errors import NotEnrolledError
-from repoint.device.store.store import ProductState
+from repoint.device.store.product_state import ProductState
 from repoint.device.strategy.grafts import is_grafted
 from repoint.model.errors import InvalidRecordError, RepointError
 from repoint.tree.digest import seal_of
@@ -101,13 +101,13 @@ class MachineScene(DeviceScene):
         except RepointError as error:
             yield f"before the start, status does not work: {error}"
             return
-        active = self.store.active()
+        active = self.store.links.active()
         if status.protected and active is not None and active.letter:
             yield "before the start, status says protected although no layer is merged yet"
         if status.in_force not in self.seals:
             yield f"before the start, status says that {status.in_force} is in force"
         if any(p.component == "engine" and is_grafted(self.store, p)
-               for p in self.store.enrolment().grafts):  # fmt: skip
+               for p in self.store.documents.enrolment().grafts):  # fmt: skip
             found = self.standing("engine")
             if found != self.seals.get(status.in_force, {}).get("engine"):
                 yield f"before the start, the engine is not that of {status.in_force}"

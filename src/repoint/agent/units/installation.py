@@ -51,7 +51,8 @@ class UnitChange:
 
 def setup_for(store: Store, *, user: bool) -> Setup:
     """The setup of this device: its store, this interpreter, and what is enrolled now."""
-    points = [point for product in store.enrolled() for point in product.enrolment().grafts]
+    enrolments = [state.documents.enrolment() for state in store.enrolled()]
+    points = [point for enrolment in enrolments for point in enrolment.grafts]
     # A component of the system is merged over files that no service of ours writes to.
     trees = tuple(Path(point.path) for point in points if point.strategy == "tree")
     return Setup(Path(sys.executable), store.path, trees, user)

@@ -63,10 +63,10 @@ def activate(
         run_rounds(agent_of(store).activations(), store)
         return
     device = open_device(store)
-    before = {place.name: place.active() for place in device.store.enrolled()}
+    before = {place.name: place.links.active() for place in device.store.enrolled()}
     failed = False
     for name, failure in settle(device):
-        now = device.store.product(name).active()
+        now = device.store.product(name).links.active()
         if failure is not None:
             failed = True
             print(f"{name}: {failure}", file=sys.stderr)

@@ -10,8 +10,8 @@ from repoint.device.activate.confirmation import begin_trial, settle
 from repoint.device.errors import NothingToDoError, StillRunningError
 from repoint.device.os_errors import COMPLETED_NEXT, explained
 from repoint.device.status.census import census_of
+from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation, HistoryEntry
-from repoint.device.store.store import ProductState
 from repoint.device.strategy.strategy import show_active
 from repoint.host.errors import CannotMergeError
 from repoint.host.processes import Census, Use
@@ -40,10 +40,10 @@ def blocking(state: ProductState, census: Census) -> list[Use]:
 
 def changed_seals(state: ProductState) -> dict[str, str]:
     """The active trees that what is staged would replace: seal to component."""
-    active, staged = state.active(), state.staged()
+    active, staged = state.links.active(), state.links.staged()
     if active is None or staged is None:
         return {}
-    before, after = state.seals(active), state.seals(staged)
+    before, after = state.generations.seals(active), state.generations.seals(staged)
     return {seal: name for name, seal in before.items() if after.get(name) != seal}
 
 
@@ -73,7 +73,7 @@ def activate(
         CannotMergeError: The system does not merge it; what ran before is active still.
         SupersededError: The system below has moved on; the baseline is active.
     """
-    staged, active = state.staged(), state.active()
+    staged, active = state.links.staged(), state.links.active()
     if staged is None or active is None:
         raise NothingToDoError(
             "Nothing waits for a restart", hint="Run `repoint check` to see what is offered"
@@ -91,8 +91,8 @@ def activate(
         how = switch(state, staged, active, services)
         switched = time.perf_counter()
         why = how if staged.letter else f"instead of {active.label}"
-        state.record(HistoryEntry(now, "activated", staged.label, why))
-    if not services or state.trial() is None:
+        state.history.add(HistoryEntry(now, "activated", staged.label, why))
+    if not services or state.trials.current() is None:
         settle(state, now=now)
     return Activation(staged, switched - started, time.perf_counter() - switched)
 
@@ -105,14 +105,14 @@ def switch(
     Returns:
         How programs see it now: see `strategy.show_active`.
     """
-    if state.is_confirmed(active):  # what is itself on trial is nothing to go back to
-        state.point_previous(active)
+    if state.generations.is_confirmed(active):  # what is itself on trial is nothing to go back to
+        state.links.point_previous(active)
     begin_trial(state, staged, active, services)
-    state.point_active(staged)
+    state.links.point_active(staged)
     try:
         how = show_active(state)
     except CannotMergeError:
-        state.point_active(active)
+        state.links.point_active(active)
         raise
-    state.clear_staged()
+    state.links.clear_staged()
     return how

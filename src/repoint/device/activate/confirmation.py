@@ -13,7 +13,6 @@ from repoint.device.activate.trial import (
     HOLDS,
     TRIES,
     WAITS,
-    Trial,
     Verdict,
     counted,
     is_spent,
@@ -23,8 +22,8 @@ from repoint.device.errors import HealthCheckError
 from repoint.device.os_errors import COMPLETED_NEXT, explained
 from repoint.device.status.census import census_of
 from repoint.device.status.exposure import outdated_uses
-from repoint.device.store.records import Generation, HistoryEntry, Mark
-from repoint.device.store.store import ProductState
+from repoint.device.store.product_state import ProductState
+from repoint.device.store.records import Generation, HistoryEntry, Mark, Trial
 from repoint.device.strategy.strategy import show_active
 from repoint.host.systemd import (
     Unit,
@@ -46,7 +45,7 @@ def note_services(state: ProductState) -> None:
 
     When it comes into force at a start of the machine, nothing runs from which to see that.
     """
-    if state.staged() is None or not is_booted():
+    if state.links.staged() is None or not is_booted():
         return
     found: dict[str, dict[Unit, None]] = {}
     for component, use in outdated_uses(state, census_of(state.store)):
@@ -54,8 +53,8 @@ def note_services(state: ProductState) -> None:
         if unit is not None:
             found.setdefault(component, {})[unit] = None
     services = {component: tuple(units) for component, units in sorted(found.items())}
-    if services and services != state.services():
-        state.set_services(services)
+    if services and services != state.trials.services():
+        state.trials.set_services(services)
 
 
 def begin_trial(
@@ -73,12 +72,12 @@ def begin_trial(
         before: What is active still.
         running: Services that were stopped for it, and are started again.
     """
-    if state.is_confirmed(letter) or not is_booted():
+    if state.generations.is_confirmed(letter) or not is_booted():
         return
-    changed = _changed(state, before, letter)
-    points = [point for point in state.enrolment().grafts if point.component in changed]
-    parts = [part for part in state.baseline(letter).components if part.name in changed]
-    seen = state.services()
+    changed = state.generations.changed_seals(before, letter)
+    points = [point for point in state.documents.enrolment().grafts if point.component in changed]
+    parts = [part for part in state.generations.baseline(letter).components if part.name in changed]
+    seen = state.trials.services()
     services = dict.fromkeys(running)
     for point in points:
         services |= dict.fromkeys((*named_in(point.program), *seen.get(point.component, ())))
@@ -86,7 +85,7 @@ def begin_trial(
     of_system = "service" in scopes or any(point.strategy == "sysext" for point in points)
     whole = bool(scopes & {"session", "system"}) or (of_system and not services)
     if services or whole:
-        state.set_trial(
+        state.trials.set(
             Trial(
                 letter.folder, _boot(), time.monotonic(), services=tuple(services), whole=whole,
                 starting=machine_state() == "starting",
@@ -115,13 +114,13 @@ def count_start(state: ProductState, *, now: int) -> None:
     here = counted(trial, _boot(), time.monotonic())
     if not is_spent(here):
         if here is not trial:
-            state.set_trial(here)
+            state.trials.set(here)
         return
     why = f"{TRIES} starts of the machine did not come so far that it could be confirmed"
-    state.set_mark(active, Mark("failed", now, why))
-    state.point_active(_before(state, active))
-    state.record(HistoryEntry(now, "failed", active.label, why))
-    state.end_trial()
+    state.marks.set(active, Mark("failed", now, why))
+    state.links.point_active(_before(state, active))
+    state.history.add(HistoryEntry(now, "failed", active.label, why))
+    state.trials.clear()
 
 
 def settle(state: ProductState, *, now: int) -> bool:
@@ -130,8 +129,8 @@ def settle(state: ProductState, *, now: int) -> bool:
     Raises:
         HealthCheckError: It failed; what ran before is active again.
     """
-    active = state.active()
-    if active is None or state.is_confirmed(active):
+    active = state.links.active()
+    if active is None or state.generations.is_confirmed(active):
         return True
     verdict = look(state)
     if verdict == WAITS:
@@ -140,12 +139,12 @@ def settle(state: ProductState, *, now: int) -> bool:
     failure = verdict.why or _check_health(state, active, before)
     with explained(f"confirm {active.label}", COMPLETED_NEXT):
         if not failure:
-            state.confirm(active)
-            state.record(HistoryEntry(now, "confirmed", active.label))
-            state.end_trial()
+            state.generations.confirm(active)
+            state.history.add(HistoryEntry(now, "confirmed", active.label))
+            state.trials.clear()
             return True
         _take_back(state, active, failure, now)
-        state.record(HistoryEntry(now, "failed", active.label, failure))
+        state.history.add(HistoryEntry(now, "failed", active.label, failure))
     raise failed(active, failure, before)
 
 
@@ -163,33 +162,35 @@ def finish_trial(state: ProductState) -> None:
     Of a letter that failed: its services are stopped, what ran before becomes active, and they are
     started again with that.
     """
-    trial = state.trial()
+    trial = state.trials.current()
     letter = Generation.from_folder(trial.generation) if trial is not None else None
     if trial is not None and letter is not None and _has_failed(state, letter):
         _return(state, trial)
     else:
         go_back(state)
-    if letter is not None and (letter != state.active() or state.is_confirmed(letter)):
-        state.end_trial()
+    if letter is not None and (
+        letter != state.links.active() or state.generations.is_confirmed(letter)
+    ):
+        state.trials.clear()
 
 
 def go_back(state: ProductState) -> None:
     """Return from an active generation that is marked as failed to what ran before it."""
-    active = state.active()
+    active = state.links.active()
     if active is not None and _has_failed(state, active):
-        state.point_active(_before(state, active))
+        state.links.point_active(_before(state, active))
         show_active(state)
 
 
 def _take_back(state: ProductState, active: Generation, why: str, now: int) -> None:
     """The commit point is the rename of the mark."""
-    trial = state.trial()
+    trial = state.trials.current()
     if trial is not None and trial.generation == active.folder and is_booted():
         # What rests, nobody asked for.
         wanted = tuple(s.unit for s in look_at(trial.services) if s.state != "inactive" or s.queued)
         if wanted != trial.services:
-            state.set_trial(msgspec.structs.replace(trial, services=wanted))
-    state.set_mark(active, Mark("failed", now, why))
+            state.trials.set(msgspec.structs.replace(trial, services=wanted))
+    state.marks.set(active, Mark("failed", now, why))
     finish_trial(state)
 
 
@@ -208,37 +209,31 @@ def _return(state: ProductState, trial: Trial) -> None:
 
 def _undecided(state: ProductState) -> tuple[Generation, Trial] | None:
     """The active letter and its trial, where neither is decided yet."""
-    active, trial = state.active(), state.trial()
+    active, trial = state.links.active(), state.trials.current()
     if active is None or trial is None or trial.generation != active.folder:
         return None
-    if state.is_confirmed(active) or state.mark(active) is not None:
+    if state.generations.is_confirmed(active) or state.marks.get(active) is not None:
         return None
     return active, trial
 
 
 def _has_failed(state: ProductState, letter: Generation) -> bool:
-    mark = state.mark(letter)
+    mark = state.marks.get(letter)
     return bool(letter.letter) and mark is not None and mark.kind == "failed"
 
 
 def _before(state: ProductState, active: Generation) -> Generation:
     """What to go back to."""
-    before = state.previous()
-    if before is None or before == active or not state.generation_path(before).is_dir():
+    before = state.links.previous()
+    if before is None or before == active or not state.generations.path(before).is_dir():
         return active.baseline
     return before
 
 
 def _check_health(state: ProductState, active: Generation, before: Generation) -> str:
-    changed = _changed(state, before, active)
+    changed = state.generations.changed_seals(before, active)
     trees = {name: state.store.tree(seal) for name, seal in changed.items()}
-    return run_health_checks(state.baseline(active), trees)
-
-
-def _changed(state: ProductState, before: Generation, after: Generation) -> dict[str, str]:
-    """The components that differ between two generations, and their seals in the later one."""
-    old = state.seals(before)
-    return {name: seal for name, seal in state.seals(after).items() if old.get(name) != seal}
+    return run_health_checks(state.generations.baseline(active), trees)
 
 
 def _boot() -> str:

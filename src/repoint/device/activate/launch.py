@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from repoint.device.errors import NotEnrolledError, StoreDamagedError
-from repoint.device.store.store import ProductState, Store
+from repoint.device.store.product_state import ProductState
+from repoint.device.store.store import Store
 from repoint.device.strategy.grafts import is_grafted
 
 
@@ -57,7 +58,7 @@ def prepare_launch(store: Store, command: Sequence[str], environment: Mapping[st
     held: list[int] = []
     variables: dict[str, str] = {}
     for product in store.enrolled():
-        for point in product.enrolment().grafts:
+        for point in product.documents.enrolment().grafts:
             if point.strategy != "tree" or not is_grafted(product, point):
                 # Programs find it where the system has it; or a full update stands there, which
                 # `repoint check` takes over.
@@ -93,7 +94,7 @@ def _hold(state: ProductState, component: str) -> tuple[str, int]:
     It may be replaced and collected between our looking and our locking, so look again once the
     lock is held; a tree that is still active then cannot be collected any more.
     """
-    link = state.active_link / component
+    link = state.links.active_path / component
     for _ in range(10):
         tree = os.path.realpath(link)
         try:

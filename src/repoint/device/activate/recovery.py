@@ -7,10 +7,12 @@ from pathlib import Path
 
 from repoint.device.activate.confirmation import count_start, finish_trial, go_back, settle
 from repoint.device.errors import HealthCheckError, SupersededError
+from repoint.device.store.enrolment import finish_enrolment, is_unfinished, reset_to_baseline
 from repoint.device.store.gc import clear_leftovers
-from repoint.device.store.history import complete_history
+from repoint.device.store.history_completion import complete_history
+from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation, GraftPoint
-from repoint.device.store.store import ProductState, Store
+from repoint.device.store.store import Store
 from repoint.device.strategy.grafts import forget_graft, graft, is_grafted, is_prepared
 from repoint.device.strategy.strategy import show_active
 from repoint.host.errors import CannotMergeError
@@ -47,10 +49,10 @@ def recover(store: Store, *, now: int, settling: bool = True) -> None:
 
 
 def _recover(state: ProductState, now: int, settling: bool) -> None:
-    enrolment = state.enrolment()
+    enrolment = state.documents.enrolment()
     baseline = Generation.of(enrolment.baseline)
-    if state.is_unfinished():
-        state.begin_anew(baseline)
+    if is_unfinished(state):
+        reset_to_baseline(state, baseline)
     kept = [
         _finish_graft(state, point, baseline)
         for point in enrolment.grafts
@@ -63,27 +65,27 @@ def _recover(state: ProductState, now: int, settling: bool) -> None:
     if settling:
         with contextlib.suppress(SupersededError, CannotMergeError):
             show_active(state)
-    active = state.active() or baseline
-    staged = state.staged()
-    if staged is None or (staged.letter and state.mark(staged) is not None):
-        state.clear_staged()
+    active = state.links.active() or baseline
+    staged = state.links.staged()
+    if staged is None or (staged.letter and state.marks.get(staged) is not None):
+        state.links.clear_staged()
     if settling:
         finish_trial(state)
     else:
         go_back(state)
-    active = state.active() or baseline
-    mark = state.mark(active)
+    active = state.links.active() or baseline
+    mark = state.marks.get(active)
     complete_history(state, now=now, kept=kept)
-    state.finish_enrolment()
-    if active.letter and mark is not None and state.staged() is None:
-        state.point_staged(baseline)
-    elif settling and not state.is_confirmed(active):
+    finish_enrolment(state)
+    if active.letter and mark is not None and state.links.staged() is None:
+        state.links.point_staged(baseline)
+    elif settling and not state.generations.is_confirmed(active):
         with contextlib.suppress(HealthCheckError):
             settle(state, now=now)
 
 
 def _finish_graft(state: ProductState, point: GraftPoint, baseline: Generation) -> Path | None:
-    component = state.baseline(baseline).component(point.component)
+    component = state.generations.baseline(baseline).component(point.component)
     if is_grafted(state, point) and component is not None:
         # Clears what stood there, if that was cut off.
         return graft(state, point, component.entries)

@@ -13,8 +13,8 @@ from repoint.device.activate.activation import Activation, activate
 from repoint.device.errors import NothingToDoError, StillRunningError
 from repoint.device.status.census import census_of
 from repoint.device.status.exposure import outdated_uses
+from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation, GraftPoint
-from repoint.device.store.store import ProductState
 from repoint.host.processes import Use
 from repoint.host.programs import Owner, owner_of, start_again
 from repoint.host.systemd import Unit, start_unit, stop_unit, unit_of
@@ -54,7 +54,7 @@ def restart(state: ProductState, *, now: int, grace: float = GRACE) -> Restarted
             are started again, that is seen later: see `settling`.
     """
     running = outdated_uses(state, census_of(state.store))
-    active, staged = state.active(), state.staged()
+    active, staged = state.links.active(), state.links.staged()
     if active is None or (staged is None and not running):
         raise NothingToDoError(
             "Nothing waits for a restart, and nothing runs replaced code",
@@ -91,7 +91,7 @@ def _to_start(
 ) -> list[tuple[GraftPoint, Owner | None, list[int]]]:
     """What to start again, once for each account that ran it; looked up while it still runs."""
     found: dict[tuple[str, int], tuple[GraftPoint, Owner | None, list[int]]] = {}
-    for point in state.enrolment().grafts:
+    for point in state.documents.enrolment().grafts:
         for component, use in programs:
             if component == point.component and point.program:
                 owner = owner_of(use.pid)

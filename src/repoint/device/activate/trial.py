@@ -20,7 +20,8 @@ from typing import Literal
 
 import msgspec
 
-from repoint.host.systemd import MachineState, ServiceState, Unit
+from repoint.device.store.records import Trial
+from repoint.host.systemd import MachineState, ServiceState
 
 TRIES = 3
 """Starts of the machine that a letter has. A watchdog or a person resets a machine that hangs;
@@ -34,28 +35,6 @@ those that have no bound of their own, and for slow machines."""
 STEADY = 10.0
 """Seconds that a service is to be active. systemd starts one that ends again five times within ten
 seconds before it gives up (``StartLimitBurst=``, ``StartLimitIntervalSec=``)."""
-
-
-class Trial(msgspec.Struct, frozen=True):
-    """What is on disk of a trial.
-
-    Attributes:
-        generation: Folder of the generation that is on trial.
-        boot: The kernel's name for the start of the machine that was counted last.
-        began: Seconds after that start at which waiting began.
-        tries: Starts of the machine that were counted.
-        services: The services that run from what it changes.
-        whole: Whether the machine's own start has to be finished as well.
-        starting: Whether waiting began with a start of the machine.
-    """
-
-    generation: str
-    boot: str
-    began: float
-    tries: int = 1
-    services: tuple[Unit, ...] = ()
-    whole: bool = False
-    starting: bool = False
 
 
 @dataclass(frozen=True)

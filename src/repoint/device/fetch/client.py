@@ -22,7 +22,7 @@ from tuf.ngclient import Updater
 
 from repoint.device.errors import NoNetworkError, NotTrustedError, StaleRepositoryError
 from repoint.device.fetch.fetcher import DocumentVersion, Fetcher, file_digest
-from repoint.device.store.notes import read_note
+from repoint.device.store.files import read_note
 from repoint.fs.durable import sync, write_durably
 from repoint.model.errors import RepointError
 

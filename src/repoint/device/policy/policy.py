@@ -20,7 +20,7 @@ import msgspec
 
 from repoint.device.os_errors import explained
 from repoint.device.policy.maintenance_window import Window
-from repoint.device.store.notes import read_note
+from repoint.device.store.files import read_note
 from repoint.fs.durable import write_durably
 from repoint.model.encoding import encode_record
 from repoint.model.errors import RepointError

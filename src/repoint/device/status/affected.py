@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from repoint.device.status.exposure import outdated_uses
-from repoint.device.store.store import ProductState
+from repoint.device.store.product_state import ProductState
 from repoint.host.processes import Census
 from repoint.host.systemd import unit_of
 from repoint.model.baseline import RestartScope
@@ -46,12 +46,12 @@ def affected_by(
         wanted: The seal of each component's tree.
         census: The running processes.
     """
-    active = state.active()
+    active = state.links.active()
     if active is None:
         return ()
-    now = state.seals(active)
-    parts = {part.name: part for part in state.baseline(active).components}
-    programs = {point.component: point.program for point in state.enrolment().grafts}
+    now = state.generations.seals(active)
+    parts = {part.name: part for part in state.generations.baseline(active).components}
+    programs = {point.component: point.program for point in state.documents.enrolment().grafts}
     groups: dict[tuple[str, str, str], list[int]] = {}
     for component, use in outdated_uses(state, census, wanted):
         unit = unit_of(use.pid)
@@ -76,17 +76,17 @@ def affected_by(
 
 def affected_now(state: ProductState, census: Census) -> tuple[Affected, ...]:
     """What has to restart for what is staged, or for what is active where nothing is."""
-    target = state.staged() or state.active()
-    return () if target is None else affected_by(state, state.seals(target), census)
+    target = state.links.staged() or state.links.active()
+    return () if target is None else affected_by(state, state.generations.seals(target), census)
 
 
 def affected_by_offer(
     state: ProductState, improvement: Improvement, census: Census
 ) -> tuple[Affected, ...]:
     """What would have to restart for an improvement that is not installed yet."""
-    active = state.active()
+    active = state.links.active()
     if active is None:
         return ()
-    wanted = state.seals(active.baseline)
+    wanted = state.generations.seals(active.baseline)
     wanted |= {part.name: part.seal for part in improvement.components if part.name in wanted}
     return affected_by(state, wanted, census)

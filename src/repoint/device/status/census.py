@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from repoint.device.status.exposure import entries_of
+from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import GraftPoint
-from repoint.device.store.store import ProductState, Store
+from repoint.device.store.store import Store
 from repoint.device.strategy.grafts import adopted_from
 from repoint.device.strategy.layer_images import numbers_of
 from repoint.host.processes import Census, SharedFile, take_census
@@ -22,16 +23,21 @@ def census_of(store: Store) -> Census:
     adopted: dict[str, str] = {}
     shared: dict[str, SharedFile] = {}
     for product in store.enrolled():
-        active = product.active()
+        active = product.links.active()
         if active is None:
             continue
-        seals = product.seals(active.baseline)
-        for point in product.enrolment().grafts:
+        seals = product.generations.seals(active.baseline)
+        for point in product.documents.enrolment().grafts:
             if point.component in seals and point.strategy == "tree":
                 adopted[adopted_from(point)] = seals[point.component]
             elif point.component in seals:
                 shared |= _shared_files(product, point, seals[point.component])
     return take_census(store.trees, adopted, shared)
+
+
+def seals_in_use(store: Store) -> set[str]:
+    """Return the seals of the trees that processes run from."""
+    return {use.seal for use in census_of(store).uses}
 
 
 def _shared_files(state: ProductState, point: GraftPoint, base: str) -> dict[str, SharedFile]:
@@ -43,8 +49,8 @@ def _shared_files(state: ProductState, point: GraftPoint, base: str) -> dict[str
     """
     numbers: dict[str, dict[int, str]] = {}
     images: dict[str, dict[int, str]] = {}
-    for generation in state.generations():
-        seal = state.seals(generation).get(point.component, base)
+    for generation in state.generations.all():
+        seal = state.generations.seals(generation).get(point.component, base)
         if seal == base:
             continue
         before = {e.path: e for e in entries_of(state, generation.baseline, point.component)}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation
-from repoint.device.store.store import ProductState
 from repoint.host.processes import Census, Use
 from repoint.model.tree import Entry
 from repoint.model.version import Letter, Version
@@ -39,7 +39,7 @@ def find_exposed(state: ProductState, census: Census) -> list[Exposed]:
     if target is None:
         return []
     owners = _owners(state)
-    wanted = state.seals(target)
+    wanted = state.generations.seals(target)
     found = []
     for use in census.uses:
         for component, generation in owners.get(use.seal, []):
@@ -62,11 +62,11 @@ def outdated_uses(
         wanted: The seal of each component's tree; what is staged, or else what is active, where
             it is not given.
     """
-    target = state.staged() or state.active()
+    target = state.links.staged() or state.links.active()
     if target is None:
         return []
     owners = _owners(state)
-    wanted = state.seals(target) if wanted is None else wanted
+    wanted = state.generations.seals(target) if wanted is None else wanted
     return [
         (owners[use.seal][0][0], use)
         for use in census.uses
@@ -76,15 +76,15 @@ def outdated_uses(
 
 def entries_of(state: ProductState, generation: Generation, component: str) -> tuple[Entry, ...]:
     """What the tree of a component holds in a generation."""
-    found = state.baseline(generation).component(component)
+    found = state.generations.baseline(generation).component(component)
     entries = found.entries if found is not None else ()
-    improvement = state.improvement(generation)
+    improvement = state.generations.improvement(generation)
     improved = improvement.component(component) if improvement is not None else None
     return apply_layer(entries, improved.layer) if improved is not None else entries
 
 
 def _newest(state: ProductState) -> Generation | None:
-    active, staged = state.active(), state.staged()
+    active, staged = state.links.active(), state.links.staged()
     if active is None or staged is None:
         return active
     return max(active, staged, key=_order)
@@ -93,8 +93,8 @@ def _newest(state: ProductState) -> Generation | None:
 def _owners(state: ProductState) -> dict[str, list[tuple[str, Generation]]]:
     """For each tree its component and generations, the newest first."""
     owners: dict[str, list[tuple[str, Generation]]] = {}
-    for generation in sorted(state.generations(), key=_order, reverse=True):
-        for component, seal in state.seals(generation).items():
+    for generation in sorted(state.generations.all(), key=_order, reverse=True):
+        for component, seal in state.generations.seals(generation).items():
             owners.setdefault(seal, []).append((component, generation))
     return owners
 

@@ -11,8 +11,8 @@ import msgspec
 
 from repoint.device.status.census import census_of
 from repoint.device.status.exposure import Exposed, find_exposed
+from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Form, Generation, LastCheck, Mark, UserSettings
-from repoint.device.store.store import ProductState
 from repoint.device.strategy.strategy import layer_form, strategy_of
 from repoint.host.processes import Census
 from repoint.model.catalog import Offer, Urgency
@@ -102,8 +102,8 @@ class Status(msgspec.Struct, frozen=True):
 
 def read_status(state: ProductState, *, census: Census | None = None) -> Status:
     """Read the status of an enrolled product."""
-    enrolment = state.enrolment()
-    active, staged = state.active(), state.staged()
+    enrolment = state.documents.enrolment()
+    active, staged = state.links.active(), state.links.staged()
     base = Generation.of(enrolment.baseline)
     running = active or base
     census = census or census_of(state.store)
@@ -126,7 +126,7 @@ def read_status(state: ProductState, *, census: Census | None = None) -> Status:
         and all(cve.state == "in force" for cve in cves)
         and all(graft.in_place for graft in grafts),
         in_force=running.label,
-        on_trial=not state.is_confirmed(running) and state.trial() is not None,
+        on_trial=not state.generations.is_confirmed(running) and state.trials.current() is not None,
         staged=staged.label if staged is not None else "",
         available=_available(state, running, staged, offer),
         withdrawn=_withdrawn(state, running),
@@ -137,16 +137,16 @@ def read_status(state: ProductState, *, census: Census | None = None) -> Status:
         ),
         unreadable=census.unreadable,
         grafts=grafts,
-        settings=state.settings(),
-        last_check=state.last_check(),
+        settings=state.documents.settings(),
+        last_check=state.documents.last_check(),
     )
 
 
 def _live_offer(state: ProductState, active: Generation) -> Offer | None:
-    catalog = state.catalog()
+    catalog = state.documents.catalog()
     if catalog is None:
         return None
-    offers = catalog.offers_for(state.enrolment().baseline)
+    offers = catalog.offers_for(state.documents.enrolment().baseline)
     live = [o for o in offers if o.state == "offered"]
     if not live or (active.letter and Letter(live[-1].letter) <= Letter(active.letter)):
         return None
@@ -158,8 +158,8 @@ def _available(
 ) -> Available | None:
     if offer is None or (staged is not None and staged.letter == offer.letter):
         return None
-    improvement = state.known_improvement(offer.letter)
-    mark = state.mark(Generation(active.version, active.build, offer.letter))
+    improvement = state.documents.known_improvement(offer.letter)
+    mark = state.marks.get(Generation(active.version, active.build, offer.letter))
     return Available(
         offer.label,
         improvement.title if improvement is not None else "",
@@ -178,10 +178,10 @@ def _held_back(mark: Mark | None) -> str:
 
 
 def _withdrawn(state: ProductState, active: Generation) -> str:
-    catalog = state.catalog()
+    catalog = state.documents.catalog()
     if catalog is None or not active.letter:
         return ""
-    offer = catalog.offer(state.enrolment().baseline, active.letter)
+    offer = catalog.offer(state.documents.enrolment().baseline, active.letter)
     if offer is None or offer.state != "withdrawn":
         return ""
     return offer.reason or "no reason given"
@@ -204,13 +204,13 @@ def _cves(
                     key = (cve, fix.component, fix.impact if cve == NO_CVE else "")
                     states.setdefault(key, _held(said, lettered.letter, exposed))
 
-    add(state.improvement(active), "in force")
+    add(state.generations.improvement(active), "in force")
     if staged is not None and staged.letter:
-        add(state.improvement(staged), "waiting for restart")
-    catalog = state.catalog()
-    offers = catalog.offers_for(state.enrolment().baseline) if catalog is not None else []
+        add(state.generations.improvement(staged), "waiting for restart")
+    catalog = state.documents.catalog()
+    offers = catalog.offers_for(state.documents.enrolment().baseline) if catalog is not None else []
     for known in reversed(offers):
-        add(state.known_improvement(known.letter), "not fixed")
+        add(state.documents.known_improvement(known.letter), "not fixed")
     return tuple(states[key] for key in sorted(states))
 
 

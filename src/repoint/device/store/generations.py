@@ -1,106 +1,106 @@
-"""Putting trees and generations into the store."""
+"""Generations: for each, a link to every component's tree, and its signed record."""
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
+from repoint.device.store.files import RecordFolder
 from repoint.device.store.records import Generation
-from repoint.device.store.store import ProductState, Store
-from repoint.fs.durable import make_folder, sync
-from repoint.fs.removal import remove_tree
+from repoint.fs.durable import make_folder, sync, write_durably
+from repoint.model.baseline import Baseline
 from repoint.model.encoding import encode_record
-from repoint.model.tree import Entry
-from repoint.tree.build import build_tree
-from repoint.tree.scan import ALWAYS_IGNORED
-from repoint.tree.verify import verify_tree
+from repoint.model.improvement import Improvement
 
 
-def add_tree(
-    store: Store,
-    seal: str,
-    entries: tuple[Entry, ...],
-    *,
-    made: Mapping[str, Path],
-    taken: Mapping[str, Path],
-    modified: int = 0,
-    share: bool = True,
-    ignore: tuple[str, ...] = ALWAYS_IGNORED,
-    progress: Callable[[int], None] | None = None,
-) -> str:
-    """Build a tree beside the others, verify its seal, and give it its name.
-
-    The commit point is the rename to the name that is its seal. A tree that stands there already
-    is verified and used.
+class Generations:
+    """The generations of one product. A generation never changes once it is added.
 
     Args:
-        store: The store.
-        seal: The seal that the tree must have.
-        entries: What it holds.
-        made: As in `build_tree`.
-        taken: As in `build_tree`.
-        modified: As in `build_tree`.
-        share: As in `build_tree`.
-        ignore: What programs may have written into a tree that stands there already.
-        progress: Told the bytes of each file once it is verified.
-
-    Returns:
-        The seal that the tree was found to have.
-
-    Raises:
-        SealMismatchError: What was built does not have the seal; it is removed.
+        trees: The folder of the store's sealed trees.
+        folder: The folder of the generations.
     """
-    place = store.tree(seal)
-    make_folder(store.trees)
-    if not place.is_dir():
-        beside = store.trees / f".building-{seal}"
-        remove_tree(beside)
-        try:
-            build_tree(beside, entries, made=made, taken=taken, modified=modified, share=share)
-            found = verify_tree(beside, entries, seal, ignore=(), progress=progress)
-            beside.rename(place)
-        except BaseException:
-            remove_tree(beside)
-            raise
-        sync(store.trees)
-        return found
-    return verify_tree(place, entries, seal, ignore=ignore, progress=progress)
 
+    def __init__(self, trees: Path, folder: Path) -> None:
+        self._trees = trees
+        self._folder = folder
+        self._records = RecordFolder(folder)
 
-def add_generation(
-    state: ProductState,
-    generation: Generation,
-    seals: Mapping[str, str],
-    records: Mapping[str, msgspec.Struct],
-) -> None:
-    """Write a generation's folder: a link to the tree of each component, and signed records.
+    def path(self, generation: Generation) -> Path:
+        """Return the folder of a generation."""
+        return self._folder / generation.folder
 
-    The commit point is the rename of the folder; one that stands there already is kept, because a
-    generation never changes.
-    """
-    place = state.generation_path(generation)
-    if place.is_dir():
-        return
-    beside = place.with_name(f".new-{generation.folder}")
-    shutil.rmtree(beside, ignore_errors=True)
-    make_folder(place.parent)
-    beside.mkdir()
-    for component, seal in seals.items():
-        (beside / component).symlink_to(os.path.relpath(state.store.tree(seal), place))
-    for name, record in records.items():
-        with (beside / name).open("wb") as file:
-            file.write(encode_record(record))
-            file.flush()
-            os.fsync(file.fileno())
-    sync(beside)
-    beside.rename(place)
-    sync(place.parent)
+    def all(self) -> list[Generation]:
+        """Return all generations on disk."""
+        folders = self._folder.glob("[!.]*")
+        return [Generation.from_folder(folder.name) for folder in sorted(folders)]
 
+    def add(
+        self,
+        generation: Generation,
+        seals: Mapping[str, str],
+        records: Mapping[str, msgspec.Struct],
+    ) -> None:
+        """Write a generation's folder. A generation that exists already is kept.
 
-def taken_from(tree: Path, entries: Iterable[Entry]) -> dict[str, Path]:
-    """Every file of a tree, by its path."""
-    return {entry.path: tree / entry.path for entry in entries if entry.kind == "file"}
+        The commit point is the rename of the folder.
+
+        Args:
+            generation: The generation.
+            seals: The seal of each component's tree.
+            records: The signed records, by file name.
+        """
+        path = self.path(generation)
+        if path.is_dir():
+            return
+        temporary = path.with_name(f".new-{generation.folder}")
+        shutil.rmtree(temporary, ignore_errors=True)
+        make_folder(path.parent)
+        temporary.mkdir()
+        for component, seal in seals.items():
+            (temporary / component).symlink_to(os.path.relpath(self._trees / seal, path))
+        for name, record in records.items():
+            with (temporary / name).open("wb") as file:
+                file.write(encode_record(record))
+                file.flush()
+                os.fsync(file.fileno())
+        sync(temporary)
+        temporary.rename(path)
+        sync(path.parent)
+
+    def baseline(self, generation: Generation) -> Baseline:
+        """Return the signed baseline that a generation belongs to."""
+        return self._records.read_required(f"{generation.baseline.folder}/baseline.json", Baseline)
+
+    def improvement(self, generation: Generation) -> Improvement | None:
+        """Return the signed improvement of a generation, or None for a baseline."""
+        if not generation.letter:
+            return None
+        return self._records.read_required(f"{generation.folder}/improvement.json", Improvement)
+
+    def seals(self, generation: Generation) -> dict[str, str]:
+        """Return the seal of each component's tree in a generation."""
+        folder = self.path(generation)
+        return {p.name: p.readlink().name for p in folder.iterdir() if p.is_symlink()}
+
+    def changed_seals(self, before: Generation, after: Generation) -> dict[str, str]:
+        """Return the components that differ between two generations, with their seals in `after`.
+
+        Args:
+            before: One generation.
+            after: Another generation of the same baseline.
+        """
+        old = self.seals(before)
+        return {name: seal for name, seal in self.seals(after).items() if old.get(name) != seal}
+
+    def is_confirmed(self, generation: Generation) -> bool:
+        """Return whether a generation is confirmed. A baseline always is."""
+        return not generation.letter or (self.path(generation) / "confirmed").exists()
+
+    def confirm(self, generation: Generation) -> None:
+        """Record that a generation is confirmed."""
+        write_durably(self.path(generation) / "confirmed", b"")

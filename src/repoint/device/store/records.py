@@ -96,6 +96,28 @@ class Services(msgspec.Struct, frozen=True):
     services: dict[str, tuple[Unit, ...]]
 
 
+class Trial(msgspec.Struct, frozen=True):
+    """The record of a trial: see `activate.trial` for the rules.
+
+    Attributes:
+        generation: The folder name of the generation on trial.
+        boot: The kernel's identifier of the machine start that was counted last.
+        began: When waiting began, in seconds after that start.
+        tries: The number of machine starts that were counted.
+        services: The services that run from what the letter changes.
+        whole: Whether the machine's own start has to finish as well.
+        starting: Whether waiting began with a start of the machine.
+    """
+
+    generation: str
+    boot: str
+    began: float
+    tries: int = 1
+    services: tuple[Unit, ...] = ()
+    whole: bool = False
+    starting: bool = False
+
+
 class Generation(msgspec.Struct, frozen=True):
     """One state that a product can be in: its baseline, or one improvement of it.
 

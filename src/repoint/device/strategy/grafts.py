@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from repoint.device.errors import EnrolmentRefusedError
+from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import GraftPoint
-from repoint.device.store.store import ProductState, Store
+from repoint.device.store.store import Store
 from repoint.fs.durable import sync
 from repoint.model.tree import Entry
 from repoint.tree.scan import ALWAYS_IGNORED, WRITTEN_BY_INSTALLERS, is_ignored
@@ -42,7 +43,7 @@ def resolve_graft(path: Path, store: Store) -> Path:
 
 def graft_target(state: ProductState, component: str) -> Path:
     """What the link at a component's graft point points to."""
-    return state.active_link / component
+    return state.links.active_path / component
 
 
 def is_grafted(state: ProductState, graft: GraftPoint) -> bool:

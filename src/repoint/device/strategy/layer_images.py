@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from repoint.device.errors import NotTrustedError
+from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Enrolment, Generation
-from repoint.device.store.store import ProductState
 from repoint.fs.durable import make_folder, sync
 from repoint.fs.removal import remove_tree
 from repoint.host.base_system import unlike_folders
@@ -158,11 +158,11 @@ def image_of(state: ProductState, generation: Generation) -> LayerImage | None:
     Raises:
         NotTrustedError: The signed improvement says what cannot be.
     """
-    improvement = state.improvement(generation)
-    baseline = state.baseline(generation)
+    improvement = state.generations.improvement(generation)
+    baseline = state.generations.baseline(generation)
     if improvement is None or improvement.extension is None or baseline.system is None:
         return None
-    if not _all_at_root(state.enrolment()):
+    if not _all_at_root(state.documents.enrolment()):
         return None
     image = _layout(state, baseline, improvement, improvement.extension, baseline.system)
     return LayerImage(improvement.extension, _place(state, generation), image)

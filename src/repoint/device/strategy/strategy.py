@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Protocol
 
 from repoint.device.errors import EnrolmentRefusedError
-from repoint.device.store.generations import taken_from
+from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Enrolment, Form, Generation, GraftPoint
-from repoint.device.store.store import ProductState, Store
+from repoint.device.store.store import Store
+from repoint.device.store.trees import taken_from
 from repoint.device.strategy.grafts import (
     forget_graft,
     graft,
@@ -151,7 +152,7 @@ def show_active(state: ProductState) -> str:
         SupersededError: The base is no longer that of the baseline; nothing is merged over it,
             and the baseline is active.
     """
-    if _has_layers(state.enrolment()):
+    if _has_layers(state.documents.enrolment()):
         from repoint.device.strategy.sysext import show
 
         return show(state)
@@ -165,7 +166,7 @@ def layer_form(state: ProductState, *, seen: bool) -> Form:
         state: The product.
         seen: Whether programs are known to see all of it, so that it need not be read again.
     """
-    if not _has_layers(state.enrolment()):
+    if not _has_layers(state.documents.enrolment()):
         return ""
     from repoint.device.strategy.sysext import form_of
 
@@ -178,7 +179,7 @@ def hide_active(state: ProductState) -> bool:
     Raises:
         CannotMergeError: The system does not take the layer away.
     """
-    if not _has_layers(state.enrolment()):
+    if not _has_layers(state.documents.enrolment()):
         return False
     from repoint.device.strategy.sysext import hide
 
@@ -209,7 +210,7 @@ def prepare_layers(state: ProductState, generation: Generation) -> None:
         NotTrustedError: What the patches gave is not what was signed.
         OSError: It cannot be written.
     """
-    if _has_layers(state.enrolment()):
+    if _has_layers(state.documents.enrolment()):
         from repoint.device.strategy.sysext import prepare_extension
 
         prepare_extension(state, generation)

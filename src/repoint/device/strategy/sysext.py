@@ -24,8 +24,9 @@ from pathlib import Path
 
 from repoint.device.errors import EnrolmentRefusedError, NotTrustedError, SupersededError
 from repoint.device.status.exposure import entries_of
+from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Form, Generation, GraftPoint, HistoryEntry
-from repoint.device.store.store import ProductState, Store
+from repoint.device.store.store import Store
 from repoint.device.strategy.extension import (
     ExtensionPart,
     build_extension,
@@ -89,7 +90,7 @@ class SysextStrategy:
 
     def is_in_place(self, state: ProductState, point: GraftPoint) -> bool:
         """Whether programs see every path of the active layer, and no other layer of ours."""
-        active = state.active()
+        active = state.links.active()
         if active is None:
             return True
         parts = [part for part in _parts(state, active) if part.point == point]
@@ -103,12 +104,12 @@ class SysextStrategy:
         Who may not look below what is merged, such as a service without privileges, leaves that to
         the next start that may.
         """
-        active = state.active()
+        active = state.links.active()
         with contextlib.suppress(CannotMergeError):
             if active is None:
                 return False
             differences, now = _moved_on(state, active, point)
-            system = state.baseline(active).system
+            system = state.generations.baseline(active).system
             return bool(differences) or (system is not None and system.fields() != now)
         return False
 
@@ -136,7 +137,7 @@ def prepare_extension(state: ProductState, generation: Generation) -> None:
 
 def show(state: ProductState) -> str:
     """Let what is merged be what is active: see `strategy.show_active`."""
-    active = state.active()
+    active = state.links.active()
     if active is None:
         return ""
     name = extension_name(state.name)
@@ -189,7 +190,7 @@ def _show_image(state: ProductState, active: Generation, parts: list[ExtensionPa
     except (NotTrustedError, OSError) as error:
         return f"its image cannot be made: {getattr(error, 'message', error)}"
     said = "its image was damaged on the disk, and was made again from what the patches gave"
-    state.record(HistoryEntry(int(time.time()), "repaired", active.label, said))
+    state.history.add(HistoryEntry(int(time.time()), "repaired", active.label, said))
     return _merge_image(image, name, parts)
 
 
@@ -213,7 +214,7 @@ def _merge_image(image: LayerImage, name: str, parts: list[ExtensionPart]) -> st
 
 def form_of(state: ProductState, *, seen: bool) -> Form:
     """How the layer of a product is merged: see `strategy.layer_form`."""
-    place, active = offered(extension_name(state.name)), state.active()
+    place, active = offered(extension_name(state.name)), state.links.active()
     if place is None or active is None or not _is_merged(state):
         return ""
     if place.is_dir():
@@ -259,10 +260,10 @@ def _require_base(state: ProductState, active: Generation, name: str) -> None:
     if not why:
         return
     withdraw(name)
-    state.clear_staged()
-    state.forget_previous()
-    state.point_active(active.baseline)
-    state.record(HistoryEntry(int(time.time()), "superseded", active.label, f"base: {why}"))
+    state.links.clear_staged()
+    state.links.clear_previous()
+    state.links.point_active(active.baseline)
+    state.history.add(HistoryEntry(int(time.time()), "superseded", active.label, f"base: {why}"))
     raise SupersededError(
         f"{active.label} was taken away, because the system below it has been updated: {why}",
         hint="Run `repoint check`; what the update brought is in force",
@@ -271,7 +272,7 @@ def _require_base(state: ProductState, active: Generation, name: str) -> None:
 
 def _made_for(state: ProductState, active: Generation) -> dict[str, str] | None:
     """For which release of the system the active layer was made; nothing where none is yet."""
-    system = state.baseline(active).system
+    system = state.generations.baseline(active).system
     if system is not None:
         return system.fields()
     extension = _place(state, active)
@@ -282,7 +283,7 @@ def _moved_on(
     state: ProductState, active: Generation, point: GraftPoint
 ) -> tuple[tuple[Difference, ...], dict[str, str]]:
     """How the base differs from the baseline, and which release of the system it is."""
-    component = state.baseline(active).component(point.component)
+    component = state.generations.baseline(active).component(point.component)
     entries = component.entries if component is not None else ()
     found = look_at_base(point.path, tuple(entry.path for entry in entries))
     return compare_trees(entries, found.entries), found.release
@@ -295,7 +296,10 @@ def _is_merged(state: ProductState) -> bool:
 
 def _parts(state: ProductState, generation: Generation) -> Iterator[ExtensionPart]:
     """The components of the system that differ from the baseline in a generation."""
-    before, after = state.seals(generation.baseline), state.seals(generation)
+    before, after = (
+        state.generations.seals(generation.baseline),
+        state.generations.seals(generation),
+    )
     for point in _points(state):
         seal = after.get(point.component)
         if seal is not None and seal != before.get(point.component):
@@ -308,7 +312,7 @@ def _parts(state: ProductState, generation: Generation) -> Iterator[ExtensionPar
 
 
 def _points(state: ProductState) -> list[GraftPoint]:
-    return [point for point in state.enrolment().grafts if point.strategy == "sysext"]
+    return [point for point in state.documents.enrolment().grafts if point.strategy == "sysext"]
 
 
 def _place(state: ProductState, generation: Generation) -> Path:

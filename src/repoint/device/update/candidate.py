@@ -30,7 +30,7 @@ from pathlib import Path
 from repoint.device.errors import NotApplicableError, NothingToDoError, NotTrustedError
 from repoint.device.store.records import Generation, Mark
 from repoint.image.layer_image import Over, layer_image
-from repoint.model.baseline import Baseline, BaselineName
+from repoint.model.baseline import Baseline
 from repoint.model.catalog import Catalog, Offer
 from repoint.model.errors import InvalidRecordError
 from repoint.model.improvement import ImprovedComponent, Improvement
@@ -78,16 +78,6 @@ def choose(
             hint="Run `repoint install` to have it back; a later letter installs by itself",
         )
     return offer
-
-
-def why_no_longer_offered(catalog: Catalog, baseline: BaselineName, letter: str) -> str:
-    """Why a letter that waits for its restart must not wait any longer; empty where it may."""
-    offer = catalog.offer(baseline, letter)
-    if offer is None:
-        return "the vendor no longer lists it"
-    if offer.state == "offered":
-        return ""
-    return f"the vendor has {offer.state} it" + (f": {offer.reason}" if offer.reason else "")
 
 
 @dataclass(frozen=True)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from repoint.device.errors import NothingToDoError
 from repoint.device.fetch.client import RepositoryClient
 from repoint.device.os_errors import COMPLETED_NEXT, explained
-from repoint.device.store.records import Generation, HistoryEntry, LastCheck
-from repoint.device.store.store import ProductState
-from repoint.device.update.candidate import choose, why_no_longer_offered
+from repoint.device.store.documents import why_unavailable
+from repoint.device.store.product_state import ProductState
+from repoint.device.store.records import HistoryEntry, LastCheck
+from repoint.device.update.candidate import choose
 from repoint.device.update.enroll import supersede
 from repoint.model.catalog import Catalog, Offer
 from repoint.model.encoding import decode_record
@@ -45,7 +45,7 @@ def client_for(
     """The client of the repository that a product was enrolled with; `meanwhile`: see `Fetcher`."""
     root = (state.path / "root.json").read_bytes()
     return RepositoryClient(
-        state.enrolment().repository, state.metadata, state.downloads, root, meanwhile
+        state.documents.enrolment().repository, state.metadata, state.downloads, root, meanwhile
     )
 
 
@@ -75,16 +75,16 @@ def check(state: ProductState, *, now: int, client: RepositoryClient | None = No
                 _take_improvements(state, client)
                 client.remember()
         except RepointError as error:
-            state.write("checked.json", LastCheck(when=now, error=str(error)))
+            state.documents.set_last_check(LastCheck(when=now, error=str(error)))
             raise
-        state.write("checked.json", LastCheck(when=now))
+        state.documents.set_last_check(LastCheck(when=now))
         _unstage_what_is_no_longer_offered(state, now)
     traffic = client.fetcher.traffic
     try:
         offer = next_offer(state, user_initiated=True)
     except NothingToDoError as nothing:
         return Checked(None, None, str(nothing), traffic.requests, traffic.received)
-    improvement = state.known_improvement(offer.letter)
+    improvement = state.documents.known_improvement(offer.letter)
     return Checked(offer, improvement, "", traffic.requests, traffic.received)
 
 
@@ -94,56 +94,50 @@ def next_offer(state: ProductState, *, user_initiated: bool) -> Offer:
     Raises:
         NothingToDoError: Nothing; the error says why.
     """
-    catalog = state.catalog()
-    active = state.active()
+    catalog = state.documents.catalog()
+    active = state.links.active()
     if catalog is None or active is None:
         raise NothingToDoError(f"{state.name} was never checked", hint="Run `repoint check`")
     return choose(
-        catalog, state.baseline(active), active, state.mark, user_initiated=user_initiated
+        catalog,
+        state.generations.baseline(active),
+        active,
+        state.marks.get,
+        user_initiated=user_initiated,
     )
 
 
 def _take_catalog(state: ProductState, client: RepositoryClient) -> None:
     path = names.catalog_path(state.name)
     catalog = decode_record(client.read(path), Catalog, path)
-    state.write("catalog.json", catalog)
+    state.documents.set_catalog(catalog)
 
 
 def _take_improvements(state: ProductState, client: RepositoryClient) -> None:
     """Fetch the records of what is offered, so that people can read what it fixes."""
-    catalog = state.catalog()
-    active = state.active()
+    catalog = state.documents.catalog()
+    active = state.links.active()
     if catalog is None or active is None:
         return
-    baseline = state.enrolment().baseline
+    baseline = state.documents.enrolment().baseline
     where = (state.name, baseline.platform, baseline.version, baseline.build)
     offers = catalog.offers_for(baseline)
     # What was withdrawn is not installed, but the faults it fixes are there all the same.
     known = [o for o in offers if o.state == "offered"][-1:]
     known += [o for o in offers if o.state != "offered"]
-    wanted = {}
     for offer in known:
-        folder = Generation.of(baseline, offer.letter).folder
-        wanted[f"{folder}.json"] = offer
-        if state.known_improvement(offer.letter) is None:
+        if state.documents.known_improvement(offer.letter) is None:
             path = names.improvement_path(*where, offer.letter)
             improvement = decode_record(client.read(path), Improvement, path)
-            state.write(f"offers/{folder}.json", improvement)
-    for file in state.path.glob("offers/*.json"):
-        if file.name not in wanted:
-            file.unlink()
+            state.documents.add_improvement(offer.letter, improvement)
+    state.documents.keep_improvements({offer.letter for offer in known})
 
 
 def _unstage_what_is_no_longer_offered(state: ProductState, now: int) -> None:
-    staged, catalog = state.staged(), state.catalog()
+    staged, catalog = state.links.staged(), state.documents.catalog()
     if staged is None or catalog is None or not staged.letter:
         return
-    why = why_no_longer_offered(catalog, state.enrolment().baseline, staged.letter)
+    why = why_unavailable(catalog, state.documents.enrolment().baseline, staged.letter)
     if why:
-        state.clear_staged()
-        state.record(HistoryEntry(now, "unstaged", staged.label, why))
-
-
-def forget_downloads(state: ProductState) -> None:
-    """Throw away what was downloaded."""
-    shutil.rmtree(state.downloads, ignore_errors=True)
+        state.links.clear_staged()
+        state.history.add(HistoryEntry(now, "unstaged", staged.label, why))

@@ -17,10 +17,11 @@ from repoint.device.errors import EnrolmentRefusedError
 from repoint.device.fetch.client import RepositoryClient
 from repoint.device.fetch.fetcher import check_url
 from repoint.device.os_errors import COMPLETED_NEXT, explained
-from repoint.device.store.generations import add_generation, add_tree, taken_from
-from repoint.device.store.history import complete_history
+from repoint.device.store.enrolment import commit_enrolment, finish_enrolment, reset_to_baseline
+from repoint.device.store.history_completion import complete_history
+from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Enrolment, Generation, GraftPoint, StrategyName
-from repoint.device.store.store import ProductState
+from repoint.device.store.trees import add_tree, taken_from
 from repoint.device.strategy.strategy import replaced_points, strategy_named, strategy_of
 from repoint.fs.durable import make_folder, write_durably
 from repoint.host.base_system import release_of
@@ -137,7 +138,7 @@ def supersede(state: ProductState, client: RepositoryClient, *, now: int) -> Gen
     Raises:
         DifferentTreesError: What stands there is no baseline of the product.
     """
-    enrolment = state.enrolment()
+    enrolment = state.documents.enrolment()
     if not replaced_points(state, enrolment):
         return None
     client.forget()
@@ -149,7 +150,7 @@ def supersede(state: ProductState, client: RepositoryClient, *, now: int) -> Gen
         _take_trees(state, baseline, enrolment.grafts)
     moved = Enrolment(1, state.name, enrolment.repository, baseline.name, enrolment.grafts, now)
     _adopt(state, baseline, moved, now)
-    return state.active()
+    return state.links.active()
 
 
 def _take_trees(state: ProductState, baseline: Baseline, grafts: Sequence[GraftPoint]) -> None:
@@ -169,7 +170,7 @@ def _take_trees(state: ProductState, baseline: Baseline, grafts: Sequence[GraftP
         )
     seals = {component.name: component.seal for component in baseline.components}
     generation = Generation.of(baseline.name)
-    add_generation(state, generation, seals, {"baseline.json": baseline})
+    state.generations.add(generation, seals, {"baseline.json": baseline})
     try:
         for point in grafts:
             strategy_of(point).prepare(state, point)
@@ -183,15 +184,15 @@ def _take_trees(state: ProductState, baseline: Baseline, grafts: Sequence[GraftP
 def _adopt(state: ProductState, baseline: Baseline, enrolment: Enrolment, now: int) -> None:
     """Commit the enrolment and follow it; what is cut off here, the next start does."""
     with explained(f"enrol {state.name} {baseline.name}", COMPLETED_NEXT):
-        state.commit_enrolment(enrolment)
-        state.begin_anew(Generation.of(baseline.name))
+        commit_enrolment(state, enrolment)
+        reset_to_baseline(state, Generation.of(baseline.name))
         kept = []
         for point in enrolment.grafts:
             component = baseline.component(point.component)
             entries = component.entries if component is not None else ()
             kept.append(strategy_of(point).take(state, point, entries))
         complete_history(state, now=now, kept=kept)
-        state.finish_enrolment()
+        finish_enrolment(state)
 
 
 def _graft_points(

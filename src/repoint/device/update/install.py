@@ -20,9 +20,9 @@ from repoint.device.errors import (
 )
 from repoint.device.fetch.client import RepositoryClient
 from repoint.device.os_errors import COMPLETED_NEXT, explained
-from repoint.device.store.generations import add_generation, add_tree, taken_from
+from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import HistoryEntry
-from repoint.device.store.store import ProductState
+from repoint.device.store.trees import add_tree, taken_from
 from repoint.device.strategy.strategy import check_fits, prepare_layers
 from repoint.device.update.candidate import Candidate, CandidateComponent
 from repoint.device.update.check import client_for, next_offer
@@ -75,9 +75,9 @@ def install(
         RepointError: It cannot be had, is not what was signed, or there is no room for it.
     """
     offer = next_offer(state, user_initiated=user_initiated)
-    active = state.active()
+    active = state.links.active()
     assert active is not None  # noqa: S101  # next_offer refuses otherwise
-    baseline = state.baseline(active)
+    baseline = state.generations.baseline(active)
     candidate = Candidate(baseline, offer)
     # What says what to download can stall as well, and be given up.
     client = client_for(state, progress and (lambda: progress("download", 0, 0)))
@@ -85,14 +85,14 @@ def install(
         state.name, baseline.name.platform, baseline.name.version, baseline.name.build,
         offer.letter,
     )  # fmt: skip
-    improvement = state.known_improvement(offer.letter)
+    improvement = state.documents.known_improvement(offer.letter)
     if improvement is None:
         path = names.improvement_path(*where)
         improvement = decode_record(client.read(path), Improvement, path)
     candidate.describe(improvement)
     components = {component.name: component for component in baseline.components}
-    check_fits(state.enrolment(), components, improvement)
-    if state.staged() == candidate.generation:
+    check_fits(state.documents.enrolment(), components, improvement)
+    if state.links.staged() == candidate.generation:
         raise NothingToDoError(
             f"{offer.label} is staged already; `repoint restart` brings it into force"
         )
@@ -119,16 +119,16 @@ def install(
             shutil.rmtree(state.downloads)
             sync(state.path)
         started = time.monotonic()
-        add_generation(
-            state, candidate.generation, candidate.trees(), {"improvement.json": improvement}
+        state.generations.add(
+            candidate.generation, candidate.trees(), {"improvement.json": improvement}
         )
         prepare_layers(state, candidate.generation)
     with explained(f"stage {offer.label}", COMPLETED_NEXT):
         # A person who asks for what was removed has thought better of it.
-        state.set_mark(candidate.generation, None)
-        state.point_staged(candidate.generation)
+        state.marks.clear(candidate.generation)
+        state.links.point_staged(candidate.generation)
         _add(staged.seconds, "stage", time.monotonic() - started)
-        state.record(HistoryEntry(now, "staged", offer.label, improvement.title))
+        state.history.add(HistoryEntry(now, "staged", offer.label, improvement.title))
     return staged
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from repoint.device.errors import NothingToDoError, StoreDamagedError
 from repoint.device.os_errors import COMPLETED_NEXT, explained
+from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation, HistoryEntry, Mark
-from repoint.device.store.store import ProductState
 from repoint.tree.errors import SealMismatchError
 from repoint.tree.verify import verify_tree
 
@@ -29,7 +29,7 @@ def remove(state: ProductState, *, why: str, now: int) -> Generation:
         NothingToDoError: The baseline is active, and nothing is staged.
         StoreDamagedError: The baseline's tree is damaged.
     """
-    active, staged = state.active(), state.staged()
+    active, staged = state.links.active(), state.links.staged()
     if active is None or (not active.letter and (staged is None or not staged.letter)):
         raise NothingToDoError(
             f"No improvement of {state.name} is installed", hint="See `repoint status`"
@@ -37,14 +37,14 @@ def remove(state: ProductState, *, why: str, now: int) -> Generation:
     if not active.letter:
         assert staged is not None  # noqa: S101  # refused above
         with explained(f"remove {staged.label}", COMPLETED_NEXT):
-            state.set_mark(staged, Mark("removed", now, why))
-            state.clear_staged()
-            state.record(HistoryEntry(now, "removed", staged.label, why))
+            state.marks.set(staged, Mark("removed", now, why))
+            state.links.clear_staged()
+            state.history.add(HistoryEntry(now, "removed", staged.label, why))
         return staged
-    mark = state.mark(active)
+    mark = state.marks.get(active)
     if mark is not None and mark.kind == "removed" and staged == active.baseline:
         return active  # it waits for a restart already; the first reason stands
-    baseline = state.baseline(active)
+    baseline = state.generations.baseline(active)
     for component in baseline.components:
         tree = state.store.tree(component.seal)
         try:
@@ -57,8 +57,8 @@ def remove(state: ProductState, *, why: str, now: int) -> Generation:
     letters = [staged, active] if staged is not None and staged.letter else [active]
     with explained(f"remove {active.label}", COMPLETED_NEXT):
         for letter in letters:
-            state.set_mark(letter, Mark("removed", now, why))
-        state.point_staged(active.baseline)
+            state.marks.set(letter, Mark("removed", now, why))
+        state.links.point_staged(active.baseline)
         for letter in letters:
-            state.record(HistoryEntry(now, "removed", letter.label, why))
+            state.history.add(HistoryEntry(now, "removed", letter.label, why))
     return active

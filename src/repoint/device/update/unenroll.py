@@ -6,7 +6,7 @@ import shutil
 
 from repoint.device.errors import StillRunningError
 from repoint.device.os_errors import COMPLETED_NEXT, explained
-from repoint.device.store.store import ProductState
+from repoint.device.store.product_state import ProductState
 from repoint.device.strategy.strategy import strategy_of
 from repoint.fs.durable import sync
 from repoint.tree.verify import verify_tree
@@ -20,15 +20,15 @@ def unenroll(state: ProductState) -> None:
     Raises:
         StillRunningError: An improvement is active or waits.
     """
-    active = state.active()
-    if active is None or active.letter or state.staged() is not None:
+    active = state.links.active()
+    if active is None or active.letter or state.links.staged() is not None:
         raise StillRunningError(
             f"An improvement of {state.name} is installed",
             hint="Remove it first with `repoint remove`",
         )
-    baseline = state.baseline(active)
+    baseline = state.generations.baseline(active)
     with explained(f"take {state.name} out", COMPLETED_NEXT):
-        for point in state.enrolment().grafts:
+        for point in state.documents.enrolment().grafts:
             component = baseline.component(point.component)
             if component is None:
                 continue

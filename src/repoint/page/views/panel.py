@@ -9,8 +9,8 @@ from repoint.agent.overview import Overview, read_overview
 from repoint.agent.restart import scope_of
 from repoint.device.device import Device
 from repoint.device.status.status import NO_CVE, CveStatus, FixState, Status
+from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation, HistoryEntry, LastCheck
-from repoint.device.store.store import ProductState
 from repoint.host import logind
 from repoint.model.advisory import Fix
 from repoint.model.baseline import RestartScope
@@ -137,9 +137,9 @@ def look(device: Device, name: str, *, now: float) -> Panel:
     product = device.store.one(name)
     ahead = read_overview(device, name, now=int(now))
     status = ahead.status
-    active, staged = product.active(), product.staged()
+    active, staged = product.links.active(), product.links.staged()
     running = active or Generation(status.version, status.build)
-    history = product.history()
+    history = product.history.entries()
     return Panel(
         ahead=ahead,
         verdict=_verdict(status),
@@ -180,8 +180,8 @@ def _available(state: ProductState, status: Status, running: Generation) -> Show
     if offer is None:
         return None
     _, letter = parse_label(offer.label)
-    improvement = state.known_improvement(letter)
-    mark = state.mark(Generation(running.version, running.build, letter))
+    improvement = state.documents.known_improvement(letter)
+    mark = state.marks.get(Generation(running.version, running.build, letter))
     return Shown(
         offer.label,
         offer.title,
@@ -197,7 +197,7 @@ def _available(state: ProductState, status: Status, running: Generation) -> Show
 def _staged(
     state: ProductState, status: Status, running: Generation, staged: Generation | None
 ) -> Shown | None:
-    improvement = state.improvement(staged) if staged is not None else None
+    improvement = state.generations.improvement(staged) if staged is not None else None
     if improvement is None:
         return None
     fixes = _fixes(improvement, status, after=running.letter)
@@ -205,14 +205,14 @@ def _staged(
 
 
 def _in_force(state: ProductState, status: Status, running: Generation) -> Shown | None:
-    improvement = state.improvement(running)
+    improvement = state.generations.improvement(running)
     if improvement is None:
         return None
     return _shown(state, improvement, _fixes(improvement, status))
 
 
 def _shown(state: ProductState, improvement: Improvement, fixes: tuple[ShownFix, ...]) -> Shown:
-    catalog = state.catalog()
+    catalog = state.documents.catalog()
     offer = catalog.offer(improvement.baseline, improvement.letter) if catalog else None
     return Shown(
         improvement.label,

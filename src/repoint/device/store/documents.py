@@ -1,0 +1,100 @@
+"""A product's documents: the enrolment, the verified catalog and improvements, and the settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from repoint.device.errors import NotEnrolledError
+from repoint.device.store.files import RecordFolder
+from repoint.device.store.records import Enrolment, Generation, LastCheck, UserSettings
+from repoint.model.baseline import BaselineName
+from repoint.model.catalog import Catalog
+from repoint.model.improvement import Improvement
+
+
+class Documents:
+    """The documents of one product.
+
+    Args:
+        product: The product's name.
+        folder: The product's folder in the store.
+    """
+
+    def __init__(self, product: str, folder: Path) -> None:
+        self._product = product
+        self._records = RecordFolder(folder)
+
+    @property
+    def enrolment_path(self) -> Path:
+        """The file whose appearance enrols the product."""
+        return self._records.path / "enrolment.json"
+
+    def enrolment(self) -> Enrolment:
+        """Return what enrolment pinned.
+
+        Raises:
+            NotEnrolledError: The product is not enrolled.
+        """
+        enrolment = self._records.read("enrolment.json", Enrolment)
+        if enrolment is None:
+            raise NotEnrolledError(
+                f"{self._product} is not enrolled in {self._records.path.parent.parent}",
+                hint="Enrol it with `repoint enroll`",
+            )
+        return enrolment
+
+    def set_enrolment(self, enrolment: Enrolment) -> None:
+        """Write the enrolment. This rename is the commit point of enrolling."""
+        self._records.write("enrolment.json", enrolment)
+
+    def settings(self) -> UserSettings:
+        """Return the person's settings, or the defaults if there are none."""
+        return self._records.read("settings.json", UserSettings) or UserSettings()
+
+    def set_settings(self, settings: UserSettings) -> None:
+        """Write the person's settings."""
+        self._records.write("settings.json", settings)
+
+    def catalog(self) -> Catalog | None:
+        """Return the last verified catalog, or None."""
+        return self._records.read("catalog.json", Catalog)
+
+    def set_catalog(self, catalog: Catalog) -> None:
+        """Write a verified catalog."""
+        self._records.write("catalog.json", catalog)
+
+    def last_check(self) -> LastCheck | None:
+        """Return when the repository was last checked and how that ended, or None."""
+        return self._records.read("checked.json", LastCheck)
+
+    def set_last_check(self, last_check: LastCheck) -> None:
+        """Record a check of the repository."""
+        self._records.write("checked.json", last_check)
+
+    def known_improvement(self, letter: str) -> Improvement | None:
+        """Return the verified record of an offered improvement, installed or not, or None."""
+        return self._records.read(self._offer_name(letter), Improvement)
+
+    def add_improvement(self, letter: str, improvement: Improvement) -> None:
+        """Write the verified record of an offered improvement."""
+        self._records.write(self._offer_name(letter), improvement)
+
+    def keep_improvements(self, letters: set[str]) -> None:
+        """Remove the records of all offered improvements but those of the given letters."""
+        kept = {self._offer_name(letter) for letter in letters}
+        for file in self._records.path.glob("offers/*.json"):
+            if f"offers/{file.name}" not in kept:
+                file.unlink()
+
+    def _offer_name(self, letter: str) -> str:
+        return f"offers/{Generation.of(self.enrolment().baseline, letter).folder}.json"
+
+
+def why_unavailable(catalog: Catalog, baseline: BaselineName, letter: str) -> str:
+    """Return why a letter is no longer offered, or "" if it is."""
+    offer = catalog.offer(baseline, letter)
+    if offer is None:
+        return "the vendor no longer lists it"
+    if offer.state == "offered":
+        return ""
+    return f"the vendor has {offer.state} it" + (f": {offer.reason}" if offer.reason else "")

@@ -1,0 +1,53 @@
+"""The on-disk state of one product: its folder, and the parts that read and write it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from repoint.device.store.documents import Documents
+from repoint.device.store.generations import Generations
+from repoint.device.store.history import History
+from repoint.device.store.links import Links
+from repoint.device.store.marks import Marks
+from repoint.device.store.trials import Trials
+
+if TYPE_CHECKING:
+    from repoint.device.store.store import Store
+
+
+class ProductState:
+    """The on-disk state of one product, enrolled or not. `store` describes the folder.
+
+    Attributes:
+        store: The store.
+        name: The product's name.
+        path: The product's folder.
+        links: Which generation is active, staged, and previous.
+        generations: The generations, with their signed records.
+        documents: The enrolment, the verified catalog and improvements, and the settings.
+        marks: Which generations failed here or were removed.
+        trials: The trial of the active letter, and the services that take part in it.
+        history: The history.
+    """
+
+    def __init__(self, store: Store, name: str) -> None:
+        self.store = store
+        self.name = name
+        self.path = store.path / "products" / name
+        self.links = Links(self.path)
+        self.generations = Generations(store.trees, self.path / "generations")
+        self.documents = Documents(name, self.path)
+        self.marks = Marks(self.path / "marks")
+        self.trials = Trials(self.path)
+        self.history = History(self.path / "history.jsonl")
+
+    @property
+    def metadata(self) -> Path:
+        """The folder of the metadata that the TUF client has verified."""
+        return self.path / "metadata"
+
+    @property
+    def downloads(self) -> Path:
+        """The folder of downloaded bytes that are not verified yet."""
+        return self.path / "downloads"
