@@ -40,7 +40,7 @@ def test_without_files_everything_is_the_persons(store: Path, folder: Path) -> N
 def test_later_files_win_and_each_value_names_its_file(store: Path, folder: Path) -> None:
     (folder / "10-base.toml").write_text("automatic = true\nremoval = false\ndefer_days = 3\n")
     (folder / "50-site.toml").write_text('automatic = false\nwindow = "02:00-05:00"\n')
-    (folder / "notes.txt").write_text("not TOML [")
+    (folder / "notes.txt").write_text("not valid TOML [")
     policy = read_policy(store, folder)
     assert policy.rules == Rules(automatic=False, removal=False, defer_days=3, window="02:00-05:00")
     assert policy.sources == {
@@ -57,18 +57,18 @@ def test_later_files_win_and_each_value_names_its_file(store: Path, folder: Path
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (b"automatic = ", "not TOML"),
+        (b"automatic = ", "not valid TOML"),
         (b"automatic = 1", "`automatic`"),
         (b"automatc = true", "automatc"),
         (b"defer_days = -1", "`defer_days`"),
         (b"deadline_days = 1.5", "`deadline_days`"),
         (b"bandwidth = 0", "`bandwidth`"),
-        (b'window = "2-5"', "no maintenance window"),
-        (b'window = "funday 02:00-05:00"', "no maintenance window"),
-        (b'window = ["02:00-02:00"]', "no span of a day"),
-        (b'repositories = ["updates.example.org"]', "no address"),
+        (b'window = "2-5"', "not a maintenance window"),
+        (b'window = "funday 02:00-05:00"', "not a maintenance window"),
+        (b'window = ["02:00-02:00"]', "not a valid span of a day"),
+        (b'repositories = ["updates.example.org"]', "not an http or https URL"),
         (b"\xff\xfe", "not UTF-8"),
-        (b"a = " + b"[" * 5000, "not TOML"),
+        (b"a = " + b"[" * 5000, "not valid TOML"),
         (b"#" * (2 << 20), "larger than"),
     ],
 )

@@ -71,7 +71,7 @@ def test_a_server_that_drips_is_given_up(
     started = time.monotonic()
     error = refused(place)
     assert isinstance(error, NoNetworkError)
-    assert "it answers too slowly" in str(error)
+    assert "it responds too slowly" in str(error)
     assert time.monotonic() - started < 15
 
 

@@ -30,7 +30,7 @@ def test_a_mirror_that_is_behind_is_refused(place: Place, vendor: Vendor, tmp_pa
     before = everything(place.folder)
     place.server.folder = tmp_path / "old"
     answer = repoint("check", "--store", place.folder / "store")
-    refusal(answer, "is older than what this device has seen", "Use another mirror")
+    refusal(answer, "is older than what this device already has", "Use another mirror")
     assert everything(place.folder) == before
     out = works("status", "--store", place.folder / "store")
     assert "failed: The repository at" in out
@@ -45,7 +45,7 @@ def test_a_mirror_that_is_frozen_is_refused_as_soon_as_what_it_serves_has_expire
     place.device.check(None)
     before = everything(place.folder)
     set_clock(monkeypatch, timedelta(days=8))
-    with pytest.raises(StaleRepositoryError, match="somebody keeps news from this device"):
+    with pytest.raises(StaleRepositoryError, match="someone withholds updates from this device"):
         place.device.check(None)
     assert everything(place.folder) == before
 
@@ -99,7 +99,7 @@ def test_the_thief_of_snapshot_and_timestamp_cannot_bring_back_an_older_part(
     older = mirror.latest(role).signed.version - 1
     assert older > 0
     mirror.lead_to(role, versions={role: older})
-    with pytest.raises(StaleRepositoryError, match="is older than what this device has seen"):
+    with pytest.raises(StaleRepositoryError, match="is older than what this device already has"):
         place.device.check(None)
     assert place.device.store.one(None).documents.catalog() is not None
     assert before.offer is not None

@@ -87,7 +87,7 @@ def test_the_thief_of_all_online_keys_cannot_have_a_file_written_elsewhere(
         (folder / "evil.catalog.json").write_bytes(b"evil" * 100)
     for folder in (place.folder, tmp_path):
         (folder / "evil.part").write_bytes(b"precious")
-    with pytest.raises(NotTrustedError, match="which is no digest"):
+    with pytest.raises(NotTrustedError, match="which is not a digest"):
         place.device.check(None)
     for folder in (place.folder, tmp_path):
         assert (folder / "evil.part").read_bytes() == b"precious"

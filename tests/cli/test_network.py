@@ -51,8 +51,8 @@ def install(place: Place) -> tuple[str | Path, ...]:
 
 def test_enrolling_where_nothing_answers(tmp_path: Path, vendor: Vendor, closed_port: int) -> None:
     for url, said in (
-        (f"http://127.0.0.1:{closed_port}", "nothing answers there"),
-        ("http://nothing.invalid", "its name is not known here"),
+        (f"http://127.0.0.1:{closed_port}", "it does not accept connections"),
+        ("http://nothing.invalid", "its name cannot be resolved"),
     ):
         graft = write_tree(tmp_path / "app/engine", OLD)
         before = everything(tmp_path / "app")
@@ -73,7 +73,7 @@ def test_checking_without_a_network_leaves_what_is_known(
     place.device.check(None)
     before = everything(place.folder)
     server.close()
-    refusal(repoint("check", "--store", place.folder / "store"), "nothing answers there")
+    refusal(repoint("check", "--store", place.folder / "store"), "it does not accept connections")
     assert everything(place.folder) == before
     out = works("status", "--store", place.folder / "store")
     assert "available  26.3.1 (a)" in out
@@ -93,7 +93,9 @@ def test_a_download_that_broke_off_for_good_is_taken_up_by_the_next_command(
 ) -> None:
     before = everything(waiting.folder, "downloads")
     server.cut_after += [AFTER, 1000, 1000, 1000]
-    refusal(repoint(*install(waiting)), "the connection broke off", "what was downloaded is kept")
+    refusal(
+        repoint(*install(waiting)), "the connection was interrupted", "what was downloaded is kept"
+    )
     assert everything(waiting.folder, "downloads") == before
     server.requests.clear()
     works(*install(waiting))
@@ -135,7 +137,7 @@ def test_a_part_that_a_power_cut_has_damaged_is_downloaded_anew(
     waiting: Place, server: WebServer
 ) -> None:
     server.cut_after += [AFTER, 1000, 1000, 1000]
-    refusal(repoint(*install(waiting)), "the connection broke off")
+    refusal(repoint(*install(waiting)), "the connection was interrupted")
     (part,) = waiting.product.downloads.iterdir()
     part.write_bytes(bytes(part.stat().st_size))
     works(*install(waiting))

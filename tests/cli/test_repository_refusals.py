@@ -78,13 +78,13 @@ def forged(data: bytes) -> bytes:
     [
         ("timestamp.json", half, "was changed or damaged"),
         ("timestamp.json", forged, "is not signed with the keys this device trusts"),
-        ("timestamp.json", huge, "sends more than it may"),
+        ("timestamp.json", huge, "sends more than its signed length"),
         (".snapshot.json", flip, "snapshot.json was changed or damaged"),
         (".snapshot.json", half, "was changed or damaged"),
-        (".snapshot.json", huge, "sends more than it may"),
+        (".snapshot.json", huge, "sends more than its signed length"),
         (".targets.json", flip, "was changed or damaged"),
         (".acme-kiosk.catalog.json", flip, "was changed or damaged"),
-        (".acme-kiosk.catalog.json", huge, "sends more than it may"),
+        (".acme-kiosk.catalog.json", huge, "sends more than its signed length"),
         ("/targets/", flip, "is not what the vendor signed"),
         ("/targets/", half, "is shorter than its signed size"),
         ("/targets/", huge, "is longer than its signed size"),
@@ -108,7 +108,7 @@ def test_altered_metadata_is_refused(
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (flip, "is not what the vendor signed: it was changed on its way"),
+        (flip, "is not what the vendor signed: it was changed in transit"),
         (half, "is shorter than its signed size of"),
         (huge, "is longer than its signed size of"),
     ],
@@ -170,9 +170,9 @@ def test_an_address_that_is_no_repository_is_refused(
     folder: Path, shop: Vendor, web: WebServer
 ) -> None:
     refused_at_enrolment(folder, enroll(folder, shop, f"{web.url}/nothing"),
-                         "answers with status 404", "Check the repository's address")  # fmt: skip
+                         "responds with status 404", "Check the repository's address")  # fmt: skip
     refused_at_enrolment(folder, enroll(folder, shop, "ftp://updates.example.org"),
-                         "'ftp://updates.example.org' is not the address of a repository")  # fmt: skip
+                         "'ftp://updates.example.org' is not the URL of a repository")  # fmt: skip
 
 
 def test_a_repository_that_has_expired_is_refused(folder: Path, tmp_path: Path) -> None:

@@ -30,10 +30,11 @@ if TYPE_CHECKING:
     from repoint.device.activate.activation import Activation
     from repoint.device.activate.launch import Launch
     from repoint.device.activate.restart import Restarted
+    from repoint.device.fetch.progress import Progress
     from repoint.device.status.status import Status
     from repoint.device.update.check import Checked
     from repoint.device.update.enroll import BaselineFilter, GraftRequest
-    from repoint.device.update.install import Progress, Staged
+    from repoint.device.update.install import Staged
 
 _POLL_INTERVAL = 3.0  # seconds between two looks at services on trial
 

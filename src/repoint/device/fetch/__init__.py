@@ -1,1 +1,1 @@
-"""The repository as a device sees it: HTTP, and signed documents."""
+"""The client side of a repository: HTTP, and signed documents."""

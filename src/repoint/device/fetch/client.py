@@ -1,8 +1,8 @@
-"""Asking the repository: signed documents in, nothing unverified out.
+"""The repository client: it returns only verified documents.
 
-The update framework's own client does the verifying. What stands before it is the idle check: one
-conditional request for the timestamp. If that has not changed, and nothing that is trusted has
-expired, everything else would be what the device holds already (see ``docs/security.md``).
+python-tuf's client verifies. Before it runs, the idle check makes one conditional request for the
+timestamp. If that has not changed, and no trusted metadata has expired, everything else would be
+what the device already has (see ``docs/security.md``).
 """
 
 from __future__ import annotations
@@ -44,50 +44,50 @@ class RepositoryClient:
     """A device's view of one repository.
 
     Args:
-        url: Address of the repository, without a trailing slash.
-        metadata: Folder of what was verified before.
-        downloads: Folder for what is on its way.
+        url: The URL of the repository, without a trailing slash.
+        metadata: The folder of the verified metadata.
+        downloads: The folder for downloads.
         root: The pinned trusted root.
-        meanwhile: See `Fetcher`.
+        on_wait: See `Fetcher`.
     """
 
     def __init__(
         self, url: str, metadata: Path, downloads: Path, root: bytes,
-        meanwhile: Callable[[], None] | None = None,
+        on_wait: Callable[[], None] | None = None,
     ) -> None:  # fmt: skip
         self.url = url
-        self.fetcher = Fetcher(meanwhile)
+        self.fetcher = Fetcher(on_wait)
         self._metadata = metadata
         self._downloads = downloads
         self._root = root
         self._updater: Updater | None = None
 
     def has_news(self) -> bool:
-        """Whether the repository may hold something that was not seen yet: one request at most.
+        """Return whether the repository may have changed. This makes at most one request.
 
         Raises:
-            NoNetworkError: It cannot be reached.
+            NoNetworkError: The repository cannot be reached.
         """
         known = self._known_timestamp()
         if known is None or not self._is_current():
-            return True  # the full workflow, in the update framework's own order: the root first
+            return True  # run TUF's full workflow, which starts with the root
         url = self._timestamp_url
-        body, now = self.fetcher.get_if_changed(url, known.etag, _TIMESTAMP_LIMIT)
+        body, etag = self.fetcher.get_if_changed(url, known.etag, _TIMESTAMP_LIMIT)
         if body is None:
             return False
         if hashlib.sha256(body).hexdigest() == known.sha256:
-            self._note_timestamp(DocumentVersion(now, known.sha256))
+            self._note_timestamp(DocumentVersion(etag, known.sha256))
             return False
-        self.fetcher.hand_over(url, body, now)
+        self.fetcher.preload(url, body, etag)
         return True
 
     def refresh(self) -> None:
-        """Take over the repository's current state, verified.
+        """Download and verify the repository's current metadata.
 
         Raises:
-            NotTrustedError: It is not signed as it must be.
-            StaleRepositoryError: It is older than what was seen, or has expired.
-            NoNetworkError: It cannot be reached.
+            NotTrustedError: The metadata is not signed by the trusted keys.
+            StaleRepositoryError: The metadata is older than what this device has, or has expired.
+            NoNetworkError: The repository cannot be reached.
         """
         self._metadata.mkdir(parents=True, exist_ok=True)
         with self._explained():
@@ -100,33 +100,33 @@ class RepositoryClient:
             )
             self._updater.refresh()
 
-    def remember(self) -> None:
-        """Let the next check be a conditional one. Call it when all news was taken in."""
+    def record_version(self) -> None:
+        """Make the next check a conditional one. Call it once all documents are stored."""
         timestamp = self._metadata / "timestamp.json"
-        fresh = self.fetcher.versions.get(self._timestamp_url)
-        # The answer may have been refused, or have another body than what is trusted.
-        if fresh is not None and timestamp.exists() and file_digest(timestamp) == fresh.sha256:
-            # What makes the next check a short one must not outlast what it speaks of.
+        current = self.fetcher.versions.get(self._timestamp_url)
+        # The response may have been rejected, or differ from the trusted timestamp.
+        if current is not None and timestamp.exists() and file_digest(timestamp) == current.sha256:
+            # The recorded version must not survive a power cut that loses the metadata.
             for file in self._metadata.glob("[!.]*.json"):
                 if not file.is_symlink():
                     sync(file)
             sync(self._metadata)
-            self._note_timestamp(fresh)
+            self._note_timestamp(current)
 
-    def forget(self) -> None:
-        """Let the next check be a full one."""
+    def forget_version(self) -> None:
+        """Make the next check a full one."""
         (self._metadata / "seen").unlink(missing_ok=True)
 
     def find(self, path: str) -> TargetFile | None:
-        """The signed length and digest of a target, or nothing where it does not exist."""
+        """Return the signed length and digest of a target, or None if it does not exist."""
         if self._updater is None:
             self.refresh()
         assert self._updater is not None  # noqa: S101
         with self._explained():
             return self._updater.get_targetinfo(path)
 
-    def need(self, path: str) -> TargetFile:
-        """Like `find`, for what must exist.
+    def find_required(self, path: str) -> TargetFile:
+        """Return the signed length and digest of a target that must exist.
 
         Raises:
             NotTrustedError: It does not exist.
@@ -140,60 +140,63 @@ class RepositoryClient:
         return target
 
     def read(self, path: str) -> bytes:
-        """A signed document, verified.
+        """Return the content of a signed document.
 
         Raises:
-            NotTrustedError: It does not exist, or is not the signed one.
+            NotTrustedError: It does not exist, or is not what was signed.
         """
-        target = self.need(path)
+        target = self.find_required(path)
         if target.length > _DOCUMENT_LIMIT:
-            raise NotTrustedError(f"{path} has {target.length} bytes, more than a document may")
-        place = self.download(target)
+            raise NotTrustedError(
+                f"{path} has {target.length} bytes, more than a document may have",
+                hint="Tell the vendor; it was not downloaded",
+            )
+        document = self.download(target)
         try:
-            return place.read_bytes()
+            return document.read_bytes()
         finally:
-            place.unlink(missing_ok=True)
-            with contextlib.suppress(OSError):  # a patch may be on its way there
+            document.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # a patch may be partly downloaded there
                 self._downloads.rmdir()
 
     def download(
         self, target: TargetFile, *, progress: Callable[[int], None] | None = None
     ) -> Path:
-        """Download a target, or go on with it, and verify it.
+        """Download a target, or resume its download, and verify it.
 
         Args:
-            target: From `find`.
-            progress: Told the bytes that are there.
+            target: A result of `find`.
+            progress: Called with the number of bytes downloaded so far.
 
         Returns:
             The verified file in the download folder.
 
         Raises:
-            NotTrustedError: It is not the signed one; it is thrown away.
-            NoNetworkError: It cannot be had; what has come is kept.
+            NotTrustedError: It is not what was signed; it is deleted.
+            NoNetworkError: It cannot be downloaded; the part that arrived is kept.
         """
         digest = _digest_of(target)
         self._downloads.mkdir(parents=True, exist_ok=True)
-        done = self._downloads / digest
-        if not (done.exists() and is_target(done, target)):
+        file = self._downloads / digest
+        if not (file.exists() and is_target(file, target)):
             part = self._downloads / f"{digest}.part"
             url = self._target_url(target, digest)
-            begun = part.exists()
+            resumed = part.exists()
             self.fetcher.download(url, part, target.length, progress=progress)
             fits = is_target(part, target)
-            if begun and not fits:
-                # A power loss may have left anything in what had come before.
+            if resumed and not fits:
+                # After a power cut, the part downloaded before may hold anything.
                 part.unlink()
                 self.fetcher.download(url, part, target.length, progress=progress)
                 fits = is_target(part, target)
             if not fits:
                 part.unlink()
                 raise NotTrustedError(
-                    f"{target.path} is not what the vendor signed: it was changed on its way",
+                    f"{target.path} is not what the vendor signed: it was changed in transit",
                     hint="Try again, or use another network; nothing was installed",
                 )
-            part.replace(done)
-        return done
+            part.replace(file)
+        return file
 
     def _target_url(self, target: TargetFile, digest: str) -> str:
         folder, slash, name = target.path.rpartition("/")
@@ -215,7 +218,7 @@ class RepositoryClient:
             write_durably(self._metadata / "seen", msgspec.json.encode(version))
 
     def _is_current(self) -> bool:
-        """Whether nothing of what was verified has expired."""
+        """Return whether all metadata is present and none of it has expired."""
         now = dt.datetime.now(dt.UTC)
         try:
             files = [*self._metadata.glob("*.json")]
@@ -228,7 +231,7 @@ class RepositoryClient:
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
-        """Turn the update framework's errors into ones that say what to do."""
+        """Turn python-tuf's errors into ours, which say what to do next."""
         url = self.url
         try:
             yield
@@ -236,11 +239,11 @@ class RepositoryClient:
             raise StaleRepositoryError(
                 f"The repository at {url} has expired: {error}",
                 hint="Check this device's clock; if it is right, the vendor must refresh the "
-                "repository, or somebody keeps news from this device",
+                "repository, or someone withholds updates from this device",
             ) from error
         except tuf.BadVersionNumberError as error:
             raise StaleRepositoryError(
-                f"The repository at {url} is older than what this device has seen: {error}",
+                f"The repository at {url} is older than what this device already has: {error}",
                 hint="Use another mirror, or try again later; nothing was changed",
             ) from error
         except tuf.UnsignedMetadataError as error:
@@ -250,12 +253,12 @@ class RepositoryClient:
             ) from error
         except tuf.DownloadLengthMismatchError as error:
             raise NotTrustedError(
-                f"The repository at {url} sends more than it may: {error}",
+                f"The repository at {url} sends more than its signed length: {error}",
                 hint="Use another network or mirror; nothing was changed",
             ) from error
         except tuf.DownloadHTTPError as error:
             raise NotTrustedError(
-                f"The repository is not whole: {error}",
+                f"The repository is incomplete: {error}",
                 hint="Check the repository's address; if it is right, tell the vendor",
             ) from error
         except tuf.DownloadError as error:
@@ -266,34 +269,34 @@ class RepositoryClient:
             ) from error
         except tuf.LengthOrHashMismatchError as error:
             raise NotTrustedError(
-                f"{self.fetcher.last} was changed or damaged: it is not what was signed",
+                f"{self.fetcher.last_url} was changed or damaged: it is not what was signed",
                 hint="Try again, or use another network; nothing was changed",
             ) from error
         except (tuf.RepositoryError, ValueError) as error:
             raise NotTrustedError(
-                f"{self.fetcher.last} was changed or damaged: {error}",
+                f"{self.fetcher.last_url} was changed or damaged: {error}",
                 hint="Try again, or use another network; nothing was changed",
             ) from error
         finally:
-            self.fetcher.let_go()
+            self.fetcher.close_response()
 
 
 def _digest_of(target: TargetFile) -> str:
-    """The digest by which a target is stored, on the server and here.
+    """Return the digest that names a target's file, on the server and on this device.
 
-    It becomes the name of a file, and whoever signed it may mean harm.
+    It is checked first: it becomes a file name, and its signer may be malicious.
     """
     digest = next(iter(target.hashes.values()), "")
     if not _DIGEST.fullmatch(digest):
         raise NotTrustedError(
-            f"{target.path} is signed with {digest[:80]!r}, which is no digest",
+            f"{target.path} is signed with {digest[:80]!r}, which is not a digest",
             hint="Tell the vendor; nothing was downloaded",
         )
     return digest
 
 
 def is_target(path: Path, target: TargetFile) -> bool:
-    """Whether a file has the signed length and digests."""
+    """Return whether a file has the signed length and digests."""
     with path.open("rb") as file:
         try:
             target.verify_length_and_hashes(file)
@@ -303,10 +306,10 @@ def is_target(path: Path, target: TargetFile) -> bool:
 
 
 def read_root(path: Path) -> bytes:
-    """Read the trusted root that a vendor has given to a person.
+    """Read the trusted root that the vendor gave to a person.
 
     Raises:
-        NotTrustedError: The file cannot be read, or holds no root.
+        NotTrustedError: The file cannot be read, or is not a trusted root.
     """
     hint = "Name the file root.json that the vendor gave you"
     try:

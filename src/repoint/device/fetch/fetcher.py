@@ -1,4 +1,4 @@
-"""HTTP for the device: limited, patient to a point, and resumable."""
+"""The device's HTTP client: with limits, retries, a stall timeout and resumed downloads."""
 
 from __future__ import annotations
 
@@ -19,86 +19,86 @@ from tuf.ngclient.fetcher import FetcherInterface
 
 from repoint import __version__
 from repoint.device.errors import NoNetworkError, NotEnrolledError, NotTrustedError
-from repoint.device.fetch.stall_timeout import POOLS, watched
+from repoint.device.fetch.stall_timeout import POOLS, read_chunks
 from repoint.fs.durable import write_all
 
 if TYPE_CHECKING:
     from urllib3.response import BaseHTTPResponse
 
 _TIMEOUT = urllib3.Timeout(connect=10.0, read=30.0)
-_TRIES = 4
+_ATTEMPTS = 4
 
 
 @dataclass
 class Traffic:
-    """What was asked of the network, for people and for benchmarks."""
+    """How many requests were made, and how many bytes of their bodies arrived."""
 
     requests: int = 0
     received: int = 0
 
 
 class DocumentVersion(msgspec.Struct, frozen=True):
-    """One version of a document: the server's name for it, and the digest of its bytes."""
+    """One version of a document: its ETag, and the digest of its content."""
 
     etag: str
     sha256: str
 
 
 class Fetcher(FetcherInterface):
-    """Fetches metadata for the update framework, and can be handed what was fetched before it.
+    """Downloads files, and serves as python-tuf's fetcher for metadata.
 
     Args:
-        meanwhile: Called now and then while nothing comes, from another thread. An exception from
-            it, such as a cancellation, ends what is being fetched.
+        on_wait: Called periodically from another thread while no data arrives. An exception that it
+            raises, such as a cancellation, ends the request.
 
     Attributes:
-        last: The address that was asked for last, to say where something is wrong.
-        versions: What each metadata document was when it came last, by its address.
-        traffic: What was asked of the network so far.
+        last_url: The URL that was requested last, for error messages.
+        versions: The version of each metadata document that was fetched last, by its URL.
+        traffic: The traffic so far.
     """
 
-    def __init__(self, meanwhile: Callable[[], None] | None = None) -> None:
-        self._meanwhile = meanwhile
+    def __init__(self, on_wait: Callable[[], None] | None = None) -> None:
+        self._on_wait = on_wait
         self._pool = urllib3.PoolManager(
             headers={"User-Agent": f"repoint/{__version__}", "Accept-Encoding": "identity"},
             timeout=_TIMEOUT,
-            # A server does not decide how long a device waits before it asks again.
+            # A server does not decide how long a device waits before it retries.
             retries=urllib3.Retry(
                 total=2, redirect=3, backoff_factor=0.1, respect_retry_after_header=False
             ),
         )
         self._pool.pool_classes_by_scheme = POOLS
-        self._ready: dict[str, bytes] = {}
-        self._unread: BaseHTTPResponse | None = None
-        self.last = ""
+        self._preloaded: dict[str, bytes] = {}
+        self._response: BaseHTTPResponse | None = None
+        self.last_url = ""
         self.versions: dict[str, DocumentVersion] = {}
         self.traffic = Traffic()
 
-    def let_go(self) -> None:
-        """Cut off the answer that the update framework has stopped reading, if there is one."""
-        if self._unread is not None:
-            self._unread.close()
-            self._unread = None
+    def close_response(self) -> None:
+        """Close the response that python-tuf has stopped reading, if there is one."""
+        if self._response is not None:
+            self._response.close()
+            self._response = None
 
-    def hand_over(self, url: str, body: bytes, etag: str) -> None:
-        """Use ``body`` for the next request of ``url``, which was made just now."""
-        self._ready[url] = body
+    def preload(self, url: str, body: bytes, etag: str) -> None:
+        """Answer python-tuf's next request for ``url`` with ``body``, which was just fetched."""
+        self._preloaded[url] = body
         self.versions[url] = DocumentVersion(etag, hashlib.sha256(body).hexdigest())
 
     def get_if_changed(self, url: str, etag: str, limit: int) -> tuple[bytes | None, str]:
-        """Ask for a document that is at hand in the version ``etag``.
+        """Request a document unless its version is still ``etag``.
 
         Args:
-            url: The document.
-            etag: Its version at hand; empty for none.
-            limit: Bytes to read at the most.
+            url: The URL of the document.
+            etag: The version that the device has, or "".
+            limit: The maximum length in bytes.
 
         Returns:
-            Its content, or nothing where it has not changed; and its version now.
+            The content, or None if it has not changed; and the current ETag.
 
         Raises:
-            NoNetworkError: It cannot be had.
-            NotTrustedError: It is longer than the limit.
+            NoNetworkError: The document cannot be downloaded.
+            NotTrustedError: The document is longer than the limit.
         """
         headers = {"If-None-Match": etag} if etag else {}
         response = self._open(url, headers)
@@ -107,16 +107,16 @@ class Fetcher(FetcherInterface):
                 return None, etag
             if response.status != 200:
                 raise NoNetworkError(
-                    f"{url} answers with status {response.status}", hint=_hint(response.status)
+                    f"{url} responds with status {response.status}", hint=_hint(response.status)
                 )
             body = b""
-            for chunk in watched(response, meanwhile=self._meanwhile):
+            for chunk in read_chunks(response, on_wait=self._on_wait):
                 body += chunk
                 self.traffic.received += len(chunk)
                 if len(body) > limit:
                     raise NotTrustedError(
                         f"{url} is longer than {limit} bytes",
-                        hint="Tell the vendor; it was not read",
+                        hint="Tell the vendor; nothing of it was used",
                     )
         except (urllib3.exceptions.HTTPError, SlowRetrievalError) as error:
             raise _unreachable(url, error) from error
@@ -132,25 +132,25 @@ class Fetcher(FetcherInterface):
         *,
         progress: Callable[[int], None] | None = None,
     ) -> None:
-        """Download into ``part``, going on where an earlier download broke off.
+        """Download into ``part``, resuming an interrupted download.
 
         Args:
-            url: The file.
-            part: Where to put it; what stands there already is taken for its beginning.
-            size: Its signed size in bytes; no byte beyond it is written.
-            progress: Told the bytes that are there, now and then, while nothing comes from another
-                thread. An exception from it, such as a cancellation, ends the download; what has
-                come is kept.
+            url: The URL of the file.
+            part: The file to write; existing content is taken as the beginning of the file.
+            size: The signed size in bytes; no byte beyond it is written.
+            progress: Called with the number of bytes downloaded so far: after each chunk, and
+                periodically from another thread while no data arrives. An exception that it
+                raises, such as a cancellation, ends the download; the part that arrived is kept.
 
         Raises:
-            NoNetworkError: It cannot be had, or too slowly.
-            NotTrustedError: It is longer or shorter than its signed size.
+            NoNetworkError: The file cannot be downloaded, or arrives too slowly.
+            NotTrustedError: The file is longer or shorter than its signed size.
         """
-        for attempt in range(_TRIES):
+        for attempt in range(_ATTEMPTS):
             try:
                 self._download_once(url, part, size, progress)
             except (urllib3.exceptions.HTTPError, SlowRetrievalError) as error:
-                if attempt == _TRIES - 1:
+                if attempt == _ATTEMPTS - 1:
                     raise _unreachable(url, error) from error
                 time.sleep(0.2 * 2**attempt)
             else:
@@ -159,7 +159,7 @@ class Fetcher(FetcherInterface):
     def _download_once(
         self, url: str, part: Path, size: int, progress: Callable[[int], None] | None
     ) -> None:
-        # Unbuffered, so that what has come is on disk however the download ends.
+        # Unbuffered, so that what has arrived is on disk however the download ends.
         with part.open("ab", buffering=0) as file:
             have = file.tell()
             if have > size:
@@ -168,10 +168,10 @@ class Fetcher(FetcherInterface):
             if have < size:
                 headers = {"Range": f"bytes={have}-"} if have else {}
                 response = self._open(url, headers)
-                told = self._meanwhile if progress is None else (lambda: progress(have))
-                body = watched(response, meanwhile=told)
+                on_wait = self._on_wait if progress is None else (lambda: progress(have))
+                body = read_chunks(response, on_wait=on_wait)
                 try:
-                    have = self._placed(response, file.fileno(), url, have)
+                    have = self._offset(response, file.fileno(), url, have)
                     for chunk in body:
                         if have + len(chunk) > size:
                             file.truncate(0)
@@ -196,26 +196,26 @@ class Fetcher(FetcherInterface):
         if have < size:
             raise urllib3.exceptions.IncompleteRead(have, size - have)
 
-    def _placed(self, response: BaseHTTPResponse, file: int, url: str, have: int) -> int:
-        """Where in the file the answer's first byte belongs."""
+    def _offset(self, response: BaseHTTPResponse, file: int, url: str, have: int) -> int:
+        """Return the offset in the file of the first byte of the response."""
         if response.status == 206:
             start = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
             if start is not None and int(start[1]) == have:
                 return have
         if response.status in (200, 206, 416):
-            # The server starts again, or has a shorter file than we hold a part of.
+            # The server sends the whole file, or has a shorter file than our part.
             os.ftruncate(file, 0)
             if response.status == 200:
                 return 0
-            raise urllib3.exceptions.ProtocolError("the server sent another part")
+            raise urllib3.exceptions.ProtocolError("the server sent another range")
         raise NoNetworkError(
-            f"{url} answers with status {response.status}", hint=_hint(response.status)
+            f"{url} responds with status {response.status}", hint=_hint(response.status)
         )
 
     def _open(self, url: str, headers: dict[str, str]) -> BaseHTTPResponse:
-        """Ask for a document. Whoever closes an answer that is not read whole cuts it off."""
+        """Send a request. Closing a response that is not read to its end aborts it."""
         self.traffic.requests += 1
-        self.last = url
+        self.last_url = url
         try:
             return self._pool.request(
                 "GET",
@@ -227,20 +227,22 @@ class Fetcher(FetcherInterface):
             raise _unreachable(url, error) from error
 
     def _fetch(self, url: str) -> Iterator[bytes]:
-        self.last = url
-        if url in self._ready:
-            return iter([self._ready.pop(url)])
+        self.last_url = url
+        if url in self._preloaded:
+            return iter([self._preloaded.pop(url)])
         response = self._open(url, {})
         if response.status != 200:
             response.close()
-            raise DownloadHTTPError(f"{url} answers with status {response.status}", response.status)
+            raise DownloadHTTPError(
+                f"{url} responds with status {response.status}", response.status
+            )
         return self._counted(url, response)
 
     def _counted(self, url: str, response: BaseHTTPResponse) -> Iterator[bytes]:
         digest = hashlib.sha256()
-        self._unread = response
+        self._response = response
         try:
-            for chunk in watched(response, meanwhile=self._meanwhile):
+            for chunk in read_chunks(response, on_wait=self._on_wait):
                 self.traffic.received += len(chunk)
                 digest.update(chunk)
                 yield chunk
@@ -250,26 +252,26 @@ class Fetcher(FetcherInterface):
         except (urllib3.exceptions.HTTPError, SlowRetrievalError) as error:
             raise _unreachable(url, error) from error
         finally:
-            self.let_go()
+            self.close_response()
 
 
 def check_url(url: str) -> str:
-    """Return a repository's address without a trailing slash.
+    """Return a repository's URL without a trailing slash.
 
     Raises:
-        NotEnrolledError: It is not an http or https address.
+        NotEnrolledError: It is not an http or https URL.
     """
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise NotEnrolledError(
-            f"{url!r} is not the address of a repository",
+            f"{url!r} is not the URL of a repository",
             hint="Write it as https://updates.example.org/kiosk",
         )
     return url.rstrip("/")
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file."""
+    """Return the SHA-256 digest of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -286,16 +288,16 @@ def _unreachable(url: str, error: Exception) -> NoNetworkError:
     if isinstance(error, urllib3.exceptions.MaxRetryError) and error.reason is not None:
         reason = error.reason
     if isinstance(reason, urllib3.exceptions.NameResolutionError):
-        said = "its name is not known here"
+        problem = "its name cannot be resolved"
     elif isinstance(reason, urllib3.exceptions.NewConnectionError):
-        said = "nothing answers there"
+        problem = "it does not accept connections"
     elif isinstance(reason, (urllib3.exceptions.TimeoutError, SlowRetrievalError)):
-        said = "it answers too slowly"
+        problem = "it responds too slowly"
     elif isinstance(reason, urllib3.exceptions.SSLError):
-        said = "its certificate is not accepted"
+        problem = "its certificate is not accepted"
     else:
-        said = "the connection broke off"
+        problem = "the connection was interrupted"
     return NoNetworkError(
-        f"The repository at {host} cannot be reached: {said}",
+        f"The repository at {host} cannot be reached: {problem}",
         hint="Check the network and try again; what was downloaded is kept",
     )

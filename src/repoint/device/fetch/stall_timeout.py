@@ -1,7 +1,7 @@
-"""How long a device waits for a server: what comes too slowly is given up.
+"""The stall timeout: a transfer that is too slow is aborted.
 
-A time limit for each single read, which is what HTTP libraries offer, does not help against a
-server that sends one byte before each limit ends.
+HTTP libraries offer a timeout for each single read. That does not help against a server that sends
+one byte before each timeout ends.
 """
 
 from __future__ import annotations
@@ -23,70 +23,71 @@ if TYPE_CHECKING:
 
 CHUNK = 1 << 18
 
-# A server that sends less than this over a whole window is stalling on purpose or as good as
-# that; what has come is kept, so that giving up costs nothing.
-_SLOWEST = 1024  # bytes a second
+# A server that sends less than this over a whole window is stalling, on purpose or not. What has
+# arrived is kept, so that aborting costs nothing.
+_MIN_RATE = 1024  # bytes per second
 _WINDOW = 30.0  # seconds
 
+_WAIT_INTERVAL = 0.5
+"""Seconds between two calls of `on_wait`: the delay of a cancellation while a download stalls."""
 
-# A person who stops a download that stalls is not kept waiting longer than this.
-_BEAT = 0.5  # seconds
 
-
-def watched(
-    response: BaseHTTPResponse, *, meanwhile: Callable[[], None] | None = None
+def read_chunks(
+    response: BaseHTTPResponse, *, on_wait: Callable[[], None] | None = None
 ) -> Generator[bytes, None, None]:
-    """The body of an answer in chunks, as long as it comes at a bearable speed.
+    """Yield the body of a response in chunks.
 
     Args:
-        response: The answer.
-        meanwhile: Called now and then while nothing comes, in another thread; an exception from it
-            cuts the answer off, and is raised here.
+        response: The response.
+        on_wait: Called periodically from another thread while no data arrives. An exception that it
+            raises aborts the response and is raised here.
 
     Raises:
-        SlowRetrievalError: It does not.
+        SlowRetrievalError: The body arrives too slowly.
     """
     started = time.monotonic()
-    came = 0
-    with _asking(response, meanwhile) as read:
+    received = 0
+    with _reader(response, on_wait) as read:
         while chunk := read():
-            came += len(chunk)
+            received += len(chunk)
             yield chunk
-            passed = time.monotonic() - started
-            if passed > _WINDOW:
-                if came < _SLOWEST * passed:
-                    raise SlowRetrievalError(f"{came} bytes in {passed:.0f} s")
-                started, came = time.monotonic(), 0
+            elapsed = time.monotonic() - started
+            if elapsed > _WINDOW:
+                if received < _MIN_RATE * elapsed:
+                    raise SlowRetrievalError(f"{received} bytes in {elapsed:.0f} s")
+                started, received = time.monotonic(), 0
 
 
 @contextlib.contextmanager
-def _asking(
-    response: BaseHTTPResponse, meanwhile: Callable[[], None] | None
+def _reader(
+    response: BaseHTTPResponse, on_wait: Callable[[], None] | None
 ) -> Iterator[Callable[[], bytes]]:
-    """Reads the next chunk; calls ``meanwhile`` only while that waits."""
-    if meanwhile is None:
+    """Provide a function that reads the next chunk, and call `on_wait` while it blocks."""
+    if on_wait is None:
         yield lambda: response.read1(CHUNK)
         return
-    at_work = threading.Lock()
-    over = threading.Event()
+    reading_paused = threading.Lock()
+    finished = threading.Event()
     raised: list[Exception] = []
 
-    def ask() -> None:
-        while not over.wait(_BEAT):
-            if not at_work.acquire(blocking=False):
+    def call_on_wait() -> None:
+        while not finished.wait(_WAIT_INTERVAL):
+            if not reading_paused.acquire(blocking=False):
                 continue
             try:
-                meanwhile()
+                on_wait()
             except Exception as error:
                 raised.append(error)
-                with contextlib.suppress(OSError, RuntimeError, ValueError):  # it has ended
+                with contextlib.suppress(
+                    OSError, RuntimeError, ValueError
+                ):  # the response has ended
                     response.shutdown()
                 return
             finally:
-                at_work.release()
+                reading_paused.release()
 
     def read() -> bytes:
-        at_work.release()
+        reading_paused.release()
         try:
             chunk = response.read1(CHUNK)
         except HTTPError:
@@ -94,56 +95,56 @@ def _asking(
                 raise
             chunk = b""
         finally:
-            at_work.acquire()
+            reading_paused.acquire()
         if raised:
             raise raised[0]
         return chunk
 
-    asking = threading.Thread(target=ask, daemon=True)
-    at_work.acquire()
-    asking.start()
+    waiter = threading.Thread(target=call_on_wait, daemon=True)
+    reading_paused.acquire()
+    waiter.start()
     try:
         yield read
     finally:
-        over.set()
-        asking.join()
+        finished.set()
+        waiter.join()
 
 
-class _Impatient(HTTPConnection):
-    """A connection that is cut off if the head of an answer has not come within one window."""
+class _TimedConnection(HTTPConnection):
+    """A connection that is closed if a response's header does not arrive within one window."""
 
-    def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as urllib3 has it
-        over = threading.Event()
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as in urllib3
+        finished = threading.Event()
 
-        def hang_up() -> None:
-            over.set()
+        def disconnect() -> None:
+            finished.set()
             with contextlib.suppress(OSError, AttributeError):
                 self.sock.shutdown(socket.SHUT_RDWR)
 
-        timer = threading.Timer(_WINDOW, hang_up)
+        timer = threading.Timer(_WINDOW, disconnect)
         timer.daemon = True
         timer.start()
         try:
             return super().getresponse()
         except Exception as error:
-            if over.is_set():
-                raise TimeoutError(f"no whole answer within {_WINDOW:.0f} s") from error
+            if finished.is_set():
+                raise TimeoutError(f"no complete header within {_WINDOW:.0f} s") from error
             raise
         finally:
             timer.cancel()
 
 
-class _ImpatientTls(_Impatient, HTTPSConnection):
+class _TimedTlsConnection(_TimedConnection, HTTPSConnection):
     """The same over TLS."""
 
 
 class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Impatient
+    ConnectionCls = _TimedConnection
 
 
 class _TlsPool(HTTPSConnectionPool):
-    ConnectionCls = _ImpatientTls
+    ConnectionCls = _TimedTlsConnection
 
 
 POOLS: dict[str, Any] = {"http": _Pool, "https": _TlsPool}
-"""Pools of such connections, by scheme."""
+"""Connection pools that use these connections, by scheme."""

@@ -1,11 +1,11 @@
-"""Letting a download use no more of the network than the policy allows."""
+"""Limiting a download to the bandwidth that the policy allows."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 
-from repoint.device.update.install import Progress, Step
+from repoint.device.fetch.progress import Progress, Step
 
 
 def throttled(
@@ -15,16 +15,16 @@ def throttled(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Progress:
-    """Sleep between the parts of a download so that it keeps below a rate.
+    """Return a progress callback that sleeps between chunks to keep a download below a rate.
 
-    What is not read is not sent: the receive buffer fills, and the sender waits. So the rate holds
-    on the network, but for the buffer.
+    While data is not read, the receive buffer fills and the sender waits. So the rate on the
+    network is limited too, apart from the buffer.
 
     Args:
-        progress: Whom to tell.
-        rate: Bytes a second.
-        clock: Gives seconds.
-        sleep: Waits so many seconds.
+        progress: The callback to call first.
+        rate: Bytes per second.
+        clock: Returns seconds.
+        sleep: Waits for a number of seconds.
     """
     began, first, last = clock(), 0, -1
 
@@ -34,7 +34,7 @@ def throttled(
             progress(step, done, total)
         if step != "download":
             return
-        if not first <= last <= done:  # another patch, or the same one from its beginning
+        if not first <= last <= done:  # another patch, or the same one again
             began, first = clock(), done
         last = done
         ahead = (done - first) / rate - (clock() - began)

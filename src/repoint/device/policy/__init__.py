@@ -1,1 +1,1 @@
-"""What an administrator decides, and what follows from it."""
+"""The administrator's policy, and the settings that result from it."""

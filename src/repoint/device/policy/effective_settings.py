@@ -1,4 +1,4 @@
-"""What counts of what was decided: a person's settings, under the administrator's policy."""
+"""Effective settings: the person's settings as far as the administrator's policy allows them."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ from repoint.device.store.records import UserSettings
 
 
 class EffectiveSettings(msgspec.Struct, frozen=True):
-    """What counts for a product.
+    """The settings that are in effect for a product.
 
     Attributes:
-        automatic: "Automatically Install".
-        automatic_locked_by: The policy file that decides it; empty where the person does.
+        automatic: Whether "Automatically Install" is on.
+        automatic_locked_by: The policy file that sets it, or "" if the person does.
         removal: Whether people may remove an improvement.
-        removal_locked_by: The policy file that decides it; empty where none does.
-        policy_problem: Why the policy files as they are now are not in force; empty where they
-            are.
+        removal_locked_by: The policy file that sets it, or "".
+        policy_problem: Why the current policy files are not in force, or "".
     """
 
     automatic: bool
@@ -29,7 +28,7 @@ class EffectiveSettings(msgspec.Struct, frozen=True):
 
 
 def effective_settings(settings: UserSettings, policy: Policy) -> EffectiveSettings:
-    """Put the person's settings under the policy."""
+    """Return the person's settings with the policy applied."""
     rules = policy.rules
     return EffectiveSettings(
         automatic=settings.automatic if rules.automatic is None else rules.automatic,
@@ -41,10 +40,10 @@ def effective_settings(settings: UserSettings, policy: Policy) -> EffectiveSetti
 
 
 def require_free_settings(new: UserSettings, policy: Policy) -> None:
-    """Let a person change only what the policy leaves to them.
+    """Refuse settings that contradict the policy.
 
     Raises:
-        PolicyForbidsError: The policy decides it, and otherwise.
+        PolicyForbidsError: The policy sets another value.
     """
     rules = policy.rules
     if rules.automatic is not None and new.automatic != rules.automatic:
@@ -56,10 +55,10 @@ def require_free_settings(new: UserSettings, policy: Policy) -> None:
 
 
 def require_removal(policy: Policy) -> None:
-    """Let improvements be removed only where the policy does.
+    """Refuse to remove an improvement if the policy forbids it.
 
     Raises:
-        PolicyForbidsError: It does not.
+        PolicyForbidsError: The policy forbids removal.
     """
     if policy.rules.removal is False:
         raise PolicyForbidsError(
@@ -68,10 +67,10 @@ def require_removal(policy: Policy) -> None:
 
 
 def require_repository(repository: str, policy: Policy) -> None:
-    """Talk only to the repositories that the policy allows.
+    """Refuse a repository that the policy does not allow.
 
     Raises:
-        PolicyForbidsError: It does not allow this one.
+        PolicyForbidsError: The policy does not allow it.
     """
     if not policy.allows(repository):
         raise PolicyForbidsError(

@@ -1,4 +1,4 @@
-"""Maintenance windows: when an administrator wants changes to happen, in the device's time zone."""
+"""Maintenance windows: when an administrator allows changes, in the device's time zone."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ _SPAN = re.compile(r"(\d\d):(\d\d)-(\d\d):(\d\d)")
 
 
 class WindowError(RepointError):
-    """A maintenance window is written in a form that Repoint does not know."""
+    """A maintenance window is malformed."""
 
 
 @dataclass(frozen=True)
 class Window:
-    """A span of the day, on some days of the week.
+    """A span of time on some days of the week.
 
     Attributes:
-        days: The days on which it begins, 0 for Monday.
+        days: The weekdays on which it begins; 0 is Monday.
         begin: Minutes after midnight.
-        end: Minutes after midnight; not after ``begin`` where it ends on the next day.
+        end: Minutes after midnight; at or before ``begin`` if it ends on the next day.
     """
 
     days: frozenset[int]
@@ -33,37 +33,38 @@ class Window:
 
     @classmethod
     def parse(cls, text: str) -> Window:
-        """Read ``02:00-05:00``, or ``sat,sun 22:00-04:00``.
+        """Parse ``02:00-05:00`` or ``sat,sun 22:00-04:00``.
 
         Raises:
-            WindowError: It has another form.
+            WindowError: The text is malformed.
         """
         days, _, span = text.strip().rpartition(" ")
         times = _SPAN.fullmatch(span)
         named = [day.strip().lower() for day in days.split(",")] if days else list(DAYS)
         if times is None or not set(named) <= set(DAYS):
             raise WindowError(
-                f"{text!r} is no maintenance window",
+                f"{text!r} is not a maintenance window",
                 hint='Write it as "02:00-05:00" or "sat,sun 22:00-04:00"',
             )
         hours = [int(number) for number in times.groups()]
         begin, end = hours[0] * 60 + hours[1], hours[2] * 60 + hours[3]
         if max(hours[1], hours[3]) > 59 or begin >= 1440 or end > 1440 or begin == end:
             raise WindowError(
-                f"{text!r} is no span of a day", hint="Write hours and minutes as 02:00-05:00"
+                f"{text!r} is not a valid span of a day",
+                hint="Write hours and minutes as 02:00-05:00",
             )
         return cls(frozenset(DAYS.index(day) for day in named), begin, end)
 
     def next_at(self, when: int, zone: dt.tzinfo | None = None) -> int:
-        """The moment at or after ``when`` that lies in the window.
+        """Return the first time at or after ``when`` that lies in the window.
 
         Args:
             when: Seconds since 1970.
-            zone: The time zone; the device's own where none is given.
+            zone: The time zone; the device's own by default.
 
         Returns:
-            ``when`` itself inside of the window, else the window's next beginning, in seconds
-            since 1970.
+            ``when`` if it lies in the window, else the next begin of the window, in seconds since
+            1970.
         """
         today = dt.datetime.fromtimestamp(when, zone).date()
         for offset in range(-1, 9):
@@ -73,14 +74,14 @@ class Window:
             begin = _moment(day, self.begin, zone)
             after = 0 if self.end > self.begin else 1
             end = _moment(day + dt.timedelta(days=after), self.end, zone)
-            # The hour that a clock leaves out in spring may be the whole window.
+            # The hour that is skipped in spring may be the whole window.
             if max(begin, when) < end:
                 return max(begin, when)
-        raise AssertionError("a window has at least one day a week")
+        raise AssertionError("a window opens on at least one day of the week")
 
 
 def next_opening(windows: tuple[Window, ...], when: int, zone: dt.tzinfo | None = None) -> int:
-    """The moment at or after ``when`` at which one of the windows is open."""
+    """Return the first time at or after ``when`` at which one of the windows is open."""
     return min((window.next_at(when, zone) for window in windows), default=when)
 
 

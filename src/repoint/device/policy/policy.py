@@ -1,12 +1,12 @@
-"""Policy: what an administrator decides, in files that people without rights cannot change.
+"""Policy: the administrator's rules, in files that unprivileged users cannot change.
 
-All ``*.toml`` files of the policy folder count, in the order of their names; what a later one sets
-replaces what an earlier one set. What any file sets is locked: no person's setting changes it.
+All ``*.toml`` files in the policy folder are read in the order of their names; a later file
+overrides an earlier one. A rule that any file sets is locked: no person's setting changes it.
 
-The files are taken all together or not at all. Where one is malformed, the policy that was last
-found whole stays in force, which every command that changes the store keeps in
-``STORE/policy.json``. Where there never was one, nothing is installed by itself and nothing
-removed until the file is put right: somebody meant to decide, and nobody knows what.
+The files are applied all together or not at all. If one is malformed, the last good policy stays
+in force; every command that changes the store keeps it in ``STORE/policy.json``. If there never was
+a good policy, nothing is installed automatically and nothing can be removed until the file is
+corrected: the administrator wanted some rule, and no one can tell which.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from repoint.model.encoding import encode_record
 from repoint.model.errors import RepointError
 
 FOLDER = Path("/etc/repoint/policy.d")
-"""Where policy files lie; ``REPOINT_POLICY`` names another folder, to try one out."""
+"""The folder of the policy files; ``REPOINT_POLICY`` names another one, to try a policy."""
 
 _FILE = "policy.json"
 _MOST_BYTES = 1 << 20
@@ -41,24 +41,25 @@ Rate = Annotated[int, msgspec.Meta(ge=10, le=10_000_000)]
 
 
 class PolicyError(RepointError):
-    """A policy file is malformed; the message names it and what is wrong."""
+    """A policy file is malformed; the message names the file and the problem."""
 
 
 class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What policy files may set; nothing where they leave it to the person.
+    """The rules that policy files may set; None leaves the choice to the person.
 
     Attributes:
-        automatic: Whether improvements install by themselves.
+        automatic: Whether improvements are installed automatically.
         removal: Whether people may remove an improvement.
-        defer_days: How many days after its publication an improvement may install by itself.
-        deadline_days: After how many days it is installed and brought into force whatever else
-            speaks against it, but for a lack of space.
-        window: When improvements install by themselves and programs restart by themselves.
-        bandwidth: What a download may use, in kB (1000 bytes) a second.
+        defer_days: The number of days after its publication before an improvement may be
+            installed automatically.
+        deadline_days: The number of days after which it is installed and brought into force
+            whatever the other rules say. Only a lack of disk space still prevents that.
+        window: When improvements may be installed, and programs restarted, automatically.
+        bandwidth: The limit for a download, in kB (1000 bytes) per second.
         metered: Whether downloads may use a metered connection.
-        urgent: Whether an improvement against attacks that were seen passes over deferral,
-            window (but not for restarts) and metered connections.
-        repositories: The beginnings of the addresses that improvements may come from.
+        urgent: Whether an improvement for a fault that is being exploited overrides deferral,
+            window (except for restarts) and metered connections.
+        repositories: The URL prefixes that improvements may come from.
     """
 
     automatic: bool | None = None
@@ -76,12 +77,12 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
         for address in self.repositories or ():
             if not address.startswith(("https://", "http://")):
                 raise PolicyError(
-                    f"{address!r} in repositories is no address",
+                    f"{address!r} in repositories is not an http or https URL",
                     hint='Write it as "https://updates.example.org/"',
                 )
 
     def windows(self) -> tuple[Window, ...]:
-        """The maintenance windows; none where any time will do."""
+        """Return the maintenance windows; none means any time."""
         texts = (self.window,) if isinstance(self.window, str) else self.window or ()
         return tuple(Window.parse(text) for text in texts)
 
@@ -90,9 +91,9 @@ class Policy(msgspec.Struct, frozen=True):
     """The policy that is in force.
 
     Attributes:
-        rules: What it sets.
-        sources: For everything that it sets, the file that does.
-        problem: Why the files as they are now are not in force; empty where they are.
+        rules: The rules.
+        sources: The file that sets each rule, by the rule's name.
+        problem: Why the current files are not in force, or "".
     """
 
     rules: Rules = Rules()
@@ -100,33 +101,33 @@ class Policy(msgspec.Struct, frozen=True):
     problem: str = ""
 
     def locked_by(self, key: Key) -> str:
-        """The file that decides something; empty where the person does."""
+        """Return the file that sets a rule, or "" if none does."""
         return self.sources.get(key, "")
 
     def allows(self, repository: str) -> bool:
-        """Whether improvements may come from a repository.
+        """Return whether improvements may come from a repository.
 
-        A beginning counts only as a whole: ``https://updates.example.org`` does not allow
+        A prefix must end at a slash: ``https://updates.example.org`` does not allow
         ``https://updates.example.org.evil.example``.
         """
         allowed = self.rules.repositories
         if allowed is None:
             return True
         address = f"{repository.rstrip('/')}/"
-        return any(address.startswith(f"{beginning.rstrip('/')}/") for beginning in allowed)
+        return any(address.startswith(f"{prefix.rstrip('/')}/") for prefix in allowed)
 
 
 def policy_folder() -> Path:
-    """Where this device's policy files lie."""
+    """Return the folder of this device's policy files."""
     return Path(os.environ.get("REPOINT_POLICY") or FOLDER)
 
 
 def read_policy(store: Path, folder: Path | None = None) -> Policy:
-    """The policy that is in force. Changes nothing.
+    """Return the policy that is in force, without changing the store.
 
     Args:
-        store: The store, which keeps the last good policy.
-        folder: The policy folder; the device's own where none is given.
+        store: The store, which holds the last good policy.
+        folder: The policy folder; the device's own by default.
     """
     folder = policy_folder() if folder is None else folder
     try:
@@ -140,7 +141,7 @@ def read_policy(store: Path, folder: Path | None = None) -> Policy:
 
 
 def keep_policy(store: Path, policy: Policy) -> None:
-    """Keep a whole policy for the day on which a file is malformed. The store must be locked."""
+    """Store a good policy, in case a file becomes malformed later. The store must be locked."""
     if policy.problem or policy == read_note(store / _FILE, Policy):
         return
     with explained("keep the policy"):
@@ -155,7 +156,7 @@ def _read_folder(folder: Path) -> Policy:
     except OSError as error:
         raise PolicyError(
             f"The policy folder {folder} cannot be read: {error.strerror}",
-            hint="Let everybody read it",
+            hint="Make it readable for all users",
         ) from None
     merged: dict[str, Any] = {}
     sources: dict[str, str] = {}
@@ -167,7 +168,7 @@ def _read_folder(folder: Path) -> Policy:
 
 
 def _read_file(file: Path) -> dict[str, Any]:
-    hint = "Put that right; until then the last good policy stays in force"
+    hint = "Correct it; until then the last good policy stays in force"
     try:
         with file.open("rb") as opened:
             content = opened.read(_MOST_BYTES + 1)
@@ -180,17 +181,17 @@ def _read_file(file: Path) -> dict[str, Any]:
         raise PolicyError(f"{file} is not UTF-8", hint=hint) from None
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         reason = str(error).splitlines()[0]
-        raise PolicyError(f"{file} is not TOML: {reason}", hint=hint) from None
-    _rules(table, str(file))  # each file must be fit by itself, so that the error names it
+        raise PolicyError(f"{file} is not valid TOML: {reason}", hint=hint) from None
+    _rules(table, str(file))  # each file is checked alone, so that the error names it
     return table
 
 
-def _rules(table: dict[str, Any], where: str) -> Rules:
+def _rules(table: dict[str, Any], source: str) -> Rules:
     try:
         return msgspec.convert(table, Rules)
     except (msgspec.ValidationError, RepointError) as error:
         reason = str(error).rstrip(".").replace("Object", "it").replace(" - at `$.", " at `")
         raise PolicyError(
-            f"{where} is no policy: {reason}",
-            hint="Put that right; until then the last good policy stays in force",
+            f"{source} is not a valid policy: {reason}",
+            hint="Correct it; until then the last good policy stays in force",
         ) from None

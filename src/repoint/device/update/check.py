@@ -39,13 +39,11 @@ class Checked:
     received: int
 
 
-def client_for(
-    state: ProductState, meanwhile: Callable[[], None] | None = None
-) -> RepositoryClient:
-    """The client of the repository that a product was enrolled with; `meanwhile`: see `Fetcher`."""
+def client_for(state: ProductState, on_wait: Callable[[], None] | None = None) -> RepositoryClient:
+    """The client of the repository that a product was enrolled with; `on_wait`: see `Fetcher`."""
     root = (state.path / "root.json").read_bytes()
     return RepositoryClient(
-        state.documents.enrolment().repository, state.metadata, state.downloads, root, meanwhile
+        state.documents.enrolment().repository, state.metadata, state.downloads, root, on_wait
     )
 
 
@@ -73,7 +71,7 @@ def check(state: ProductState, *, now: int, client: RepositoryClient | None = No
                 client.refresh()
                 _take_catalog(state, client)
                 _take_improvements(state, client)
-                client.remember()
+                client.record_version()
         except RepointError as error:
             state.documents.set_last_check(LastCheck(when=now, error=str(error)))
             raise

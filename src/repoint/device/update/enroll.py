@@ -141,7 +141,7 @@ def supersede(state: ProductState, client: RepositoryClient, *, now: int) -> Gen
     enrolment = state.documents.enrolment()
     if not replaced_points(state, enrolment):
         return None
-    client.forget()
+    client.forget_version()
     client.has_news()
     client.refresh()
     wanted = BaselineFilter(platform=enrolment.baseline.platform)

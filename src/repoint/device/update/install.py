@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from repoint.delta.errors import DeltaChildError, PatchError
 from repoint.delta.sandbox.child import Confinement, DecodeJob, decode_in_child
@@ -19,6 +18,7 @@ from repoint.device.errors import (
     StoreWriteError,
 )
 from repoint.device.fetch.client import RepositoryClient
+from repoint.device.fetch.progress import Progress
 from repoint.device.os_errors import COMPLETED_NEXT, explained
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import HistoryEntry
@@ -30,10 +30,6 @@ from repoint.fs.durable import sync
 from repoint.model.encoding import decode_record
 from repoint.model.improvement import Improvement
 from repoint.repository import names
-
-Step = Literal["download", "decode", "verify"]
-Progress = Callable[[Step, int, int], None]
-"""Told the step, and the bytes done of the bytes to do."""
 
 # Kept free on the store's file system, so that an improvement never fills a disk.
 _SPARE = 32 << 20
@@ -140,7 +136,7 @@ def _fetch(
     progress: Progress | None,
 ) -> Path:
     size = candidate.parts[name].improved.patch_size
-    target = client.need(path)
+    target = client.find_required(path)
     candidate.fetched(name, target.length)
     report = None if progress is None else (lambda done: progress("download", done, size))
     return client.download(target, progress=report)
