@@ -16,7 +16,7 @@ from pathlib import Path
 from benchmarks.measuring import figure, run
 from benchmarks.results import Group, Row
 from benchmarks.scene import Scene
-from repoint.page.control_socket import ask_for_link
+from repoint.page.control_socket import request_link
 
 _WARM = 30
 _STARTS = 7
@@ -57,7 +57,7 @@ class _Page:
 
     def enter(self) -> None:
         """Begin a session by a one-time link."""
-        link = ask_for_link(self.store / "page.sock", None)
+        link = request_link(self.store / "page.sock", None)
         if link is None:
             raise SystemExit("benchmarks: the Settings page does not start")
         connection = HTTPConnection("127.0.0.1", self.port)

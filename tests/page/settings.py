@@ -14,7 +14,7 @@ from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
-from repoint.page.control_socket import ask_for_link
+from repoint.page.control_socket import request_link
 from repoint.page.page_store import PageStore
 
 PASSCODE = "let me through"
@@ -29,7 +29,7 @@ class Settings:
 
     def link(self, uid: int | None = None) -> str:
         """A fresh one-time link, for another account where root asks."""
-        link = ask_for_link(PageStore(self.store).socket, uid)
+        link = request_link(PageStore(self.store).socket, uid)
         assert link is not None, "the page's server does not answer"
         return link
 
@@ -52,7 +52,7 @@ def settings(store: Path, *, idle: float = 120, policy: Path = Path("/none")) ->
         made = Settings(store, process)
         try:
             deadline = time.monotonic() + 20
-            while ask_for_link(PageStore(store).socket, None) is None:
+            while request_link(PageStore(store).socket, None) is None:
                 assert process.poll() is None, "the page's server has ended"
                 assert time.monotonic() < deadline, "the page's server does not start"
                 time.sleep(0.02)

@@ -13,8 +13,12 @@ from pathlib import Path
 import pytest
 
 from repoint.page.auth.attempts import FREE, LONGEST_WAIT, Attempts
-from repoint.page.auth.errors import PasscodeUnfitError, TooManyWrongError, WrongPasscodeError
-from repoint.page.auth.passcode_guard import Guard
+from repoint.page.auth.errors import (
+    TooManyAttemptsError,
+    UnsuitablePasscodeError,
+    WrongPasscodeError,
+)
+from repoint.page.auth.passcode_guard import PasscodeGuard
 from repoint.page.auth.passcodes import OwnPasscode, may_change
 from repoint.page.page_store import PageStore
 
@@ -33,7 +37,7 @@ class Clock:
 class Asked:
     """A guard of a passcode that was set, and what it did with guesses."""
 
-    guard: Guard
+    guard: PasscodeGuard
     clock: Clock
     outcomes: list[str] = field(default_factory=list)
 
@@ -42,7 +46,7 @@ class Asked:
             self.guard.require(given)
         except WrongPasscodeError:
             said = "wrong"
-        except TooManyWrongError:
+        except TooManyAttemptsError:
             said = "not looked at"
         else:
             said = "right"
@@ -55,7 +59,7 @@ def asked(tmp_path: Path) -> Asked:
     passcode = OwnPasscode(PageStore(tmp_path))
     passcode.set(RIGHT, RIGHT)
     clock = Clock()
-    return Asked(Guard(PageStore(tmp_path), "", passcode, clock), clock)
+    return Asked(PasscodeGuard(PageStore(tmp_path), "", passcode, clock), clock)
 
 
 def test_ten_thousand_guesses_a_second_apart_are_hardly_looked_at(asked: Asked) -> None:
@@ -94,7 +98,9 @@ def test_each_further_wrong_one_doubles_the_wait_up_to_an_hour() -> None:
 def test_the_count_outlives_the_server_and_ends_with_the_right_one(asked: Asked) -> None:
     for _ in range(FREE):
         asked.guess("wrong")
-    again = Asked(Guard(asked.guard.place, "", asked.guard.passcode, asked.clock), asked.clock)
+    again = Asked(
+        PasscodeGuard(asked.guard.store, "", asked.guard.passcode, asked.clock), asked.clock
+    )
     assert again.guess(RIGHT) == "not looked at"
     asked.clock.now += 11
     assert again.guess(RIGHT) == "right"
@@ -123,10 +129,10 @@ def test_a_guess_counts_though_the_server_is_killed_while_it_looks(asked: Asked)
         def is_set(self) -> bool:
             return True
 
-        def is_right(self, given: str) -> bool:
+        def verify(self, given: str) -> bool:
             raise KilledError
 
-    slow = Guard(asked.guard.place, "", Slow(), asked.clock)  # type: ignore[arg-type]
+    slow = PasscodeGuard(asked.guard.store, "", Slow(), asked.clock)  # type: ignore[arg-type]
     for _ in range(FREE):
         with pytest.raises(KilledError):
             slow.require("guess")
@@ -141,14 +147,14 @@ def test_a_new_passcode_that_does_not_fit_is_not_set(
     tmp_path: Path, new: str, repeated: str, why: str
 ) -> None:
     passcode = OwnPasscode(PageStore(tmp_path))
-    with pytest.raises(PasscodeUnfitError) as refused:
+    with pytest.raises(UnsuitablePasscodeError) as refused:
         passcode.set(new, repeated)
-    assert refused.value.why == why
+    assert refused.value.reason == why
     assert not passcode.is_set()
 
 
 def test_only_a_hash_is_kept_for_its_owners_eyes(asked: Asked) -> None:
-    folder = asked.guard.place.folder
+    folder = asked.guard.store.folder
     kept = (folder / "passcode.json").read_text()
     assert RIGHT not in kept
     assert "$argon2id$" in kept
@@ -160,7 +166,7 @@ def test_only_a_hash_is_kept_for_its_owners_eyes(asked: Asked) -> None:
 def test_a_damaged_passcode_opens_nothing_and_is_not_chosen_anew(
     asked: Asked, damaged: str
 ) -> None:
-    (asked.guard.place.folder / "passcode.json").write_text(damaged)
+    (asked.guard.store.folder / "passcode.json").write_text(damaged)
     assert asked.guard.passcode.is_set()
     assert asked.guess(RIGHT) == "wrong"
 
@@ -215,8 +221,8 @@ def test_root_asks_for_the_accounts_own_password_through_pam(
         "from repoint.page.page_store import PageStore\n"
         "ann = passcode_for(PageStore(Path('/none')), 7001, server=0)\n"
         "assert isinstance(ann, AccountPasscode)\n"
-        f"print(ann.is_right({RIGHT!r}), ann.is_right('wrong'),\n"
-        f"      ann.is_right({RIGHT!r} + chr(0) + 'x'))\n"
+        f"print(ann.verify({RIGHT!r}), ann.verify('wrong'),\n"
+        f"      ann.verify({RIGHT!r} + chr(0) + 'x'))\n"
         "print(may_change(7001, server=0), may_change(7002, server=0))\n"
         "print(passcode_for(PageStore(Path('/none')), 0, server=0).kind)\n"
     )

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from repoint.page.auth.errors import CannotOpenError
-from repoint.page.auth.peers import uid_behind
-from repoint.page.auth.sessions import GRANT_SECONDS, SECONDS, Sessions
-from repoint.page.control_socket import ask_for_link
+from repoint.page.auth.errors import PageNotOpenedError
+from repoint.page.auth.peers import uid_of_peer
+from repoint.page.auth.sessions import GRANT_LIFETIME, LIFETIME, Sessions
+from repoint.page.control_socket import request_link
 from repoint.page.page_store import PageStore
 from tests.page.settings import Client, settings
 from tests.places import Place, wait_for
@@ -97,7 +97,7 @@ def test_systemds_sockets_are_taken_over_and_a_session_outlives_the_server(
 
     with page, control:
         with start() as server:
-            link = ask_for_link(store / "page.sock", None)
+            link = request_link(store / "page.sock", None)
             assert link is not None
             assert f":{page.getsockname()[1]}/" in link
             client = Client(page.getsockname()[1])
@@ -141,15 +141,16 @@ def test_another_account_gets_no_link_to_a_persons_own_page(enrolled: Place) -> 
 
 def test_the_server_of_a_person_serves_nobody_else(tmp_path: Path) -> None:
     from repoint.page.app_state import AppState
-    from repoint.page.control_socket import Control, Given
+    from repoint.page.control_server import ControlServer
+    from repoint.page.control_socket import LinkResponse
 
-    control = Control(AppState(tmp_path, 1, uid=1000))
-    assert control._given(1001, b"{}\n") == Given(refused="it belongs to another account")
-    assert control._given(1000, b"{}\n").link
-    assert control._given(0, b'{"uid": 1000}\n').link
-    assert control._given(1000, b"nonsense").refused
-    everybodys = Control(AppState(tmp_path, 1, uid=0))
-    assert everybodys._given(1001, b"{}\n").link
+    control = ControlServer(AppState(tmp_path, 1, uid=1000))
+    assert control.respond(1001, b"{}\n") == LinkResponse(refused="it belongs to another account")
+    assert control.respond(1000, b"{}\n").link
+    assert control.respond(0, b'{"uid": 1000}\n').link
+    assert control.respond(1000, b"nonsense").refused
+    everybodys = ControlServer(AppState(tmp_path, 1, uid=0))
+    assert everybodys.respond(1001, b"{}\n").link
 
 
 def test_a_socket_of_a_server_that_was_killed_is_replaced(enrolled: Place) -> None:
@@ -158,17 +159,17 @@ def test_a_socket_of_a_server_that_was_killed_is_replaced(enrolled: Place) -> No
         served.process.kill()
         served.process.wait()
     assert (store / "page.sock").exists()
-    assert ask_for_link(store / "page.sock", None) is None
+    assert request_link(store / "page.sock", None) is None
     with settings(store) as served:
         assert served.link()
 
 
 def test_a_link_lasts_for_two_minutes() -> None:
-    from repoint.page.auth.login_links import Links
+    from repoint.page.auth.login_links import LoginLinks
 
     now = [0.0]
-    links = Links(lambda: now[0])
-    secret = links.make(7)
+    links = LoginLinks(lambda: now[0])
+    secret = links.create(7)
     now[0] = 119.9
     assert links.owner(secret) == 7
     now[0] = 120
@@ -177,14 +178,14 @@ def test_a_link_lasts_for_two_minutes() -> None:
 
 def test_a_session_lasts_half_a_day_and_ends_with_the_machine(tmp_path: Path) -> None:
     now = [1_700_000_000.0]
-    place = PageStore(tmp_path)
-    sessions = Sessions(place, lambda: now[0], boot="one")
+    store = PageStore(tmp_path)
+    sessions = Sessions(store, lambda: now[0], boot="one")
     secret = sessions.begin(7)
     assert sessions.find(secret)
     assert sessions.find(secret + "x") is None
-    assert secret not in (place.folder / "sessions.json").read_text()
-    assert Sessions(place, lambda: now[0], boot="two").find(secret) is None
-    now[0] += SECONDS
+    assert secret not in (store.folder / "sessions.json").read_text()
+    assert Sessions(store, lambda: now[0], boot="two").find(secret) is None
+    now[0] += LIFETIME
     assert sessions.find(secret) is None
 
 
@@ -199,7 +200,7 @@ def test_the_passcode_of_an_installation_stands_for_its_own_restart_and_not_for_
     assert session is not None
     assert sessions.may_restart(session, "kiosk 1 (a)")
     assert not sessions.may_restart(session, "kiosk 1 (b)")
-    now[0] += GRANT_SECONDS
+    now[0] += GRANT_LIFETIME
     assert not sessions.may_restart(session, "kiosk 1 (a)")
 
 
@@ -210,9 +211,9 @@ def test_the_kernel_says_who_is_behind_a_connection(tmp_path: Path) -> None:
     ):
         own, address = listener.accept()
         with own:
-            assert uid_behind(address, own.getsockname()) == os.geteuid()
-            assert uid_behind(("127.0.0.1", 1), own.getsockname()) is None
-            assert uid_behind(address, own.getsockname(), table=tmp_path / "none") is None
+            assert uid_of_peer(address, own.getsockname()) == os.geteuid()
+            assert uid_of_peer(("127.0.0.1", 1), own.getsockname()) is None
+            assert uid_of_peer(address, own.getsockname(), table=tmp_path / "none") is None
 
 
 def test_a_refusal_of_the_control_socket_is_an_error_with_a_hint(tmp_path: Path) -> None:
@@ -231,8 +232,8 @@ def test_a_refusal_of_the_control_socket_is_an_error_with_a_hint(tmp_path: Path)
 
         thread = threading.Thread(target=refuse)
         thread.start()
-        with pytest.raises(CannotOpenError) as refused:
-            ask_for_link(path, None)
+        with pytest.raises(PageNotOpenedError) as refused:
+            request_link(path, None)
         thread.join()
     assert "another account" in refused.value.message
     assert refused.value.hint

@@ -1,7 +1,7 @@
-"""The page's server: ``python -m repoint.page --store FOLDER``, for systemd and ourselves.
+"""Serve the Settings page: ``python -m repoint.page --store FOLDER``.
 
-Not a command for people, who say ``repoint settings``; and no part of the ``repoint`` command,
-whose parser would take a third of the time that a browser waits for the first byte.
+systemd and ``repoint settings`` run this program; people run ``repoint settings``. It is not part
+of the ``repoint`` command, whose parser would add a third to the time until the first byte.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ import sys
 from pathlib import Path
 
 from repoint.model.errors import RepointError
-from repoint.page.server import IDLE_SECONDS, serve
+from repoint.page.server import IDLE_TIMEOUT, serve
 
 
 def main() -> None:
-    """Parse, and serve until nobody uses the page any more."""
+    """Parse the command line, and serve until the page is idle."""
     parser = argparse.ArgumentParser(prog="python -m repoint.page", description=__doc__)
     parser.add_argument("--store", type=Path, required=True, help="the device's store")
-    parser.add_argument("--idle", type=float, default=IDLE_SECONDS, metavar="SECONDS",
-                        help="end after so long without a request")  # fmt: skip
-    given = parser.parse_args()
+    parser.add_argument("--idle", type=float, default=IDLE_TIMEOUT, metavar="SECONDS",
+                        help="stop after this long without a request")  # fmt: skip
+    arguments = parser.parse_args()
     try:
-        serve(given.store.absolute(), idle=given.idle)
+        serve(arguments.store.absolute(), idle=arguments.idle)
     except (RepointError, OSError) as error:
         sys.exit(f"repoint: the Settings page cannot be served: {error}")
 

@@ -1,4 +1,4 @@
-"""The page's addresses, and what answers at each."""
+"""The page's routes: which address is handled by which view, and how errors are shown."""
 
 from __future__ import annotations
 
@@ -11,116 +11,129 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from repoint.model.errors import RepointError
 from repoint.page.app_state import HOST, AppState
-from repoint.page.auth.sessions import SECONDS
-from repoint.page.defence import Defence
-from repoint.page.i18n.words import words_for
-from repoint.page.idle_timeout import Idle
-from repoint.page.live_updates import progress
-from repoint.page.request_context import Refused, changing, looking
+from repoint.page.auth.errors import RequestRefusedError
+from repoint.page.auth.request_checks import RequestChecks
+from repoint.page.auth.sessions import LIFETIME
+from repoint.page.i18n.translation import translation_for
+from repoint.page.idle_timeout import IdleTimer
 from repoint.page.views import changes, pages, sheets
+from repoint.page.views.live_updates import progress
 from repoint.page.views.rendering import Renderer
+from repoint.page.views.request_context import form_endpoint, view_endpoint
+
+_PRODUCT = "/product/{product}"
+_SHEETS = {
+    "automatic": sheets.automatic,
+    "install": sheets.install,
+    "restart": sheets.restart,
+    "remove": sheets.remove,
+}
+_CHANGES = {
+    "automatic": changes.automatic,
+    "install": changes.install,
+    "restart": changes.restart,
+    "remove": changes.remove,
+    "check": changes.check,
+    "stop": changes.stop,
+    "dismiss": changes.dismiss,
+}
 
 
-def page_app(site: AppState) -> ASGIApp:
-    """The application that serves a site's page."""
-    product = "/product/{product}"
+def create_app(state: AppState) -> ASGIApp:
+    """Return the application that serves the page."""
     app = Starlette(
         routes=[
-            Route("/open/{secret}", enter),
+            Route("/open/{secret}", begin_session),
             Route("/assets/{name}", asset),
-            Route("/", looking(pages.products)),
-            Route(f"{product}/", looking(pages.panel)),
-            Route(f"{product}/history", looking(pages.history)),
-            Route(f"{product}/progress", progress),
+            Route("/", view_endpoint(pages.products)),
+            Route(f"{_PRODUCT}/", view_endpoint(pages.panel)),
+            Route(f"{_PRODUCT}/history", view_endpoint(pages.history)),
+            Route(f"{_PRODUCT}/progress", progress),
+            *(Route(f"{_PRODUCT}/{name}", view_endpoint(sheet)) for name, sheet in _SHEETS.items()),
             *(
-                Route(f"{product}/{name}", looking(getattr(sheets, name)))
-                for name in ("automatic", "install", "restart", "remove")
-            ),
-            *(
-                Route(f"{product}/{name}", changing(getattr(changes, name)), methods=["POST"])
-                for name in
-                ("automatic", "install", "restart", "remove", "check", "stop", "dismiss")
+                Route(f"{_PRODUCT}/{name}", form_endpoint(change), methods=["POST"])
+                for name, change in _CHANGES.items()
             ),
         ],
         exception_handlers={
-            Refused: _refused,
+            RequestRefusedError: _refused,
             RepointError: _failed,
-            404: _missing,
-            405: _missing,
-            Exception: _broken,
+            404: _not_found,
+            405: _not_found,
+            Exception: _crashed,
         },
-    )  # fmt: skip
-    app.state.site = site
-    app.state.renderer = Renderer()
-    return _Counted(Defence(app, (HOST, site.port)), site.idle)
-
-
-async def enter(request: Request) -> Response:
-    """Begin a session by a one-time link."""
-    site: AppState = request.app.state.site
-    secret = request.path_params["secret"]
-    uid = site.links.owner(secret)
-    # Whoever else may have read the link from the list of processes does not use it up.
-    if uid is None or request.state.uid not in (uid, 0):
-        raise Refused("link")
-    site.links.use_up(secret)
-    session = await run_in_threadpool(site.sessions.begin, uid)
-    answer = RedirectResponse("/", 303)
-    answer.set_cookie(
-        site.cookie, session, max_age=SECONDS, path="/", httponly=True, samesite="strict"
     )
-    return answer
+    app.state.app_state = state
+    app.state.renderer = Renderer()
+    return _IdleTracking(RequestChecks(app, (HOST, state.port)), state.idle)
+
+
+async def begin_session(request: Request) -> Response:
+    """Begin a session by a one-time link."""
+    app: AppState = request.app.state.app_state
+    secret = request.path_params["secret"]
+    uid = app.links.owner(secret)
+    # Other accounts can read the link in the process list. Their attempt must not use it up.
+    if uid is None or request.state.uid not in (uid, 0):
+        raise RequestRefusedError("link")
+    app.links.use_up(secret)
+    session = await run_in_threadpool(app.sessions.begin, uid)
+    response = RedirectResponse("/", 303)
+    response.set_cookie(
+        app.cookie, session, max_age=LIFETIME, path="/", httponly=True, samesite="strict"
+    )
+    return response
 
 
 async def asset(request: Request) -> Response:
-    """A file that pages refer to. It is no secret, so no session is asked for."""
+    """Return a style sheet, script or icon. They are public, so no session is needed."""
     renderer: Renderer = request.app.state.renderer
-    found = renderer.asset(request.path_params["name"])
-    if found is None:
-        raise Refused("missing", 404)
-    return found
+    response = renderer.asset(request.path_params["name"])
+    if response is None:
+        raise RequestRefusedError("missing", 404)
+    return response
 
 
 def _refused(request: Request, error: Exception) -> Response:
-    assert isinstance(error, Refused)  # noqa: S101  # it is registered for nothing else
-    return _closed(request, error.key, error.status)
+    assert isinstance(error, RequestRefusedError)  # noqa: S101  # by its registration
+    return _error_page(request, error.key, error.status)
 
 
-def _missing(request: Request, _: Exception) -> Response:
-    return _closed(request, "missing", 404)
+def _not_found(request: Request, _: Exception) -> Response:
+    return _error_page(request, "missing", 404)
 
 
-def _broken(request: Request, _: Exception) -> Response:
-    return _closed(request, "failed", 500)
+def _crashed(request: Request, _: Exception) -> Response:
+    return _error_page(request, "failed", 500)
 
 
 def _failed(request: Request, error: Exception) -> Response:
-    words = words_for(request.headers.get("accept-language", ""))
-    assert isinstance(error, RepointError)  # noqa: S101  # it is registered for nothing else
+    translate = translation_for(request.headers.get("accept-language", ""))
+    assert isinstance(error, RepointError)  # noqa: S101  # by its registration
     renderer: Renderer = request.app.state.renderer
     return renderer.page(
-        "refused.html", words, 503, heading=words("error.title"),
-        text=pages.error_text(words, error), command="",
+        "refused.html", translate, 503, heading=translate("error.title"),
+        text=pages.error_text(translate, error), command="",
     )  # fmt: skip
 
 
-def _closed(request: Request, key: str, status: int) -> Response:
-    site: AppState = request.app.state.site
+def _error_page(request: Request, key: str, status: int) -> Response:
+    app: AppState = request.app.state.app_state
     renderer: Renderer = request.app.state.renderer
-    words = words_for(request.headers.get("accept-language", ""))
-    opens = key in ("link", "session")
+    translate = translation_for(request.headers.get("accept-language", ""))
+    needs_link = key in ("link", "session")
     text = "passcode.administrator" if key == "administrator" else f"refused.{key}"
     return renderer.page(
-        "refused.html", words, status,
-        heading=words("refused.title") if opens else words("error.title"),
-        text=words(text), command=site.command if opens else "",
+        "refused.html", translate, status,
+        heading=translate("refused.title") if needs_link else translate("error.title"),
+        text=translate(text), command=app.command if needs_link else "",
     )  # fmt: skip
 
 
-class _Counted:
-    """Tells the clock of the idle server that somebody uses it."""
+class _IdleTracking:
+    """Middleware that tells the idle timer about every request."""
 
-    def __init__(self, app: ASGIApp, idle: Idle) -> None:
+    def __init__(self, app: ASGIApp, idle: IdleTimer) -> None:
         self._app = app
         self._idle = idle
 

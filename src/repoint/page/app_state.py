@@ -1,4 +1,4 @@
-"""What the pages work with: one site for each server."""
+"""The state that one server holds: the device, sessions, links, jobs and the idle timer."""
 
 from __future__ import annotations
 
@@ -9,69 +9,72 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from repoint.device.device import Device
-from repoint.page.auth.login_links import Links
-from repoint.page.auth.passcode_guard import Guard
+from repoint.page.auth.login_links import LoginLinks
+from repoint.page.auth.passcode_guard import PasscodeGuard
 from repoint.page.auth.passcodes import account_name, may_change, passcode_for
 from repoint.page.auth.sessions import Sessions
-from repoint.page.idle_timeout import Idle
+from repoint.page.idle_timeout import IdleTimer
 from repoint.page.jobs import Jobs
 from repoint.page.page_store import PageStore
 
 HOST = "127.0.0.1"
 
+_LOCK_TIMEOUT = 5
+"""Seconds to wait for another command that changes the store."""
+
 
 @dataclass
 class AppState:
-    """A device's page.
+    """The state of the page of one device.
 
     Attributes:
-        store: The device's store.
-        port: Where the page is served, at 127.0.0.1.
-        clock: Gives seconds since 1970.
+        device_store: The folder of the device's store.
+        port: The port on 127.0.0.1 that the page is served at.
+        clock: Returns seconds since 1970.
         uid: The account that the server runs as.
     """
 
-    store: Path
+    device_store: Path
     port: int
     clock: Callable[[], float] = time.time
     uid: int = field(default_factory=os.geteuid)
 
     def __post_init__(self) -> None:
-        self.place = PageStore(self.store)
-        self.links = Links(time.monotonic)
-        self.sessions = Sessions(self.place, self.clock)
+        self.store = PageStore(self.device_store)
+        self.links = LoginLinks(time.monotonic)
+        self.sessions = Sessions(self.store, self.clock)
         self.jobs = Jobs()
-        self.idle = Idle(time.monotonic)
+        self.idle = IdleTimer(time.monotonic)
 
     @property
     def origin(self) -> str:
-        """The page's address."""
+        """The page's origin, as browsers call it."""
         return f"http://{HOST}:{self.port}"
 
     @property
     def cookie(self) -> str:
-        """The cookie's name. Browsers do not keep the ports of an address apart."""
+        """The cookie's name. It contains the port, because cookies ignore ports."""
         return f"repoint-{self.port}"
 
     @property
     def command(self) -> str:
-        """What a person types to open the page."""
+        """The command that opens the page."""
         return "repoint settings"
 
     def device(self) -> Device:
-        """The device; others that are at work are not waited for long."""
-        return Device(self.store, clock=self.clock, wait=5)
+        """Return the device."""
+        return Device(self.device_store, clock=self.clock, wait=_LOCK_TIMEOUT)
 
-    def link(self, uid: int) -> str:
-        """Make a one-time link for an account."""
-        return f"{self.origin}/open/{self.links.make(uid)}"
+    def create_link(self, uid: int) -> str:
+        """Create a one-time link for an account."""
+        return f"{self.origin}/open/{self.links.create(uid)}"
 
-    def guard(self, uid: int) -> Guard:
-        """The guard that asks an account for its passcode."""
-        passcode = passcode_for(self.place, uid, server=self.uid)
+    def guard(self, uid: int) -> PasscodeGuard:
+        """Return the guard that checks an account's passcode."""
+        passcode = passcode_for(self.store, uid, server=self.uid)
         account = account_name(uid) if passcode.kind == "account" else ""
-        return Guard(self.place, account, passcode, self.clock)
+        return PasscodeGuard(self.store, account, passcode, self.clock)
 
     def may_change(self, uid: int) -> bool:
-        """Whether an account may change anything here at all."""
+        """Return whether an account may change anything on this page."""
         return may_change(uid, server=self.uid)

@@ -1,4 +1,4 @@
-"""When the server may end: nobody has used it for a while. A state machine without I/O."""
+"""How long the server has been idle. A state machine without I/O."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from dataclasses import dataclass
 
 
 @dataclass
-class Idle:
-    """How long nobody has used the server.
+class IdleTimer:
+    """Measures the time since the last request.
 
     Attributes:
-        clock: Gives seconds; never goes back.
+        clock: Returns seconds and never goes back.
     """
 
     clock: Callable[[], float]
 
     def __post_init__(self) -> None:
-        self._last = self.clock()
-        self._open = 0
+        self._last_request = self.clock()
+        self._open_requests = 0
 
     def begin(self) -> None:
-        """Somebody asks for something."""
-        self._open += 1
+        """Record the start of a request."""
+        self._open_requests += 1
 
     def end(self) -> None:
-        """It was answered."""
-        self._open -= 1
-        self._last = self.clock()
+        """Record the end of a request."""
+        self._open_requests -= 1
+        self._last_request = self.clock()
 
     def seconds(self) -> float:
-        """Seconds since the last use; none while it goes on."""
-        return 0.0 if self._open else self.clock() - self._last
+        """Seconds since the last request ended; 0 while one is open."""
+        return 0.0 if self._open_requests else self.clock() - self._last_request

@@ -1,4 +1,4 @@
-"""What the page does for a person while the browser looks on: one thing at a time, in a thread."""
+"""Long operations that the page runs for a person: one at a time, in a thread."""
 
 from __future__ import annotations
 
@@ -14,27 +14,32 @@ from repoint.model.errors import RepointError
 Kind = Literal["check", "install", "restart", "remove"]
 State = Literal["running", "done", "failed", "stopped"]
 Report = Callable[[str, int, int], None]
+"""Reports progress: the step, and its bytes done and in total."""
 
-_SHARES = {"download": (0.0, 0.6), "decode": (0.6, 0.2), "verify": (0.8, 0.2)}
-"""Where each step of an installation begins, and how much of it the step is."""
+_STEPS = {"download": (0.0, 0.6), "decode": (0.6, 0.2), "verify": (0.8, 0.2)}
+"""Each step of an installation: where it starts on the progress bar, and its share of the bar."""
+
+
+class UnexpectedError(RepointError):
+    """A job failed because of a bug in Repoint."""
 
 
 @dataclass
 class Job:
-    """Something that is being done.
+    """A running or finished operation.
 
     Attributes:
-        kind: What.
-        product: To which product.
-        label: What it is about, such as ``26.3.1 (a)``.
+        kind: What it does.
+        product: The product's name.
+        label: The improvement, such as ``26.3.1 (a)``.
         parts: Components that go through all steps, one after the other.
-        state: How it stands.
-        step: The step that it is at; empty before the first.
+        state: Whether it runs, or how it ended.
+        step: The current step; empty before the first.
         done: Bytes of the step that are done.
-        total: Bytes of the step; 0 while that is not known.
+        total: Bytes of the step; 0 while unknown.
         error: Why it failed.
         left_closed: Programs that it closed and could not start again.
-        countdown: Seconds until the session ends; 0 where none counts.
+        countdown: Seconds until the session ends; 0 without a countdown.
     """
 
     kind: Kind
@@ -51,57 +56,57 @@ class Job:
     _part: int = 0
     _stop: threading.Event = field(default_factory=threading.Event)
 
-    def as_it_stands(self) -> Job:
-        """A copy that does not change while somebody looks at it."""
+    def snapshot(self) -> Job:
+        """Return a copy that does not change while a page is rendered from it."""
         return copy.copy(self)
 
     @property
     def running(self) -> bool:
-        """Whether it is not over."""
+        """True while the job runs."""
         return self.state == "running"
 
     @property
     def stoppable(self) -> bool:
-        """Whether it can still be stopped."""
+        """True if the job can still be stopped."""
         return self.kind == "install" or self.countdown > 0
 
     @property
     def stopping(self) -> bool:
-        """Whether the person has asked to stop it."""
+        """True once somebody has asked the job to stop."""
         return self._stop.is_set()
 
     @property
-    def share(self) -> float:
-        """How much of all is done, from 0 to 1."""
-        begin, size = _SHARES.get(self.step, (0.0, 0.0))
-        within = begin + size * (self.done / self.total if self.total else 0.0)
+    def progress(self) -> float:
+        """How much of the job is done, from 0 to 1."""
+        start, share = _STEPS.get(self.step, (0.0, 0.0))
+        within = start + share * (self.done / self.total if self.total else 0.0)
         return min(1.0, (self._part + within) / self.parts)
 
     def report(self, step: str, done: int, total: int) -> None:
-        """Take down how far it is.
+        """Record progress.
 
         Raises:
-            CancelledError: The person has asked to stop it.
+            CancelledError: Somebody has asked the job to stop.
         """
         if self._stop.is_set():
             raise CancelledError("Stopped", hint="What was downloaded is kept")
-        begins_anew = _SHARES.get(step, (0.0,))[0] < _SHARES.get(self.step, (0.0,))[0]
-        if begins_anew and self._part + 1 < self.parts:
+        next_part = _STEPS.get(step, (0.0,))[0] < _STEPS.get(self.step, (0.0,))[0]
+        if next_part and self._part + 1 < self.parts:
             self._part += 1
         self.step, self.done, self.total = step, done, total
 
-    def count(self, left: int) -> bool:
-        """Take down the seconds that are left; whether to go on counting."""
-        self.countdown = left
+    def count_down(self, seconds: int) -> bool:
+        """Record the seconds left before a restart. False if the countdown should end."""
+        self.countdown = seconds
         return not self.stopping
 
     def stop(self) -> None:
-        """Ask it to stop at the next report."""
+        """Ask the job to stop at its next report."""
         self._stop.set()
 
 
 class Jobs:
-    """The jobs of a server: at most one runs, and the last one is remembered."""
+    """The jobs of a server. At most one runs; the last one is kept until it is dismissed."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -109,14 +114,14 @@ class Jobs:
         self._thread: threading.Thread | None = None
 
     def start(self, job: Job, work: Callable[[Report], object]) -> bool:
-        """Start a job; not while another one runs.
+        """Start a job unless another one runs.
 
         Args:
-            job: What is told of it.
-            work: Does it; is given where to report to.
+            job: Describes the job; records its progress and outcome.
+            work: Does the work; receives the function to report progress with.
 
         Returns:
-            Whether it was started.
+            Whether the job was started.
         """
         with self._lock:
             if self._last is not None and self._last.running:
@@ -126,28 +131,28 @@ class Jobs:
             self._thread.start()
             return True
 
-    def settle(self, seconds: float) -> None:
-        """Wait a moment for what runs: what is soon done needs no page that says it goes on."""
+    def wait(self, seconds: float) -> None:
+        """Wait for the running job, at most so long."""
         thread = self._thread
         if thread is not None:
             thread.join(seconds)
 
-    def of(self, product: str) -> Job | None:
-        """The running or last job of a product."""
+    def latest(self, product: str) -> Job | None:
+        """Return the running or last job of a product."""
         return self._last if self._last is not None and self._last.product == product else None
 
     def running(self) -> Job | None:
-        """The job that runs."""
+        """Return the running job."""
         return self._last if self._last is not None and self._last.running else None
 
-    def forget(self, product: str) -> None:
-        """Show no more what came of the last job."""
+    def dismiss(self, product: str) -> None:
+        """Drop the outcome of a product's last job."""
         with self._lock:
             if self._last is not None and self._last.product == product and not self._last.running:
                 self._last = None
 
-    def finish(self) -> None:
-        """Ask what runs to stop, and wait for it."""
+    def shut_down(self) -> None:
+        """Ask the running job to stop, and wait for it."""
         job, thread = self._last, self._thread
         if job is not None and job.running:
             job.stop()
@@ -162,10 +167,10 @@ def _run(job: Job, work: Callable[[Report], object]) -> None:
         job.state = "stopped"
     except RepointError as error:
         job.error = error
-        # What ends because the person stopped it has not failed, whatever it ran into meanwhile.
+        # A job that the person stopped has not failed, whatever error ended it.
         job.state = "stopped" if job.stopping else "failed"
-    except Exception as error:  # a person must be told of a fault of ours, too
-        job.error = RepointError(f"{type(error).__name__}: {error}")
+    except Exception as error:  # the page must show a bug, too
+        job.error = UnexpectedError(f"{type(error).__name__}: {error}")
         job.state = "failed"
         raise
     else:

@@ -1,4 +1,4 @@
-"""Opening the page: ask whoever serves it for a link, or start the server first."""
+"""Open the page: request a link from the running server, or start a server first."""
 
 from __future__ import annotations
 
@@ -10,73 +10,74 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from repoint.device.os_errors import explained
-from repoint.page.auth.errors import CannotOpenError
-from repoint.page.control_socket import ask_for_link
+from repoint.page.auth.errors import PageNotOpenedError
+from repoint.page.control_socket import request_link
 from repoint.page.page_store import PageStore
 
-_SECONDS_TO_START = 20.0
+_START_TIMEOUT = 20.0
+"""Seconds to wait for a server to start."""
+_POLL_INTERVAL = 0.03
 
 
 def link_to(store: Path, *, uid: int | None = None) -> str:
-    """A one-time link to the page of a store.
+    """Return a one-time link to the page of a device.
 
-    Where systemd or another server listens, it is asked; else a server is started that ends by
-    itself.
+    If neither systemd nor another server listens, start a server that stops when idle.
 
     Args:
         store: The device's store.
-        uid: The account that the page is for, where root opens it for somebody else.
+        uid: The account that the page is for, if root opens it for another account.
 
     Raises:
-        CannotOpenError: The server does not start, or refuses.
-        CannotWriteError: The person may not change the store.
+        PageNotOpenedError: The server does not start, or refuses.
+        StoreWriteError: The account may not write to the store.
     """
-    place = PageStore(store.absolute())
-    link = ask_for_link(place.socket, uid)
-    return link if link is not None else _start(place, uid)
+    page_store = PageStore(store.absolute())
+    link = request_link(page_store.socket, uid)
+    return link if link is not None else _start(page_store, uid)
 
 
-def show(link: str, environment: Mapping[str, str]) -> bool:
-    """Open a link in the person's browser, where the person is at a desktop of this machine.
+def open_in_browser(link: str, environment: Mapping[str, str]) -> bool:
+    """Open a link in the person's browser, if this process runs in a desktop session.
 
     Returns:
-        Whether it was handed to the desktop.
+        Whether the link was passed to the desktop.
     """
     program = shutil.which("xdg-open")
-    at_desktop = environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY")
-    if program is None or not at_desktop:
+    has_desktop = environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY")
+    if program is None or not has_desktop:
         return False
     _spawn([program, link], dict(environment), os.devnull)
     return True
 
 
-def _start(place: PageStore, uid: int | None) -> str:
-    with explained(f"start the Settings page of {place.store}"), place.locked():
-        # Another command may have started it while we waited.
-        link = ask_for_link(place.socket, uid)
+def _start(store: PageStore, uid: int | None) -> str:
+    with explained(f"start the Settings page of {store.device_store}"), store.locked():
+        # Another command may have started the server while we waited for the lock.
+        link = request_link(store.socket, uid)
         if link is not None:
             return link
-        log = place.folder / "log"
+        log = store.folder / "log"
         log.unlink(missing_ok=True)
-        command = [sys.executable, "-m", "repoint.page", "--store", str(place.store)]
+        command = [sys.executable, "-m", "repoint.page", "--store", str(store.device_store)]
         pid = _spawn(command, dict(os.environ), str(log))
-        deadline = time.monotonic() + _SECONDS_TO_START
+        deadline = time.monotonic() + _START_TIMEOUT
         while time.monotonic() < deadline:
-            link = ask_for_link(place.socket, uid)
+            link = request_link(store.socket, uid)
             if link is not None:
                 return link
             if os.waitpid(pid, os.WNOHANG)[0]:
                 break
-            time.sleep(0.03)
-    said = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
-    why = f": {said[-1].removeprefix('repoint: ')}" if said else ""
-    raise CannotOpenError(
-        f"The Settings page did not start{why}", hint=f"Look into {log}, or use the commands"
+            time.sleep(_POLL_INTERVAL)
+    lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
+    reason = f": {lines[-1].removeprefix('repoint: ')}" if lines else ""
+    raise PageNotOpenedError(
+        f"The Settings page did not start{reason}", hint=f"See {log}, or use the commands"
     )
 
 
 def _spawn(command: list[str], environment: dict[str, str], log: str) -> int:
-    """Start a program that outlives us, in a session of its own."""
+    """Start a program that outlives this process, in its own session."""
     appending = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     return os.posix_spawn(
         command[0],

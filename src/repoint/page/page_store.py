@@ -1,4 +1,7 @@
-"""Where the page keeps what it must remember, in the store, for its owner's eyes only."""
+"""The page's own files in the device's store: sessions, passcode, attempts, socket.
+
+Only the owner of the store may read them.
+"""
 
 from __future__ import annotations
 
@@ -21,26 +24,26 @@ Record = TypeVar("Record", bound=msgspec.Struct)
 
 @dataclass(frozen=True)
 class PageStore:
-    """The page's folder in a store.
+    """The page's folder in a device's store.
 
     Attributes:
-        store: The store's folder.
+        device_store: The folder of the device's store.
     """
 
-    store: Path
+    device_store: Path
 
     @property
     def folder(self) -> Path:
-        """The folder."""
-        return self.store / "page"
+        """The page's folder."""
+        return self.device_store / "page"
 
     @property
     def socket(self) -> Path:
-        """Where `repoint settings` asks for a link; systemd or the server listens there."""
-        return self.store / "page.sock"
+        """The control socket, at which ``repoint settings`` requests a link."""
+        return self.device_store / "page.sock"
 
     def read(self, name: str, kind: type[Record]) -> Record | None:
-        """A record, or nothing where there is none. A damaged one is as good as none."""
+        """Read a record. None if it does not exist or is damaged."""
         try:
             return msgspec.json.decode((self.folder / name).read_bytes(), type=kind)
         except (FileNotFoundError, msgspec.DecodeError):
@@ -50,7 +53,7 @@ class PageStore:
         """Replace a record durably.
 
         Raises:
-            CannotWriteError: The disk is full, or the person has no right to write.
+            StoreWriteError: The disk is full, or the account may not write.
         """
         with explained(f"write {self.folder / name}"):
             self.folder.mkdir(mode=0o700, exist_ok=True)
@@ -58,7 +61,11 @@ class PageStore:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Let nobody else read and write at the same time; not the store's lock."""
+        """Hold the lock of the page's folder. It is independent of the device store's lock.
+
+        Raises:
+            StoreWriteError: The disk is full, or the account may not write.
+        """
         with explained(f"write to {self.folder}"):
             self.folder.mkdir(mode=0o700, exist_ok=True)
             descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

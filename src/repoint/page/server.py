@@ -1,4 +1,4 @@
-"""The server of the page: takes its sockets from systemd or opens them, and ends when idle."""
+"""The server process: takes its sockets from systemd or opens them, and stops when idle."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from pathlib import Path
 
 import uvicorn
 
-from repoint.page.app import page_app
+from repoint.page.app import create_app
 from repoint.page.app_state import HOST, AppState
-from repoint.page.control_socket import Control, listen_at
+from repoint.page.control_server import ControlServer, listen_at
 from repoint.page.page_store import PageStore
 
-IDLE_SECONDS = 600.0
-"""After so long without a request the server ends."""
+IDLE_TIMEOUT = 600.0
+"""Seconds without a request until the server stops."""
 
 _FIRST_FD = 3
-"""Where systemd's sockets begin (man 3 sd_listen_fds)."""
+"""The first descriptor that systemd passes (man 3 sd_listen_fds)."""
 
 
 @dataclass(frozen=True)
@@ -30,10 +30,10 @@ class Listeners:
     """The two sockets of a server.
 
     Attributes:
-        control: Where links are asked for.
-        page: Where the page is served, on loopback.
-        path: Where we have put the control socket; nothing where systemd did.
-        inode: What stood there then.
+        control: The control socket.
+        page: The page's socket, on loopback.
+        path: Where this process created the control socket; None if systemd did.
+        inode: The inode of the socket that this process created.
     """
 
     control: socket.socket
@@ -42,13 +42,13 @@ class Listeners:
     inode: int = 0
 
 
-def listeners(store: Path, environment: Mapping[str, str]) -> Listeners:
-    """Take over the sockets that systemd opened, and open those that it did not."""
-    given = {listener.family: listener for listener in _activated(environment)}
-    page = given.get(socket.AF_INET) or socket.create_server((HOST, 0))
-    # Head and body are sent apart, and without it the body waits for an acknowledgement.
+def open_listeners(store: Path, environment: Mapping[str, str]) -> Listeners:
+    """Take over the sockets that systemd passes, and open the others."""
+    passed = {listener.family: listener for listener in _activated(environment)}
+    page = passed.get(socket.AF_INET) or socket.create_server((HOST, 0))
+    # Head and body are sent apart. Without this, the body would wait for an acknowledgement.
     page.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    control = given.get(socket.AF_UNIX)
+    control = passed.get(socket.AF_UNIX)
     if control is not None:
         return Listeners(control, page)
     path = PageStore(store).socket
@@ -56,28 +56,33 @@ def listeners(store: Path, environment: Mapping[str, str]) -> Listeners:
     return Listeners(control, page, path, path.stat().st_ino)
 
 
-def serve(store: Path, *, idle: float = IDLE_SECONDS) -> None:
-    """Serve the page of a store until nobody uses it any more."""
-    # uvicorn raises a signal again when it has finished; we must still tidy up then.
-    for ending in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(ending, _end)
-    opened = listeners(store, os.environ)
+def serve(store: Path, *, idle: float = IDLE_TIMEOUT) -> None:
+    """Serve the page of a device until it is idle.
+
+    Args:
+        store: The device's store.
+        idle: Seconds without a request until the server stops.
+    """
+    # uvicorn raises a signal again after it has shut down; this process must clean up even then.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _exit)
+    listeners = open_listeners(store, os.environ)
     try:
-        asyncio.run(_serve(store, opened, idle))
+        asyncio.run(_serve(store, listeners, idle))
     finally:
-        _remove_own(opened)
-        opened.page.close()
+        _remove_own_socket(listeners)
+        listeners.page.close()
 
 
-def _end(*_: object) -> None:
+def _exit(*_: object) -> None:
     raise SystemExit(0)
 
 
-async def _serve(store: Path, opened: Listeners, idle: float) -> None:
-    site = AppState(store, opened.page.getsockname()[1])
+async def _serve(store: Path, listeners: Listeners, idle: float) -> None:
+    app = AppState(store, listeners.page.getsockname()[1])
     server = uvicorn.Server(
         uvicorn.Config(
-            page_app(site),
+            create_app(app),
             log_config=None,
             access_log=False,
             lifespan="off",
@@ -88,20 +93,20 @@ async def _serve(store: Path, opened: Listeners, idle: float) -> None:
             timeout_graceful_shutdown=2,
         )
     )
-    control = await Control(site).listen(opened.control)
-    ending = asyncio.create_task(_end_when_idle(server, site, idle))
+    control = await ControlServer(app).listen(listeners.control)
+    watchdog = asyncio.create_task(_stop_when_idle(server, app, idle))
     try:
-        await server.serve(sockets=[opened.page])
+        await server.serve(sockets=[listeners.page])
     finally:
-        ending.cancel()
+        watchdog.cancel()
         control.close()
-        await asyncio.to_thread(site.jobs.finish)
+        await asyncio.to_thread(app.jobs.shut_down)
 
 
-async def _end_when_idle(server: uvicorn.Server, site: AppState, seconds: float) -> None:
+async def _stop_when_idle(server: uvicorn.Server, app: AppState, seconds: float) -> None:
     while not server.should_exit:
         await asyncio.sleep(min(1.0, seconds / 4))
-        if site.jobs.running() is None and site.idle.seconds() > seconds:
+        if app.jobs.running() is None and app.idle.seconds() > seconds:
             server.should_exit = True
 
 
@@ -112,9 +117,9 @@ def _activated(environment: Mapping[str, str]) -> list[socket.socket]:
     return [socket.socket(fileno=fd) for fd in range(_FIRST_FD, _FIRST_FD + count)]
 
 
-def _remove_own(opened: Listeners) -> None:
-    """Remove our socket, unless another server has put its own in its place."""
-    if opened.path is not None:
+def _remove_own_socket(listeners: Listeners) -> None:
+    """Remove our control socket, unless another server has replaced it."""
+    if listeners.path is not None:
         with contextlib.suppress(OSError):
-            if opened.path.stat().st_ino == opened.inode:
-                opened.path.unlink()
+            if listeners.path.stat().st_ino == listeners.inode:
+                listeners.path.unlink()

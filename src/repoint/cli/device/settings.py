@@ -61,14 +61,14 @@ def _automatic(value: str | None, product: str | None, json: bool, store: Path |
 
 def _open(given: Path | None) -> None:
     from repoint.cli.device.device import open_device
-    from repoint.page.open_page import link_to, show
+    from repoint.page.open_page import link_to, open_in_browser
 
     store = store_path(given)
     if given is None and not open_device(store).store.enrolled() and _SYSTEM.is_dir():
         store = _SYSTEM
     _require_enrolled(store)
     link = link_to(store, uid=_asked_by())
-    if show(link, os.environ):
+    if open_in_browser(link, os.environ):
         print("Opened the Settings page in your browser. If it does not appear, open this link:")
     else:
         print("Open this link in a browser on this machine:")

@@ -1,7 +1,7 @@
-"""Wrong passcodes: how long to wait after how many. A state machine without I/O.
+"""How long to wait after wrong passcodes. A state machine without I/O.
 
-The first ones cost nothing, because people mistype. From then on each doubles the wait, up to an
-hour: ten thousand guesses take more than a year.
+The first wrong passcodes cost nothing, because people mistype. Each further one doubles the wait,
+up to an hour, so that ten thousand guesses take more than a year.
 """
 
 from __future__ import annotations
@@ -9,31 +9,31 @@ from __future__ import annotations
 import msgspec
 
 FREE = 3
-"""Wrong passcodes after which the waiting begins."""
+"""Wrong passcodes until the first wait."""
 
 FIRST_WAIT = 10
-"""Seconds to wait after the last free one."""
+"""Seconds of the first wait."""
 
 LONGEST_WAIT = 3600
-"""Seconds to wait at most."""
+"""Seconds of the longest wait."""
 
 
 class Attempts(msgspec.Struct, frozen=True):
-    """What is remembered of the wrong passcodes since the last right one.
+    """The wrong passcodes since the last right one.
 
     Attributes:
-        wrong: How many.
-        last: When the last one was given, in seconds since 1970.
+        wrong: Their number.
+        last: When the last one was entered, in seconds since 1970.
     """
 
     wrong: int = 0
     last: int = 0
 
     def delay(self) -> int:
-        """Seconds that must pass after the last wrong one."""
+        """Seconds that must pass after the last wrong passcode."""
         if self.wrong < FREE:
             return 0
-        # Far beyond the longest wait the exponent would only cost memory.
+        # The bound keeps the shifted number small.
         doublings = min(self.wrong - FREE, 20)
         return min(FIRST_WAIT << doublings, LONGEST_WAIT)
 
@@ -42,9 +42,9 @@ class Attempts(msgspec.Struct, frozen=True):
         return max(0, self.last + self.delay() - now)
 
     def anchored(self, now: int) -> Attempts:
-        """The same, where the clock was set back meanwhile: the wait begins anew, but no longer."""
+        """Restart the wait if the clock was set back, so that it never grows beyond its length."""
         return self if self.last <= now else Attempts(self.wrong, now)
 
     def after_wrong(self, now: int) -> Attempts:
-        """The state after one more wrong passcode."""
+        """Return the state after one more wrong passcode."""
         return Attempts(self.wrong + 1, now)

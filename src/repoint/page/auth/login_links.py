@@ -1,4 +1,4 @@
-"""One-time links: what ties a browser to the account that asked to open the page."""
+"""One-time links, which tie a browser to the account that requested the page."""
 
 from __future__ import annotations
 
@@ -7,41 +7,41 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-SECONDS = 120
-"""How long a link may be used."""
+LIFETIME = 120
+"""Seconds that a link is valid."""
 
-_MOST = 32
+_MAX_LINKS = 32
 
 
 @dataclass
-class Links:
-    """The links that were given out and not used yet. Only digests are kept.
+class LoginLinks:
+    """The links that were created and not used yet. Only digests of their secrets are kept.
 
     Attributes:
-        clock: Gives seconds; never goes back.
+        clock: Returns seconds and never goes back.
     """
 
     clock: Callable[[], float]
-    _open: dict[bytes, tuple[int, float]] = field(default_factory=dict)
+    _unused: dict[bytes, tuple[int, float]] = field(default_factory=dict)
 
-    def make(self, uid: int) -> str:
-        """Make a link's secret part for an account."""
+    def create(self, uid: int) -> str:
+        """Create the secret part of a link for an account."""
         now = self.clock()
-        self._open = {key: value for key, value in self._open.items() if value[1] > now}
-        while len(self._open) >= _MOST:
-            del self._open[next(iter(self._open))]
+        self._unused = {key: value for key, value in self._unused.items() if value[1] > now}
+        while len(self._unused) >= _MAX_LINKS:
+            del self._unused[next(iter(self._unused))]
         secret = secrets.token_urlsafe(32)
-        self._open[_digest(secret)] = (uid, now + SECONDS)
+        self._unused[_digest(secret)] = (uid, now + LIFETIME)
         return secret
 
     def owner(self, secret: str) -> int | None:
-        """The account that a link was made for, if it can still be used."""
-        uid, until = self._open.get(_digest(secret), (-1, 0.0))
-        return uid if until > self.clock() else None
+        """Return the account of a link. None if the link is unknown, used or expired."""
+        uid, expires = self._unused.get(_digest(secret), (-1, 0.0))
+        return uid if expires > self.clock() else None
 
     def use_up(self, secret: str) -> None:
-        """Let the link never work again."""
-        self._open.pop(_digest(secret), None)
+        """Invalidate a link."""
+        self._unused.pop(_digest(secret), None)
 
 
 def _digest(secret: str) -> bytes:

@@ -1,4 +1,4 @@
-"""The guard at every change: asks for the passcode, counts the wrong ones, and lets them wait."""
+"""The guard in front of every change: checks the passcode and limits wrong attempts."""
 
 from __future__ import annotations
 
@@ -8,72 +8,78 @@ from dataclasses import dataclass
 import msgspec
 
 from repoint.page.auth.attempts import Attempts
-from repoint.page.auth.errors import CannotAskError, TooManyWrongError, WrongPasscodeError
+from repoint.page.auth.errors import (
+    PasscodeUnavailableError,
+    TooManyAttemptsError,
+    WrongPasscodeError,
+)
 from repoint.page.auth.passcodes import Passcode
 from repoint.page.page_store import PageStore
 
 _FILE = "attempts.json"
 
 
-class _Counts(msgspec.Struct, frozen=True):
+class _AttemptsByAccount(msgspec.Struct, frozen=True):
     accounts: dict[str, Attempts] = {}
 
 
 @dataclass(frozen=True)
-class Guard:
-    """Asks one account for its passcode.
+class PasscodeGuard:
+    """Checks the passcode of one account.
 
-    The wrong ones are counted on disk, so that ending the server forgets none of them.
+    Wrong attempts are counted on disk, so that they survive the server.
 
     Attributes:
-        place: Where they are counted.
-        account: Whose they are.
-        passcode: Tells whether one is right.
-        clock: Gives seconds since 1970.
+        store: Holds the count.
+        account: The account whose attempts are counted.
+        passcode: Verifies a passcode.
+        clock: Returns seconds since 1970.
     """
 
-    place: PageStore
+    store: PageStore
     account: str
     passcode: Passcode
     clock: Callable[[], float]
 
     def wait(self) -> int:
-        """Seconds until a passcode is looked at again."""
+        """Seconds until the next passcode is checked."""
         now = int(self.clock())
-        return self._attempts().anchored(now).wait(now)
+        return self._read().anchored(now).wait(now)
 
-    def require(self, given: str) -> None:
-        """Go on only with the right passcode.
+    def require(self, passcode: str) -> None:
+        """Return if the passcode is right.
 
         Raises:
             WrongPasscodeError: It is wrong.
-            TooManyWrongError: It was not looked at, because too many were wrong before.
-            CannotAskError: It cannot be told whether it is right.
+            TooManyAttemptsError: It was not checked, because too many were wrong before.
+            PasscodeUnavailableError: The system could not check it.
         """
-        with self.place.locked():
+        with self.store.locked():
             now = int(self.clock())
-            kept = self._attempts()
-            before = kept.anchored(now)
+            stored = self._read()
+            before = stored.anchored(now)
             if before.wait(now):
-                if before != kept:
+                if before != stored:
                     self._write(before)
-                raise TooManyWrongError(before.wait(now))
-            # Counted before it is looked at: whoever ends us meanwhile gains nothing.
+                raise TooManyAttemptsError(before.wait(now))
+            # Count first: killing the server during the check must not save an attempt.
             after = before.after_wrong(now)
             self._write(after)
             try:
-                right = self.passcode.is_right(given)
-            except CannotAskError:
+                right = self.passcode.verify(passcode)
+            except PasscodeUnavailableError:
                 self._write(before)
                 raise
             if not right:
                 raise WrongPasscodeError(after.wait(now))
             self._write(Attempts())
 
-    def _attempts(self) -> Attempts:
-        counts = self.place.read(_FILE, _Counts) or _Counts()
-        return counts.accounts.get(self.account, Attempts())
+    def _read(self) -> Attempts:
+        return self._all().accounts.get(self.account, Attempts())
 
     def _write(self, attempts: Attempts) -> None:
-        counts = self.place.read(_FILE, _Counts) or _Counts()
-        self.place.write(_FILE, _Counts({**counts.accounts, self.account: attempts}))
+        accounts = {**self._all().accounts, self.account: attempts}
+        self.store.write(_FILE, _AttemptsByAccount(accounts))
+
+    def _all(self) -> _AttemptsByAccount:
+        return self.store.read(_FILE, _AttemptsByAccount) or _AttemptsByAccount()

@@ -1,34 +1,36 @@
-"""Asking for the passcode: what a sheet shows of it, and whether what was given is enough."""
+"""The passcode field of a sheet: what it shows, and whether the entered passcode is accepted."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
 from repoint.page.auth.errors import (
-    CannotAskError,
-    NotGivenError,
-    PasscodeUnfitError,
-    Refusal,
+    PasscodeError,
+    PasscodeMissingError,
+    PasscodeUnavailableError,
+    UnsuitablePasscodeError,
     WrongPasscodeError,
 )
+from repoint.page.auth.passcode_guard import PasscodeGuard
 from repoint.page.auth.passcodes import SHORTEST, OwnPasscode, account_name
-from repoint.page.request_context import Refused, RequestContext
+from repoint.page.i18n.translation import Translation
 
 
 @dataclass(frozen=True)
-class Ask:
-    """What a sheet shows of the passcode.
+class PasscodePrompt:
+    """The passcode field of a sheet.
 
     Attributes:
-        needed: Whether it is asked for.
-        is_set: Whether there is one; else the person chooses it now.
-        kind: The account's own, or one for this page.
+        needed: Whether the sheet asks for a passcode.
+        is_set: Whether one is set; otherwise the person chooses it now.
+        kind: ``account`` for the account's password, ``own`` for a passcode of this page.
         account: The account's name.
-        shortest: Characters that a new one must have.
-        error: Why the last one was refused.
-        wait: Seconds until another one is looked at.
+        shortest: Minimum length of a new passcode.
+        error: Why the last passcode was not accepted.
+        wait: Seconds until the next passcode is checked.
     """
 
     needed: bool
@@ -40,53 +42,52 @@ class Ask:
     wait: int
 
 
-def ask(visit: RequestContext, refusal: Refusal | None = None, *, needed: bool = True) -> Ask:
-    """What to show."""
-    uid = visit.session.uid
-    guard = visit.site.guard(uid)
+def passcode_prompt(
+    guard: PasscodeGuard,
+    uid: int,
+    translate: Translation,
+    error: PasscodeError | None = None,
+    *,
+    needed: bool = True,
+) -> PasscodePrompt:
+    """Return the passcode field for an account."""
     wait = guard.wait() if needed else 0
-    return Ask(
+    return PasscodePrompt(
         needed=needed,
         is_set=guard.passcode.is_set(),
         kind=guard.passcode.kind,
         account=account_name(uid),
         shortest=SHORTEST,
-        error=_said(visit, refusal, wait),
+        error=_message(translate, error, wait),
         wait=wait,
     )
 
 
-def require(visit: RequestContext) -> None:
-    """Go on only with the right passcode; where none is set yet, the person sets it here.
+def require_passcode(guard: PasscodeGuard, form: Mapping[str, str]) -> None:
+    """Return if the form carries the right passcode. The first passcode is set here.
 
     Raises:
-        Refused: The account may not change anything here.
-        Refusal: What was given is not enough.
+        PasscodeError: The passcode is not accepted.
     """
-    uid = visit.session.uid
-    if not visit.site.may_change(uid):
-        raise Refused("administrator")
-    guard = visit.site.guard(uid)
     if isinstance(guard.passcode, OwnPasscode) and not guard.passcode.is_set():
-        guard.passcode.set(visit.form.get("new", ""), visit.form.get("repeated", ""))
+        guard.passcode.set(form.get("new", ""), form.get("repeated", ""))
         return
-    given = visit.form.get("passcode", "")
-    if not given:
-        raise NotGivenError("No passcode was given")
-    guard.require(given)
+    passcode = form.get("passcode", "")
+    if not passcode:
+        raise PasscodeMissingError("No passcode was entered")
+    guard.require(passcode)
 
 
-def _said(visit: RequestContext, refusal: Refusal | None, wait: int) -> Markup | str:
-    words = visit.words
-    match refusal:
+def _message(translate: Translation, error: PasscodeError | None, wait: int) -> Markup | str:
+    match error:
         case WrongPasscodeError():
             if wait:
-                return words("passcode.wrong and wait", span=words.span(wait))
-            return words("passcode.wrong")
-        case PasscodeUnfitError():
-            return words(f"passcode.{refusal.why}", shortest=SHORTEST)
-        case CannotAskError():
-            return words("passcode.cannot ask")
-        case NotGivenError() if not wait:
-            return words("passcode.unset")
-    return words("passcode.wait", span=words.span(wait)) if wait else ""
+                return translate("passcode.wrong and wait", span=translate.duration(wait))
+            return translate("passcode.wrong")
+        case UnsuitablePasscodeError():
+            return translate(f"passcode.{error.reason}", shortest=SHORTEST)
+        case PasscodeUnavailableError():
+            return translate("passcode.cannot ask")
+        case PasscodeMissingError() if not wait:
+            return translate("passcode.unset")
+    return translate("passcode.wait", span=translate.duration(wait)) if wait else ""

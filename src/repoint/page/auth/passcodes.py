@@ -1,4 +1,8 @@
-"""The passcode: the account's own where the agent runs as root, else one that the person sets."""
+"""The two kinds of passcode, and which accounts may change something.
+
+If the server runs as root, the passcode is the password of the person's account, checked by PAM.
+Otherwise it is a passcode that the person sets for this page.
+"""
 
 from __future__ import annotations
 
@@ -6,39 +10,41 @@ import grp
 import pwd
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, Protocol
 
 import msgspec
 
-from repoint.page.auth.errors import CannotAskError, PasscodeUnfitError
+from repoint.page.auth.errors import PasscodeUnavailableError, UnsuitablePasscodeError
 from repoint.page.page_store import PageStore
 
 SHORTEST = 6
 LONGEST = 200
-"""Characters. Longer ones would only keep the machine busy."""
+"""Characters. The limit bounds the work of checking one."""
 
 ADMINISTRATORS = ("sudo", "wheel", "admin")
 """Groups whose members may change what concerns the whole system."""
 
-_SERVICES = ("repoint", "login")
-"""PAM services: our own where an administrator has made one, else what a login asks."""
+_FILE = "passcode.json"
+_PAM_SERVICES = ("repoint", "login")
+"""PAM services: Repoint's own if the administrator has created one, otherwise that of a login."""
 
 
 class Passcode(Protocol):
-    """Tells whether a passcode is right."""
+    """A passcode that can be verified."""
 
     @property
     def kind(self) -> Literal["account", "own"]:
-        """The account's own, or one that was set for this page."""
+        """``account`` for the account's password, ``own`` for a passcode of this page."""
 
     def is_set(self) -> bool:
-        """Whether there is one to ask for."""
+        """Return whether a passcode exists."""
 
-    def is_right(self, given: str) -> bool:
-        """Whether this is it.
+    def verify(self, passcode: str) -> bool:
+        """Return whether the passcode is right.
 
         Raises:
-            CannotAskError: It cannot be told.
+            PasscodeUnavailableError: The system could not check it.
         """
 
 
@@ -48,96 +54,98 @@ class _Hash(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class OwnPasscode:
-    """A passcode that the person has set, kept as an Argon2id hash (RFC 9106)."""
+    """A passcode that the person has set, stored as an Argon2id hash (RFC 9106)."""
 
-    place: PageStore
+    store: PageStore
     kind: Literal["own"] = "own"
 
     def is_set(self) -> bool:
-        """Whether the person has set one."""
-        # A damaged one is one: it must not be replaced by whoever comes along.
-        return (self.place.folder / "passcode.json").exists()
+        """Return whether the person has set one."""
+        # A damaged file counts as set: otherwise anybody could choose a new passcode.
+        return (self.store.folder / _FILE).exists()
 
-    def is_right(self, given: str) -> bool:
-        """Whether this is it; none is before one is set."""
+    def verify(self, passcode: str) -> bool:
+        """Return whether the passcode is right; False if none is set."""
         from argon2 import PasswordHasher
         from argon2.exceptions import InvalidHashError, VerificationError
 
-        kept = self.place.read("passcode.json", _Hash)
-        if kept is None or len(given) > LONGEST:
+        stored = self.store.read(_FILE, _Hash)
+        if stored is None or len(passcode) > LONGEST:
             return False
         try:
-            return PasswordHasher().verify(kept.argon2, given)
+            return PasswordHasher().verify(stored.argon2, passcode)
         except (VerificationError, InvalidHashError):
             return False
 
     def set(self, new: str, repeated: str) -> None:
-        """Set it.
+        """Set the passcode.
 
         Raises:
-            PasscodeUnfitError: It is too short or too long, or the repetition differs.
+            UnsuitablePasscodeError: It is too short or too long, or the repetition differs.
         """
         from argon2 import PasswordHasher
 
         if len(new) < SHORTEST:
-            raise PasscodeUnfitError("short")
+            raise UnsuitablePasscodeError("short")
         if len(new) > LONGEST:
-            raise PasscodeUnfitError("long")
+            raise UnsuitablePasscodeError("long")
         if new != repeated:
-            raise PasscodeUnfitError("differs")
-        self.place.write("passcode.json", _Hash(PasswordHasher().hash(new)))
+            raise UnsuitablePasscodeError("differs")
+        self.store.write(_FILE, _Hash(PasswordHasher().hash(new)))
 
 
 @dataclass(frozen=True)
 class AccountPasscode:
-    """The account's own, asked through PAM."""
+    """The password of an account, checked by PAM."""
 
     account: str
     kind: Literal["account"] = "account"
 
     def is_set(self) -> bool:
-        """The account has one; accounts without are never asked this way."""
+        """Return True: accounts without a password are never asked for it."""
         return True
 
-    def is_right(self, given: str) -> bool:
-        """Whether PAM accepts it.
+    def verify(self, passcode: str) -> bool:
+        """Return whether PAM accepts the password.
 
         Raises:
-            CannotAskError: PAM cannot be used here.
+            PasscodeUnavailableError: PAM cannot be used here.
         """
         import pam
 
-        if len(given) > LONGEST or "\0" in given:
+        if len(passcode) > LONGEST or "\0" in passcode:
             return False
-        asked = pam.PamAuthenticator()
-        if asked.authenticate(self.account, given, service=_service(), resetcreds=False):
+        authenticator = pam.PamAuthenticator()
+        if authenticator.authenticate(
+            self.account, passcode, service=_pam_service(), resetcreds=False
+        ):
             return True
-        if asked.code in (pam.PAM_SYSTEM_ERR, pam.PAM_AUTHINFO_UNAVAIL, pam.PAM_ABORT):
-            raise CannotAskError(
-                f"PAM cannot tell whether the passcode is right: {asked.reason}",
-                hint="Look into the system's journal; nothing was changed",
+        if authenticator.code in (pam.PAM_SYSTEM_ERR, pam.PAM_AUTHINFO_UNAVAIL, pam.PAM_ABORT):
+            raise PasscodeUnavailableError(
+                f"PAM could not check the password: {authenticator.reason}",
+                hint="See the system's journal; nothing was changed",
             )
         return False
 
 
-def passcode_for(place: PageStore, uid: int, *, server: int) -> Passcode:
-    """Which passcode an account is asked for.
+def passcode_for(store: PageStore, uid: int, *, server: int) -> Passcode:
+    """Return the passcode that an account is asked for.
 
     Args:
-        place: Where an own one is kept.
+        store: Holds the passcode of the page.
         uid: The account.
-        server: The account that the page runs as.
+        server: The account that the server runs as.
     """
     if server == 0:
         account = account_name(uid)
-        # Appliances and containers often have a root that nobody can log in as.
-        if uid != 0 or _can_log_in(account):
+        # On appliances and in containers, root often has no password.
+        if uid != 0 or _has_password(account):
             return AccountPasscode(account)
-    return OwnPasscode(place)
+    return OwnPasscode(store)
 
 
 def may_change(uid: int, *, server: int) -> bool:
-    """Whether an account may change what this page is about, given its passcode."""
+    """Return whether an account may change what the page controls, given its passcode."""
     if uid in (0, server):
         return True
     if server != 0:
@@ -146,36 +154,34 @@ def may_change(uid: int, *, server: int) -> bool:
         user = pwd.getpwuid(uid)
     except KeyError:
         return False
-    groups = set()
+    members = set()
     for name in ADMINISTRATORS:
         try:
             group = grp.getgrnam(name)
         except KeyError:
             continue
-        groups |= {*group.gr_mem} | ({user.pw_name} if user.pw_gid == group.gr_gid else set())
-    return user.pw_name in groups
+        members |= {*group.gr_mem} | ({user.pw_name} if user.pw_gid == group.gr_gid else set())
+    return user.pw_name in members
 
 
 def account_name(uid: int) -> str:
-    """The name of an account; its number where it has none."""
+    """Return the name of an account, or its number if it has no name."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return str(uid)
 
 
-def _can_log_in(account: str) -> bool:
-    """Whether the account has a password at all (man 5 shadow); only root may look."""
-    done = subprocess.run(
+def _has_password(account: str) -> bool:
+    """Return whether an account has a password (man 5 shadow). Only root may read this."""
+    result = subprocess.run(
         ["getent", "shadow", account], capture_output=True, text=True, check=False
     )
-    password = done.stdout.split(":")[1] if done.stdout.count(":") else ""
+    password = result.stdout.split(":")[1] if result.stdout.count(":") else ""
     return bool(password) and password[0] not in "!*"
 
 
-def _service() -> str:
-    from pathlib import Path
-
-    own, otherwise = _SERVICES
-    there = any(Path(folder, own).exists() for folder in ("/etc/pam.d", "/usr/lib/pam.d"))
-    return own if there else otherwise
+def _pam_service() -> str:
+    own, fallback = _PAM_SERVICES
+    exists = any(Path(folder, own).exists() for folder in ("/etc/pam.d", "/usr/lib/pam.d"))
+    return own if exists else fallback

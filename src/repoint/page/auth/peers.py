@@ -1,8 +1,8 @@
-"""Whose program is at the other end of a connection on this machine.
+"""The account at the other end of a connection on this machine.
 
-Other accounts of the machine can reach a loopback address as well. They could read the one-time
-link from the list of processes while it is handed to the browser, and a browser sends its cookies
-to every port of an address. The kernel knows whom a socket belongs to, so we ask it.
+Other accounts of the machine can also connect to a loopback address. They could read the one-time
+link in the process list while it is passed to the browser, and a browser sends its cookies to
+every port of an address. The kernel knows the owner of each socket.
 """
 
 from __future__ import annotations
@@ -18,39 +18,39 @@ Address = tuple[str, int]
 """An IPv4 address and a port."""
 
 
-def uid_behind(peer: Address, own: Address, *, table: Path = _TABLE) -> int | None:
-    """The account that holds the other end of a TCP connection over loopback.
+def uid_of_peer(peer: Address, own: Address, *, table: Path = _TABLE) -> int | None:
+    """Return the account that owns the other end of a TCP connection over loopback.
 
     Args:
-        peer: The other end.
-        own: Our end.
+        peer: The address of the other end.
+        own: The address of this end.
         table: The kernel's list of connections (man 5 proc, ``/proc/net/tcp``).
 
     Returns:
-        Its number, or nothing where the kernel does not know such a connection.
+        The account's number. None if the kernel does not know the connection.
     """
-    theirs, ours = _written(peer), _written(own)
+    remote, local = _kernel_format(peer), _kernel_format(own)
     try:
         lines = table.read_text().splitlines()[1:]
     except OSError:
         return None
     for line in lines:
         fields = line.split()
-        # What is in TIME_WAIT belongs to nobody any more, and the table then says 0.
-        if fields[1] == theirs and fields[2] == ours and fields[3] != _TIME_WAIT:
+        # A socket in TIME_WAIT has no owner, and the table shows 0 for it.
+        if fields[1] == remote and fields[2] == local and fields[3] != _TIME_WAIT:
             return int(fields[7])
     return None
 
 
 def uid_of_client(connection: socket.socket) -> int:
-    """The account of the process that connected to a Unix socket (man 7 unix, SO_PEERCRED)."""
+    """Return the account of the process that connected to a Unix socket (man 7 unix)."""
     size = struct.calcsize("3i")
     _, uid, _ = struct.unpack("3i", connection.getsockopt(
         socket.SOL_SOCKET, socket.SO_PEERCRED, size))  # fmt: skip
     return int(uid)
 
 
-def _written(address: Address) -> str:
-    # The kernel prints the address as one number in the order of the machine.
+def _kernel_format(address: Address) -> str:
+    # The kernel prints the address as one number in the machine's byte order.
     (number,) = struct.unpack("=I", socket.inet_aton(address[0]))
     return f"{number:08X}:{address[1]:04X}"

@@ -1,7 +1,7 @@
-"""Sessions: a browser that came by a one-time link, on behalf of an account.
+"""Sessions: a browser that followed a one-time link, on behalf of an account.
 
-They outlive the server, which ends when it is idle and is started again by its socket, but neither
-half a day nor a restart of the machine. A session only looks; every change asks for the passcode.
+A session survives the server, which stops when idle and is started again by its socket. It ends
+after half a day or with a reboot. It allows viewing only; every change requires the passcode.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ import msgspec
 
 from repoint.page.page_store import PageStore
 
-SECONDS = 12 * 3600
-"""How long a session lasts."""
+LIFETIME = 12 * 3600
+"""Seconds that a session lasts."""
 
-GRANT_SECONDS = 600
-"""How long an installation's passcode also stands for the restart that completes it."""
+GRANT_LIFETIME = 600
+"""Seconds that an installation's passcode also permits the restart that completes it."""
 
-_MOST = 50
+_MAX_SESSIONS = 50
 _FILE = "sessions.json"
 
 
@@ -32,9 +32,9 @@ class Session(msgspec.Struct, frozen=True):
 
     Attributes:
         uid: The account.
-        began: When, in seconds since 1970.
-        restart: Product and label whose installation this session gave the passcode for.
-        granted: When it did.
+        began: When it began, in seconds since 1970.
+        restart: Product and label that this session entered the installation's passcode for.
+        granted: When it did, in seconds since 1970.
     """
 
     uid: int
@@ -43,7 +43,7 @@ class Session(msgspec.Struct, frozen=True):
     granted: int = 0
 
 
-class _Kept(msgspec.Struct, frozen=True):
+class _SessionsFile(msgspec.Struct, frozen=True):
     boot: str
     sessions: dict[str, Session]
 
@@ -52,77 +52,82 @@ class Sessions:
     """The sessions of a store. Only digests of their secrets are kept.
 
     Args:
-        place: Where they are kept.
-        clock: Gives seconds since 1970.
-        boot: Names this run of the machine.
+        store: Holds the sessions.
+        clock: Returns seconds since 1970.
+        boot: Identifies the current boot.
     """
 
     def __init__(
-        self, place: PageStore, clock: Callable[[], float], *, boot: str | None = None
+        self, store: PageStore, clock: Callable[[], float], *, boot: str | None = None
     ) -> None:
-        self._place = place
+        self._store = store
         self._clock = clock
-        self._boot = this_boot() if boot is None else boot
+        self._boot = boot_id() if boot is None else boot
         self._lock = threading.Lock()
 
     def begin(self, uid: int) -> str:
-        """Begin a session; returns its secret."""
+        """Begin a session, and return its secret."""
         secret = secrets.token_urlsafe(32)
-        self._change(_digest(secret), Session(uid, self._now()))
+        self._put(_digest(secret), Session(uid, self._now()))
         return secret
 
     def find(self, secret: str) -> Session | None:
-        """The session with that secret, if it still lasts."""
-        return self._living().get(_digest(secret))
+        """Return the session with a secret. None if it does not exist or has expired."""
+        return self._valid().get(_digest(secret))
 
-    def grant_restart(self, secret: str, what: str) -> None:
-        """Remember that the passcode for an installation was given in this session."""
+    def grant_restart(self, secret: str, subject: str) -> None:
+        """Record that this session entered the passcode for an installation.
+
+        Args:
+            secret: The session's secret.
+            subject: Product and label of the improvement.
+        """
         session = self.find(secret)
         if session is not None:
-            granted = msgspec.structs.replace(session, restart=what, granted=self._now())
-            self._change(_digest(secret), granted)
+            granted = msgspec.structs.replace(session, restart=subject, granted=self._now())
+            self._put(_digest(secret), granted)
 
-    def may_restart(self, session: Session, what: str) -> bool:
-        """Whether the passcode that was given for an installation also stands for its restart."""
+    def may_restart(self, session: Session, subject: str) -> bool:
+        """Return whether the passcode of an installation also permits its restart."""
         age = self._now() - session.granted
-        return session.restart == what and 0 <= age < GRANT_SECONDS
+        return session.restart == subject and 0 <= age < GRANT_LIFETIME
 
-    def _change(self, key: str, session: Session) -> None:
-        with self._lock, self._place.locked():
-            sessions = self._living()
+    def _put(self, key: str, session: Session) -> None:
+        with self._lock, self._store.locked():
+            sessions = self._valid()
             sessions.pop(key, None)
-            while len(sessions) >= _MOST:
+            while len(sessions) >= _MAX_SESSIONS:
                 del sessions[next(iter(sessions))]
             sessions[key] = session
-            self._place.write(_FILE, _Kept(self._boot, sessions))
+            self._store.write(_FILE, _SessionsFile(self._boot, sessions))
 
-    def _living(self) -> dict[str, Session]:
-        kept = self._place.read(_FILE, _Kept)
-        if kept is None or kept.boot != self._boot:
+    def _valid(self) -> dict[str, Session]:
+        stored = self._store.read(_FILE, _SessionsFile)
+        if stored is None or stored.boot != self._boot:
             return {}
         now = self._now()
         return {
             key: session
-            for key, session in kept.sessions.items()
-            if 0 <= now - session.began < SECONDS
+            for key, session in stored.sessions.items()
+            if 0 <= now - session.began < LIFETIME
         }
 
     def _now(self) -> int:
         return int(self._clock())
 
 
-def token(secret: str) -> str:
-    """What a form of this session must carry: known only to pages that we gave to it."""
+def form_token(secret: str) -> str:
+    """Return the token that every form of a session carries, against forged requests."""
     return hmac.new(secret.encode(), b"repoint: change", hashlib.sha256).hexdigest()
 
 
-def is_token(secret: str, given: str) -> bool:
-    """Whether a form carries this session's token."""
-    return hmac.compare_digest(token(secret).encode(), given.encode(errors="replace"))
+def is_form_token(secret: str, token: str) -> bool:
+    """Return whether a form carries the token of its session."""
+    return hmac.compare_digest(form_token(secret).encode(), token.encode(errors="replace"))
 
 
-def this_boot() -> str:
-    """Names this run of the machine (man 5 proc); empty where the kernel does not tell."""
+def boot_id() -> str:
+    """Return the kernel's identifier of this boot (man 5 proc); empty if there is none."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:

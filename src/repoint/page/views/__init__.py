@@ -1,1 +1,5 @@
-"""What the page shows."""
+"""What the page shows, and what its buttons do.
+
+``pages`` are for viewing, ``sheets`` ask before a change, ``changes`` make it. All of them show
+the same ``Panel``, and answer a ``RequestContext``.
+"""

@@ -1,4 +1,4 @@
-"""What can be changed. Everything but a look asks for the passcode first."""
+"""The changes that forms request. Each requires the passcode, except check, stop and dismiss."""
 
 from __future__ import annotations
 
@@ -11,126 +11,136 @@ from repoint.agent import restart as agent_restart
 from repoint.device.activate.restart import Restarted
 from repoint.device.store.records import UserSettings
 from repoint.host import logind
-from repoint.page.auth.errors import Refusal
-from repoint.page.auth.passcode_prompt import require
+from repoint.page.auth.errors import PasscodeError, RequestRefusedError
+from repoint.page.auth.passcode_prompt import require_passcode
 from repoint.page.jobs import Job
-from repoint.page.request_context import Refused, RequestContext
 from repoint.page.views import sheets
+from repoint.page.views.request_context import RequestContext
 
 _LONGEST_REASON = 200
 
-_MOMENT = 0.7
-"""Seconds to wait for what is soon done."""
+_SHORT_WAIT = 0.7
+"""Seconds to wait for a job. If it ends in this time, no page needs to show its progress."""
 
 
-def automatic(visit: RequestContext) -> Response:
+def automatic(context: RequestContext) -> Response:
     """Turn Automatically Install on or off."""
-    product, to = visit.product, visit.form.get("to")
-    if to not in ("on", "off"):
-        raise Refused("forged", 400)
-    if visit.site.device().decided(product).automatic_locked_by:
-        raise Refused("administrator")
-    refusal = _asked(visit)
-    if refusal is not None:
-        return sheets.automatic(visit, refusal)
-    visit.site.device().change_settings(product, UserSettings(automatic=to == "on"))
-    return visit.back(product)
+    product, value = context.product, context.form.get("to")
+    if value not in ("on", "off"):
+        raise RequestRefusedError("forged", 400)
+    device = context.app.device()
+    if device.decided(product).automatic_locked_by:
+        raise RequestRefusedError("administrator")
+    error = _passcode_error(context)
+    if error is not None:
+        return sheets.automatic(context, error)
+    device.change_settings(product, UserSettings(automatic=value == "on"))
+    return context.redirect_to_panel()
 
 
-def install(visit: RequestContext) -> Response:
-    """Download, verify, prepare and stage what the person has seen."""
-    product, site = visit.product, visit.site
-    shown = visit.look().available
-    if shown is None or shown.label != visit.form.get("label"):
-        # Something else is offered by now; let the person see it first.
-        return sheets.install(visit)
-    refusal = _asked(visit)
-    if refusal is not None:
-        return sheets.install(visit, refusal)
-    job = Job("install", product, shown.label, shown.parts)
+def install(context: RequestContext) -> Response:
+    """Download, verify, prepare and stage the improvement that the sheet showed."""
+    product, app = context.product, context.app
+    offer = context.panel().available
+    if offer is None or offer.label != context.form.get("label"):
+        # The repository offers something else by now. Show that first.
+        return sheets.install(context)
+    error = _passcode_error(context)
+    if error is not None:
+        return sheets.install(context, error)
+    job = Job("install", product, offer.label, offer.parts)
     work: Callable[..., object] = functools.partial(
-        site.device().install, product, user_initiated=True
+        app.device().install, product, user_initiated=True
     )
-    if site.jobs.start(job, lambda report: work(progress=report)):
-        site.sessions.grant_restart(visit.secret, f"{product} {shown.label}")
-    return visit.back(product)
+    if app.jobs.start(job, lambda report: work(progress=report)):
+        app.sessions.grant_restart(context.secret, f"{product} {offer.label}")
+    return context.redirect_to_panel()
 
 
-def restart(visit: RequestContext) -> Response:
-    """Close what runs old code, switch, and start it again."""
-    product, site = visit.product, visit.site
-    panel = visit.look()
-    if panel.status.staged != visit.form.get("label"):
-        return sheets.restart(visit)
-    if not (site.may_change(visit.session.uid) and sheets.granted(visit, panel)):
-        refusal = _asked(visit)
-        if refusal is not None:
-            return sheets.restart(visit, refusal)
+def restart(context: RequestContext) -> Response:
+    """Close the programs that run old code, activate, and start them again."""
+    product, app = context.product, context.app
+    panel = context.panel()
+    if panel.status.staged != context.form.get("label"):
+        return sheets.restart(context)
+    if not (context.may_change and sheets.is_restart_granted(context, panel)):
+        error = _passcode_error(context)
+        if error is not None:
+            return sheets.restart(context, error)
     job = Job("restart", product, panel.status.staged or panel.status.in_force)
     names = {pid: program.name for program in panel.closing for pid in program.pids}
-    again = {pid for program in panel.closing if program.starts_again for pid in program.pids}
+    restarted = {pid for program in panel.closing if program.starts_again for pid in program.pids}
 
     def work(_: object) -> None:
-        done = agent_restart.restart(site.device(), product, counting=job.count)
+        result = agent_restart.restart(app.device(), product, counting=job.count_down)
         job.countdown = 0
-        if isinstance(done, Restarted):
-            closed = {names.get(use.pid, use.name) for use in done.closed if use.pid not in again}
+        if isinstance(result, Restarted):
+            closed = {
+                names.get(use.pid, use.name) for use in result.closed if use.pid not in restarted
+            }
             job.left_closed = tuple(sorted(closed))
 
-    site.jobs.start(job, work)
-    site.jobs.settle(_MOMENT)
-    return visit.back(product)
+    app.jobs.start(job, work)
+    app.jobs.wait(_SHORT_WAIT)
+    return context.redirect_to_panel()
 
 
-def remove(visit: RequestContext) -> Response:
-    """Back to the baseline."""
-    product, site = visit.product, visit.site
-    device = site.device()
-    panel = visit.look()
-    if not panel.ahead.decided.removal:
-        raise Refused("administrator")
-    if panel.in_force is None or panel.in_force.label != visit.form.get("label"):
-        return sheets.remove(visit)
-    refusal = _asked(visit)
-    if refusal is not None:
-        return sheets.remove(visit, refusal)
-    reason = " ".join(visit.form.get("reason", "")[:_LONGEST_REASON].split())
+def remove(context: RequestContext) -> Response:
+    """Return to the baseline."""
+    product, app = context.product, context.app
+    device = app.device()
+    panel = context.panel()
+    if not panel.overview.decided.removal:
+        raise RequestRefusedError("administrator")
+    if panel.in_force is None or panel.in_force.label != context.form.get("label"):
+        return sheets.remove(context)
+    error = _passcode_error(context)
+    if error is not None:
+        return sheets.remove(context, error)
+    reason = " ".join(context.form.get("reason", "")[:_LONGEST_REASON].split())
     job = Job("remove", product, panel.in_force.label)
-    site.jobs.start(job, lambda _: device.remove(product, why=reason))
-    site.jobs.settle(_MOMENT)
-    return visit.back(product)
+    app.jobs.start(job, lambda _: device.remove(product, why=reason))
+    app.jobs.wait(_SHORT_WAIT)
+    return context.redirect_to_panel()
 
 
-def check(visit: RequestContext) -> Response:
-    """Ask the repository for news. That installs nothing, so no passcode is asked for."""
-    product, device = visit.product, visit.site.device()
-    visit.site.jobs.start(Job("check", product), lambda _: device.check(product))
-    visit.site.jobs.settle(_MOMENT)
-    return visit.back(product)
+def check(context: RequestContext) -> Response:
+    """Check the repository. This installs nothing, so it needs no passcode."""
+    product, device, jobs = context.product, context.app.device(), context.app.jobs
+    jobs.start(Job("check", product), lambda _: device.check(product))
+    jobs.wait(_SHORT_WAIT)
+    return context.redirect_to_panel()
 
 
-def stop(visit: RequestContext) -> Response:
-    """Stop an installation, of which what was downloaded is kept; or a countdown."""
-    if not visit.site.may_change(visit.session.uid):
-        raise Refused("administrator")
-    job = visit.site.jobs.of(visit.product)
+def stop(context: RequestContext) -> Response:
+    """Stop an installation, whose download is kept, or the countdown of a restart."""
+    if not context.may_change:
+        raise RequestRefusedError("administrator")
+    job = context.app.jobs.latest(context.product)
     if job is not None and job.running and job.stoppable:
         job.stop()
-        visit.site.jobs.settle(_MOMENT)
-    elif visit.look().restarts_at is not None:
+        context.app.jobs.wait(_SHORT_WAIT)
+    elif context.panel().restarts_at is not None:
         logind.cancel_restart()
-    return visit.back(visit.product)
+    return context.redirect_to_panel()
 
 
-def dismiss(visit: RequestContext) -> Response:
-    """Show no more what came of the last thing."""
-    visit.site.jobs.forget(visit.product)
-    return visit.back(visit.product)
+def dismiss(context: RequestContext) -> Response:
+    """Dismiss the outcome of the last job."""
+    context.app.jobs.dismiss(context.product)
+    return context.redirect_to_panel()
 
 
-def _asked(visit: RequestContext) -> Refusal | None:
+def _passcode_error(context: RequestContext) -> PasscodeError | None:
+    """Return why the passcode is not accepted; None if it is.
+
+    Raises:
+        RequestRefusedError: The account may not change anything, whatever its passcode.
+    """
+    if not context.may_change:
+        raise RequestRefusedError("administrator")
     try:
-        require(visit)
-    except Refusal as refusal:
-        return refusal
+        require_passcode(context.app.guard(context.session.uid), context.form)
+    except PasscodeError as error:
+        return error
     return None

@@ -1,4 +1,4 @@
-"""What can be looked at: the panel of a product, the products, and the history."""
+"""The pages for viewing: the panel of a product, the list of products, and the history."""
 
 from __future__ import annotations
 
@@ -7,21 +7,20 @@ from dataclasses import dataclass
 from markupsafe import Markup
 from starlette.responses import RedirectResponse, Response
 
-from repoint.device.status.status import Status
 from repoint.model.errors import RepointError
-from repoint.page.i18n.words import Words
+from repoint.page.i18n.translation import Translation
 from repoint.page.jobs import Job
-from repoint.page.request_context import RequestContext
 from repoint.page.views import plans
 from repoint.page.views.panel import Panel
-from repoint.page.views.sheets import listed
+from repoint.page.views.request_context import RequestContext
+from repoint.page.views.sheets import cve_list
 
 _SHOWN_EVENTS = 5
 
 
 @dataclass(frozen=True)
 class Headline:
-    """The answer, in words."""
+    """The verdict in words."""
 
     title: Markup
     text: Markup
@@ -29,118 +28,119 @@ class Headline:
 
 @dataclass(frozen=True)
 class Banner:
-    """What came of the last thing that was done, where the panel does not show it by itself."""
+    """The outcome of the last job, if the panel does not show it anyway."""
 
     tone: str
     text: Markup
     details: str = ""
 
 
-def products(visit: RequestContext) -> Response:
-    """All products; where there is one, its panel."""
-    names = visit.products()
+def products(context: RequestContext) -> Response:
+    """Show all products, or the panel if there is only one."""
+    names = context.products()
     if len(names) == 1:
         return RedirectResponse(f"/product/{names[0]}/", 303)
-    panels = [visit.look_at(name) for name in names]
-    return visit.page(
-        "products.html", products=[(p, verdict(visit.words, p).title) for p in panels]
+    panels = [context.panel_of(name) for name in names]
+    return context.page(
+        "products.html", products=[(p, headline(context.translate, p).title) for p in panels]
     )
 
 
-def panel(visit: RequestContext) -> Response:
-    """The panel of a product."""
-    words = visit.words
-    # The job first: what it ends while we look is then looked at once more.
-    job = visit.site.jobs.of(visit.product)
-    job = job.as_it_stands() if job is not None else None
-    seen = visit.look()
-    decided = seen.ahead.decided
-    events = [entry for entry in seen.history if entry.event != "confirmed"]
-    return visit.page(
+def panel(context: RequestContext) -> Response:
+    """Show the panel of a product."""
+    translate, now = context.translate, context.app.clock()
+    # Take the job first. The panel then shows at least the result of a job that ends meanwhile.
+    job = context.app.jobs.latest(context.product)
+    job = job.snapshot() if job is not None else None
+    shown = context.panel()
+    events = [entry for entry in shown.history if entry.event != "confirmed"]
+    return context.page(
         "panel.html",
-        panel=seen,
-        now=visit.site.clock(),
-        above=_above(visit),
-        verdict=verdict(words, seen),
-        decided=decided,
-        install_plan=plans.installation(words, seen, visit.site.clock()),
-        activation_plan=plans.activation(words, seen, visit.site.clock()),
+        panel=shown,
+        now=now,
+        above=_breadcrumbs(context),
+        verdict=headline(translate, shown),
+        decided=shown.overview.decided,
+        install_plan=plans.installation(translate, shown, now),
+        activation_plan=plans.activation(translate, shown, now),
         job=job,
-        job_title=title_of(words, job),
-        job_text=text_of(words, job),
-        notice=_notice(words, job),
+        job_title=job_title(translate, job),
+        job_text=job_text(translate, job),
+        banner=_banner(translate, job),
         events=events[:_SHOWN_EVENTS],
-        more=len(seen.history) > _SHOWN_EVENTS,
+        more=len(shown.history) > _SHOWN_EVENTS,
     )
 
 
-def history(visit: RequestContext) -> Response:
-    """All that happened, newest first."""
-    entries = visit.site.device().history(visit.product)
-    above = [*_above(visit), (visit.words("page.title"), "./")]
-    return visit.page("history.html", above=above, events=entries[::-1])
+def history(context: RequestContext) -> Response:
+    """Show the whole history, newest first."""
+    entries = context.app.device().history(context.product)
+    above = [*_breadcrumbs(context), (context.translate("page.title"), "./")]
+    return context.page("history.html", above=above, events=entries[::-1])
 
 
-def verdict(words: Words, seen: Panel) -> Headline:
-    """The answer to the one question that people have."""
-    key = "removing" if seen.verdict == "restart" and seen.removing else seen.verdict
-    status: Status = seen.status
+def headline(translate: Translation, shown: Panel) -> Headline:
+    """Return the answer to the question that people have: am I protected?"""
+    key = "removing" if shown.verdict == "restart" and shown.removing else shown.verdict
+    status = shown.status
     label = status.in_force if key in ("removing", "exposed") else status.staged
-    cves = seen.open_cves if key == "open" else seen.waiting_cves
+    cves = shown.open_cves if key == "open" else shown.waiting_cves
     return Headline(
-        words(f"verdict.{key}.title"),
-        words(
+        translate(f"verdict.{key}.title"),
+        translate(
             f"verdict.{key}.text",
             product=status.product,
             label=label,
-            cves=listed(words, cves),
+            cves=cve_list(translate, cves),
         ),
     )
 
 
-def title_of(words: Words, job: Job | None) -> Markup:
-    """What is being done."""
+def job_title(translate: Translation, job: Job | None) -> Markup:
+    """Return the title of a running job."""
     if job is None or job.kind == "check":
         return Markup()
-    return words(f"{job.kind}.running", label=job.label)
+    return translate(f"{job.kind}.running", label=job.label)
 
 
-def text_of(words: Words, job: Job | None) -> Markup:
-    """How far it is."""
+def job_text(translate: Translation, job: Job | None) -> Markup:
+    """Return the progress of a running job in words."""
     if job is None or not job.running:
         return Markup()
     if job.countdown and not job.stopping:
-        return words("restart.countdown", span=words.span(job.countdown))
+        return translate("restart.countdown", span=translate.duration(job.countdown))
     if job.kind != "install":
         return Markup()
     if job.stopping:
-        return words("install.stopping")
+        return translate("install.stopping")
     if not job.step or (job.step == "download" and not job.total):
-        return words("install.waiting")
-    return words(f"install.{job.step}", done=words.size(job.done), total=words.size(job.total))
+        return translate("install.waiting")
+    return translate(
+        f"install.{job.step}", done=translate.size(job.done), total=translate.size(job.total)
+    )
 
 
-def error_text(words: Words, error: RepointError) -> Markup:
-    """What an error means to a person at the page, where commands are of no use."""
+def error_text(translate: Translation, error: RepointError) -> Markup:
+    """Return what an error means to a person at the page, where commands are of no use."""
     key = f"error.{type(error).__name__}"
-    return words(key) if words.has(key) else words("error.other")
+    return translate(key) if translate.has(key) else translate("error.other")
 
 
-def _notice(words: Words, job: Job | None) -> Banner | None:
+def _banner(translate: Translation, job: Job | None) -> Banner | None:
     if job is None or job.running:
         return None
     if job.state == "stopped":
-        what = "error.stopped" if job.kind == "install" else "error.not restarted"
-        return Banner("calm", words(what))
+        key = "error.stopped" if job.kind == "install" else "error.not restarted"
+        return Banner("calm", translate(key))
     if job.error is not None:
-        return Banner("bad", error_text(words, job.error), job.error.message)
+        return Banner("bad", error_text(translate, job.error), job.error.message)
     if job.left_closed:
-        programs = words.all_of(job.left_closed)
-        return Banner("calm", words("error.started", programs=programs))
+        programs = translate.enumeration(job.left_closed)
+        return Banner("calm", translate("error.started", programs=programs))
     return None
 
 
-def _above(visit: RequestContext) -> list[tuple[Markup, str]]:
-    if len(visit.products()) < 2:
+def _breadcrumbs(context: RequestContext) -> list[tuple[Markup, str]]:
+    if len(context.products()) < 2:
         return []
-    return [(visit.words("page.products"), "/")]
+    return [(context.translate("page.products"), "/")]

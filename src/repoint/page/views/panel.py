@@ -1,4 +1,4 @@
-"""What the panel of one product shows, gathered in one look that changes nothing."""
+"""Everything that the panel of one product shows."""
 
 from __future__ import annotations
 
@@ -20,22 +20,23 @@ from repoint.model.version import Letter, parse_label
 from repoint.page.views.programs import Program, affected_programs, exposed_programs
 
 Verdict = Literal["protected", "restart", "exposed", "open", "unchecked", "replaced"]
-"""The answer to the one question that people have.
+"""The answer to "am I protected?".
 
-``restart``: all is fixed, but not in force before a restart. ``exposed``: all that is installed is
-in force but for programs that still run old code. ``open``: something is not fixed here.
-``unchecked``: the repository was never asked. ``replaced``: a component was replaced from outside.
+``protected``: every known fix is in force. ``restart``: every fix is installed, and some need a
+restart. ``exposed``: every fix is in force, but programs still run the old code. ``open``: a fix is
+not installed. ``unchecked``: the repository was never checked. ``replaced``: something other than
+Repoint replaced a component.
 """
 
 
 @dataclass(frozen=True)
 class ShownFix:
-    """One thing that is fixed, or would be.
+    """A fix of an improvement.
 
     Attributes:
-        fix: What the advisory says.
-        letter: The letter that brought it.
-        state: What has become of it here.
+        fix: The entry of the advisory.
+        letter: The letter that introduced it.
+        state: Whether it is in force here.
     """
 
     fix: Fix
@@ -44,18 +45,18 @@ class ShownFix:
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownImprovement:
     """An improvement as the panel shows it.
 
     Attributes:
         label: ``26.3.1 (a)``.
-        title: What it is about.
+        title: The title of its advisory.
         size: Bytes to download.
-        urgency: How much it hurries.
+        urgency: How urgent the vendor says it is.
         fixes: What it fixes beyond what is in force.
-        held_back: Why it is not installed by itself.
-        why: What the person or the health check said then.
-        parts: How many components it changes.
+        held_back: Why it does not install automatically.
+        why: The reason that the person or the health check gave.
+        parts: Number of components that it changes.
     """
 
     label: str
@@ -73,27 +74,27 @@ class Panel:
     """The panel of one product.
 
     Attributes:
-        ahead: What is, what is to come, and what was decided.
-        verdict: In one word.
-        available: What could be installed.
-        staged: What waits for a restart.
-        removing: The baseline waits for a restart; the improvement in force is removed then.
-        in_force: The improvement in force; nothing for the baseline.
-        since: When what is in force came into force, in seconds since 1970; 0 where unknown.
-        exposed: The programs that run replaced code, one for each name.
+        overview: The overview of the product.
+        verdict: The answer in one word.
+        available: The improvement that can be installed.
+        staged: The improvement that is staged.
+        removing: Whether a restart will remove the improvement in force.
+        in_force: The improvement in force; None for the baseline.
+        since: When it came into force, in seconds since 1970; 0 if unknown.
+        exposed: The programs that run replaced code.
         closing: The programs that a restart closes.
         closing_later: The programs that the restart after an installation will close.
-        restarts_at: When the machine restarts, in seconds since 1970; nothing where that is not
-            announced, or not for this.
-        history: What happened, newest first.
+        restarts_at: When the machine restarts for this product, in seconds since 1970; None if no
+            restart is scheduled.
+        history: The history, newest first.
     """
 
-    ahead: Overview
+    overview: Overview
     verdict: Verdict
-    available: Shown | None
-    staged: Shown | None
+    available: ShownImprovement | None
+    staged: ShownImprovement | None
     removing: bool
-    in_force: Shown | None
+    in_force: ShownImprovement | None
     since: int
     exposed: tuple[Program, ...]
     closing: tuple[Program, ...]
@@ -103,45 +104,45 @@ class Panel:
 
     @property
     def status(self) -> Status:
-        """What `repoint status` says."""
-        return self.ahead.status
+        """The status, as `repoint status` shows it."""
+        return self.overview.status
 
     @property
     def scopes(self) -> frozenset[RestartScope]:
-        """What has to restart for what is staged, or still for what is in force."""
-        return frozenset(thing.scope for thing in self.ahead.activating)
+        """The restart scopes of what is staged, or of replaced code that still runs."""
+        return frozenset(affected.scope for affected in self.overview.activating)
 
     @property
     def product(self) -> str:
-        """The product."""
+        """The product's name."""
         return self.status.product
 
     @property
     def last_check(self) -> LastCheck | None:
-        """When the repository was last asked."""
+        """The last check of the repository."""
         return self.status.last_check
 
     @property
     def open_cves(self) -> tuple[str, ...]:
-        """What is not fixed here."""
+        """The CVEs that are not fixed here."""
         return _ids(self.status.cves, "not fixed")
 
     @property
     def waiting_cves(self) -> tuple[str, ...]:
-        """What is fixed, but not in force."""
+        """The CVEs whose fix is not in force before a restart."""
         return _ids(self.status.cves, "waiting for restart")
 
 
-def look(device: Device, name: str, *, now: float) -> Panel:
-    """Look at a product."""
+def read_panel(device: Device, name: str, *, now: float) -> Panel:
+    """Read the panel of a product. Changes nothing."""
     product = device.store.one(name)
-    ahead = read_overview(device, name, now=int(now))
-    status = ahead.status
+    overview = read_overview(device, name, now=int(now))
+    status = overview.status
     active, staged = product.links.active(), product.links.staged()
     running = active or Generation(status.version, status.build)
     history = product.history.entries()
     return Panel(
-        ahead=ahead,
+        overview=overview,
         verdict=_verdict(status),
         available=_available(product, status, running),
         staged=_staged(product, status, running, staged),
@@ -150,11 +151,11 @@ def look(device: Device, name: str, *, now: float) -> Panel:
         since=next((e.when for e in reversed(history)
                     if e.event in ("activated", "enrolled") and e.label == running.label), 0),
         exposed=exposed_programs(status.exposed),
-        closing=affected_programs(ahead.activating),
-        closing_later=affected_programs(ahead.installing),
-        # Where only the policy asks, the machine restarts in the place of a session.
+        closing=affected_programs(overview.activating),
+        closing_later=affected_programs(overview.installing),
+        # If the policy asks for it, the machine restarts instead of a session.
         restarts_at=(
-            logind.scheduled_restart() if scope_of(ahead) in ("system", "session") else None
+            logind.scheduled_restart() if scope_of(overview) in ("system", "session") else None
         ),
         history=tuple(reversed(history)),
     )  # fmt: skip
@@ -175,14 +176,14 @@ def _verdict(status: Status) -> Verdict:
     return "protected"
 
 
-def _available(state: ProductState, status: Status, running: Generation) -> Shown | None:
+def _available(state: ProductState, status: Status, running: Generation) -> ShownImprovement | None:
     offer = status.available
     if offer is None:
         return None
     _, letter = parse_label(offer.label)
     improvement = state.documents.known_improvement(letter)
     mark = state.marks.get(Generation(running.version, running.build, letter))
-    return Shown(
+    return ShownImprovement(
         offer.label,
         offer.title,
         offer.size,
@@ -196,7 +197,7 @@ def _available(state: ProductState, status: Status, running: Generation) -> Show
 
 def _staged(
     state: ProductState, status: Status, running: Generation, staged: Generation | None
-) -> Shown | None:
+) -> ShownImprovement | None:
     improvement = state.generations.improvement(staged) if staged is not None else None
     if improvement is None:
         return None
@@ -204,17 +205,19 @@ def _staged(
     return _shown(state, improvement, fixes)
 
 
-def _in_force(state: ProductState, status: Status, running: Generation) -> Shown | None:
+def _in_force(state: ProductState, status: Status, running: Generation) -> ShownImprovement | None:
     improvement = state.generations.improvement(running)
     if improvement is None:
         return None
     return _shown(state, improvement, _fixes(improvement, status))
 
 
-def _shown(state: ProductState, improvement: Improvement, fixes: tuple[ShownFix, ...]) -> Shown:
+def _shown(
+    state: ProductState, improvement: Improvement, fixes: tuple[ShownFix, ...]
+) -> ShownImprovement:
     catalog = state.documents.catalog()
     offer = catalog.offer(improvement.baseline, improvement.letter) if catalog else None
-    return Shown(
+    return ShownImprovement(
         improvement.label,
         improvement.title,
         improvement.download_size,
@@ -227,7 +230,7 @@ def _shown(state: ProductState, improvement: Improvement, fixes: tuple[ShownFix,
 def _fixes(
     improvement: Improvement | None, status: Status, *, after: str = ""
 ) -> tuple[ShownFix, ...]:
-    """The newest letter's fixes first; only those of letters after one where that is given."""
+    """Return the fixes, newest letter first; only those of letters after ``after``."""
     if improvement is None:
         return ()
     states = {(cve.cve, cve.component): cve.state for cve in status.cves}
@@ -240,10 +243,10 @@ def _fixes(
 
 
 def _state(fix: Fix, states: dict[tuple[str, str], FixState]) -> FixState:
-    # The worst of its CVEs says how the whole fix stands.
-    found = {states.get((cve, fix.component), "not fixed") for cve in fix.cves or (NO_CVE,)}
+    # A fix is in the worst state of its CVEs.
+    present = {states.get((cve, fix.component), "not fixed") for cve in fix.cves or (NO_CVE,)}
     worst: tuple[FixState, ...] = ("not fixed", "waiting for restart", "in force")
-    return next(state for state in worst if state in found)
+    return next(state for state in worst if state in present)
 
 
 def _ids(cves: tuple[CveStatus, ...], state: FixState) -> tuple[str, ...]:

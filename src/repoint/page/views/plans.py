@@ -1,37 +1,37 @@
-"""When what is to come happens by itself, and why not earlier, in words."""
+"""When an improvement installs or activates automatically, and why not earlier, in words."""
 
 from __future__ import annotations
 
 from markupsafe import Markup
 
 from repoint.agent.plan import Step
-from repoint.page.i18n.words import Words
+from repoint.page.i18n.translation import Translation
 from repoint.page.views.panel import Panel
 
 
-def installation(words: Words, seen: Panel, now: float) -> tuple[Markup, ...]:
-    """When what is available is installed by itself; nothing where the panel says why not."""
-    step = seen.ahead.plan.install
+def installation(translate: Translation, panel: Panel, now: float) -> tuple[Markup, ...]:
+    """Return when the available improvement installs. Empty if the panel says why it does not."""
+    step = panel.overview.plan.install
     if step is None or step.reason in ("removed", "failed"):
         return ()
-    return _said(words, "plan.install", step, seen.ahead.plan.deadline, now)
+    return _sentences(translate, "plan.install", step, panel.overview.plan.deadline, now)
 
 
-def activation(words: Words, seen: Panel, now: float) -> tuple[Markup, ...]:
-    """When what is staged comes into force by itself, or what runs old code restarts."""
-    step = seen.ahead.plan.activate
+def activation(translate: Translation, panel: Panel, now: float) -> tuple[Markup, ...]:
+    """Return when the staged improvement comes into force, or exposed programs restart."""
+    step = panel.overview.plan.activate
     if step is None:
         return ()
-    return _said(words, "plan.activate", step, seen.ahead.plan.deadline, now)
+    return _sentences(translate, "plan.activate", step, panel.overview.plan.deadline, now)
 
 
-def _said(
-    words: Words, key: str, step: Step, deadline: int | None, now: float
+def _sentences(
+    translate: Translation, key: str, step: Step, deadline: int | None, now: float
 ) -> tuple[Markup, ...]:
-    when = words.time(step.when, now) if step.when is not None else ""
-    said = [words(f"{key}.{step.reason}", when=when)]
+    when = translate.upcoming(step.when, now) if step.when is not None else ""
+    sentences = [translate(f"{key}.{step.reason}", when=when)]
     if deadline is not None and step.reason != "deadline" and step.when != deadline:
-        said.append(words("plan.deadline", when=words.time(deadline, now)))
+        sentences.append(translate("plan.deadline", when=translate.upcoming(deadline, now)))
     if step.policy:
-        said.append(words("plan.policy", source=step.policy))
-    return tuple(said)
+        sentences.append(translate("plan.policy", source=step.policy))
+    return tuple(sentences)

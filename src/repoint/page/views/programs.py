@@ -1,4 +1,4 @@
-"""Programs as people know them, from the processes that the kernel knows."""
+"""Processes grouped into programs, by the names that people know."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Program:
     """A program and its processes.
 
     Attributes:
-        name: What to call it.
+        name: The name that people know.
         component: The component that it runs.
-        runs: The label of what it runs; empty where that does not matter.
+        runs: The label of the code that it runs; empty if that does not matter.
         pids: Its processes.
         starts_again: Whether a restart starts it again.
     """
@@ -32,7 +32,7 @@ class Program:
 
 
 def exposed_programs(exposed: Iterable[ExposedProcess]) -> tuple[Program, ...]:
-    """Group the processes that run replaced code into programs."""
+    """Group the processes that run replaced code."""
     groups: dict[tuple[str, str, str], list[int]] = {}
     for process in exposed:
         key = (name_of(process.pid, process.name), process.component, process.runs)
@@ -44,12 +44,12 @@ def exposed_programs(exposed: Iterable[ExposedProcess]) -> tuple[Program, ...]:
 
 
 def affected_programs(affected: Iterable[Affected]) -> tuple[Program, ...]:
-    """What a restart closes, by the names that people know; each once."""
+    """Group the processes that a restart closes."""
     groups: dict[tuple[str, str, bool], list[int]] = {}
-    for thing in affected:
-        for pid in thing.pids:
-            name = thing.unit.removesuffix(".service") or name_of(pid, thing.name)
-            groups.setdefault((name, thing.component, thing.again), []).append(pid)
+    for item in affected:
+        for pid in item.pids:
+            name = item.unit.removesuffix(".service") or name_of(pid, item.name)
+            groups.setdefault((name, item.component, item.again), []).append(pid)
     return tuple(
         Program(name, component, "", tuple(sorted(set(pids))), starts_again=again)
         for (name, component, again), pids in sorted(groups.items())
@@ -57,25 +57,25 @@ def affected_programs(affected: Iterable[Affected]) -> tuple[Program, ...]:
 
 
 def name_of(pid: int, kernel_name: str) -> str:
-    """What people call a process: an interpreter is called by what it runs.
+    """Return the name of a process. An interpreter has the name of the script that it runs.
 
     Args:
         pid: The process.
-        kernel_name: What the kernel calls it; at most 15 bytes (man 5 proc, ``comm``).
+        kernel_name: The kernel's name for it, of at most 15 bytes (man 5 proc, ``comm``).
     """
     try:
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        command_line = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except OSError:
         return kernel_name
-    arguments = [word.decode(errors="replace") for word in words if word]
+    arguments = [argument.decode(errors="replace") for argument in command_line if argument]
     if not arguments:
         return kernel_name
     program = PurePath(arguments[0]).name
     if not program.startswith(_INTERPRETERS):
-        # A program may have given itself a name that says more than its file's.
+        # A program can set a name of its own, which says more than the name of its file.
         return program if program.startswith(kernel_name) else kernel_name
-    script = next((word for word in arguments[1:] if not word.startswith("-")), "")
-    # Behind -c and -m stands no file.
+    script = next((argument for argument in arguments[1:] if not argument.startswith("-")), "")
+    # With -c and -m, the next argument is not a file.
     if not script or {"-c", "-m"} & set(arguments[1:3]):
         return kernel_name
     return PurePath(script).name

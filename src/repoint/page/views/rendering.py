@@ -1,4 +1,4 @@
-"""Templates to pages. Everything that is put into a template is escaped."""
+"""Renders templates to HTML, and serves the assets. Template variables are always escaped."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse, Response
 
-from repoint.page.i18n.words import Words
+from repoint.page.i18n.translation import Translation
 
-_HERE = Path(__file__).parent
-_TYPES = {
+_FOLDER = Path(__file__).parent
+_MEDIA_TYPES = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
@@ -20,17 +20,17 @@ _YEAR = 31_536_000
 
 
 class Renderer:
-    """Makes pages, and gives out the files that they refer to."""
+    """Renders pages, and holds the files that they refer to."""
 
     def __init__(self) -> None:
-        self._files = {file.name: file.read_bytes() for file in (_HERE / "assets").iterdir()}
-        # With the content in its address, a file may be kept for good.
+        self._assets = {file.name: file.read_bytes() for file in (_FOLDER / "assets").iterdir()}
+        # The digest in the address lets browsers cache a file forever.
         addresses = {
             name: f"/assets/{name}?{hashlib.sha256(content).hexdigest()[:12]}"
-            for name, content in self._files.items()
+            for name, content in self._assets.items()
         }
         self._environment = Environment(
-            loader=FileSystemLoader(_HERE / "templates"),
+            loader=FileSystemLoader(_FOLDER / "templates"),
             autoescape=True,
             undefined=StrictUndefined,
             trim_blocks=True,
@@ -38,15 +38,17 @@ class Renderer:
         )
         self._environment.globals["asset"] = addresses.__getitem__
 
-    def page(self, template: str, words: Words, status: int = 200, **context: object) -> Response:
-        """A page in the person's language."""
-        text = self._environment.get_template(template).render(t=words, **context)
-        return HTMLResponse(text, status)
+    def page(
+        self, template: str, translate: Translation, status: int = 200, **variables: object
+    ) -> Response:
+        """Render a page in the person's language."""
+        html = self._environment.get_template(template).render(t=translate, **variables)
+        return HTMLResponse(html, status)
 
     def asset(self, name: str) -> Response | None:
-        """A file that pages refer to, if there is one of that name."""
-        content = self._files.get(name)
+        """Return an asset. None if there is none of that name."""
+        content = self._assets.get(name)
         if content is None:
             return None
         headers = {"Cache-Control": f"public, max-age={_YEAR}, immutable"}
-        return Response(content, media_type=_TYPES[Path(name).suffix], headers=headers)
+        return Response(content, media_type=_MEDIA_TYPES[Path(name).suffix], headers=headers)

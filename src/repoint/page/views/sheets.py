@@ -1,4 +1,4 @@
-"""The sheets: what is going to be done, in plain words, before it is done."""
+"""The sheets: each says in plain words what is going to happen, and asks for the passcode."""
 
 from __future__ import annotations
 
@@ -6,73 +6,73 @@ from markupsafe import Markup
 from starlette.responses import Response
 
 from repoint.device.status.status import NO_CVE
-from repoint.page.auth.errors import Refusal
-from repoint.page.auth.passcode_prompt import ask
-from repoint.page.i18n.words import Words
-from repoint.page.request_context import RequestContext
+from repoint.page.auth.errors import PasscodeError
+from repoint.page.auth.passcode_prompt import passcode_prompt
+from repoint.page.i18n.translation import Translation
 from repoint.page.views.panel import Panel, ShownFix
+from repoint.page.views.request_context import RequestContext
 
-_MOST_CVES = 3
+_MAX_CVES = 3
 
 
-def automatic(visit: RequestContext, refusal: Refusal | None = None) -> Response:
-    """Turn Automatically Install on or off."""
-    now = visit.site.device().decided(visit.product)
-    if now.automatic_locked_by:
-        return visit.back(visit.product)
-    key = "automatic.turn off" if now.automatic else "automatic.on"
+def automatic(context: RequestContext, error: PasscodeError | None = None) -> Response:
+    """Ask before Automatically Install is turned on or off."""
+    settings = context.app.device().decided(context.product)
+    if settings.automatic_locked_by:
+        return context.redirect_to_panel()
+    key = "automatic.turn off" if settings.automatic else "automatic.on"
     return _sheet(
-        visit,
+        context,
         "automatic",
-        refusal,
-        heading=visit.words(f"{key}.title"),
-        text=visit.words(f"{key}.text"),
-        to="off" if now.automatic else "on",
-        do=visit.words(f"{key}.do"),
-        tone="warn" if now.automatic else "calm",
+        error,
+        heading=context.translate(f"{key}.title"),
+        text=context.translate(f"{key}.text"),
+        to="off" if settings.automatic else "on",
+        do=context.translate(f"{key}.do"),
+        tone="warn" if settings.automatic else "calm",
         emblem="down",
     )
 
 
-def install(visit: RequestContext, refusal: Refusal | None = None) -> Response:
-    """Install what is available."""
-    panel = visit.look()
-    shown = panel.available
-    if shown is None or shown.held_back == "failed":
-        return visit.back(visit.product)
+def install(context: RequestContext, error: PasscodeError | None = None) -> Response:
+    """Ask before the available improvement is installed."""
+    panel = context.panel()
+    offer = panel.available
+    if offer is None or offer.held_back == "failed":
+        return context.redirect_to_panel()
     return _sheet(
-        visit,
+        context,
         "install",
-        refusal,
-        heading=visit.words("install.title", label=shown.label),
-        shown=shown,
+        error,
+        heading=context.translate("install.title", label=offer.label),
+        offer=offer,
         closing=panel.closing_later,
-        scopes={thing.scope for thing in panel.ahead.installing},
-        cves=listed(visit.words, cves_of(shown.fixes)),
-        do=visit.words("install.do"),
+        scopes={affected.scope for affected in panel.overview.installing},
+        cves=cve_list(context.translate, cves_of(offer.fixes)),
+        do=context.translate("install.do"),
         tone="calm",
         emblem="down",
     )
 
 
-def restart(visit: RequestContext, refusal: Refusal | None = None) -> Response:
-    """Restart what runs old code, and switch to what is staged."""
-    panel = visit.look()
-    words, label = visit.words, panel.status.staged
+def restart(context: RequestContext, error: PasscodeError | None = None) -> Response:
+    """Ask before programs restart and the staged generation is activated."""
+    panel = context.panel()
+    translate, label = context.translate, panel.status.staged
     if panel.staged is not None:
-        heading, do = words("restart.title", label=label), words("restart.do")
+        heading, do = translate("restart.title", label=label), translate("restart.do")
     elif panel.removing:
-        heading = words("restart.title removing", label=panel.status.in_force)
-        do = words("restart.do only")
+        heading = translate("restart.title removing", label=panel.status.in_force)
+        do = translate("restart.do only")
     elif panel.exposed:
-        heading, do = words("restart.title only"), words("restart.do only")
+        heading, do = translate("restart.title only"), translate("restart.do only")
     else:
-        return visit.back(visit.product)
+        return context.redirect_to_panel()
     return _sheet(
-        visit,
+        context,
         "restart",
-        refusal,
-        needed=not granted(visit, panel),
+        error,
+        needed=not is_restart_granted(context, panel),
         heading=heading,
         panel=panel,
         label=label,
@@ -81,73 +81,75 @@ def restart(visit: RequestContext, refusal: Refusal | None = None) -> Response:
         do=do,
         tone="calm",
         emblem="restart",
-        cancel=words("restart.later"),
+        cancel=translate("restart.later"),
     )
 
 
-def remove(visit: RequestContext, refusal: Refusal | None = None) -> Response:
-    """Remove what is in force."""
-    panel = visit.look()
-    if panel.in_force is None or not panel.ahead.decided.removal:
-        return visit.back(visit.product)
+def remove(context: RequestContext, error: PasscodeError | None = None) -> Response:
+    """Ask before the improvement in force is removed."""
+    panel = context.panel()
+    if panel.in_force is None or not panel.overview.decided.removal:
+        return context.redirect_to_panel()
     return _sheet(
-        visit,
+        context,
         "remove",
-        refusal,
-        heading=visit.words("remove.title", label=panel.in_force.label),
+        error,
+        heading=context.translate("remove.title", label=panel.in_force.label),
         panel=panel,
         label=panel.in_force.label,
         opened=panel.in_force.fixes,
-        reason=visit.form.get("reason", ""),
-        do=visit.words("remove.do"),
+        reason=context.form.get("reason", ""),
+        do=context.translate("remove.do"),
         tone="bad",
         emblem="alert",
     )
 
 
-def granted(visit: RequestContext, panel: Panel) -> bool:
-    """Whether this session gave the passcode for the installation that the restart completes."""
+def is_restart_granted(context: RequestContext, panel: Panel) -> bool:
+    """Return whether this session's passcode for the installation also permits its restart."""
     if panel.staged is None:
         return False
-    what = f"{panel.product} {panel.staged.label}"
-    return visit.site.sessions.may_restart(visit.session, what)
+    subject = f"{panel.product} {panel.staged.label}"
+    return context.app.sessions.may_restart(context.session, subject)
 
 
 def cves_of(fixes: tuple[ShownFix, ...]) -> tuple[str, ...]:
-    """The CVE ids of fixes, each once; `NO_CVE` for what has none."""
+    """Return the CVE ids of fixes, each once; `NO_CVE` for a fix without one."""
     return tuple(dict.fromkeys(cve for shown in fixes for cve in shown.fix.cves or (NO_CVE,)))
 
 
-def listed(words: Words, cves: tuple[str, ...]) -> Markup:
-    """CVE ids in a sentence, shortened where they are many."""
-    names = [words("cves.none") if cve == NO_CVE else cve for cve in cves]
-    if len(names) > _MOST_CVES + 1:
-        rest = len(names) - _MOST_CVES
-        return words("cves.some", cves=Markup(", ").join(names[:_MOST_CVES]), number=rest)
-    return words.all_of(names)
+def cve_list(translate: Translation, cves: tuple[str, ...]) -> Markup:
+    """Return CVE ids as part of a sentence, shortened if there are many."""
+    names = [translate("cves.none") if cve == NO_CVE else cve for cve in cves]
+    if len(names) > _MAX_CVES + 1:
+        rest = len(names) - _MAX_CVES
+        return translate("cves.some", cves=Markup(", ").join(names[:_MAX_CVES]), number=rest)
+    return translate.enumeration(names)
 
 
 def _sheet(
-    visit: RequestContext,
+    context: RequestContext,
     name: str,
-    refusal: Refusal | None,
+    error: PasscodeError | None,
     *,
     needed: bool = True,
-    **context: object,
+    **variables: object,
 ) -> Response:
-    allowed = visit.site.may_change(visit.session.uid)
-    asked = ask(visit, refusal, needed=needed and allowed)
-    status = 200 if refusal is None else 429 if asked.wait else 403
-    context.setdefault("cancel", visit.words("passcode.cancel"))
-    response = visit.page(
+    allowed, uid = context.may_change, context.session.uid
+    prompt = passcode_prompt(
+        context.app.guard(uid), uid, context.translate, error, needed=needed and allowed
+    )
+    status = 200 if error is None else 429 if prompt.wait else 403
+    variables.setdefault("cancel", context.translate("passcode.cancel"))
+    response = context.page(
         f"{name}.html",
         status,
-        action=f"/product/{visit.product}/{name}",
-        back=f"/product/{visit.product}/",
+        action=f"/product/{context.product}/{name}",
+        back=f"/product/{context.product}/",
         allowed=allowed,
-        ask=asked,
-        **context,
+        prompt=prompt,
+        **variables,
     )
-    if asked.wait and refusal is not None:
-        response.headers["Retry-After"] = str(asked.wait)
+    if prompt.wait and error is not None:
+        response.headers["Retry-After"] = str(prompt.wait)
     return response

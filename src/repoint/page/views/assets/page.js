@@ -1,15 +1,15 @@
-// What makes the page nicer where JavaScript runs. Everything works without it: sheets are pages of
-// their own, forms are sent as forms, and a page with something going on reloads itself.
+// Progressive enhancement. The page works without JavaScript: sheets are separate pages, forms are
+// sent as forms, and a page with a running job reloads itself.
 "use strict";
 (() => {
-  const QUIET = 20000; // milliseconds between looks while somebody is at the page
-  const AWAY = 600000; // after so long without a hand on it, the server may end
+  const QUIET = 20000; // milliseconds between refreshes while somebody uses the page
+  const AWAY = 600000; // milliseconds without input until the page stops refreshing, so that the server can stop
   const ended = 4; // XMLHttpRequest.DONE
   let source = null;
   let touched = Date.now();
   let opener = null;
 
-  // XMLHttpRequest parses a document itself, so that no text is ever turned into markup here.
+  // XMLHttpRequest parses the document, so this script never turns text into markup.
   const load = (url, body) => new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open(body ? "POST" : "GET", url);
@@ -35,37 +35,37 @@
     if (event.target === dialog) dialog.close();
   });
 
-  const focusOn = (what) => {
-    const target = what && document.querySelector(what);
+  const focusOn = (selector) => {
+    const target = selector && document.querySelector(selector);
     (target || document.getElementById("title"))?.focus({ preventScroll: true });
   };
-  const nameOf = (element) => {
+  const selectorOf = (element) => {
     const form = element.closest("form");
     if (element.getAttribute("href")) return `a[href="${element.getAttribute("href")}"]`;
     return form ? `form[action="${form.getAttribute("action")}"] button` : null;
   };
 
-  const show = (page, again) => {
+  const showSheet = (page, refused) => {
     const sheet = page.querySelector(".sheet");
     dialog.replaceChildren(document.importNode(sheet, true));
     if (!dialog.open) dialog.showModal();
-    if (again) dialog.classList.add("no");
+    if (refused) dialog.classList.add("no");
     const first = dialog.querySelector("[autofocus]") || dialog.querySelector("h1");
     first.focus();
     countDown();
   };
 
-  // A sheet is closed by the answer to its own form alone: a person may have opened it meanwhile.
-  const put = ({ page, url }, closes) => {
+  // Only the response to its own form closes a sheet: a person may have opened it in the meantime.
+  const updatePanel = ({ page, url }, closes) => {
     const now = document.getElementById("panel");
     const next = page.getElementById("panel");
     if (!next) {
-      if (page.querySelector("form.sheet")) return show(page, true);
+      if (page.querySelector("form.sheet")) return showSheet(page, true);
       location.reload();
       return undefined;
     }
     const focused = document.activeElement && now.contains(document.activeElement)
-      ? nameOf(document.activeElement) : null;
+      ? selectorOf(document.activeElement) : null;
     const open = new Set([...now.querySelectorAll("details[open]")].map(textOf));
     now.replaceWith(document.importNode(next, true));
     for (const details of document.querySelectorAll("#panel details")) {
@@ -93,9 +93,9 @@
   };
 
   const refresh = (after) => load(location.href)
-    .then((answer) => put(answer, false), gone).then(after);
+    .then((answer) => updatePanel(answer, false), gone).then(after);
 
-  // Progress, live.
+  // Progress while a job runs.
   const watch = () => {
     const panel = document.getElementById("panel");
     if (source || !panel?.dataset.live) return;
@@ -104,9 +104,9 @@
     source.addEventListener("message", (event) => {
       const { percent, text } = JSON.parse(event.data);
       const bar = document.getElementById("job-bar");
-      const said = document.getElementById("job-text");
+      const output = document.getElementById("job-text");
       if (bar && percent !== null) bar.value = percent;
-      if (said && said.textContent !== text) said.textContent = text;
+      if (output && output.textContent !== text) output.textContent = text;
     });
     const end = () => {
       source.close();
@@ -124,7 +124,7 @@
 
   const openSheet = (url, from) => {
     opener = from;
-    return load(url).then(({ page }) => (page.querySelector("form.sheet") ? show(page) : location.reload()), gone);
+    return load(url).then(({ page }) => (page.querySelector("form.sheet") ? showSheet(page) : location.reload()), gone);
   };
 
   document.addEventListener("click", (event) => {
@@ -135,7 +135,7 @@
       dialog.close();
     } else if (link.hasAttribute("data-sheet")) {
       event.preventDefault();
-      openSheet(link.href, nameOf(link));
+      openSheet(link.href, selectorOf(link));
     }
   });
 
@@ -143,17 +143,17 @@
     const form = event.target;
     event.preventDefault();
     if (form.hasAttribute("data-sheet")) {
-      openSheet(form.action, nameOf(event.submitter || form.querySelector("button")));
+      openSheet(form.action, selectorOf(event.submitter || form.querySelector("button")));
       return;
     }
     const button = event.submitter || form.querySelector("button");
     const closes = dialog.contains(form);
     if (button) button.disabled = true;
     load(form.action, new URLSearchParams(new FormData(form)).toString())
-      .then((answer) => put(answer, closes), gone);
+      .then((answer) => updatePanel(answer, closes), gone);
   });
 
-  // The wait after wrong passcodes, second by second.
+  // Count down the wait after wrong passcodes.
   const countDown = () => {
     const wrong = dialog.querySelector("[data-wait]");
     if (!wrong) return;

@@ -1,7 +1,8 @@
-"""The page's texts in the person's language, and how figures and times are written in it.
+"""The page's texts in the reader's language, with numbers, dates and lists formatted for it.
 
-``texts/`` is the catalogue: one file a language, named by it. To add a language, translate a file;
-a test tells what is missing. Dates, numbers, lists and plurals are Babel's.
+``texts/`` is the catalogue: one TOML file per language, named by its language code. To add a
+language, translate one of the files; a test reports what is missing. Babel (Unicode CLDR) formats
+dates, numbers and lists, and selects plural forms.
 """
 
 from __future__ import annotations
@@ -27,37 +28,40 @@ DEFAULT = "en"
 _RECENT = 36 * 3600
 """Seconds for which "3 hours ago" says more than a date."""
 
+_LONGEST_HEADER = 500
+"""Characters of Accept-Language that are read."""
+
 
 @dataclass(frozen=True)
-class Words:
+class Translation:
     """One language.
 
     Attributes:
-        language: The catalogue's name for it, such as ``en``.
-        locale: The person's own variant of it, such as British English.
-        texts: All texts by their keys.
+        language: The language code of the catalogue file, such as ``en``.
+        locale: The reader's regional variant, such as British English.
+        texts: All texts by key.
     """
 
     language: str
     locale: Locale
     texts: Mapping[str, str]
 
-    def __call__(self, key: str, /, **parts: object) -> Markup:
-        """The text of a key as HTML. What is put into it is escaped, unless it is markup."""
-        return escape(self.texts[key]).format(**parts)
+    def __call__(self, key: str, /, **values: object) -> Markup:
+        """Return a text as HTML. Values are escaped unless they are already markup."""
+        return escape(self.texts[key]).format(**values)
 
-    def counted(self, key: str, number: int, /, **parts: object) -> Markup:
-        """The text of a key for so many of something: ``key.one``, ``key.other``."""
+    def plural(self, key: str, number: int, /, **values: object) -> Markup:
+        """Return the form of a text for a number: ``key.one``, ``key.other``."""
         form = self.locale.plural_form(number)
         chosen = f"{key}.{form}" if f"{key}.{form}" in self.texts else f"{key}.other"
-        return self(chosen, number=format_decimal(number, locale=self.locale), **parts)
+        return self(chosen, number=format_decimal(number, locale=self.locale), **values)
 
     def has(self, key: str) -> bool:
-        """Whether the catalogue has the key."""
+        """Return whether the catalogue has a text for the key."""
         return key in self.texts
 
     def size(self, count: int) -> str:
-        """Bytes, in powers of ten with three digits: 412 B, 13.8 kB, 3.42 MB."""
+        """Format bytes in powers of ten with three digits: 412 B, 13.8 kB, 3.42 MB."""
         scale, unit = next(
             ((s, u) for s, u in ((1, "B"), (1e3, "kB"), (1e6, "MB")) if count < s * 999.5),
             (1e9, "GB"),
@@ -67,17 +71,16 @@ class Words:
         pattern = "#,##0" + ("." + "0" * digits if digits else "")
         return f"{format_decimal(value, pattern, locale=self.locale)}\N{NO-BREAK SPACE}{unit}"
 
-    def moment(self, when: int) -> str:
-        """A date and time of this machine."""
+    def date_and_time(self, when: int) -> str:
+        """Format a moment in this machine's time zone."""
         local = _local(when)
         day = format_date(local, "medium", locale=self.locale)
-        hour = format_time(local, "short", local.tzinfo, locale=self.locale)
-        return str(self("when.moment", day=day, time=hour))
+        return str(self("when.moment", day=day, time=self._time_of_day(local)))
 
-    def time(self, when: int, now: float) -> str:
-        """A moment that is to come: today only the time, else with the day."""
+    def upcoming(self, when: int, now: float) -> str:
+        """Format a moment in the future: the time alone for today, otherwise with the day."""
         local, today = _local(when), _local(int(now)).date()
-        hour = format_time(local, "short", local.tzinfo, locale=self.locale)
+        hour = self._time_of_day(local)
         if local.date() == today:
             return str(self("when.today", time=hour))
         if local.date() == today + datetime.timedelta(days=1):
@@ -86,64 +89,68 @@ class Words:
         return str(self("when.day", day=day, time=hour))
 
     def ago(self, when: int, now: float) -> str:
-        """How long ago, where that is recent; else the moment."""
+        """Format a moment in the past: relative if it is recent, otherwise as date and time."""
         age = int(now) - when
         if 0 <= age < 60:
             return str(self("when.just now"))
         if 0 <= age < _RECENT:
             return format_timedelta(-age, add_direction=True, locale=self.locale)
-        return self.moment(when)
+        return self.date_and_time(when)
 
-    def span(self, seconds: int) -> str:
-        """How long: 40 seconds, 5 minutes."""
+    def duration(self, seconds: int) -> str:
+        """Format a duration: 40 seconds, 5 minutes."""
         return format_timedelta(seconds, threshold=1.5, locale=self.locale)
 
-    def all_of(self, items: Iterable[object]) -> Markup:
-        """A list in a sentence: a, b and c."""
+    def enumeration(self, items: Iterable[object]) -> Markup:
+        """Format a list inside a sentence: a, b and c."""
         escaped = [str(escape(item)) for item in items]
-        return Markup(format_list(escaped, locale=self.locale))  # noqa: S704  # each is escaped
+        return Markup(format_list(escaped, locale=self.locale))  # noqa: S704  # items are escaped
+
+    def _time_of_day(self, local: datetime.datetime) -> str:
+        return format_time(local, "short", local.tzinfo, locale=self.locale)
 
 
-def words_for(accepted: str) -> Words:
-    """The language that a browser prefers, of those in the catalogue.
+def translation_for(accept_language: str) -> Translation:
+    """Return the translation that a browser prefers, or the default one.
 
     Args:
-        accepted: The header Accept-Language (RFC 9110, 12.5.4).
+        accept_language: The value of the header Accept-Language (RFC 9110, section 12.5.4).
     """
-    for tag in _preferred(accepted):
+    for tag in _by_preference(accept_language):
         language = tag.partition("-")[0].lower()
         if language in languages():
-            return _words(language, tag)
-    return _words(DEFAULT, DEFAULT)
+            return _load(language, tag)
+    return _load(DEFAULT, DEFAULT)
 
 
 @functools.cache
 def languages() -> tuple[str, ...]:
-    """The languages of the catalogue."""
+    """Return the language codes of the catalogue."""
     return tuple(sorted(file.stem for file in CATALOGUE.glob("*.toml")))
 
 
+# The key comes from the browser, so the cache has a bound.
 @functools.lru_cache(64)
-def _words(language: str, tag: str) -> Words:
+def _load(language: str, tag: str) -> Translation:
     try:
         locale = Locale.parse(tag, sep="-")
     except (UnknownLocaleError, ValueError):
         locale = Locale(language)
     with (CATALOGUE / f"{language}.toml").open("rb") as file:
-        return Words(language, locale, dict(_flat(tomllib.load(file))))
+        return Translation(language, locale, dict(_flatten(tomllib.load(file))))
 
 
-def _flat(table: Mapping[str, Any], before: str = "") -> Iterable[tuple[str, str]]:
+def _flatten(table: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, str]]:
     for name, value in table.items():
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{before}{name}.")
+            yield from _flatten(value, f"{prefix}{name}.")
         else:
-            yield f"{before}{name}", value
+            yield f"{prefix}{name}", value
 
 
-def _preferred(accepted: str) -> list[str]:
+def _by_preference(accept_language: str) -> list[str]:
     weighted = []
-    for part in accepted[:500].split(","):
+    for part in accept_language[:_LONGEST_HEADER].split(","):
         tag, _, weight = part.strip().partition(";q=")
         try:
             weighted.append((-float(weight or 1), tag.strip()))

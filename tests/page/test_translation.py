@@ -14,10 +14,10 @@ from markupsafe import Markup
 
 from repoint.agent.plan import Reason
 from repoint.device.store.records import Event
-from repoint.page.i18n.words import CATALOGUE, languages, words_for
+from repoint.page.i18n.translation import CATALOGUE, languages, translation_for
 from repoint.page.jobs import Job
 from repoint.page.views import panel
-from repoint.page.views.pages import text_of
+from repoint.page.views.pages import job_text
 
 PAGE = Path(panel.__file__).parents[1]
 FILES = (".html", ".css", ".js", ".json", ".sock", ".svg")
@@ -91,11 +91,11 @@ def test_every_event_and_every_reason_has_a_text() -> None:
 
 
 def test_what_is_put_into_a_text_is_escaped() -> None:
-    words = words_for("en")
+    words = translation_for("en")
     assert words("inforce.withdrawn", why="<b>") == Markup(
         "The maker has withdrawn it: &lt;b&gt;. You can remove it."
     )
-    assert words.all_of(["<i>", "b"]) == Markup("&lt;i&gt; and b")
+    assert words.enumeration(["<i>", "b"]) == Markup("&lt;i&gt; and b")
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_what_is_put_into_a_text_is_escaped() -> None:
     ],
 )
 def test_the_language_is_the_one_that_the_browser_prefers(accepted: str, language: str) -> None:
-    assert words_for(accepted).language == language
+    assert translation_for(accepted).language == language
 
 
 @pytest.mark.parametrize(
@@ -129,8 +129,8 @@ def test_the_language_is_the_one_that_the_browser_prefers(accepted: str, languag
     ],
 )
 def test_sizes_have_three_digits(count: int, english: str, german: str) -> None:
-    assert words_for("en").size(count) == english.replace(" ", "\N{NO-BREAK SPACE}")
-    assert words_for("de").size(count) == german.replace(" ", "\N{NO-BREAK SPACE}")
+    assert translation_for("en").size(count) == english.replace(" ", "\N{NO-BREAK SPACE}")
+    assert translation_for("de").size(count) == german.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_moments_are_told_as_people_do(
 
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
-    assert words_for("en-US").ago(NOW - age, NOW) == said
+    assert translation_for("en-US").ago(NOW - age, NOW) == said
     monkeypatch.undo()
     time.tzset()
 
@@ -161,5 +161,5 @@ def test_a_download_is_told_in_bytes_as_soon_as_it_is_known_how_many() -> None:
     seen = []
     for done, total in ((0, 0), (0, 5_000), (2_000, 5_000)):
         job.report("download", done, total)
-        seen.append(text_of(words_for("en"), job).replace("\N{NO-BREAK SPACE}", " "))
+        seen.append(job_text(translation_for("en"), job).replace("\N{NO-BREAK SPACE}", " "))
     assert seen == ["Starting …", "Downloading: 0 B of 5.00 kB", "Downloading: 2.00 kB of 5.00 kB"]

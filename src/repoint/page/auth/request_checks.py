@@ -1,0 +1,94 @@
+"""Checks of every request before anything else reads it, and security headers of every response.
+
+Any site that a person visits can make the browser send requests to this machine, and a name on the
+internet may resolve to it (DNS rebinding). A request is accepted only if all of these hold:
+
+- its Host is our own address;
+- the browser does not say that another site caused it (Sec-Fetch-Site, Origin);
+- the kernel knows the account that sent it;
+- a change comes from one of our own pages (Origin). This is stricter than a SameSite cookie, which
+  treats all ports of an address as one site.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from repoint.page.auth.peers import uid_of_peer
+
+_CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'; "
+    "require-trusted-types-for 'script'; trusted-types 'none'"
+)
+_HEADERS = {
+    "Content-Security-Policy": _CONTENT_SECURITY_POLICY,
+    "X-Frame-Options": "DENY",
+    "X-Content-Type-Options": "nosniff",
+    # With no-referrer, browsers would send no Origin with forms either.
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+_SAFE_METHODS = ("GET", "HEAD")
+
+
+@dataclass(frozen=True)
+class RequestChecks:
+    """Middleware that refuses foreign requests and adds security headers to every response.
+
+    Attributes:
+        app: Handles the accepted requests.
+        address: Host and port that the page is served at.
+    """
+
+    app: ASGIApp
+    address: tuple[str, int]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Check one request and pass it on; ``request.state.uid`` is the account behind it."""
+        if scope["type"] != "http":
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.update(_HEADERS)
+                headers.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        uid = self._uid(scope)
+        problem = _problem(scope, "{}:{}".format(*self.address))
+        if problem or uid is None:
+            reason = problem or "the account behind this request is unknown"
+            response = PlainTextResponse(f"Refused: {reason}\n", 403)
+            await response(scope, receive, send_with_headers)
+            return
+        scope["state"]["uid"] = uid
+        await self.app(scope, receive, send_with_headers)
+
+    def _uid(self, scope: Scope) -> int | None:
+        if scope["client"] is None:
+            return None
+        host, port = scope["client"]
+        return uid_of_peer((host, port), self.address)
+
+
+def _problem(scope: Scope, host: str) -> str:
+    """Return why a request is refused; empty if it is accepted."""
+    headers = Headers(scope=scope)
+    if headers.getlist("host") != [host]:
+        return "it names another host"
+    if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+        return "another site caused it"
+    origin = headers.get("origin")
+    if origin is not None and origin != f"http://{host}":
+        return "another site sent it"
+    if scope["method"] not in _SAFE_METHODS and origin is None:
+        return "it does not name the page that sent it"
+    return ""

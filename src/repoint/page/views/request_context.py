@@ -1,0 +1,150 @@
+"""One request in a session, with everything that a view needs to answer it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import cached_property
+from urllib.parse import parse_qs
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from repoint.page.app_state import AppState
+from repoint.page.auth.errors import RequestRefusedError
+from repoint.page.auth.sessions import Session, form_token, is_form_token
+from repoint.page.i18n.translation import Translation, translation_for
+from repoint.page.views.panel import Panel, read_panel
+from repoint.page.views.rendering import Renderer
+
+_MAX_FORM = 16 << 10
+_MAX_FIELDS = 20
+_FORM_TYPE = "application/x-www-form-urlencoded"
+
+
+@dataclass(frozen=True)
+class RequestContext:
+    """A request in a session.
+
+    Attributes:
+        app: The state of the server.
+        renderer: Renders templates.
+        session: The session.
+        secret: The session's secret, from the cookie.
+        translate: The person's language.
+        path: The parameters of the path.
+        form: The fields of the form; empty for a request that changes nothing.
+    """
+
+    app: AppState
+    renderer: Renderer
+    session: Session
+    secret: str
+    translate: Translation
+    path: dict[str, str]
+    form: dict[str, str]
+
+    @cached_property
+    def product(self) -> str:
+        """The product that the path names.
+
+        Raises:
+            RequestRefusedError: It is not enrolled.
+        """
+        name = self.path["product"]
+        if name not in self.products():
+            raise RequestRefusedError("missing", 404)
+        return name
+
+    @property
+    def may_change(self) -> bool:
+        """Whether this account may change anything."""
+        return self.app.may_change(self.session.uid)
+
+    def products(self) -> list[str]:
+        """Return the names of the enrolled products."""
+        return [product.name for product in self.app.device().store.enrolled()]
+
+    def panel(self) -> Panel:
+        """Read the panel of the product that the path names."""
+        return self.panel_of(self.product)
+
+    def panel_of(self, product: str) -> Panel:
+        """Read the panel of a product."""
+        return read_panel(self.app.device(), product, now=self.app.clock())
+
+    def page(self, template: str, status: int = 200, **variables: object) -> Response:
+        """Render a page of this session."""
+        return self.renderer.page(
+            template, self.translate, status, form_token=form_token(self.secret), **variables
+        )
+
+    def redirect_to_panel(self) -> Response:
+        """Redirect to the panel of the product that the path names."""
+        return RedirectResponse(f"/product/{self.product}/", 303)
+
+
+View = Callable[[RequestContext], Response]
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def view_endpoint(view: View) -> Endpoint:
+    """Return an endpoint for a view that changes nothing."""
+
+    async def endpoint(request: Request) -> Response:
+        return await run_in_threadpool(lambda: view(context_of(request)))
+
+    return endpoint
+
+
+def form_endpoint(change: View) -> Endpoint:
+    """Return an endpoint for a form, which must carry the session's token."""
+
+    async def endpoint(request: Request) -> Response:
+        form = await _read_form(request)
+
+        def respond() -> Response:
+            context = context_of(request, form)
+            if not is_form_token(context.secret, form.get("token", "")):
+                raise RequestRefusedError("forged")
+            return change(context)
+
+        return await run_in_threadpool(respond)
+
+    return endpoint
+
+
+def context_of(request: Request, form: dict[str, str] | None = None) -> RequestContext:
+    """Return the context of a request.
+
+    Raises:
+        RequestRefusedError: The request belongs to no session.
+    """
+    app: AppState = request.app.state.app_state
+    secret = request.cookies.get(app.cookie, "")
+    session = app.sessions.find(secret) if secret else None
+    # Programs of other accounts that listen on this address may receive the cookie. So a session
+    # is valid only for its own account, and for root, which can act as any account anyway.
+    if session is None or request.state.uid not in (session.uid, 0):
+        raise RequestRefusedError("session")
+    translate = translation_for(request.headers.get("accept-language", ""))
+    renderer: Renderer = request.app.state.renderer
+    return RequestContext(
+        app, renderer, session, secret, translate, dict(request.path_params), form or {}
+    )
+
+
+async def _read_form(request: Request) -> dict[str, str]:
+    if request.headers.get("content-type", "").partition(";")[0].strip() != _FORM_TYPE:
+        raise RequestRefusedError("forged", 415)
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MAX_FORM:
+            raise RequestRefusedError("large", 413)
+    try:
+        fields = parse_qs(body.decode(), keep_blank_values=True, max_num_fields=_MAX_FIELDS)
+    except ValueError as error:
+        raise RequestRefusedError("forged", 400) from error
+    return {name: values[0] for name, values in fields.items()}
