@@ -1,7 +1,7 @@
-"""The main job on real input: a real fix goes from the vendor to a running program, and back.
+"""Take a real fix from the vendor to a running program, and back: ``make demo``.
 
-Everything is done through the ``repoint`` command, over HTTP on this machine, in one folder that
-is thrown away at the end. ``--keep FOLDER`` keeps it, to look around, until the next run.
+Every step runs the ``repoint`` command, over HTTP on this machine, in one temporary folder.
+``--keep FOLDER`` uses a folder that stays until the next run.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MARK = "made-by-the-demo"
 
 @dataclass
 class Demo:
-    """Where everything is, and how long each step took."""
+    """The folders of one run, and the seconds that each step took."""
 
     folder: Path
     wheels: Path
@@ -49,16 +49,16 @@ class Demo:
 
     @property
     def graft(self) -> Path:
-        """Where the component stands on the device."""
+        """The graft point of the component on the device."""
         return self.folder / "device" / "lib" / "pillow"
 
     @property
     def log(self) -> Path:
-        """Where the program tells what it does."""
+        """The file in which the program reports what it does."""
         return self.folder / "device" / "viewer.log"
 
     def repoint(self, *arguments: str | Path) -> str:
-        """Run a command as a person would, and return what it printed."""
+        """Run a command as a person would, and return its output."""
         command = [sys.executable, "-m", "repoint", *map(str, arguments)]
         environment = {
             **os.environ,
@@ -66,10 +66,10 @@ class Demo:
             "REPOINT_REPOSITORY": str(self.repository),
             "REPOINT_PASSPHRASE": "correct horse battery staple",
         }
-        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True)
-        if done.returncode != 0:
+        result = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True)
+        if result.returncode != 0:
             raise SystemExit(f"demo: `repoint {shlex.join(map(str, arguments))}` failed")
-        return done.stdout.rstrip()
+        return result.stdout.rstrip()
 
     @property
     def store(self) -> Path:
@@ -78,25 +78,26 @@ class Demo:
 
     @property
     def enrolment(self) -> dict[str, Any]:
-        """What the device was told when it was enrolled."""
+        """The enrolment record of the device."""
         record = self.store / "products" / PRODUCT / "enrolment.json"
         return dict(json.loads(record.read_text()))
 
     @contextlib.contextmanager
     def step(self, name: str) -> Iterator[list[str]]:
-        """Time a step and print one line for it; the block adds what there is to say."""
-        said: list[str] = []
+        """Time a step and print one line for it, with the message that the block fills."""
+        message: list[str] = []
         started = time.monotonic()
-        yield said
-        took = time.monotonic() - started
-        self.times[name] = took
+        yield message
+        seconds = time.monotonic() - started
+        self.times[name] = seconds
         self.number += 1
         self.console.print(
-            f"[bold]{self.number:>2}[/] {' '.join(said)} [dim]({took:.2f} s)[/]", soft_wrap=True
+            f"[bold]{self.number:>2}[/] {' '.join(message)} [dim]({seconds:.2f} s)[/]",
+            soft_wrap=True,
         )
 
     def heading(self, text: str) -> None:
-        """Say whose turn it is."""
+        """Print the heading of a part."""
         self.console.print(f"\n[bold cyan]{text}[/]")
 
     def status(self) -> None:
@@ -106,11 +107,11 @@ class Demo:
             self.console.print(f"   {line}", markup=False, soft_wrap=True)
 
     def start(self, command: list[str]) -> None:
-        """Start a program that runs beside us."""
+        """Start a program in the background."""
         self.programs.append(subprocess.Popen(command, start_new_session=True))
 
     def viewer(self, before: str = "") -> tuple[str, str]:
-        """Wait for the program to decode a picture; its pid and the version of its libwebp."""
+        """Wait until the program decodes a picture; return its pid and its version of libwebp."""
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
             with contextlib.suppress(FileNotFoundError):
@@ -118,13 +119,13 @@ class Demo:
                 if pid != before and Path("/proc", pid).exists():
                     return pid, version
             time.sleep(0.05)
-        raise SystemExit("demo: the program does not run")
+        raise SystemExit("demo: the picture viewer did not start")
 
 
 def download(wheels: Path, version: str) -> Path:
-    """Fetch a Pillow wheel for this interpreter from the package index, once."""
-    found = list(wheels.glob(f"[Pp]illow-{version}-*.whl"))
-    if not found:
+    """Download a Pillow wheel for this interpreter, unless it is there already."""
+    matches = list(wheels.glob(f"[Pp]illow-{version}-*.whl"))
+    if not matches:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps",
                    "--disable-pip-version-check", "--only-binary", ":all:",
                    "--dest", str(wheels), f"pillow=={version}"]  # fmt: skip
@@ -134,115 +135,130 @@ def download(wheels: Path, version: str) -> Path:
                 f"demo: there is no Pillow {version} wheel for Python {python} on this machine; "
                 "run the demo with Python 3.11 (make demo PYTHON=python3.11)"
             )
-        found = list(wheels.glob(f"[Pp]illow-{version}-*.whl"))
-    return found[0]
+        matches = list(wheels.glob(f"[Pp]illow-{version}-*.whl"))
+    return matches[0]
 
 
 def vendor_prepares(demo: Demo, old: Path) -> None:
-    """The vendor's side, once for each product and release."""
+    """Do the vendor's part that is due once per product and release."""
     demo.heading("The vendor prepares")
-    with demo.step("init") as said:
+    with demo.step("init") as message:
         demo.repoint("repository", "init", demo.repository)
-        said.append("Made a signed repository, with a key of its own for each role.")
-    with demo.step("baseline") as said:
-        out = demo.repoint(
-            "baseline", "add", PRODUCT, "--version", "26.3.1", "--build", "25D2128",
-            "--component", f"pillow={old}",
-            "--health", "pillow={python} -c \"import sys; sys.path.insert(0, '{tree}'); "
+        message.append("Created a signed repository, with a separate key for each role.")
+    with demo.step("baseline") as message:
+        output = demo.repoint(
+            "baseline",
+            "add",
+            PRODUCT,
+            "--version",
+            "26.3.1",
+            "--build",
+            "25D2128",
+            "--component",
+            f"pillow={old}",
+            "--health",
+            "pillow={python} -c \"import sys; sys.path.insert(0, '{tree}'); "
             "from PIL import features; assert features.check('webp')\"",
-        )  # fmt: skip
-        said.append("Registered baseline 26.3.1 (25D2128) with the component")
-        said.append(out.splitlines()[1].strip().split(", seal")[0] + ".")
+        )
+        message.append("Registered baseline 26.3.1 (25D2128) with the component")
+        message.append(output.splitlines()[1].strip().split(", seal")[0] + ".")
 
 
 def device_starts(demo: Demo, old: Path, url: str) -> None:
-    """The device as it came from the factory, and its enrolment."""
+    """Install the product as its vendor ships it, enrol it and start its program."""
     demo.heading("A device, without root")
-    with demo.step("factory") as said:
+    with demo.step("factory") as message:
         demo.graft.parent.mkdir(parents=True)
         subprocess.run(
             [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile",
              "--disable-pip-version-check", "--root-user-action", "ignore",
              "--target", str(demo.graft), str(old)], check=True,
         )  # fmt: skip
-        said.append(f"Installed the product with Pillow {OLD}, as its vendor ships it.")
+        message.append(f"Installed the product with Pillow {OLD}, as its vendor ships it.")
     command = shlex.join(
         ["env", f"PYTHONPATH={demo.graft}", f"REPOINT_STORE={demo.folder}/device/store",
          sys.executable, "-m", "repoint", "launch", sys.executable, str(HERE / "viewer.py"),
          str(demo.log)]
     )  # fmt: skip
-    with demo.step("enroll") as said:
+    with demo.step("enroll") as message:
         demo.repoint(
             "enroll", url, "--product", PRODUCT,
             "--root", demo.repository / "public/metadata/1.root.json",
             "--graft", f"pillow={demo.graft}", "--program", f"pillow={command}",
         )  # fmt: skip
-        said.append("Enrolled: what is installed is, file by file, what the vendor released.")
-    with demo.step("start") as said:
+        message.append("Enrolled: every installed file is the one that the vendor released.")
+    with demo.step("start") as message:
         demo.start(shlex.split(command))
         pid, version = demo.viewer()
-        said.append(f"Started the picture viewer (process {pid}): it decodes with libwebp "
-                    f"{version}.")  # fmt: skip
+        message.append(
+            f"Started the picture viewer (process {pid}): it decodes with libwebp {version}."
+        )
 
 
 def vendor_publishes(demo: Demo, new: Path) -> None:
-    """The vendor's side of one improvement."""
+    """Build and publish the improvement."""
     demo.heading("The vendor fixes CVE-2023-4863")
-    with demo.step("improve") as said:
-        out = demo.repoint(
+    with demo.step("improve") as message:
+        output = demo.repoint(
             "improve", PRODUCT, "--version", "26.3.1",
             "--component", f"pillow={new}", "--advisory", HERE / "advisory.toml",
         ).splitlines()  # fmt: skip
-        said.append("Built 26.3.1 (a) from the fixed wheel:")
-        said.append(out[1].removeprefix("pillow: ") + ";")
-        said.append(next(line for line in out if "patch " in line).strip() + ".")
-    with demo.step("publish") as said:
-        said.append(demo.repoint("publish", PRODUCT, "--exploited") + ".")
+        message.append("Built 26.3.1 (a) from the fixed wheel:")
+        message.append(output[1].removeprefix("pillow: ") + ";")
+        message.append(next(line for line in output if "patch " in line).strip() + ".")
+    with demo.step("publish") as message:
+        message.append(demo.repoint("publish", PRODUCT, "--exploited") + ".")
 
 
 def device_installs(demo: Demo) -> dict[str, float]:
-    """Check, download, verify, prepare, stage; then the restart."""
+    """Check, install and restart; return the seconds of each phase of the installation."""
     demo.heading("The device")
-    with demo.step("check") as said:
-        said.append(demo.repoint("check").split(" [")[0])
-    with demo.step("install") as said:
+    with demo.step("check") as message:
+        message.append(demo.repoint("check").split(" [")[0])
+    with demo.step("install") as message:
         staged = json.loads(demo.repoint("install", "--json"))
-        said.append(f"Downloaded {staged['downloaded'] / 1000:.0f} kB, verified, prepared and "
-                    f"staged {staged['label']}.")  # fmt: skip
+        message.append(
+            f"Downloaded {staged['downloaded'] / 1000:.0f} kB, verified, prepared and "
+            f"staged {staged['label']}."
+        )
     demo.status()
     pid, version = demo.viewer()
     demo.console.print(f"   The viewer (process {pid}) still decodes with libwebp {version}.")
-    with demo.step("restart") as said:
+    with demo.step("restart") as message:
         activation = json.loads(demo.repoint("restart", "--yes", "--json"))["activation"]
         new_pid, version = demo.viewer(before=pid)
-        said.append(f"Closed the viewer, switched, started it again (process {new_pid}): "
-                    f"it decodes with libwebp {version}.")  # fmt: skip
+        message.append(
+            f"Closed the viewer, switched, started it again (process {new_pid}): "
+            f"it decodes with libwebp {version}."
+        )
     demo.times |= activation
     demo.status()
-    with demo.step("idle") as said:
-        said.append("Checked once more: " + demo.repoint("check").replace("[", "(")
-                    .replace("]", ")"))  # fmt: skip
+    with demo.step("idle") as message:
+        message.append(
+            "Checked once more: " + demo.repoint("check").replace("[", "(").replace("]", ")")
+        )
     return dict(staged["seconds"])
 
 
 def device_removes(demo: Demo) -> None:
-    """Back to the baseline."""
+    """Remove the improvement and restart the program on the baseline."""
     demo.heading("Removed again")
     pid, _ = demo.viewer()
-    with demo.step("remove") as said:
-        out = demo.repoint("remove", "--reason", "a demonstration").splitlines()
-        said += [out[0].split(" [")[0], *out[1:]]
+    with demo.step("remove") as message:
+        output = demo.repoint("remove", "--reason", "a demonstration").splitlines()
+        message += [output[0].split(" [")[0], *output[1:]]
     demo.status()
-    with demo.step("restart again") as said:
+    with demo.step("restart again") as message:
         os.kill(int(pid), signal.SIGTERM)
         demo.start(demo.enrolment["grafts"][0]["program"])
         pid, version = demo.viewer(before=pid)
-        said.append(f"The viewer, started the next time (process {pid}), decodes with libwebp "
-                    f"{version}.")  # fmt: skip
+        message.append(
+            f"The viewer, started again (process {pid}), decodes with libwebp {version}."
+        )
 
 
 def print_table(demo: Demo, new: Path, seconds: dict[str, float]) -> None:
-    """The figures at the end."""
+    """Print the figures of the run."""
     shown = json.loads(demo.repoint("show", "--json"))
     patch = shown["products"][0]["improvements"][0]["size"]
     full = new.stat().st_size
@@ -263,7 +279,7 @@ def print_table(demo: Demo, new: Path, seconds: dict[str, float]) -> None:
 
 @contextlib.contextmanager
 def served(demo: Demo, port: int = 0) -> Iterator[str]:
-    """Serve the repository on this machine, on a free port where none is given."""
+    """Serve the repository on this machine, on a free port unless one is arguments."""
     command = [sys.executable, "-m", "repoint", "serve", "--port", str(port),
                "--repository", str(demo.repository)]  # fmt: skip
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
@@ -278,7 +294,7 @@ def served(demo: Demo, port: int = 0) -> Iterator[str]:
 
 
 def stop_viewer(demo: Demo) -> None:
-    """End the program that the demo started."""
+    """Stop the program that the demo started."""
     with contextlib.suppress(FileNotFoundError, ProcessLookupError, ValueError):
         os.kill(int(demo.log.read_text().split()[0]), signal.SIGTERM)
     for program in demo.programs:
@@ -286,7 +302,7 @@ def stop_viewer(demo: Demo) -> None:
 
 
 def make_removable(folder: Path) -> None:
-    """Sealed trees are read-only; give the right back to remove them."""
+    """Make the folders of sealed trees writable, so that they can be removed."""
     for path, folders, _ in os.walk(folder):
         for name in folders:
             if not Path(path, name).is_symlink():
@@ -298,10 +314,11 @@ def run(folder: Path, wheels: Path) -> None:
     demo = Demo(folder, wheels)
     wheels.mkdir(parents=True, exist_ok=True)
     demo.heading("From the package index")
-    with demo.step("wheels") as said:
+    with demo.step("wheels") as message:
         old, new = download(wheels, OLD), download(wheels, NEW)
-        said.append(f"Pillow {OLD} ({old.stat().st_size / 1e6:.2f} MB, bundles libwebp 1.3.1) and "
-                    f"{NEW} ({new.stat().st_size / 1e6:.2f} MB, libwebp 1.3.2).")  # fmt: skip
+        old_size, new_size = (f"{wheel.stat().st_size / 1e6:.2f} MB" for wheel in (old, new))
+        message.append(f"Pillow {OLD} ({old_size}, bundles libwebp 1.3.1) and")
+        message.append(f"{NEW} ({new_size}, libwebp 1.3.2).")
     vendor_prepares(demo, old)
     try:
         with served(demo) as url:
@@ -315,10 +332,10 @@ def run(folder: Path, wheels: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder to run in, in the place of one that an earlier run has left."""
+    """Create the folder to run in; replace one that an earlier run left."""
     if folder.exists():
         if not (folder / MARK).exists():
-            raise SystemExit(f"demo: {folder} is there already, and no demo has made it")
+            raise SystemExit(f"demo: {folder} exists and was not created by the demo")
         make_removable(folder)
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
@@ -326,20 +343,22 @@ def make_folder(folder: Path) -> None:
 
 
 def main() -> None:
-    """Parse, and run in a folder that is kept or thrown away."""
+    """Parse the arguments and run in a kept or a temporary folder."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--wheels", type=Path, required=True, help="where to keep the wheels")
-    parser.add_argument("--keep", type=Path, help="a folder to run in, which is kept")
-    given = parser.parse_args()
-    if given.keep is not None:
-        make_folder(given.keep)
-        run(given.keep.resolve(), given.wheels.resolve())
-        print("\nTo open the Settings page on what this made, and to install it yourself there:")
+    parser.add_argument(
+        "--wheels", type=Path, required=True, help="folder for the downloaded wheels"
+    )
+    parser.add_argument("--keep", type=Path, help="run in this folder and keep it")
+    arguments = parser.parse_args()
+    if arguments.keep is not None:
+        make_folder(arguments.keep)
+        run(arguments.keep.resolve(), arguments.wheels.resolve())
+        print("\nTo open the Settings page on this device and install the fix yourself:")
         print("  make demo-page")
         return
     with tempfile.TemporaryDirectory(prefix="repoint-demo-") as folder:
         try:
-            run(Path(folder), given.wheels.resolve())
+            run(Path(folder), arguments.wheels.resolve())
         finally:
             make_removable(Path(folder))
 

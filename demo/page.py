@@ -1,6 +1,6 @@
-"""The Settings page on what the demo made, left open until Ctrl-C.
+"""Open the Settings page on the device of the demo, until Ctrl-C: ``make demo-page``.
 
-The vendor's repository is served again, the picture viewer runs again, and a person takes over.
+It serves the vendor's repository and starts the picture viewer again; then a person takes over.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from demo import Demo, make_folder, run, served, stop_viewer
 
 @contextlib.contextmanager
 def page(demo: Demo) -> Iterator[None]:
-    """Serve the page, for as long as we are here."""
+    """Serve the page until the end of the block."""
     command = [sys.executable, "-m", "repoint.page", "--store", str(demo.store),
                "--idle", "86400"]  # fmt: skip
     with subprocess.Popen(command, start_new_session=True) as server:
@@ -30,12 +30,14 @@ def page(demo: Demo) -> Iterator[None]:
 
 
 def main() -> None:
-    """Run the demo first if it has not run yet, and leave its page open."""
+    """Run the demo first if it has not run yet, then serve its page."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--wheels", type=Path, required=True, help="where to keep the wheels")
+    parser.add_argument(
+        "--wheels", type=Path, required=True, help="folder for the downloaded wheels"
+    )
     parser.add_argument("--keep", type=Path, required=True, help="the folder of the demo")
-    given = parser.parse_args()
-    demo = Demo(given.keep.resolve(), given.wheels.resolve())
+    arguments = parser.parse_args()
+    demo = Demo(arguments.keep.resolve(), arguments.wheels.resolve())
     if not demo.store.exists():
         make_folder(demo.folder)
         run(demo.folder, demo.wheels)
@@ -47,7 +49,7 @@ def main() -> None:
             demo.start(demo.enrolment["grafts"][0]["program"])
             demo.viewer()
             print(demo.repoint("settings"))
-            print("Ctrl-C closes it.", flush=True)
+            print("Press Ctrl-C to close it.", flush=True)
             signal.pause()
         finally:
             stop_viewer(demo)

@@ -1,7 +1,7 @@
 """The program of the demo: a picture viewer that decodes WebP images with the bundled libwebp.
 
-It runs until it is told to stop, and after every picture writes one line to the file that is named
-as its first argument.
+It runs until it is stopped. After every picture it writes one line to the file named by its first
+argument.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def make_picture() -> bytes:
 
 
 def main() -> None:
-    """Decode the picture again and again."""
+    """Decode the picture repeatedly."""
     log = Path(sys.argv[1])
     encoded = make_picture()
     while True:
@@ -32,9 +32,9 @@ def main() -> None:
             picture.load()
             width, height = picture.size
         line = f"{os.getpid()} {features.version('webp')} {width}x{height}"
-        beside = log.with_suffix(".new")
-        beside.write_text(line)
-        beside.replace(log)
+        temporary = log.with_suffix(".new")
+        temporary.write_text(line)
+        temporary.replace(log)
         time.sleep(0.05)
 
 
