@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from repoint.delta.codecs import CODECS
 from repoint.delta.errors import PatchError
-from repoint.delta.members import rebuilding, recipe
-from repoint.delta.members.deflating import beginning, deflate
-from repoint.delta.members.finding import find
+from repoint.delta.members import rebuild, recipe
+from repoint.delta.members.deflate import beginning, deflate
 from repoint.delta.members.recipe import Member, Part, Piece, Recipe
+from repoint.delta.members.scan import find
 
 VECTORS = Path(__file__).parent / "vectors"
 ELF = [(VECTORS / f"x86_64.{age}").read_bytes() for age in ("old", "new")]
@@ -213,17 +213,17 @@ def test_a_device_with_another_zlib_makes_the_same_bytes(monkeypatch: pytest.Mon
     payload = patch(old, new)
     assert payload is not None
 
-    def another(content: bytes, settings: rebuilding.Settings) -> bytes:
+    def another(content: bytes, settings: rebuild.ZlibSettings) -> bytes:
         compressor = zlib.compressobj(settings.level, zlib.DEFLATED, -15, 8, zlib.Z_HUFFMAN_ONLY)
         return compressor.compress(content) + compressor.flush()
 
-    rebuilding.device_has_zlib.cache_clear()
-    monkeypatch.setattr(rebuilding, "_by_device", another)
+    rebuild.device_has_zlib.cache_clear()
+    monkeypatch.setattr(rebuild, "_by_device", another)
     try:
         assert decode(old, payload, len(new)) == new
         assert CODECS.named("members").encode(memoryview(old), memoryview(new)) == payload
     finally:
-        rebuilding.device_has_zlib.cache_clear()
+        rebuild.device_has_zlib.cache_clear()
 
 
 def test_an_old_patch_still_decodes() -> None:

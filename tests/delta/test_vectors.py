@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 
 from repoint.delta.codecs import CODECS
-from repoint.delta.elf import extract, layout
-from repoint.delta.elf.kinds import KINDS
-from repoint.delta.elf.streams import VERSION
+from repoint.delta.elf.common import layout
+from repoint.delta.elf.payload.streams import VERSION
+from repoint.delta.elf.references import extract
+from repoint.delta.elf.references.kinds import KINDS
 from repoint.delta.errors import PatchError
 
 VECTORS = Path(__file__).parent / "vectors"
@@ -70,7 +71,7 @@ def test_the_vectors_hold_every_kind_of_reference() -> None:
     seen: set[int] = set()
     for name in PAIRS:
         data = np.frombuffer(pair(name)[0], np.uint8)
-        refs = extract.everything(data, layout.parse(data))
+        refs = extract.all_references(data, layout.parse(data))
         seen |= set(refs.kind.tolist())
     assert seen == set(range(len(KINDS)))
 

@@ -7,7 +7,7 @@ import random
 
 import msgspec
 
-from repoint.delta.elf import streams
+from repoint.delta.elf.payload import streams
 from repoint.delta.errors import PatchError
 from repoint.delta.members import recipe
 

@@ -1,4 +1,5 @@
-"""Patches for compiled code: old ELF file + new ELF file -> payload, and back.
+"""Codec `elf`: patches for compiled code. The method is described in `docs/delta.md`.
 
-The method is described in ``docs/delta.md``. Only `codec` is used from outside.
+Only `codec` and `account` are used from outside. The rooms, from low to high: `common`,
+`references`, `payload`, `prediction`, `matching` (encoder only); each imports only rooms before it.
 """

@@ -1,4 +1,4 @@
-"""Where the bytes of a payload go: by stream, and by section of the new file."""
+"""What the bytes of a payload are spent on: by stream, and by section of the new file."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from repoint.delta.elf import layout, streams
-from repoint.delta.elf.arrays import I64
-from repoint.delta.elf.columns import unpack
-from repoint.delta.elf.decode import decode, fresh_ranges, read_copies, read_cuts, read_swaps
-from repoint.delta.elf.predict import used
+from repoint.delta.elf.common import layout
+from repoint.delta.elf.common.arrays import I64
+from repoint.delta.elf.decode import decode
+from repoint.delta.elf.payload import streams
+from repoint.delta.elf.payload.columns import unpack
+from repoint.delta.elf.payload.records import read_copies, read_cuts, read_swaps, sent_ranges
+from repoint.delta.elf.prediction.predict import used_references
 
 
 class StreamAccount(NamedTuple):
-    """One stream of a payload: its bytes as they are, and as they are stored."""
+    """One stream of a payload: its size in bytes, and its stored size."""
 
     stream: str
     raw: int
@@ -22,15 +24,15 @@ class StreamAccount(NamedTuple):
 
 
 class SectionAccount(NamedTuple):
-    """What the prediction makes of one section of the new file.
+    """How well one section of the new file was predicted.
 
     Attributes:
-        section: Its name; ``(elsewhere)`` for what lies between sections.
+        section: Its name; ``(elsewhere)`` for the bytes between sections.
         size: Its bytes in the file.
-        references: References that were predicted.
-        corrected: Predictions of references that the patch has to correct.
+        references: Number of predicted references.
+        corrected: Number of predicted references that the patch corrects.
         residual: Other bytes that the prediction missed.
-        new: Bytes that are sent as they are.
+        new: Bytes that are sent unchanged.
     """
 
     section: str
@@ -42,12 +44,12 @@ class SectionAccount(NamedTuple):
 
 
 def by_stream(payload: bytes, new_size: int) -> tuple[StreamAccount, ...]:
-    """The streams of a payload, in their order; small ones are stored together."""
+    """Return the streams of a payload in their order; small ones are stored together."""
     return tuple(StreamAccount(*row) for row in streams.sizes(payload, new_size))
 
 
 def by_section(old: memoryview, payload: bytes, new_size: int) -> tuple[SectionAccount, ...]:
-    """What the prediction makes of each section.
+    """Return how well each section was predicted.
 
     Raises:
         PatchError: The payload is damaged, or made for another old file.
@@ -55,20 +57,21 @@ def by_section(old: memoryview, payload: bytes, new_size: int) -> tuple[SectionA
     data = np.frombuffer(old, np.uint8)
     new = np.zeros(new_size, np.uint8)
     decode(data, payload, new)
-    parts = streams.load(payload, new_size)
+    loaded = streams.load(payload, new_size)
     old_layout = layout.parse(data)
-    copies = read_copies(parts, len(data), new_size)
-    cuts, shift = read_cuts(parts)
-    place = np.concatenate(
-        [np.zeros(0, np.int64), *(use.pos for use in used(data, old_layout, copies, cuts, shift))]
-    )
-    fixed = place[_indices(parts.fix_gap)]
-    starts, ends = fresh_ranges(copies, read_swaps(parts, new_size), new_size)
+    copies = read_copies(loaded, len(data), new_size)
+    cuts, shift = read_cuts(loaded)
+    used = used_references(data, old_layout, copies, cuts, shift)
+    references = np.concatenate([np.zeros(0, np.int64), *(portion.pos for portion in used)])
+    corrected = references[_indices(loaded.fix_gap)]
+    starts, ends = sent_ranges(copies, read_swaps(loaded, new_size), new_size)
     rows = []
-    left = [new_size, len(place), len(fixed), len(parts.rest_value), len(parts.new_bytes)]
+    left = [
+        new_size, len(references), len(corrected), len(loaded.rest_value), len(loaded.new_bytes)
+    ]  # fmt: skip
     try:
         sections = layout.parse(new).sections
-    except layout.NotSupported:
+    except layout.UnsupportedFileError:
         sections = ()
     for section in sections:
         low, high = section.offset, section.offset + section.size
@@ -76,9 +79,9 @@ def by_section(old: memoryview, payload: bytes, new_size: int) -> tuple[SectionA
             continue
         counts = [
             section.size,
-            _within(place, low, high),
-            _within(fixed, low, high),
-            _within(_indices(parts.rest_gap), low, high),
+            _count(references, low, high),
+            _count(corrected, low, high),
+            _count(_indices(loaded.rest_gap), low, high),
             int(np.maximum(np.minimum(ends, high) - np.maximum(starts, low), 0).sum()),
         ]
         left = [a - b for a, b in zip(left, counts, strict=True)]
@@ -92,5 +95,6 @@ def _indices(gaps: bytes) -> I64:
     return np.cumsum(unpack(gaps) + 1) - 1
 
 
-def _within(places: I64, low: int, high: int) -> int:
-    return int(((places >= low) & (places < high)).sum())
+def _count(offsets: I64, low: int, high: int) -> int:
+    """Return how many offsets lie in [low, high)."""
+    return int(((offsets >= low) & (offsets < high)).sum())

@@ -1,141 +1,74 @@
-"""Old file + payload -> new file."""
+"""Old file and payload to new file."""
 
 import numpy as np
 
-from repoint.delta.elf import derived, layout, streams
-from repoint.delta.elf.arrays import I64, U64, Bytes
-from repoint.delta.elf.columns import unpack, unzigzag
-from repoint.delta.elf.kinds import KINDS
-from repoint.delta.elf.moves import AddressMap, Copies, map_from
-from repoint.delta.elf.predict import copy, used
+from repoint.delta.elf.common import layout
+from repoint.delta.elf.common.address_map import map_from
+from repoint.delta.elf.common.arrays import I64, U64, Bytes
+from repoint.delta.elf.common.copies import Copies
+from repoint.delta.elf.payload.columns import unpack, unzigzag
+from repoint.delta.elf.payload.records import (
+    check_range,
+    read_copies,
+    read_cuts,
+    read_derived,
+    read_moves,
+    read_swaps,
+    sent_ranges,
+)
+from repoint.delta.elf.payload.streams import Streams, load
+from repoint.delta.elf.prediction import derived
+from repoint.delta.elf.prediction.predict import copy, used_references
+from repoint.delta.elf.references.kinds import FIELD_MASK
 from repoint.delta.errors import PatchError
-
-_BITS = np.array([k.bits for k in KINDS], np.uint64)
-FIELD_MASK = (np.uint64(1) << (_BITS & np.uint64(63))) - np.uint64(1)
-"""Per kind the largest number its field can hold (all ones for 64 bits: 1 << 0, minus 1, is 0)."""
-FIELD_MASK[_BITS == 64] = np.uint64(0xFFFFFFFFFFFFFFFF)
-_LIMIT = 1 << 47
-_MAX_DERIVED = 8
 
 
 def decode(old: Bytes, payload: bytes, new: Bytes) -> None:
-    """Fill `new`; anything wrong with the payload is a `PatchError`."""
-    parts = streams.load(payload, len(new))
+    """Fill `new`; the payload may be hostile.
+
+    Raises:
+        PatchError: The payload is damaged, or made for other files.
+        ValueError, IndexError, OverflowError, TypeError, ArithmeticError: So are its numbers.
+    """
+    streams = load(payload, len(new))
     try:
         old_layout = layout.parse(old)
-    except layout.NotSupported as error:
-        raise PatchError("an ELF delta against a file that is not ELF") from error
-    copies = read_copies(parts, len(old), len(new))
-    cuts, shift = read_cuts(parts)
-    move = map_from(copies, old_layout, cuts, shift).changed(*read_moves(parts))
+    except layout.UnsupportedFileError as error:
+        raise PatchError("an ELF delta needs an ELF file as the old file") from error
+    copies = read_copies(streams, len(old), len(new))
+    cuts, shift = read_cuts(streams)
+    move = map_from(copies, old_layout, cuts, shift).changed(*read_moves(streams))
     copy(old, new, copies)
-    fixes = _Fixes(unpack(parts.fix_gap), unpack(parts.fix_value))
-    for use in used(old, old_layout, copies, cuts, shift):
-        value = use.values(move)
-        keep = fixes.apply(value, FIELD_MASK[use.refs.kind])
-        use.write(new, value, keep)
+    fixes = _Fixes(unpack(streams.fix_gap), unpack(streams.fix_value))
+    for used in used_references(old, old_layout, copies, cuts, shift):
+        value = used.values(move)
+        keep = fixes.apply(value, FIELD_MASK[used.refs.kind])
+        used.write(new, value, keep)
     fixes.finish()
-    _fresh(new, parts, copies)
-    _rest(new, parts)
-    for rule in read_derived(parts):
+    _put_sent_bytes(new, streams, copies)
+    _add_rest(new, streams)
+    for rule in read_derived(streams):
         derived.fill(new, rule)
 
 
-def read_copies(parts: streams.Streams, old_size: int, new_size: int) -> Copies:
-    """Return the copied ranges, checked against both sizes."""
-    gap, length = unpack(parts.copy_gap), unpack(parts.copy_length)
-    step = unzigzag(unpack(parts.copy_from).view(np.uint64))
-    if not len(gap) == len(length) == len(step):
-        raise PatchError("columns of copies differ in length")
-    _bounded(gap, length, np.abs(step))
-    end = np.cumsum(gap + length)
-    new = end - length
-    old = np.cumsum(step + np.concatenate([[0], length[:-1]])) if len(step) else step
-    if len(end) and (int(end[-1]) > new_size or int(old.min()) < 0 or int(length.min()) < 1):
-        raise PatchError("a copy lies outside the files")
-    if len(end) and int((old + length).max()) > old_size:
-        raise PatchError("a copy lies outside the old file")
-    return Copies(new, old, length)
-
-
-def read_cuts(parts: streams.Streams) -> tuple[I64, I64]:
-    """Return the new file's breakpoints of address - offset."""
-    rows = unpack(parts.layout)
-    cuts, shift = rows[0::2], unzigzag(rows[1::2].view(np.uint64))
-    if not len(cuts) or len(cuts) != len(shift) or cuts[0] != 0:
-        raise PatchError("the new layout is incomplete")
-    _bounded(cuts, np.abs(shift))
-    return np.cumsum(cuts), np.cumsum(shift)
-
-
-def read_moves(parts: streams.Streams) -> tuple[I64, I64, I64]:
-    """Return the corrections of the address map."""
-    gap, length = unpack(parts.move_gap), unpack(parts.move_length)
-    delta = unzigzag(unpack(parts.move_delta).view(np.uint64))
-    if not len(gap) == len(length) == len(delta):
-        raise PatchError("columns of moves differ in length")
-    _bounded(gap, length, np.abs(delta))
-    end = np.cumsum(gap + length)
-    return end - length, end, delta
-
-
-def _bounded(*columns: I64) -> None:
-    """Refuse numbers whose sums could overflow."""
-    for column in columns:
-        if len(column) and (int(column.min()) < 0 or int(column.max()) > _LIMIT):
-            raise PatchError("a number is out of range")
-        if len(column) > 1 << 15 and int(column.astype(np.float64).sum()) > _LIMIT:
-            raise PatchError("numbers are out of range")
-
-
-def read_derived(parts: streams.Streams) -> list[derived.Rule]:
-    """Return the parts that follow from others."""
-    numbers = unzigzag(unpack(parts.derived).view(np.uint64))
-    if len(numbers) % 7 or len(numbers) > 7 * _MAX_DERIVED:
-        raise PatchError("derived parts are incomplete")
-    _bounded(np.abs(numbers))
-    return [(r[0], r[1], r[2], r[3], r[4], r[5], r[6]) for r in numbers.reshape(-1, 7).tolist()]
-
-
-def read_swaps(parts: streams.Streams, new_size: int) -> tuple[I64, I64]:
-    """Ranges [start, end) inside copies whose bytes are sent anew."""
-    gap, length = unpack(parts.swap_gap), unpack(parts.swap_length)
-    if len(gap) != len(length):
-        raise PatchError("columns of swaps differ in length")
-    _bounded(gap, length)
-    end = np.cumsum(gap + length)
-    if len(end) and int(end[-1]) > new_size:
-        raise PatchError("a swap lies outside the new file")
-    return end - length, end
-
-
-def fresh_ranges(copies: Copies, swaps: tuple[I64, I64], new_size: int) -> tuple[I64, I64]:
-    """All non-empty ranges of the new file that are sent as they are, in their order."""
-    start = np.concatenate([[0], copies.new + copies.length, swaps[0]])
-    end = np.concatenate([copies.new, [new_size], swaps[1]])
-    order = np.argsort(start, kind="stable")
-    order = order[end[order] > start[order]]
-    return start[order], end[order]
-
-
-def _fresh(new: Bytes, parts: streams.Streams, copies: Copies) -> None:
-    """Put in the bytes that are sent as they are."""
-    start, end = fresh_ranges(copies, read_swaps(parts, len(new)), len(new))
-    if int((end - start).sum()) != len(parts.new_bytes):
+def _put_sent_bytes(new: Bytes, streams: Streams, copies: Copies) -> None:
+    """Put in the bytes that are sent unchanged."""
+    start, end = sent_ranges(copies, read_swaps(streams, len(new)), len(new))
+    if int((end - start).sum()) != len(streams.new_bytes):
         raise PatchError("new bytes are missing or left over")
-    at, fresh = 0, np.frombuffer(parts.new_bytes, np.uint8)
+    at, sent = 0, np.frombuffer(streams.new_bytes, np.uint8)
     for a, b in zip(start.tolist(), end.tolist(), strict=True):
-        new[a:b] = fresh[at : at + b - a]
+        new[a:b] = sent[at : at + b - a]
         at += b - a
 
 
-def _rest(new: Bytes, parts: streams.Streams) -> None:
-    """Bytes that the prediction missed."""
-    gap = unpack(parts.rest_gap)
-    value = np.frombuffer(parts.rest_value, np.uint8)
+def _add_rest(new: Bytes, streams: Streams) -> None:
+    """Correct single bytes that the prediction missed."""
+    gap = unpack(streams.rest_gap)
+    value = np.frombuffer(streams.rest_value, np.uint8)
     if len(gap) != len(value):
         raise PatchError("columns of bytes differ in length")
-    _bounded(gap)
+    check_range(gap)
     at = np.cumsum(gap + 1) - 1
     if len(at) and int(at[-1]) >= len(new):
         raise PatchError("a byte lies outside the new file")
@@ -143,42 +76,35 @@ def _rest(new: Bytes, parts: streams.Streams) -> None:
 
 
 class _Fixes:
-    """Corrections of references, handed out in the order in which references are used."""
+    """Corrections of references, applied in the order in which references are used."""
 
     def __init__(self, gap: I64, value: I64) -> None:
         if len(gap) != len(value):
             raise PatchError("columns of corrections differ in length")
-        _bounded(gap)
+        check_range(gap)
         self._index = np.cumsum(gap + 1) - 1
         self._value = value
-        self._seen = 0
-        self._done = 0
+        self._used = 0
+        self._applied = 0
 
     def apply(self, value: U64, mask: U64) -> I64 | slice:
-        """Correct the next len(value) references in place; which of them to write at all."""
-        a = self._done
-        b = int(np.searchsorted(self._index, self._seen + len(value)))
-        at, code = self._index[a:b] - self._seen, self._value[a:b]
-        self._seen += len(value)
-        self._done = b
+        """Correct the next len(value) references in place; return which of them to write."""
+        a = self._applied
+        b = int(np.searchsorted(self._index, self._used + len(value)))
+        at, code = self._index[a:b] - self._used, self._value[a:b]
+        self._used += len(value)
+        self._applied = b
         if a == b:
             return slice(None)
         value[at] = (value[at] + unzigzag(code.view(np.uint64)).view(np.uint64)) & mask[at]
-        off = at[code == 0]
-        if not len(off):
+        left_alone = at[code == 0]
+        if not len(left_alone):
             return slice(None)
         keep = np.ones(len(value), np.bool_)
-        keep[off] = False
+        keep[left_alone] = False
         return np.flatnonzero(keep)
 
     def finish(self) -> None:
         """Refuse corrections of references that do not exist."""
-        if self._done != len(self._index):
+        if self._applied != len(self._index):
             raise PatchError("a correction of a reference that does not exist")
-
-
-def address_map(
-    copies: Copies, old: layout.Layout, cuts: I64, shift: I64, moves: tuple[I64, I64, I64]
-) -> AddressMap:
-    """Return the complete map of a patch."""
-    return map_from(copies, old, cuts, shift).changed(*moves)

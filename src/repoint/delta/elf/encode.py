@@ -1,35 +1,63 @@
-"""Old file + new file -> payload."""
+"""Old file and new file to payload."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
-from repoint.delta.elf import derived, extract, image, layout, match, overrides, streams
-from repoint.delta.elf.arrays import I64, U64, Bytes, concat
-from repoint.delta.elf.columns import pack, zigzag
-from repoint.delta.elf.decode import FIELD_MASK, address_map, fresh_ranges
-from repoint.delta.elf.kinds import KINDS, Refs, groups, read_field
-from repoint.delta.elf.layout import Layout
-from repoint.delta.elf.moves import AddressMap, Copies, map_from
-from repoint.delta.elf.predict import Used, copy, used
+from repoint.delta.elf.common import layout
+from repoint.delta.elf.common.address_map import AddressMap, map_from
+from repoint.delta.elf.common.arrays import I64, U64, Bool, Bytes, concat
+from repoint.delta.elf.common.copies import Copies
+from repoint.delta.elf.common.layout import Layout
+from repoint.delta.elf.matching import image, match
+from repoint.delta.elf.payload.columns import pack, zigzag
+from repoint.delta.elf.payload.records import DerivedRule, Moves, sent_ranges
+from repoint.delta.elf.payload.streams import Streams
+from repoint.delta.elf.prediction import derived, overrides
+from repoint.delta.elf.prediction.predict import UsedRefs, copy, used_references
+from repoint.delta.elf.references.extract import all_references
+from repoint.delta.elf.references.kinds import FIELD_MASK, KINDS, Refs, groups, read_field
 from repoint.delta.errors import PatchError
 
-_NO_MOVES = (np.zeros(0, np.int64),) * 3
 _FIELD_LIMIT = 1 << 61
 
 
-def encode(old: Bytes, new: Bytes) -> streams.Streams:
-    """Return the streams of a patch; `NotSupported` when a file is no ELF file for us."""
+@dataclass(frozen=True)
+class _Pair:
+    """Both files. In `new`, parts that are derived are zero: what becomes of them is irrelevant."""
+
+    old: Bytes
+    old_layout: Layout
+    new: Bytes
+    new_layout: Layout
+    rules: list[DerivedRule]
+
+    def not_derived(self, at: I64) -> Bool:
+        """Return which offsets of the new file lie outside of derived parts."""
+        keep = np.ones(len(at), np.bool_)
+        for start, end in map(derived.body, self.rules):
+            keep &= (at < start) | (at >= end)
+        return keep
+
+
+def encode(old: Bytes, new: Bytes) -> Streams:
+    """Return the streams of a payload.
+
+    Raises:
+        UnsupportedFileError: One of the files is not an ELF file that this codec reads.
+    """
     old_layout, new_layout = layout.parse(old), layout.parse(new)
     rules = _derivable(new, new_layout)
     sent = np.array(new)
-    for rule in rules:
-        start, end = derived.body(rule)
+    for start, end in map(derived.body, rules):
         sent[start:end] = 0
-    copies = find_copies(old, old_layout, sent, new_layout)
-    return describe(old, old_layout, sent, new_layout, copies, rules)
+    pair = _Pair(old, old_layout, sent, new_layout, rules)
+    return _describe(pair, _find_copies(pair))
 
 
-def _derivable(new: Bytes, layout: Layout) -> list[derived.Rule]:
-    """Return the parts of the new file that need not be sent."""
+def _derivable(new: Bytes, layout: Layout) -> list[DerivedRule]:
+    """Return the parts of the new file that the decoder can derive exactly."""
     good, trial = [], np.array(new)
     for rule in derived.candidates(layout):
         try:
@@ -43,161 +71,162 @@ def _derivable(new: Bytes, layout: Layout) -> list[derived.Rule]:
     return good
 
 
-def find_copies(old: Bytes, old_layout: Layout, new: Bytes, new_layout: Layout) -> Copies:
-    """Match by content, then once more with references labelled by where they really go."""
-    copies = match.match(_by_content(old, old_layout), _by_content(new, new_layout))
-    cuts, shift = new_layout.cuts, new_layout.shift
-    moves = _moves(old, old_layout, new, copies, cuts, shift)
-    move = address_map(copies, old_layout, cuts, shift, moves)
-    one, two = _by_target(old, old_layout, move), _by_target(new, new_layout, None)
-    return match.refine(one, two, copies)
+def _find_copies(pair: _Pair) -> Copies:
+    """Match by content, then once more with references labelled by their real targets."""
+    old, new = pair.old, pair.new
+    copies = match.match(_by_content(old, pair.old_layout), _by_content(new, pair.new_layout))
+    move = _map(pair, copies).changed(*_corrections(pair, copies))
+    old_image = _by_target(old, pair.old_layout, move)
+    return match.refine(old_image, _by_target(new, pair.new_layout, None), copies)
 
 
 def _by_content(data: Bytes, layout: Layout) -> Bytes:
-    """Return an image in which references stand for what is at their targets."""
-    refs = extract.everything(data, layout)
+    """Return an image in which references are labelled by the content at their targets."""
+    refs = all_references(data, layout)
     return image.labelled(data, refs, image.fingerprints(data, layout, refs))
 
 
 def _by_target(data: Bytes, layout: Layout, move: AddressMap | None) -> Bytes:
-    """Return an image in which references stand for the new addresses of their targets."""
-    refs = extract.everything(data, layout)
-    return image.labelled(data, refs, _label(refs, move))
+    """Return an image in which references are labelled by their targets in the new file."""
+    refs = all_references(data, layout)
+    return image.labelled(data, refs, _target_labels(refs, move))
 
 
-def _label(refs: Refs, move: AddressMap | None) -> U64:
-    """Labels that are equal where the reference will be predicted rightly."""
+def _target_labels(refs: Refs, move: AddressMap | None) -> U64:
+    """Return labels that are equal where the reference will be predicted correctly."""
     target = move(refs.target) if move else refs.target
     base = np.where(refs.base == 0, 0, move(refs.base) if move else refs.base)
-    return image.mapped(refs, target - base)
+    return image.target_labels(refs, target - base)
 
 
-def _moves(
-    old: Bytes, old_layout: Layout, new: Bytes, copies: Copies, cuts: I64, shift: I64
-) -> tuple[I64, I64, I64]:
-    """Corrections of the address map, from what the used references say."""
-    move = map_from(copies, old_layout, cuts, shift)
+def _map(pair: _Pair, copies: Copies) -> AddressMap:
+    """Return the address map that the copies imply, without corrections."""
+    return map_from(copies, pair.old_layout, pair.new_layout.cuts, pair.new_layout.shift)
+
+
+def _corrections(pair: _Pair, copies: Copies) -> Moves:
+    """Return the corrections of the address map that the used references call for."""
+    move = _map(pair, copies)
     target, delta = [], []
-    for use in used(old, old_layout, copies, cuts, shift):
-        value = use.values(move)
-        target.append(use.refs.target)
-        delta.append(overrides.wanted(use.refs, value, actual(new, use)))
+    for used in _used(pair, copies):
+        value = used.values(move)
+        target.append(used.refs.target)
+        delta.append(overrides.missing_moves(used.refs, value, _actual(pair.new, used)))
     return overrides.choose(concat(target, np.int64), concat(delta, np.int64))
 
 
-def actual(new: Bytes, use: Used) -> U64:
-    """Return what really stands in the fields of the new file."""
-    out = np.zeros(len(use.pos), np.uint64)
-    for code, who in groups(use.refs.kind):
-        out[who] = read_field(new, KINDS[code], code, use.pos[who])
+def _used(pair: _Pair, copies: Copies) -> Iterator[UsedRefs]:
+    cuts, shift = pair.new_layout.cuts, pair.new_layout.shift
+    return used_references(pair.old, pair.old_layout, copies, cuts, shift)
+
+
+def _actual(new: Bytes, used: UsedRefs) -> U64:
+    """Return the numbers in the fields of the new file."""
+    out = np.zeros(len(used.pos), np.uint64)
+    for code, index in groups(used.refs.kind):
+        out[index] = read_field(new, KINDS[code], code, used.pos[index])
     return out
 
 
-def describe(
-    old: Bytes,
-    old_layout: Layout,
-    new: Bytes,
-    new_layout: Layout,
-    copies: Copies,
-    rules: list[derived.Rule],
-) -> streams.Streams:
-    """Everything the decoder needs besides the old file, given the copies.
-
-    In `new` the parts that `rules` derive are zero; what becomes of them does not matter.
-    """
-    free = [derived.body(rule) for rule in rules]
-    cuts, shift = new_layout.cuts, new_layout.shift
-    moves = _moves(old, old_layout, new, copies, cuts, shift)
-    move = address_map(copies, old_layout, cuts, shift, moves)
+def _describe(pair: _Pair, copies: Copies) -> Streams:
+    """Return everything that the decoder needs besides the old file, given the copies."""
+    new, new_size = pair.new, len(pair.new)
+    moves = _corrections(pair, copies)
     guess = np.array(new)
-    copy(old, guess, copies)
-    fix_at, fix_value, seen = [], [], 0
-    for use in used(old, old_layout, copies, cuts, shift):
-        value = use.values(move)
-        at, code = _fixes(old, new, use, value)
-        for a, b in free:
-            needed = (use.pos[at] < a) | (use.pos[at] >= b)
-            at, code = at[needed], code[needed]
-        fix_at.append(at + seen)
-        fix_value.append(code)
-        seen += len(value)
-        keep = np.ones(len(value), np.bool_)
-        keep[at[code == 0]] = False
-        true = value.copy()
-        true[at] = actual(new, use)[at]
-        use.write(guess, np.where(keep, true, value), np.flatnonzero(keep))
+    copy(pair.old, guess, copies)
+    fixes, fix_value = _predict(pair, copies, _map(pair, copies).changed(*moves), guess)
     end = copies.new + copies.length
-    for a, b in zip([0, *end.tolist()], [*copies.new.tolist(), len(new)], strict=True):
+    for a, b in zip([0, *end.tolist()], [*copies.new.tolist(), new_size], strict=True):
         guess[a:b] = new[a:b]
-    for a, b in free:
+    for a, b in map(derived.body, pair.rules):
         guess[a:b] = new[a:b]
     swap_start, swap_end = _swaps(np.flatnonzero(guess != new))
-    start, stop = fresh_ranges(copies, (swap_start, swap_end), len(new))
-    fresh = [new[a:b] for a, b in zip(start.tolist(), stop.tolist(), strict=True)]
+    start, stop = sent_ranges(copies, (swap_start, swap_end), new_size)
+    sent = [new[a:b] for a, b in zip(start.tolist(), stop.tolist(), strict=True)]
     for a, b in zip(swap_start.tolist(), swap_end.tolist(), strict=True):
         guess[a:b] = new[a:b]
     at = np.flatnonzero(guess != new)
-    fixes = concat(fix_at, np.int64)
-    before = np.concatenate([[0], copies.length[:-1]])[: len(copies)]
-    from_ = np.diff(copies.old, prepend=0) - before
-    return streams.Streams(
+    cuts, shift = pair.new_layout.cuts, pair.new_layout.shift
+    return Streams(
         layout=pack(np.stack([np.diff(cuts, prepend=0), _steps(shift)], 1).ravel()),
-        derived=pack(zigzag(np.array(rules, np.int64).ravel())),
+        derived=pack(zigzag(np.array(pair.rules, np.int64).ravel())),
         copy_gap=pack(copies.new - np.concatenate([[0], end])[:-1]),
         copy_length=pack(copies.length),
-        copy_from=pack(zigzag(from_)),
-        move_gap=pack(np.diff(moves[0], prepend=0) - _lengths(moves)),
+        copy_from=pack(zigzag(np.diff(copies.old, prepend=0) - _before(copies.length))),
+        move_gap=pack(np.diff(moves[0], prepend=0) - _before(moves[1] - moves[0])),
         move_length=pack(moves[1] - moves[0]),
         move_delta=pack(zigzag(moves[2])),
         fix_gap=pack(np.diff(fixes, prepend=-1) - 1),
-        fix_value=pack(concat(fix_value, np.uint64)),
+        fix_value=pack(fix_value),
         swap_gap=pack(swap_start - np.concatenate([[0], swap_end])[: len(swap_start)]),
         swap_length=pack(swap_end - swap_start),
         rest_gap=pack(np.diff(at, prepend=-1) - 1),
         rest_value=(new[at] - guess[at]).tobytes(),
-        new_bytes=concat(fresh, np.uint8).tobytes(),
+        new_bytes=concat(sent, np.uint8).tobytes(),
     )
 
 
-def _swaps(at: I64) -> tuple[I64, I64]:
-    """Ranges where so many bytes are wrong that sending all of them costs less.
+def _predict(pair: _Pair, copies: Copies, move: AddressMap, guess: Bytes) -> tuple[I64, U64]:
+    """Write the predicted and corrected references into `guess`; return the corrections.
 
-    A wrong byte costs about 1.4 bytes of a patch, a sent one 0.8, a range of those 2.5.
+    Corrections are (number of the used reference, code).
+    """
+    fix_at, fix_value, number = [], [], 0
+    for used in _used(pair, copies):
+        value = used.values(move)
+        at, code = _fixes(pair, used, value)
+        needed = pair.not_derived(used.pos[at])
+        at, code = at[needed], code[needed]
+        fix_at.append(at + number)
+        fix_value.append(code)
+        number += len(value)
+        keep = np.ones(len(value), np.bool_)
+        keep[at[code == 0]] = False
+        corrected = value.copy()
+        corrected[at] = _actual(pair.new, used)[at]
+        used.write(guess, np.where(keep, corrected, value), np.flatnonzero(keep))
+    return concat(fix_at, np.int64), concat(fix_value, np.uint64)
+
+
+def _fixes(pair: _Pair, used: UsedRefs, value: U64) -> tuple[I64, U64]:
+    """Return (index, code) of wrong predictions; code 0 leaves the old bytes."""
+    actual = _actual(pair.new, used)
+    wrong = np.flatnonzero(value != actual)
+    code = correction(actual[wrong] - value[wrong], FIELD_MASK[used.refs.kind[wrong]])
+    before = np.zeros(len(wrong), np.uint64)
+    for kind, index in groups(used.refs.kind[wrong]):
+        before[index] = read_field(pair.old, KINDS[kind], kind, used.refs.pos[wrong][index])
+    code[before == actual[wrong]] = 0
+    return wrong, code
+
+
+def correction(delta: U64, mask: U64) -> U64:
+    """Return codes that add `delta` within the field `mask`; 0 if a code would be too large."""
+    signed = (delta & mask).view(np.int64)
+    half, full = (mask >> np.uint64(1)).view(np.int64), mask.view(np.int64)
+    signed = np.where((signed > half) & (full > 0), signed - full - 1, signed)
+    fits = (signed <= _FIELD_LIMIT) & (signed >= -_FIELD_LIMIT)
+    return np.where(fits, zigzag(signed), np.uint64(0))
+
+
+def _swaps(at: I64) -> tuple[I64, I64]:
+    """Return ranges in which so many bytes are wrong that sending all of them costs less.
+
+    In a patch, a wrong byte costs about 1.4 bytes, a sent byte 0.8, and a range 2.5.
     """
     if not len(at):
         return at, at
     first = np.flatnonzero(np.diff(at, prepend=-100) > 4)
     last = np.append(first[1:], len(at)) - 1
     start, end, wrong = at[first], at[last] + 1, last - first + 1
-    dear = 1.4 * wrong > 2.5 + 0.8 * (end - start)
-    return start[dear], end[dear]
+    worth_it = 1.4 * wrong > 2.5 + 0.8 * (end - start)
+    return start[worth_it], end[worth_it]
 
 
 def _steps(shift: I64) -> I64:
     return zigzag(np.diff(shift, prepend=0)).view(np.int64)
 
 
-def _lengths(moves: tuple[I64, I64, I64]) -> I64:
-    """Return the length of the entry before each."""
-    return np.concatenate([[0], (moves[1] - moves[0])[:-1]])[: len(moves[0])]
-
-
-def _fixes(old: Bytes, new: Bytes, use: Used, value: U64) -> tuple[I64, U64]:
-    """(index, code) of the references whose prediction is wrong; code 0 leaves the old bytes."""
-    true = actual(new, use)
-    wrong = np.flatnonzero(value != true)
-    code = correction(true[wrong] - value[wrong], FIELD_MASK[use.refs.kind[wrong]])
-    before = np.zeros(len(wrong), np.uint64)
-    for kind, who in groups(use.refs.kind[wrong]):
-        before[who] = read_field(old, KINDS[kind], kind, use.refs.pos[wrong][who])
-    code[before == true[wrong]] = 0
-    return wrong, code
-
-
-def correction(delta: U64, mask: U64) -> U64:
-    """Codes that add `delta` within the field `mask`; 0 where the number would be too large."""
-    signed = (delta & mask).view(np.int64)
-    half, full = (mask >> np.uint64(1)).view(np.int64), mask.view(np.int64)
-    signed = np.where((signed > half) & (full > 0), signed - full - 1, signed)
-    fits = (signed <= _FIELD_LIMIT) & (signed >= -_FIELD_LIMIT)
-    return np.where(fits, zigzag(signed), np.uint64(0))
+def _before(values: I64) -> I64:
+    """Return for each entry the value of the one before, 0 for the first."""
+    return np.concatenate([[0], values[:-1]])[: len(values)]

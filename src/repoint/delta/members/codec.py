@@ -13,10 +13,10 @@ from repoint.delta.codec_selection import smallest
 from repoint.delta.codecs.table import CodecTable
 from repoint.delta.errors import PatchError
 from repoint.delta.members import recipe
-from repoint.delta.members.finding import FoundMember, find
 from repoint.delta.members.pairing import content, pairs
-from repoint.delta.members.rebuilding import ZlibSettings, inflate, rebuild, settings_of
+from repoint.delta.members.rebuild import ZlibSettings, inflate, rebuild, settings_of
 from repoint.delta.members.recipe import Member, Part, Piece, Recipe
+from repoint.delta.members.scan import FoundMember, find
 
 _ELF_MAGIC = b"\x7fELF"
 _LARGE = 256 << 10

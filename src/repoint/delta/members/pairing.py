@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 
 from repoint.delta.errors import PatchError
-from repoint.delta.members.finding import FoundMember
-from repoint.delta.members.rebuilding import inflate
+from repoint.delta.members.rebuild import inflate
+from repoint.delta.members.scan import FoundMember
 from repoint.delta.similar import best_sources, plain_name
 
 _MOST_COMPARED = 256 << 20

@@ -1,21 +1,22 @@
 """References in AArch64 machine code (Arm Architecture Reference Manual, C4.1 and C6.2).
 
-Every word is an instruction, so finding them needs no guessing: B, BL, B.cond, CBZ/CBNZ,
-TBZ/TBNZ, ADR, LDR (literal), and ADRP with the ADD or LDR/STR (immediate) that completes its
-address. Such a partner is looked for in the 12 words behind the ADRP: the first ADRP before it
-that sets the partner's base register counts. The result depends only on the 12 words before.
+Every word is an instruction, so nothing is guessed: B, BL, B.cond, CBZ/CBNZ, TBZ/TBNZ, ADR, LDR
+(literal), and ADRP with the ADD or LDR/STR (immediate) that completes its address. Such a partner
+is searched in the 12 words after the ADRP; the first ADRP before it that sets the partner's base
+register counts. So a result depends only on the 12 words before it.
 """
 
 import numpy as np
 
-from repoint.delta.elf.arrays import I64, Bytes
-from repoint.delta.elf.kinds import ADR, ADRP, IMM14, IMM19, IMM26, LOW0
-from repoint.delta.elf.layout import Layout, Section
+from repoint.delta.elf.common.arrays import I64, Bytes
+from repoint.delta.elf.common.layout import Layout, Section
+from repoint.delta.elf.references.kinds import ADR, ADRP, IMM14, IMM19, IMM26, LOW0
 
 _BACK = 12
+"""The largest distance between an ADRP and its partner, in words."""
 
 
-class Scanner:
+class Arm64Scanner:
     """Finds references block by block in one code section."""
 
     def __init__(self, data: Bytes, layout: Layout, section: Section) -> None:
@@ -28,49 +29,49 @@ class Scanner:
         self._low, self._high = layout.low, layout.high
 
     def scan(self, start: int, end: int) -> tuple[I64, Bytes, I64]:
-        """(section offset, kind, target) of the references starting in [start, end)."""
+        """Return (section offset, kind, target) of the references that start in [start, end)."""
         first = max(0, -(-(start - self._skip) // 4))
         last = min(len(self._code), max(0, -(-(end - self._skip) // 4)))
         low = max(0, first - _BACK)
         code = self._code[low:last].astype(np.int64)
-        place = self._addr + 4 * np.arange(low, low + len(code), dtype=np.int64)
+        address_of = self._addr + 4 * np.arange(low, low + len(code), dtype=np.int64)
         kind = np.full(len(code), 255, np.uint8)
         target = np.zeros(len(code), np.int64)
 
-        def found(hit: I64, code_kind: int, where: I64) -> None:
-            good = (where >= self._low) & (where < self._high)
+        def record(hit: I64, code_kind: int, goal: I64) -> None:
+            good = (goal >= self._low) & (goal < self._high)
             kind[hit[good]] = code_kind
-            target[hit[good]] = where[good]
+            target[hit[good]] = goal[good]
 
         top = code >> 24
         hit = np.flatnonzero(code & 0x7C000000 == 0x14000000)
-        found(hit, IMM26, place[hit] + (((code[hit] & 0x3FFFFFF) << 38) >> 36))
+        record(hit, IMM26, address_of[hit] + (((code[hit] & 0x3FFFFFF) << 38) >> 36))
         hit = np.flatnonzero(
             (top == 0x54) | (top & 0x7E == 0x34) | (code & 0x3B000000 == 0x18000000)
         )
-        found(hit, IMM19, place[hit] + (((code[hit] >> 5 & 0x7FFFF) << 45) >> 43))
+        record(hit, IMM19, address_of[hit] + (((code[hit] >> 5 & 0x7FFFF) << 45) >> 43))
         hit = np.flatnonzero(top & 0x7E == 0x36)
-        found(hit, IMM14, place[hit] + (((code[hit] >> 5 & 0x3FFF) << 50) >> 48))
+        record(hit, IMM14, address_of[hit] + (((code[hit] >> 5 & 0x3FFF) << 50) >> 48))
         hit = np.flatnonzero(top & 0x9F == 0x10)
-        found(hit, ADR, place[hit] + _adr(code[hit]))
+        record(hit, ADR, address_of[hit] + _adr(code[hit]))
         page = np.flatnonzero(top & 0x9F == 0x90)
-        self._pages(code, place, page, kind, target)
+        self._pages(code, address_of, page, kind, target)
         at = np.flatnonzero(kind != 255)
         at = at[at >= first - low]
         return self._skip + 4 * (at + low), kind[at], target[at]
 
-    def _pages(self, code: I64, place: I64, page: I64, kind: Bytes, target: I64) -> None:
-        """ADRP and its partners; an ADRP without one refers to the start of its page."""
-        base = ((place[page] >> 12) + _adr(code[page])) << 12
+    def _pages(self, code: I64, address_of: I64, page: I64, kind: Bytes, target: I64) -> None:
+        """Record each ADRP and its partners; one without any refers to the start of its page."""
+        base = ((address_of[page] >> 12) + _adr(code[page])) << 12
         good = (base >= self._low - 4096) & (base < self._high)
         page, base = page[good], base[good]
         kind[page], target[page] = ADRP, base
         register = code[page] & 31
-        open_ = np.ones(len(page), np.bool_)
-        single = np.zeros(len(page), np.bool_)
+        is_open = np.ones(len(page), np.bool_)
+        has_partner = np.zeros(len(page), np.bool_)
         for step in range(1, _BACK + 1):
             at = page + step
-            live = np.flatnonzero(open_ & (at < len(code)))
+            live = np.flatnonzero(is_open & (at < len(code)))
             word = code[at[live]]
             add = word & 0xFFC00000 == 0x91000000
             load = word & 0x3B000000 == 0x39000000
@@ -81,15 +82,15 @@ class Scanner:
             scale = np.where(is_add, 0, np.where(wide, 4, w >> 30))
             address = base[u] + ((w >> 10 & 0xFFF) << scale)
             kind[at[u]], target[at[u]] = LOW0 + scale, address
-            fresh = u[~single[u]]
-            target[page[fresh]] = address[~single[u]]
-            single[u] = True
-            again = (word & 0x9F000000 == 0x90000000) & (word & 31 == register[live])
-            again |= uses & (word & 31 == register[live]) & add
-            open_[live[again]] = False
+            fresh = u[~has_partner[u]]
+            target[page[fresh]] = address[~has_partner[u]]
+            has_partner[u] = True
+            closes = (word & 0x9F000000 == 0x90000000) & (word & 31 == register[live])
+            closes |= uses & (word & 31 == register[live]) & add
+            is_open[live[closes]] = False
 
 
 def _adr(code: I64) -> I64:
-    """Return the signed 21-bit number of ADR and ADRP."""
+    """Return the signed 21-bit immediate of ADR and ADRP."""
     value = (code >> 3 & 0x1FFFFC) | (code >> 29 & 3)
     return (value << 43) >> 43

@@ -1,8 +1,8 @@
-"""Reference kinds: how a target address is written into a file's bytes.
+"""Kinds of references: how the address of a target is written into the bytes of a file.
 
-Each kind says which word holds the reference (4 or 8 bytes), which bits of it are the field, and
-what number the field holds. With t the target, p the reference's own address, b its base (all
-unified) the number is
+A kind defines the word that holds the reference (4 or 8 bytes), the bits of the word that are the
+field, and the number in the field. With t the target, p the reference's own address and b its base
+(all unified), the number is
 
     PC       t - p - bias        RIP-relative operands, calls, pointers in unwind tables
     ABS      t                   relocations, symbols, pointers
@@ -11,7 +11,7 @@ unified) the number is
     PAGE     (t >> 12) - (p >> 12)   AArch64 ADRP (Arm ARM C6.2.11)
     LOW      (t & 4095) >> scale AArch64 ADD and LDR/STR immediate after ADRP
 
-modulo 2**bits. The numbers of the kinds are part of the format.
+modulo 2**bits. The codes of the kinds (their indexes in `KINDS`) are part of the format.
 """
 
 from dataclasses import dataclass
@@ -20,19 +20,19 @@ from typing import Any
 
 import numpy as np
 
-from repoint.delta.elf.arrays import I64, U64, concat, words
-from repoint.delta.elf.arrays import Bytes as ByteArray
+from repoint.delta.elf.common.arrays import I64, U64, concat, words
+from repoint.delta.elf.common.arrays import Bytes as ByteArray
 
 
 class Rule(IntEnum):
-    """What number a field holds."""
+    """The number that a field holds; see the module."""
 
     PC, ABS, BASED, BACK, PAGE, LOW = range(6)
 
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind: word `width` in bytes, field `bits` starting at bit `low`, `extra` per rule."""
+    """A kind: a word of `width` bytes with a field of `bits` bits from bit `low` on."""
 
     rule: Rule
     width: int
@@ -75,9 +75,12 @@ KINDS: tuple[Kind, ...] = (
     Kind(Rule.BASED, 4, 32, extra=4),
 )
 WIDTH = np.array([k.width for k in KINDS], np.int64)
-SHIFT = np.array([k.shift for k in KINDS], np.int64)
+_BITS = np.array([k.bits for k in KINDS], np.uint64)
+FIELD_MASK = (np.uint64(1) << (_BITS & np.uint64(63))) - np.uint64(1)
+"""Per kind the largest number that its field can hold."""
+FIELD_MASK[_BITS == 64] = np.uint64(0xFFFFFFFFFFFFFFFF)
 _SPLIT = (ADR, ADRP)
-"""Kinds whose field lies in two parts: bits 29-30 hold the two low bits, bits 5-23 the rest."""
+"""Kinds whose field has two parts: bits 29-30 hold the two low bits, bits 5-23 the rest."""
 
 
 @dataclass(frozen=True)
@@ -87,10 +90,10 @@ class Refs:
     pos: I64
     """File offset of the word."""
     target: I64
-    """Unified address referred to."""
+    """Unified address of the target."""
     kind: ByteArray
     base: I64
-    """Unified base address (0 for kinds without one)."""
+    """Unified base address; 0 for kinds without one."""
 
     def __len__(self) -> int:
         return len(self.pos)
@@ -101,22 +104,23 @@ class Refs:
 
 
 def join(parts: list[Refs]) -> Refs:
-    """All references of all parts, sorted by position; of two on one byte the earlier part's.
+    """Return the references of all parts, sorted by position.
 
-    Takes the list over: it is emptied on the way, so that no column is in memory twice for long.
+    Of two references at one position, the one of the earlier part is kept. The list is emptied on
+    the way, so that no column is in memory twice for long.
     """
     pos, target = [p.pos for p in parts], [p.target for p in parts]
     kind, base = [p.kind for p in parts], [p.base for p in parts]
     parts.clear()
-    place = _joined(pos, np.int64)
-    # Here is the decoder's peak of memory; there are fewer than 2**31 references.
-    order = np.argsort(place, kind="stable").astype(np.int32)
-    place = place[order]
-    keep = np.diff(place, prepend=-1) > 0
+    all_pos = _joined(pos, np.int64)
+    # The decoder's peak of memory is here; there are fewer than 2**31 references.
+    order = np.argsort(all_pos, kind="stable").astype(np.int32)
+    all_pos = all_pos[order]
+    keep = np.diff(all_pos, prepend=-1) > 0
     order = order[keep]
-    place = place[keep]
+    all_pos = all_pos[keep]
     return Refs(
-        place,
+        all_pos,
         _joined(target, np.int64)[order],
         _joined(kind, np.uint8)[order],
         _joined(base, np.int64)[order],
@@ -130,7 +134,7 @@ def _joined(columns: list[Any], dtype: Any) -> Any:
 
 
 def groups(kind: ByteArray) -> list[tuple[int, I64 | slice]]:
-    """Each kind that occurs, with the indexes of its references."""
+    """Return each kind that occurs with the indexes of its references."""
     if not len(kind):
         return []
     if kind[0] == kind[-1] and (kind == kind[0]).all():
@@ -139,41 +143,26 @@ def groups(kind: ByteArray) -> list[tuple[int, I64 | slice]]:
     return [(int(k), np.flatnonzero(kind == k)) for k in present]
 
 
-def field_value(k: Kind, target: I64, place: I64, base: I64) -> U64:
-    """Return the number that the field of kind `k` holds for this target, place and base."""
+def field_value(k: Kind, target: I64, address: I64, base: I64) -> U64:
+    """Return the number in a field of kind `k` at `address` for this target and base."""
     match k.rule:
         case Rule.PC:
-            value = (target - place - k.extra) >> k.shift
+            value = (target - address - k.extra) >> k.shift
         case Rule.ABS:
             value = target
         case Rule.BASED:
             value = (target - base) // k.extra if k.extra > 1 else target - base
         case Rule.BACK:
-            value = place - base
+            value = address - base
         case Rule.PAGE:
-            value = (target >> 12) - (place >> 12)
+            value = (target >> 12) - (address >> 12)
         case Rule.LOW:
             value = (target & 4095) >> k.extra
     return value.view(np.uint64) & np.uint64((1 << k.bits) - 1)
 
 
-def target_of(k: Kind, value: U64, place: I64, base: I64) -> I64:
-    """Return the address a field refers to; inverse of `field_value` (not for LOW and BACK)."""
-    spare = np.int64(64 - k.bits)
-    signed = (value.view(np.int64) << spare) >> spare
-    match k.rule:
-        case Rule.PC:
-            return (signed << k.shift) + place + k.extra
-        case Rule.ABS:
-            return value.view(np.int64)
-        case Rule.BASED:
-            return signed * k.extra + base
-        case _:
-            return ((place >> 12) + signed) << 12
-
-
 def read_field(data: ByteArray, k: Kind, code: int, pos: I64) -> U64:
-    """Return the field's number as it stands in `data` at `pos`."""
+    """Return the numbers in the fields of kind `k` (with code `code`) at offsets `pos`."""
     word = words(data, "<u8" if k.width == 8 else "<u4")[pos].astype(np.uint64)
     if code in _SPLIT:
         return (word >> np.uint64(29)) & np.uint64(3) | (
@@ -183,7 +172,7 @@ def read_field(data: ByteArray, k: Kind, code: int, pos: I64) -> U64:
 
 
 def write_field(data: ByteArray, k: Kind, code: int, pos: I64, value: U64) -> None:
-    """Put the field's number into `data` at `pos`; other bits of the word stay."""
+    """Put numbers into the fields at offsets `pos`; the other bits of the words stay."""
     at = words(data, "<u8" if k.width == 8 else "<u4")
     if k.bits == 8 * k.width:
         at[pos] = value

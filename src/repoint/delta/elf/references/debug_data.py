@@ -1,26 +1,26 @@
 """References in uncompressed debug data (DWARF 2 to 5), found without parsing it.
 
 Addresses are eight bytes wide with several high zero bytes, and offsets of strings point behind a
-zero byte of a large table: both are rare enough by chance to be looked for at every position.
+zero byte of a large table. Both are so rare by chance that every position can be tested.
 """
 
 import numpy as np
 
-from repoint.delta.elf.arrays import Bytes, words
-from repoint.delta.elf.kinds import ABS64, BASED32, Refs
-from repoint.delta.elf.layout import SHF_COMPRESSED, Layout, Section
-from repoint.delta.elf.tables import make
+from repoint.delta.elf.common.arrays import Bytes, words
+from repoint.delta.elf.common.layout import SHF_COMPRESSED, Layout, Section
+from repoint.delta.elf.references.kinds import ABS64, BASED32, Refs
+from repoint.delta.elf.references.linker_tables import make
 
 _STEP = 1 << 18
 _TEXT_USERS = {
     ".debug_str": (".debug_info", ".debug_types", ".debug_str_offsets", ".debug_macro"),
     ".debug_line_str": (".debug_line", ".debug_info"),
 }
-"""String table -> sections that hold offsets into it."""
+"""String table -> sections with offsets into it."""
 
 
 def debug(data: Bytes, layout: Layout) -> list[Refs]:
-    """Code addresses in `.debug_*`, then offsets into the tables of debug strings."""
+    """Return code addresses in `.debug_*`, then offsets into the tables of debug strings."""
     return [*_addresses(data, layout), *_strings(data, layout)]
 
 

@@ -1,29 +1,33 @@
-"""Parts of a file that follow from other parts of it, so that nothing of them need be sent.
+"""Parts of a file that follow from its other bytes, and need not be sent.
 
     1  the bloom filter, buckets and chains of `.gnu.hash`, from `.dynsym` and `.dynstr`
     2  the search table of `.eh_frame_hdr`, from `.eh_frame`
 
-Each is rebuilt from the finished rest of the new file; the few bytes of its header (16 or 12) are
-sent like all others. A patch names one only if the encoder saw the rebuilt bytes come out right.
+Each is rebuilt from the finished rest of the new file. The 16 or 12 bytes of its header are sent as
+all others are. A patch names a part only if the encoder rebuilt exactly its bytes.
 """
 
 import numpy as np
 
-from repoint.delta.elf.arrays import I64, U64, Bytes, words
-from repoint.delta.elf.layout import SHT_NOBITS, Layout, Section
-from repoint.delta.elf.unwind import walk
+from repoint.delta.elf.common.arrays import I64, U64, Bytes, words
+from repoint.delta.elf.common.layout import SHT_NOBITS, Layout, Section
+from repoint.delta.elf.payload.records import DerivedRule
+from repoint.delta.elf.references.unwind import walk
 from repoint.delta.errors import PatchError
 
 GNU_HASH, FRAME_INDEX = 1, 2
 _HEAD = {GNU_HASH: 16, FRAME_INDEX: 12}
-Rule = tuple[int, int, int, int, int, int, int]
-"""(kind, offset, size, ...): `.gnu.hash`: .dynsym offset, size, .dynstr offset, size;
-`.eh_frame_hdr`: its address, .eh_frame offset, size, and its address minus its offset."""
 
 
-def candidates(layout: Layout) -> list[Rule]:
-    """Return what could be derived in a file of this layout."""
-    found: list[Rule] = []
+def candidates(layout: Layout) -> list[DerivedRule]:
+    """Return the rules of what could be derived in a file of this layout.
+
+    The numbers of a rule are its kind, the offset and size of the section, and
+
+        .gnu.hash      offset and size of .dynsym, offset and size of .dynstr
+        .eh_frame_hdr  its address, offset and size of .eh_frame, address minus offset of .eh_frame
+    """
+    found: list[DerivedRule] = []
     table, symbols, names = (layout.named(n) for n in (".gnu.hash", ".dynsym", ".dynstr"))
     if table and symbols and names:
         found.append(
@@ -39,42 +43,46 @@ def candidates(layout: Layout) -> list[Rule]:
     return found
 
 
-def body(rule: Rule) -> tuple[int, int]:
-    """Return the [start, end) that a rule fills in."""
+def body(rule: DerivedRule) -> tuple[int, int]:
+    """Return the range [start, end) that a rule fills in."""
     return min(rule[1] + _HEAD[rule[0]], rule[1] + rule[2]), rule[1] + rule[2]
 
 
-def fill(new: Bytes, rule: Rule) -> None:
-    """Write the derived bytes into `new`; `PatchError` if its other bytes do not allow that."""
+def fill(new: Bytes, rule: DerivedRule) -> None:
+    """Write the derived bytes into `new`.
+
+    Raises:
+        PatchError: The other bytes of `new` do not allow that.
+    """
     kind, offset, size = rule[:3]
     if kind not in _HEAD or min(rule[:6]) < 0 or offset + size > len(new) or size < _HEAD[kind]:
         raise PatchError("a derived part lies outside the new file")
     start, end = body(rule)
-    made = _gnu_hash(new, rule) if kind == GNU_HASH else _frame_index(new, rule)
-    if len(made) > end - start:
-        raise PatchError("a derived part is longer than its place")
+    content = _gnu_hash(new, rule) if kind == GNU_HASH else _frame_index(new, rule)
+    if len(content) > end - start:
+        raise PatchError("a derived part is longer than its section")
     new[start:end] = 0
-    new[start : start + len(made)] = made
+    new[start : start + len(content)] = content
 
 
-def _gnu_hash(new: Bytes, rule: Rule) -> Bytes:
-    """As every linker lays it out (glibc dl-lookup.c reads it; bfd elflink.c writes it)."""
+def _gnu_hash(new: Bytes, rule: DerivedRule) -> Bytes:
+    """Return the body of `.gnu.hash`; glibc reads it in dl-lookup.c, bfd writes it in elflink.c."""
     _, offset, size, sym_at, sym_size, str_at, str_size = rule
     if sym_at + sym_size > len(new) or str_at + str_size > len(new):
         raise PatchError("symbols lie outside the new file")
     buckets, first, bloom, shift = (int(v) for v in new[offset : offset + 16].view("<u4"))
     count = sym_size // 24 - first
     if not buckets or not bloom or count < 0 or shift > 31:
-        raise PatchError("a symbol hash table with senseless numbers")
+        raise PatchError("a symbol hash table has inconsistent numbers")
     if 16 + 8 * bloom + 4 * buckets + 4 * count > size:
-        raise PatchError("a symbol hash table larger than its section")
+        raise PatchError("a symbol hash table is larger than its section")
     at = sym_at + 24 * (first + np.arange(count, dtype=np.int64))
     name = words(new, "<u4")[at].astype(np.int64)
     value = _hash(new[str_at : str_at + str_size], name, 16 * len(new))
-    words_ = np.zeros(bloom, np.uint64)
-    place = ((value >> np.uint64(6)) % np.uint64(bloom)).astype(np.int64)
+    filter_ = np.zeros(bloom, np.uint64)
+    word = ((value >> np.uint64(6)) % np.uint64(bloom)).astype(np.int64)
     for bit in (value & np.uint64(63), (value >> np.uint64(shift)) & np.uint64(63)):
-        np.bitwise_or.at(words_, place, np.uint64(1) << bit)
+        np.bitwise_or.at(filter_, word, np.uint64(1) << bit)
     slot = (value % np.uint64(buckets)).astype(np.int64)
     if count and (np.diff(slot) < 0).any():
         raise PatchError("symbols are not in the order of their hashes")
@@ -84,11 +92,11 @@ def _gnu_hash(new: Bytes, rule: Rule) -> Bytes:
     chain = (value & np.uint64(0xFFFFFFFE)).astype("<u4")
     last = np.flatnonzero(np.diff(slot, append=-1))
     chain[last] |= 1
-    return np.concatenate([words_.view(np.uint8), head.view(np.uint8), chain.view(np.uint8)])
+    return np.concatenate([filter_.view(np.uint8), head.view(np.uint8), chain.view(np.uint8)])
 
 
 def _hash(text: Bytes, start: I64, budget: int) -> U64:
-    """Compute h = 5381; h = h * 33 + c for each byte of each name, modulo 2**32."""
+    """Return the hash of each name: h = 5381, then h = h * 33 + c for each byte, modulo 2**32."""
     value = np.full(len(start), 5381, np.uint64)
     live = np.flatnonzero(start < len(text))
     at = start[live]
@@ -107,7 +115,7 @@ def _hash(text: Bytes, start: I64, budget: int) -> U64:
     return value
 
 
-def _frame_index(new: Bytes, rule: Rule) -> Bytes:
+def _frame_index(new: Bytes, rule: DerivedRule) -> Bytes:
     _, _, _, addr, frame_at, frame_size, shift = rule
     if frame_at + frame_size > len(new):
         raise PatchError("unwind data lies outside the new file")

@@ -7,7 +7,7 @@ from functools import cache
 from typing import NamedTuple
 
 from repoint.delta.errors import PatchError
-from repoint.delta.members.deflating import beginning, deflate
+from repoint.delta.members.deflate import beginning, deflate
 
 _WINDOW_BITS = -15
 """A raw stream, without zlib's own header."""

@@ -1,13 +1,12 @@
 """References in the tables that linkers write: relocations, symbols, dynamic section, pointers.
 
-Layouts are those of the System V ABI (gABI chapters 4 and 5) and its RELR extension.
+The formats are those of the System V ABI (gABI chapters 4 and 5) and its RELR extension.
 """
 
 import numpy as np
 
-from repoint.delta.elf.arrays import I64, Bool, Bytes, words
-from repoint.delta.elf.kinds import ABS64, BASED32, BASED64, INDEX32, SYMBOL_SIZE, Refs
-from repoint.delta.elf.layout import (
+from repoint.delta.elf.common.arrays import I64, Bool, Bytes, words
+from repoint.delta.elf.common.layout import (
     SHF_EXEC,
     SHT_DYNAMIC,
     SHT_DYNSYM,
@@ -18,6 +17,7 @@ from repoint.delta.elf.layout import (
     Layout,
     Section,
 )
+from repoint.delta.elf.references.kinds import ABS64, BASED32, BASED64, INDEX32, SYMBOL_SIZE, Refs
 
 _ADDEND_IS_ADDRESS = np.array([8, 37, 1027, 1032], np.int64)
 """R_X86_64_RELATIVE, _IRELATIVE, R_AARCH64_RELATIVE, _IRELATIVE."""
@@ -26,11 +26,11 @@ _LAZY_SLOT = np.array([7, 1026], np.int64)
 _DT_ADDRESS = [3, 4, 5, 6, 7, 12, 13, 23, 25, 26, 32, 36]
 _DT_ADDRESS += [0x6FFFFEF5, 0x6FFFFFF0, 0x6FFFFFFC, 0x6FFFFFFE]
 _DT_SIZE = {2: 23, 8: 7, 10: 5, 27: 25, 28: 26, 33: 32, 35: 36}
-"""d_tag of a size -> d_tag of the address of what has that size."""
+"""d_tag of a size -> d_tag of the address of the table with that size."""
 
 
 def make(pos: I64, target: I64, kind: int, base: I64 | int = 0) -> Refs:
-    """Return references of one kind; what is the same for all takes no memory."""
+    """Return references of one kind; a value that all of them share takes no memory."""
     n = len(pos)
     whole = np.broadcast_to(np.int64(base), n) if isinstance(base, int) else base
     kinds = np.broadcast_to(np.uint8(kind), n)
@@ -38,39 +38,39 @@ def make(pos: I64, target: I64, kind: int, base: I64 | int = 0) -> Refs:
 
 
 def _rows(data: Bytes, s: Section, size: int, column: int, dtype: str) -> tuple[I64, I64]:
-    """(file offset, value) of one field of every entry of a table."""
+    """Return (file offset, value) of one field of every entry of a table."""
     pos = s.offset + column + np.arange(s.size // size, dtype=np.int64) * size
     return pos, words(data, dtype)[pos].astype(np.int64)
 
 
 def relocations(data: Bytes, layout: Layout) -> list[Refs]:
-    """`.rela.*` entries, and the words they point at where those repeat the addend."""
+    """Return the references of `.rela.*`, and the words at their targets that repeat the addend."""
     found = []
     for s in layout.sections:
         if s.kind != SHT_RELA or not s.loaded or not s.size:
             continue
-        pos, place = _rows(data, s, 24, 0, "<i8")
+        pos, target = _rows(data, s, 24, 0, "<i8")
         _, info = _rows(data, s, 24, 8, "<i8")
         _, addend = _rows(data, s, 24, 16, "<i8")
-        known = _plausible(layout, place)
-        found.append(make(pos[known], place[known], ABS64))
+        known = _plausible(layout, target)
+        found.append(make(pos[known], target[known], ABS64))
         moves = np.isin(info & 0xFFFFFFFF, _ADDEND_IS_ADDRESS) & _plausible(layout, addend)
         found.append(make(pos[moves] + 16, addend[moves], ABS64))
         symbol = info >> 32
         if s.link < len(layout.sections):
             table = layout.sections[s.link]
             named = (symbol > 0) & (symbol < table.size // SYMBOL_SIZE)
-            target = table.addr + symbol[named] * SYMBOL_SIZE
-            found.append(make(pos[named] + 12, target, INDEX32, table.addr))
+            entry = table.addr + symbol[named] * SYMBOL_SIZE
+            found.append(make(pos[named] + 12, entry, INDEX32, table.addr))
         slot = np.isin(info & 0xFFFFFFFF, _LAZY_SLOT)
-        found.append(_pointed(data, layout, place[moves], addend[moves]))
-        found.append(_pointed(data, layout, place[slot], None))
+        found.append(_pointed(data, layout, target[moves], addend[moves]))
+        found.append(_pointed(data, layout, target[slot], None))
     return found
 
 
-def _pointed(data: Bytes, layout: Layout, place: I64, expected: I64 | None) -> Refs:
-    """Return the words at these addresses, if they hold `expected` (or, for None, any address)."""
-    word = layout.offset(place)
+def _pointed(data: Bytes, layout: Layout, address: I64, expected: I64 | None) -> Refs:
+    """Return the words at these addresses that hold `expected`, or any address if it is None."""
+    word = layout.offset(address)
     inside = (word >= 0) & (word + 8 <= len(data))
     word = word[inside]
     value = words(data, "<i8")[word].astype(np.int64)
@@ -79,7 +79,7 @@ def _pointed(data: Bytes, layout: Layout, place: I64, expected: I64 | None) -> R
 
 
 def linkage(data: Bytes, layout: Layout) -> list[Refs]:
-    """Indexes into `.rela.plt` that x86-64 procedure linkage tables push before they jump."""
+    """Return the indexes into `.rela.plt` that x86-64 procedure linkage tables push."""
     plt, table = layout.named(".plt"), layout.named(".rela.plt")
     if plt is None or table is None or layout.machine != X86_64:
         return []
@@ -94,7 +94,7 @@ def linkage(data: Bytes, layout: Layout) -> list[Refs]:
 
 
 def hash_table(data: Bytes, layout: Layout) -> list[Refs]:
-    """Symbol indexes in `.hash`, the older kind of symbol hash table."""
+    """Return the symbol indexes in `.hash`, the older kind of symbol hash table."""
     s, table = layout.named(".hash"), layout.named(".dynsym")
     if s is None or table is None:
         return []
@@ -106,7 +106,10 @@ def hash_table(data: Bytes, layout: Layout) -> list[Refs]:
 
 
 def relative_words(data: Bytes, layout: Layout) -> list[Refs]:
-    """RELR: even entries are addresses, odd ones say which of the next 63 words are pointers."""
+    """Return the references of RELR sections and of the words that they relocate.
+
+    Even entries are addresses; odd ones are bitmaps of which of the next 63 words are pointers.
+    """
     found = []
     for s in layout.sections:
         if s.kind != SHT_RELR or not s.size:
@@ -120,15 +123,15 @@ def relative_words(data: Bytes, layout: Layout) -> list[Refs]:
         shift = np.arange(1, 64, dtype=np.int64)
         on = (entry[bits][:, None] >> shift) & 1
         marked = (first[:, None] + (shift - 1) * 8)[on != 0]
-        place = np.concatenate([entry[even], marked])
+        target = np.concatenate([entry[even], marked])
         known = even & _plausible(layout, entry)
         found.append(make(pos[known], entry[known], ABS64))
-        found.append(_pointed(data, layout, place[_plausible(layout, place)], None))
+        found.append(_pointed(data, layout, target[_plausible(layout, target)], None))
     return found
 
 
 def symbols(data: Bytes, layout: Layout) -> list[Refs]:
-    """Values, sizes and names of `.dynsym` and `.symtab`."""
+    """Return the values, sizes and names of `.dynsym` and `.symtab`."""
     found = []
     for s in layout.sections:
         if s.kind not in (SHT_SYMTAB, SHT_DYNSYM) or not s.size:
@@ -150,7 +153,7 @@ def symbols(data: Bytes, layout: Layout) -> list[Refs]:
 
 
 def dynamic(data: Bytes, layout: Layout) -> list[Refs]:
-    """Addresses and sizes in `.dynamic`."""
+    """Return the addresses and sizes in `.dynamic`."""
     found = []
     for s in layout.sections:
         if s.kind != SHT_DYNAMIC or not s.size:
@@ -159,9 +162,9 @@ def dynamic(data: Bytes, layout: Layout) -> list[Refs]:
         pos, value = _rows(data, s, 16, 8, "<i8")
         address = np.isin(tag, _DT_ADDRESS) & _plausible(layout, value)
         found.append(make(pos[address], value[address], ABS64))
-        where = dict(zip(tag[address].tolist(), value[address].tolist(), strict=True))
+        address_of = dict(zip(tag[address].tolist(), value[address].tolist(), strict=True))
         for p, t, v in zip(pos.tolist(), tag.tolist(), value.tolist(), strict=True):
-            base = where.get(_DT_SIZE.get(t, -1))
+            base = address_of.get(_DT_SIZE.get(t, -1))
             if base is not None and 0 < v <= layout.high - base:
                 one = np.array([p], np.int64)
                 found.append(make(one, np.array([base + v]), BASED64, base))
@@ -169,7 +172,7 @@ def dynamic(data: Bytes, layout: Layout) -> list[Refs]:
 
 
 def plain_pointers(data: Bytes, layout: Layout) -> list[Refs]:
-    """Aligned words in the data of a file with a fixed address that point into loaded memory."""
+    """Return the aligned words in the data of a fixed-address file that point to loaded memory."""
     found = []
     for s in layout.sections:
         if not (layout.fixed and s.loaded and s.size >= 8) or s.flags & SHF_EXEC:

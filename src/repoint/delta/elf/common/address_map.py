@@ -1,52 +1,20 @@
-"""Where things went: copies from old to new file, and the map of addresses that follows."""
-
-from dataclasses import dataclass
+"""The map from old to new addresses, as it follows from the copies."""
 
 import numpy as np
 
-from repoint.delta.elf.arrays import I64, ragged
-from repoint.delta.elf.layout import Layout
+from repoint.delta.elf.common.arrays import I64
+from repoint.delta.elf.common.copies import Copies
+from repoint.delta.elf.common.layout import Layout
 
 _PAGES = 1 << 20
-"""Size of the look-up table (entries); fixes nothing but speed."""
-
-
-@dataclass(frozen=True)
-class Copies:
-    """Copied ranges: new[new : new + length] comes from old[old : old + length]; by `new`."""
-
-    new: I64
-    old: I64
-    length: I64
-
-    def __len__(self) -> int:
-        return len(self.new)
-
-    def split(self, old_cuts: I64, new_cuts: I64) -> "Copies":
-        """Return the same ranges, cut where one side passes a cut."""
-        new, old, length = self.new, self.old, self.length
-        for side, cuts in ((0, old_cuts), (1, new_cuts)):
-            first = old if side == 0 else new
-            low = np.searchsorted(cuts, first, "right")
-            high = np.searchsorted(cuts, first + length, "left")
-            owner, index = ragged(low, high)
-            at = np.concatenate([first, cuts[index]])
-            who = np.concatenate([np.arange(len(first)), owner])
-            order = np.lexsort((at, who))
-            at, who = at[order], who[order]
-            last = np.append(who[1:] != who[:-1], True) if len(who) else np.zeros(0, np.bool_)
-            until = np.append(at[1:], 0)
-            until[last] = (first + length)[who[last]]
-            step = at - first[who]
-            new, old, length = new[who] + step, old[who] + step, until - at
-        return Copies(new, old, length)
+"""Entries of the lookup table; they affect nothing but speed."""
 
 
 class AddressMap:
-    """A function from old to new unified addresses: address + delta, piecewise constant."""
+    """A function from old to new unified addresses: address + delta, delta piecewise constant."""
 
     def __init__(self, start: I64, delta: I64) -> None:
-        """`start` ascending; below start[0] the first delta holds."""
+        """Take the pieces: `start` ascends, and below start[0] the first delta holds."""
         if not len(start):
             start, delta = np.zeros(1, np.int64), np.zeros(1, np.int64)
         self.start, self.delta = start, delta
@@ -57,7 +25,7 @@ class AddressMap:
         self._index = np.searchsorted(start, edges, "right") - 1
 
     def delta_of(self, address: I64) -> I64:
-        """Return what must be added to each old address."""
+        """Return the delta of each old address."""
         page = np.clip((address - self._low) >> self._shift, 0, len(self._index) - 2)
         found = self._index[page]
         mixed = np.flatnonzero(found != self._index[page + 1])
@@ -84,8 +52,8 @@ class AddressMap:
 def map_from(copies: Copies, old: Layout, new_cuts: I64, new_shift: I64) -> AddressMap:
     """Return the address map that copies imply.
 
-    Of ranges that overlap in the old file the one that starts first holds until its end; between
-    ranges the one before holds on. `new_cuts`/`new_shift` as in `Layout`, for the new file.
+    If ranges overlap in the old file, the one that starts first holds until its end. Between
+    ranges, the one before holds. `new_cuts` and `new_shift` describe the new file as in `Layout`.
     """
     parts = copies.split(old.cuts, new_cuts)
     start = old.address(parts.old)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from repoint.delta.elf.arrays import I64, Bytes, view, words
-from repoint.delta.elf.kinds import BACK32, BASED32, PC0, Refs
-from repoint.delta.elf.layout import Layout, Section
-from repoint.delta.elf.tables import make
+from repoint.delta.elf.common.arrays import I64, Bytes, view, words
+from repoint.delta.elf.common.layout import Layout, Section
+from repoint.delta.elf.references.kinds import BACK32, BASED32, PC0, Refs
+from repoint.delta.elf.references.linker_tables import make
 
 _PCREL_SDATA4 = 0x1B
 
@@ -17,15 +17,15 @@ _PCREL_SDATA4 = 0x1B
 @dataclass(frozen=True)
 class _Cie:
     plain: bool
-    """Whether pc_begin is a PC-relative signed 32-bit number (all compilers here do that)."""
+    """True if pc_begin is a PC-relative signed 32-bit number, as all compilers write it."""
     lsda: bool
-    """Whether entries hold a language-specific data pointer of the same form."""
+    """True if entries hold a language-specific data pointer of the same form."""
     personality: int
-    """Offset of the personality pointer in the section, 0 if there is none."""
+    """File offset of the personality pointer; 0 if there is none."""
 
 
 def frames(data: Bytes, layout: Layout) -> list[Refs]:
-    """pc_begin, range, CIE and LSDA pointers of every entry, personality pointers of every CIE."""
+    """Return pc_begin, range, CIE and LSDA pointer of every entry, and personality pointers."""
     section = layout.named(".eh_frame")
     if section is None or not section.loaded:
         return []
@@ -39,13 +39,13 @@ def frames(data: Bytes, layout: Layout) -> list[Refs]:
     found.append(make(begin + 4, start + size, BASED32, start))
     found.append(make(back, back + base, BACK32, cie + base))
     for pointer in (lsda, person):
-        set_ = pointer[value[pointer] != 0]
-        found.append(make(set_, set_ + base + value[set_], PC0))
+        at = pointer[value[pointer] != 0]
+        found.append(make(at, at + base + value[at], PC0))
     return found
 
 
 def walk(data: Bytes, s: Section) -> tuple[I64, I64, I64, I64, I64]:
-    """File offsets: pc_begin fields, CIE pointers, their CIEs, LSDA and personality pointers."""
+    """Return file offsets: pc_begin fields, CIE pointers, their CIEs, LSDA and personalities."""
     raw = view(data)
     at, end = s.offset, s.offset + s.size
     cies: dict[int, _Cie] = {}
@@ -75,15 +75,15 @@ def walk(data: Bytes, s: Section) -> tuple[I64, I64, I64, I64, I64]:
 
 
 def _cie(body: memoryview, at: int) -> _Cie:
-    """Read one CIE whose version byte is body[0], at file offset `at`."""
-    none = _Cie(False, False, 0)
+    """Parse one CIE whose version byte is body[0], at file offset `at`."""
+    unknown = _Cie(False, False, 0)
     raw = bytes(body)
     end = raw.find(b"\0", 1)
     if not raw or end < 0 or raw[0] not in (1, 3):
-        return none
+        return unknown
     text = raw[1:end].decode("latin-1")
     if not text.startswith("z"):
-        return none
+        return unknown
     i = end + 1
     for _ in range(2):
         i = _skip(raw, i)
@@ -92,7 +92,7 @@ def _cie(body: memoryview, at: int) -> _Cie:
     plain, lsda, personality = False, False, 0
     for letter in text[1:]:
         if i >= len(raw):
-            return none
+            return unknown
         if letter == "R":
             plain = raw[i] == _PCREL_SDATA4
             i += 1
@@ -101,16 +101,16 @@ def _cie(body: memoryview, at: int) -> _Cie:
             i += 1
         elif letter == "P":
             if raw[i] & 15 not in (3, 11) or i + 5 > len(raw):
-                return _Cie(False, False, 0)
+                return unknown
             personality = at + i + 1 if raw[i] & 0x70 == 0x10 else 0
             i += 5
         elif letter not in "SB":
-            return none
+            return unknown
     return _Cie(plain, lsda, personality)
 
 
 def _skip(raw: bytes, i: int) -> int:
-    """Return the index after the LEB128 number at i."""
+    """Return the index behind the LEB128 number at i."""
     while i < len(raw) and raw[i] & 128:
         i += 1
     return i + 1

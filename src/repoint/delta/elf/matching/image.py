@@ -1,14 +1,15 @@
 """Images: files whose references are replaced by labels, so that equal code is equal bytes.
 
-Only the encoder uses images; nothing here is part of the format.
+Only the encoder uses images. Nothing here is part of the format.
 """
 
 import zlib
 
 import numpy as np
 
-from repoint.delta.elf.arrays import I64, U64, Bytes, words
-from repoint.delta.elf.kinds import (
+from repoint.delta.elf.common.arrays import I64, U64, Bytes, words
+from repoint.delta.elf.common.layout import SHT_RELA, Layout
+from repoint.delta.elf.references.kinds import (
     BACK32,
     INDEX4,
     INDEX32,
@@ -19,11 +20,10 @@ from repoint.delta.elf.kinds import (
     groups,
     write_field,
 )
-from repoint.delta.elf.layout import SHT_RELA, Layout
 
 _MULTIPLY = np.uint64(0x9E3779B97F4A7C15)
 _SECOND = np.uint64(0xC2B2AE3D27D4EB4F)
-"""Odd 64-bit constants of golden-ratio and xxHash fame; any odd ones do."""
+"""Odd 64-bit constants: 2**64 over the golden ratio, and a prime of xxHash. Any odd ones do."""
 
 
 def mix(value: U64) -> U64:
@@ -35,33 +35,34 @@ def mix(value: U64) -> U64:
 def labelled(data: Bytes, refs: Refs, label: U64) -> Bytes:
     """Return a copy of the file with each reference's field replaced by bits of its label."""
     image = np.array(data)
-    for code, who in groups(refs.kind):
+    for code, index in groups(refs.kind):
         k = KINDS[code]
         bits = np.uint64((1 << k.bits) - 1)
-        write_field(image, k, code, refs.pos[who], (label[who] >> np.uint64(20)) & bits)
+        write_field(image, k, code, refs.pos[index], (label[index] >> np.uint64(20)) & bits)
     return image
 
 
 def fingerprints(data: Bytes, layout: Layout, refs: Refs) -> U64:
-    """Labels made from the bytes at each target, themselves without references.
+    """Return labels made from the bytes at each target, with the references there masked.
 
-    Two rounds: the second sees through one level of pointers (procedure linkage, vtables). Slots
-    that the dynamic linker fills with a symbol's address count as the name of the symbol.
+    There are two passes: the second sees through one level of pointers (procedure linkage,
+    vtables). A slot that the dynamic linker fills with the address of a symbol is labelled by the
+    name of the symbol.
     """
-    place, name = _slots(data, layout)
-    at = layout.offset(place)
+    address, name = _slots(data, layout)
+    at = layout.offset(address)
     inside = (at >= 0) & (at + 8 <= len(data))
     label = _shape(refs)
     for _ in range(2):
         image = labelled(data, refs, label)
         words(image, "<u8")[at[inside]] = name[inside]
-        label = _content(image, layout, refs, place, name)
+        label = _content(image, layout, refs, address, name)
     return label
 
 
 def _slots(data: Bytes, layout: Layout) -> tuple[I64, U64]:
-    """(address, hash of the symbol's name) of relocations that name a symbol, by address."""
-    place, name = [np.zeros(0, np.int64)], [np.zeros(0, np.uint64)]
+    """Return (address, hash of the symbol's name) of relocations with a symbol, by address."""
+    address, name = [np.zeros(0, np.int64)], [np.zeros(0, np.uint64)]
     for s in layout.sections:
         if s.kind != SHT_RELA or not s.loaded or s.link >= len(layout.sections):
             continue
@@ -70,22 +71,22 @@ def _slots(data: Bytes, layout: Layout) -> tuple[I64, U64]:
         row = data[s.offset : s.offset + s.size // 24 * 24].view("<i8").reshape(-1, 3)
         symbol = row[:, 1] >> 32
         named = (symbol > 0) & (symbol < table.size // SYMBOL_SIZE)
-        which, index = np.unique(symbol[named], return_inverse=True)
+        which, inverse = np.unique(symbol[named], return_inverse=True)
         offset = words(data, "<u4")[table.offset + which * SYMBOL_SIZE]
         text = bytes(data[strings.offset : strings.offset + strings.size])
         crc = [zlib.crc32(text[o : text.find(b"\0", o)]) for o in offset.tolist()]
-        place.append(row[named, 0])
-        name.append(mix(np.array(crc, np.uint64))[index])
-    where, first = np.unique(np.concatenate(place), return_index=True)
-    return where, np.concatenate(name)[first]
+        address.append(row[named, 0])
+        name.append(mix(np.array(crc, np.uint64))[inverse])
+    address_of_slot, first = np.unique(np.concatenate(address), return_index=True)
+    return address_of_slot, np.concatenate(name)[first]
 
 
 def _shape(refs: Refs) -> U64:
-    """Return a label per kind: what is left of a reference when its target is unknown."""
+    """Return a label per kind: all that is known of a reference whose target is unknown."""
     return mix(refs.kind.astype(np.uint64) + np.uint64(1))
 
 
-def _content(image: Bytes, layout: Layout, refs: Refs, place: I64, name: U64) -> U64:
+def _content(image: Bytes, layout: Layout, refs: Refs, slots: I64, name: U64) -> U64:
     label = _shape(refs)
     step = 1 << 20
     eight = words(image, "<u8")
@@ -96,25 +97,25 @@ def _content(image: Bytes, layout: Layout, refs: Refs, place: I64, name: U64) ->
         fits = (at >= 0) & (at + 16 <= len(image))
         value = np.zeros(len(at), np.uint64)
         value[fits] = mix(eight[at[fits]]) + eight[at[fits] + 8]
-        if len(place):
-            slot = np.minimum(np.searchsorted(place, target), len(place) - 1)
-            value = np.where(place[slot] == target, name[slot], value)
+        if len(slots):
+            slot = np.minimum(np.searchsorted(slots, target), len(slots) - 1)
+            value = np.where(slots[slot] == target, name[slot], value)
         label[part] = mix(value ^ label[part])
-    for code, who in groups(refs.kind):
+    for code, index in groups(refs.kind):
         if KINDS[code].rule is Rule.BASED or code == BACK32:
-            label[who] = _relative(refs, who, label)
+            label[index] = _relative(refs, index, label)
     return label
 
 
-def _relative(refs: Refs, who: I64 | slice, label: U64) -> U64:
-    """Sizes and table offsets: sizes keep their value, offsets take their target's content."""
-    kind = refs.kind[who]
-    size = refs.target[who] - refs.base[who]
+def _relative(refs: Refs, index: I64 | slice, label: U64) -> U64:
+    """Return labels of sizes and table offsets: sizes by value, offsets by target content."""
+    kind = refs.kind[index]
+    size = refs.target[index] - refs.base[index]
     small = (size < 1 << 16) & (size >= 0) & (kind != INDEX32) & (kind != INDEX4)
     exact = mix(size.view(np.uint64) ^ kind.astype(np.uint64))
-    return np.where(small & (kind != BACK32), exact, label[who])
+    return np.where(small & (kind != BACK32), exact, label[index])
 
 
-def mapped(refs: Refs, target: I64) -> U64:
-    """Labels made from target addresses of the new file: equal where a prediction is right."""
+def target_labels(refs: Refs, target: I64) -> U64:
+    """Return labels made from targets in the new file: equal where a prediction is right."""
     return mix(target.view(np.uint64) * np.uint64(2 * len(KINDS)) + refs.kind.astype(np.uint64))

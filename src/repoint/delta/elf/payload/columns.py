@@ -1,4 +1,4 @@
-"""Columns of integers as bytes, and streams of bytes compressed by whatever suits them."""
+"""Columns of integers as bytes, and byte streams in the compression that suits them best."""
 
 import lzma
 from collections.abc import Callable
@@ -6,17 +6,17 @@ from collections.abc import Callable
 import numpy as np
 
 from repoint.delta import zstd
-from repoint.delta.elf.arrays import I64, U64
+from repoint.delta.elf.common.arrays import I64, U64
 from repoint.delta.errors import PatchError
 
-_ZSTD_WINDOW_LOG = 23
-_SMALL_WINDOW = 1 << _ZSTD_WINDOW_LOG
-"""Decoders keep at most this much history, whatever a patch asks for (8 MiB)."""
+_WINDOW_LOG = 23
+"""A decoder keeps at most 8 MiB of history, whatever a patch declares."""
+_WINDOW = 1 << _WINDOW_LOG
 _LZMA = {
     method: {
         "id": lzma.FILTER_LZMA1,
         "preset": 9 | lzma.PRESET_EXTREME,
-        "dict_size": _SMALL_WINDOW,
+        "dict_size": _WINDOW,
         "lc": lc,
         "lp": lp,
         "pb": pb,
@@ -26,22 +26,22 @@ _LZMA = {
 """Stream method -> raw LZMA1 filter. lc=0/lp=2 suits words of four bytes, pb=0 suits bytes."""
 _STORED, _ZSTD = 0, 4
 _LONG = 1 << 22
-"""Bytes from which on a part decides the method."""
+"""Length of a stream in bytes above which a sample of it decides the method."""
 
 
 def zigzag(values: I64) -> U64:
-    """Signed to unsigned: 0, -1, 1, -2 ... become 0, 1, 2, 3 ..."""
+    """Map signed to unsigned integers: 0, -1, 1, -2 ... become 0, 1, 2, 3 ..."""
     return ((values << 1) ^ (values >> 63)).view(np.uint64)
 
 
 def unzigzag(values: U64) -> I64:
-    """Inverse of `zigzag`."""
+    """Map back what `zigzag` maps."""
     half = (values >> np.uint64(1)).view(np.int64)
     return half ^ -(values & np.uint64(1)).view(np.int64)
 
 
 def pack(values: I64 | U64) -> bytes:
-    """Return non-negative integers as LEB128 bytes (seven bits a byte, low bits first)."""
+    """Return non-negative integers as LEB128: seven bits a byte, low bits first."""
     v = values.astype(np.uint64)
     size = np.ones(len(v), np.int64)
     for k in range(1, 10):
@@ -58,7 +58,11 @@ def pack(values: I64 | U64) -> bytes:
 
 
 def unpack(data: bytes) -> I64:
-    """Inverse of `pack`; values must be below 2**63."""
+    """Return the integers of a column.
+
+    Raises:
+        PatchError: The column ends inside a number, or a number is 2**63 or larger.
+    """
     raw = np.frombuffer(data, np.uint8)
     last = np.flatnonzero(raw < 128)
     if len(raw) and (not len(last) or last[-1] != len(raw) - 1):
@@ -75,18 +79,18 @@ def unpack(data: bytes) -> I64:
 
 
 def compress(data: bytes) -> tuple[int, bytes]:
-    """Return data in the method that suits it best, as (method, bytes). Same bytes, same result.
+    """Return the best method for a stream and the stream compressed by it.
 
-    Long data is judged by a part of it: trying all methods on all of it would take most of the
-    time of encoding files that have little in common.
+    The methods are tried on a sample of a long stream: trying all of them on all of it would take
+    most of the time of encoding files that have little in common.
     """
     if len(data) <= 8:
         return _STORED, data
     methods = [_STORED, *_LZMA, _ZSTD]
     if len(data) > _LONG:
         middle = len(data) // 2
-        part = data[middle : middle + _LONG // 4]
-        methods = [_STORED, min(methods[1:], key=lambda m: (len(_compressed(m, part)), m))]
+        sample = data[middle : middle + _LONG // 4]
+        methods = [_STORED, min(methods[1:], key=lambda m: (len(_compressed(m, sample)), m))]
     tries = [(method, _compressed(method, data)) for method in methods]
     return min(tries, key=lambda t: (len(t[1]), t[0]))
 
@@ -100,13 +104,17 @@ def _compressed(method: int, data: bytes) -> bytes:
 
 
 def decompress(method: int, data: bytes, size: int) -> bytes:
-    """Exactly `size` bytes, or `PatchError`; never more memory than `size` and a window."""
+    """Return exactly `size` bytes; takes no more memory than those and a window.
+
+    Raises:
+        PatchError: The stream is damaged, or has another length.
+    """
     try:
         out = _decoder(method, size)(data)
     except (lzma.LZMAError, EOFError, ValueError) as error:
         raise PatchError("a compressed stream is damaged") from error
     if len(out) != size:
-        raise PatchError("a stream is not as long as it says")
+        raise PatchError("a stream does not have the declared length")
     return out
 
 
@@ -117,10 +125,10 @@ def _decoder(method: int, size: int) -> Callable[[bytes], bytes]:
         decoder = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=[_filter(method, size)])
         return lambda data: decoder.decompress(data, size)
     if method == _ZSTD:
-        return lambda data: zstd.decompress(data, size, "a compressed stream", _ZSTD_WINDOW_LOG)
+        return lambda data: zstd.decompress(data, size, "a compressed stream", _WINDOW_LOG)
     raise PatchError("a stream uses an unknown compression")
 
 
 def _filter(method: int, size: int) -> dict[str, int]:
-    """The filter for so many bytes: a larger window would only cost memory, most of it here."""
-    return {**_LZMA[method], "dict_size": min(_SMALL_WINDOW, max(4096, size))}
+    """Return the filter for a stream of this size: a larger window would only take memory."""
+    return {**_LZMA[method], "dict_size": min(_WINDOW, max(4096, size))}

@@ -1,23 +1,23 @@
 """Jump tables: runs of 32-bit distances in read-only data, found through the LEA of their base.
 
-A table starts at an aligned address that code loads; each entry plus that address must lie in
-code, at most `_NEAR` from the loading instruction. It ends before the first entry that does not,
-and before the next such start. GCC and Clang both write switch tables in this form.
+A table starts at an aligned address that code loads. Each entry plus that address must lie in code,
+less than `_NEAR` from the loading instruction. A table ends before the first entry that does not,
+and before the next start of a table. GCC and Clang both write switch tables in this form.
 """
 
 import numpy as np
 
-from repoint.delta.elf.arrays import I64, Bytes, words
-from repoint.delta.elf.kinds import BASED32, Refs
-from repoint.delta.elf.layout import SHF_EXEC, SHF_WRITE, Layout
-from repoint.delta.elf.tables import make
+from repoint.delta.elf.common.arrays import I64, Bytes, words
+from repoint.delta.elf.common.layout import SHF_EXEC, SHF_WRITE, Layout
+from repoint.delta.elf.references.kinds import BASED32, Refs
+from repoint.delta.elf.references.linker_tables import make
 
 _NEAR = 1 << 17
 _LONGEST = 4096
 
 
 def starts(data: Bytes, layout: Layout, pos: I64, target: I64) -> tuple[I64, I64]:
-    """Of LEAs at file offsets `pos` that load `target`: the (base, site) that may be tables."""
+    """Return (base, site) of the LEAs at file offsets `pos` whose `target` may be a table."""
     ok = np.zeros(len(target), np.bool_)
     for s in layout.sections:
         if s.loaded and s.size >= 4 and not s.flags & (SHF_EXEC | SHF_WRITE):
@@ -33,8 +33,8 @@ def _near(data: Bytes, layout: Layout, base: I64, site: I64, entry: I64) -> tupl
     return base[good], site[good]
 
 
-def tables(data: Bytes, layout: Layout, base: I64, site: I64) -> Refs:
-    """Return the entries of all tables at these bases; see the module's rule."""
+def entries(data: Bytes, layout: Layout, base: I64, site: I64) -> Refs:
+    """Return the entries of all tables at these bases, by the rule of the module."""
     order = np.lexsort((site, base))
     base, site = base[order], site[order]
     first = np.diff(base, prepend=-1) > 0

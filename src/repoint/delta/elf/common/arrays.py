@@ -1,4 +1,4 @@
-"""Small array helpers that the other modules share: types, unaligned views, ragged ranges."""
+"""Array types and helpers: unaligned words and ragged ranges."""
 
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,10 +15,10 @@ Bool = NDArray[np.bool_]
 
 
 def words(data: Bytes, dtype: str) -> NDArray[Any]:
-    """Every word of `dtype` in `data`, one per byte position (an overlapping, unaligned view).
+    """Return the word at every byte position of `data`, as an overlapping, unaligned view.
 
     Element i is the little-endian word whose first byte is data[i]. Reading and writing through
-    an index array works on every machine NumPy supports; NumPy copies element by element.
+    an index array works on every machine that NumPy supports; NumPy copies element by element.
     """
     kind = np.dtype(dtype)
     count = max(0, len(data) - kind.itemsize + 1)
@@ -26,9 +26,9 @@ def words(data: Bytes, dtype: str) -> NDArray[Any]:
 
 
 def ragged(starts: I64, ends: I64) -> tuple[I64, I64]:
-    """All integers of all half-open intervals [starts[i], ends[i]), in order.
+    """Return all integers of the half-open intervals [starts[i], ends[i]), in order.
 
-    Returns (i, value) as two flat arrays; an interval with end <= start is empty.
+    The result is (i, value) as two flat arrays; an interval with end <= start is empty.
     """
     counts = np.maximum(ends - starts, 0)
     owner = np.repeat(np.arange(len(starts), dtype=np.int64), counts)
@@ -38,7 +38,7 @@ def ragged(starts: I64, ends: I64) -> tuple[I64, I64]:
 
 
 def concat(parts: list[NDArray[Any]], dtype: Any) -> NDArray[Any]:
-    """np.concatenate that also takes an empty list."""
+    """Return the parts joined; an empty list gives an empty array of `dtype`."""
     return np.concatenate(parts) if parts else np.zeros(0, dtype)
 
 

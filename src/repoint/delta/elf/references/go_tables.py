@@ -1,21 +1,21 @@
 """References in the tables of Go programs (runtime/symtab.go, internal/abi; Go 1.18 and later).
 
-`.gopclntab` holds a header, name and file tables, per function a record of offsets into a table
-of varints (`pctab`), and a sorted index of functions. Its offsets all count from bases given in
-the header, except those of function data, whose base stands in the module data; that is found as
-the words (address of the table, address of its names) in a writable section.
+`.gopclntab` holds a header, tables of names and files, per function a record of offsets into a
+table of varints (`pctab`), and a sorted index of functions. Offsets count from bases in the header,
+except those of function data, whose base is in the module data. The module data is found by its
+first words (address of the table, address of its names) in a writable section.
 """
 
 import numpy as np
 
-from repoint.delta.elf.arrays import I64, Bytes, ragged, words
-from repoint.delta.elf.kinds import ABS64, BASED32, BASED64, INDEX4, Refs
-from repoint.delta.elf.layout import SHF_EXEC, SHF_WRITE, Layout, Section
-from repoint.delta.elf.tables import make
+from repoint.delta.elf.common.arrays import I64, Bytes, ragged, words
+from repoint.delta.elf.common.layout import SHF_EXEC, SHF_WRITE, Layout, Section
+from repoint.delta.elf.references.kinds import ABS64, BASED32, BASED64, INDEX4, Refs
+from repoint.delta.elf.references.linker_tables import make
 
 _MAGIC = {0xFFFFFFF0: (40, 38, 35), 0xFFFFFFF1: (44, 40, 37)}
-"""Magic -> bytes of a function record, word of the module data with the base of function data,
-and with that of types (1.18 and 1.19; 1.20 and later)."""
+"""Magic (Go 1.18 and 1.19; 1.20 and later) -> bytes of a function record, and the words of the
+module data that hold the base of function data and the base of types."""
 _NAMES = (".gopclntab", ".data.rel.ro.gopclntab")
 _LARGEST = 1 << 24
 
@@ -38,7 +38,7 @@ class _Table:
 
 
 def go(data: Bytes, layout: Layout) -> list[Refs]:
-    """All references of a Go program's tables; nothing for other programs."""
+    """Return the references of a Go program's tables; an empty list for other programs."""
     section = next((s for n in _NAMES if (s := layout.named(n))), None)
     if section is None or section.size < 72 or section.offset & 7:
         return []
@@ -101,7 +101,7 @@ def _based(value: I64, at: I64, kind: int, base: int) -> Refs:
 
 
 def _module(data: Bytes, layout: Layout, t: _Table) -> list[int]:
-    """Return the first words of the module data, empty if it is not found."""
+    """Return the first words of the module data; an empty list if it is not found."""
     for s in layout.sections:
         if not s.flags & SHF_WRITE or s.flags & SHF_EXEC or s.size < 400:
             continue

@@ -1,29 +1,31 @@
 """The payload: a header and a fixed list of compressed streams.
 
-    "E" version, new size | per stream: raw size, and if that is not small: method, packed size
-    | of the small streams together: method, packed size | packed bytes of large ones, of small ones
+    "E", version, size of the new file
+    for each stream: its size and, unless it is small, its method and stored size
+    for the small streams together: method and stored size
+    the stored bytes of each large stream, then those of the small ones
 
-All numbers are LEB128 (`columns.pack`). Streams of less than `_SMALL` bytes are compressed as one,
-in their order.
+All numbers are LEB128 (`columns.pack`). Streams of less than `_SMALL` bytes are joined in order and
+compressed as one.
 """
 
 from dataclasses import dataclass, fields
 
 import numpy as np
 
-from repoint.delta.elf.columns import compress, decompress, pack
+from repoint.delta.elf.payload.columns import compress, decompress, pack
 from repoint.delta.errors import PatchError
 
 VERSION = 1
 _MAGIC = b"E"
 _SMALL = 1024
 _MOST = 4
-"""Streams together are at most this many times as large as the new file (and a page)."""
+"""All streams together are at most this many times as large as the new file (and a page)."""
 
 
 @dataclass(frozen=True)
 class Streams:
-    """The parts of a patch, uncompressed. Columns are packed integers, see METHOD.md."""
+    """The streams of a payload, uncompressed. `docs/delta.md` says what each of them holds."""
 
     layout: bytes
     derived: bytes
@@ -46,7 +48,7 @@ NAMES = tuple(f.name for f in fields(Streams))
 
 
 def dump(streams: Streams, new_size: int) -> bytes:
-    """Return the payload of these streams."""
+    """Return the payload that holds these streams."""
     head: list[int] = [VERSION, new_size]
     body, small = [], []
     for name in NAMES:
@@ -64,7 +66,11 @@ def dump(streams: Streams, new_size: int) -> bytes:
 
 
 def load(payload: bytes, new_size: int) -> Streams:
-    """Return the streams of a payload made for a new file of that size."""
+    """Return the streams of a payload for a new file of this size.
+
+    Raises:
+        PatchError: The payload is damaged, or made for a file of another size.
+    """
     reader = _Reader(payload)
     head = _head(reader, new_size)
     large = iter([decompress(m, reader.take(packed), raw) for raw, m, packed in head.large])
@@ -82,7 +88,7 @@ def load(payload: bytes, new_size: int) -> Streams:
 
 
 def sizes(payload: bytes, new_size: int) -> list[tuple[str, int, int]]:
-    """Return (name, bytes, stored bytes) of the streams, small ones together, and of the head."""
+    """Return (name, bytes, stored bytes) of each large stream, the small ones, and the head."""
     reader = _Reader(payload)
     head = _head(reader, new_size)
     names = [name for name, size in zip(NAMES, head.sizes, strict=True) if size >= _SMALL]
@@ -94,7 +100,13 @@ def sizes(payload: bytes, new_size: int) -> list[tuple[str, int, int]]:
 
 @dataclass(frozen=True)
 class _Head:
-    """The numbers at the front: stream sizes, and (raw, method, packed) of what is compressed."""
+    """The numbers at the front of a payload.
+
+    Attributes:
+        sizes: The size of each stream.
+        large: Size, method and stored size of each large stream.
+        small: The same of the small streams together.
+    """
 
     sizes: list[int]
     large: list[tuple[int, int, int]]
@@ -102,20 +114,20 @@ class _Head:
 
 
 def _head(reader: "_Reader", new_size: int) -> _Head:
-    if not reader.begins(_MAGIC) or reader.number() != VERSION:
-        raise PatchError("not an ELF delta of a version that is known here")
+    if not reader.starts_with(_MAGIC) or reader.number() != VERSION:
+        raise PatchError("an ELF delta of an unknown version")
     if reader.number() != new_size:
         raise PatchError("an ELF delta for a file of another size")
     large: list[tuple[int, int, int]] = []
-    each = []
+    sizes = []
     for _ in NAMES:
-        each.append(reader.number())
-        if each[-1] >= _SMALL:
-            large.append((each[-1], reader.number(), reader.number()))
-    if sum(each) > _MOST * (new_size + 4096):
-        raise PatchError("an ELF delta whose sizes cannot be true")
-    small = sum(size for size in each if size < _SMALL)
-    return _Head(each, large, (small, reader.number(), reader.number()))
+        sizes.append(reader.number())
+        if sizes[-1] >= _SMALL:
+            large.append((sizes[-1], reader.number(), reader.number()))
+    if sum(sizes) > _MOST * (new_size + 4096):
+        raise PatchError("an ELF delta declares more than its file justifies")
+    small = sum(size for size in sizes if size < _SMALL)
+    return _Head(sizes, large, (small, reader.number(), reader.number()))
 
 
 class _Reader:
@@ -126,11 +138,11 @@ class _Reader:
 
     @property
     def position(self) -> int:
-        """How many bytes were taken."""
+        """Number of bytes taken so far."""
         return self._at
 
-    def begins(self, magic: bytes) -> bool:
-        """Whether the payload begins with `magic`, one byte."""
+    def starts_with(self, magic: bytes) -> bool:
+        """Return whether the payload begins with `magic`, which is one byte."""
         return self._payload[:1] == magic
 
     def number(self) -> int:
@@ -141,18 +153,18 @@ class _Reader:
             value |= (byte & 127) << shift
             if byte < 128:
                 return value
-        raise PatchError("an ELF delta with a number that is too large")
+        raise PatchError("an ELF delta has a number that is too large")
 
     def take(self, size: int) -> bytes:
         """Return the next bytes."""
         end = self._at + size
         if end > len(self._payload):
-            raise PatchError("an ELF delta that ends too early")
+            raise PatchError("an ELF delta is truncated")
         piece = self._payload[self._at : end]
         self._at = end
         return piece
 
     def finish(self) -> None:
-        """Refuse bytes behind the end."""
+        """Refuse bytes that are left over."""
         if self._at != len(self._payload):
-            raise PatchError("an ELF delta with bytes behind its end")
+            raise PatchError("an ELF delta has bytes after its end")

@@ -1,4 +1,4 @@
-"""References in x86-64 machine code, found by opcode patterns (no disassembly).
+"""References in x86-64 machine code, found by opcode patterns without disassembly.
 
 Three patterns (Intel SDM vol. 2, appendix A and 2.2.1.6):
 
@@ -7,24 +7,24 @@ Three patterns (Intel SDM vol. 2, appendix A and 2.2.1.6):
     operand   an opcode that takes a ModRM byte, ModRM with mod=00 rm=101 (RIP-relative), disp32
 
 A candidate counts if its target lies in code (branches) or anywhere in loaded memory (operands).
-A call (E8) also needs a target that looks like the start of a function: aligned to 16, or behind
-a byte that ends functions, or less than 1 MiB away, or called twice from the same block.
-Where candidates overlap, the one with the better rank wins, of one rank the first. This rule set
-is part of the format: it must find the same in every version.
+A call (E8) also needs a target that looks like the start of a function: aligned to 16, or after a
+byte that ends functions, or less than 1 MiB away, or called twice from the same block. If
+candidates overlap, the one with the lower rank wins; of equal ranks, the first. These rules are
+part of the format: every version must find the same references.
 """
 
 import numpy as np
 
-from repoint.delta.elf.arrays import I64, Bool, Bytes, words
-from repoint.delta.elf.kinds import PC4
-from repoint.delta.elf.layout import Layout, Section
+from repoint.delta.elf.common.arrays import I64, Bool, Bytes, words
+from repoint.delta.elf.common.layout import Layout, Section
+from repoint.delta.elf.references.kinds import PC4
 
 _REACH = 12
-"""Bytes before a block that can decide what is found in it."""
+"""Bytes before and after a block that can affect what is found in it."""
 
 
 def _tables() -> tuple[Bytes, Bytes]:
-    """Kind per opcode of the one-byte and the 0F map: 0 none, else 1 + PC4 + immediate class."""
+    """Return the kind of operand per opcode of the one-byte and the 0F map, plus 1; 0 for none."""
     one, two = np.zeros(256, np.uint8), np.zeros(256, np.uint8)
     none, byte, quad = PC4 + 1, PC4 + 2, PC4 + 4
     for row in range(0x00, 0x40, 8):
@@ -40,11 +40,11 @@ def _tables() -> tuple[Bytes, Bytes]:
 
 _ONE, _TWO = _tables()
 _NEAR = 1 << 20
-_Found = tuple[I64, Bytes, I64, I64]
-"""Offset in the scanned piece, kind, target and rank of candidates."""
+_Candidates = tuple[I64, Bytes, I64, I64]
+"""Offset in the scanned piece, kind, target and rank."""
 
 
-class Scanner:
+class X86Scanner:
     """Finds references block by block in one code section."""
 
     def __init__(self, data: Bytes, layout: Layout, section: Section) -> None:
@@ -58,7 +58,7 @@ class Scanner:
         self._mask = np.zeros(0, np.bool_)
 
     def scan(self, start: int, end: int) -> tuple[I64, Bytes, I64]:
-        """(section offset, kind, target) of the references starting in [start, end)."""
+        """Return (section offset, kind, target) of the references that start in [start, end)."""
         low = max(0, start - _REACH)
         high = min(len(self._code), end + _REACH)
         code = self._code[low:high]
@@ -67,39 +67,39 @@ class Scanner:
         if len(self._byte) < len(code):
             self._byte, self._mask = np.empty(len(code), np.uint8), np.empty(len(code), np.bool_)
         disp = words(code, "<i4")
-        place = self._section.addr + low
+        address = self._section.addr + low
         parts = [
-            self._operands(code, disp, place),
-            self._branches(code, disp, place, self._near(code, disp, 0xFF, 0x0F)),
-            self._calls(code, disp, place),
+            self._operands(code, disp, address),
+            self._branches(code, disp, address, self._near(code, disp, 0xFF, 0x0F)),
+            self._calls(code, disp, address),
         ]
         pos = np.concatenate([p for p, _, _, _ in parts])
         order = np.argsort(pos, kind="stable")
         pos = pos[order]
         rank = np.concatenate([r for _, _, _, r in parts])[order]
-        stays = _winners(pos, rank) & (pos >= start - low) & (pos < end - low)
+        kept = _winners(pos, rank) & (pos >= start - low) & (pos < end - low)
         kind = np.concatenate([k for _, k, _, _ in parts])[order]
         target = np.concatenate([t for _, _, t, _ in parts])[order]
-        return pos[stays] + low, kind[stays], target[stays]
+        return pos[kept] + low, kind[kept], target[kept]
 
     def _near(self, code: Bytes, disp: I64, mask: int, value: int) -> I64:
-        """Where the byte before is `value` under `mask`, with room for a disp32 (and one more)."""
+        """Return the offsets behind a byte that is `value` under `mask`, with room for a disp32."""
         n = len(disp) - 2
         byte, hit = self._byte[:n], self._mask[:n]
         np.bitwise_and(code[:n], np.uint8(mask), out=byte)
         np.equal(byte, np.uint8(value), out=hit)
         return np.flatnonzero(hit) + 1
 
-    def _branches(self, code: Bytes, disp: I64, place: int, at: I64) -> _Found:
+    def _branches(self, code: Bytes, disp: I64, address: int, at: I64) -> _Candidates:
         at = at[(code[at] & 0xF0) == 0x80] + 1
-        target = disp[at] + (at + (place + 4))
+        target = disp[at] + (at + (address + 4))
         fits = (target >= self._first) & (target < self._last)
         at, target = at[fits], target[fits]
         return at, np.full(len(at), PC4, np.uint8), target, np.full(len(at), 1)
 
-    def _calls(self, code: Bytes, disp: I64, place: int) -> _Found:
+    def _calls(self, code: Bytes, disp: I64, address: int) -> _Candidates:
         at = self._near(code, disp, 0xFE, 0xE8)
-        target = disp[at] + (at + (place + 4))
+        target = disp[at] + (at + (address + 4))
         fits = (target >= self._first) & (target < self._last)
         at, target = at[fits], target[fits]
         call = code[at - 1] == 0xE8
@@ -112,39 +112,39 @@ class Scanner:
         return at[good], np.full(int(good.sum()), PC4, np.uint8), target[good], rank[good]
 
     def _entered(self, target: I64) -> Bool:
-        """Whether these look like starts of functions, from what stands before or their number."""
+        """Return which targets look like starts of functions: by the byte before, or by count."""
         offset = target - self._section.addr
         inside = (offset > 0) & (offset <= len(self._code))
         before = self._code[np.where(inside, offset - 1, 0)]
         _, index, count = np.unique(target, return_inverse=True, return_counts=True)
         return inside & _ENDS[before] | (count[index] > 1)
 
-    def _operands(self, code: Bytes, disp: I64, place: int) -> _Found:
+    def _operands(self, code: Bytes, disp: I64, address: int) -> _Candidates:
         at = self._near(code, disp, 0xC7, 0x05)
         at = at[at >= 7]
-        target = disp[at] + (at + (place + 4))
+        target = disp[at] + (at + (address + 4))
         fits = (target >= self._low) & (target < self._high)
         at, target = at[fits], target[fits]
         modrm, op, before, third, fourth, sixth = (code[at - k] for k in (1, 2, 3, 4, 5, 6))
-        found = np.where(before == 0x0F, _TWO[op], _ONE[op])
+        entry = np.where(before == 0x0F, _TWO[op], _ONE[op])
         reg = modrm & 0x38
-        found[_ONLY_ZERO[op] & (reg != 0) & (before != 0x0F)] = 0
-        found[((op == 0xFE) & (reg > 8) | (op == 0xFF) & (reg == 0x38)) & (before != 0x0F)] = 0
+        entry[_ONLY_ZERO[op] & (reg != 0) & (before != 0x0F)] = 0
+        entry[((op == 0xFE) & (reg > 8) | (op == 0xFF) & (reg == 0x38)) & (before != 0x0F)] = 0
         test = ((op == 0xF6) | (op == 0xF7)) & (before != 0x0F) & ((reg & 0x30) != 0)
-        found[test] = PC4 + 1
-        found[(before == 0x66) & (found == PC4 + 4) & (op != 0xF7)] = PC4 + 3
+        entry[test] = PC4 + 1
+        entry[(before == 0x66) & (entry == PC4 + 4) & (op != 0xF7)] = PC4 + 3
         vex = (third == 0xC5) | (fourth == 0xC4) & (third & 31 == 1)
         vex |= (sixth == 0x62) & (fourth & 7 == 1)
-        found = np.where((found == 0) & vex, _TWO[op], found)
+        entry = np.where((entry == 0) & vex, _TWO[op], entry)
         long = (third == 0x0F) & (before == 0x38) | (fourth == 0xC4) & (third & 31 == 2)
         long |= (sixth == 0x62) & (fourth & 7 == 2)
-        found[(found == 0) & long] = PC4 + 1
+        entry[(entry == 0) & long] = PC4 + 1
         long = (third == 0x0F) & (before == 0x3A) | (fourth == 0xC4) & (third & 31 == 3)
         long |= (sixth == 0x62) & (fourth & 7 == 3)
-        found[(found == 0) & long] = PC4 + 2
-        good = found != 0
+        entry[(entry == 0) & long] = PC4 + 2
+        good = entry != 0
         sure = (before & 0xF0 == 0x40) & _COMMON[op] | (before == 0x0F) | vex
-        kind = found[good] - 1
+        kind = entry[good] - 1
         rank = np.where(sure[good], 0, 1)
         return at[good], kind, target[good] + _IMMEDIATE[kind], rank
 
@@ -156,17 +156,17 @@ def _set(*values: int) -> Bool:
 
 
 _ENDS = _set(0xC3, 0xCC, 0x90, 0x0B)
-"""Last bytes before a function: RET, INT3, NOP, UD2."""
+"""Last byte before a function: RET, INT3, NOP, UD2."""
 _COMMON = _set(0x03, 0x2B, 0x39, 0x3B, 0x63, 0x81, 0x83, 0x85, 0x89, 0x8B, 0x8D, 0xC7)
-"""Opcodes that, behind a REX prefix, hardly occur by chance."""
+"""Opcodes that hardly occur by chance after a REX prefix."""
 _ONLY_ZERO = _set(0xC6, 0xC7)
-"""Opcodes that need a zero in ModRM.reg."""
+"""Opcodes that require a zero in ModRM.reg."""
 _IMMEDIATE = np.array([0, 0, 1, 2, 4], np.int64)
-"""Bytes between the disp32 and the end of the instruction, per PC kind."""
+"""Per PC kind the bytes between the disp32 and the end of the instruction."""
 
 
 def _winners(pos: I64, rank: I64) -> Bool:
-    """Which of the candidates (sorted by position) stay, see the rule at the top."""
+    """Return which candidates, sorted by position, are kept; the module states the rule."""
     keep = np.ones(len(pos), np.bool_)
     for step in (1, 2, 3):
         close = pos[step:] - pos[:-step] < 4

@@ -1,50 +1,50 @@
-"""What of the new file is already in the old one: a list of copies between two images.
+"""The parts of the new file that the old one has as well: a list of copies between two images.
 
-Three rounds, each with shorter grams over less ground: sampled long grams over everything, then
-every gram of what is still uncovered on both sides, then short ones near where they are expected.
-After each round copies grow towards each other (`grow`).
+There are three passes, each with shorter grams over less data: sampled long grams over everything,
+then every gram of what is uncovered on both sides, then short ones near their expected position.
+After each pass, copies grow towards each other (`grow`).
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from repoint.delta.elf import grams
-from repoint.delta.elf.arrays import I64, U64, Bool, Bytes, concat
-from repoint.delta.elf.grow import grow
-from repoint.delta.elf.moves import Copies
+from repoint.delta.elf.common.arrays import I64, U64, Bool, Bytes, concat
+from repoint.delta.elf.common.copies import Copies
+from repoint.delta.elf.matching import grams
+from repoint.delta.elf.matching.grow import grow
 
 
 @dataclass(frozen=True)
-class _Round:
+class _Pass:
     k: int
     """Bytes per gram."""
     skip: int
     """log2 of the sampling distance."""
     least: int
-    """Bytes a copy must cover to be begun."""
+    """The smallest copy to start, in bytes."""
     near: int
-    """How far from its expected place (bytes) a copy may come from, if it is this short."""
+    """The largest distance in bytes between a gram and its expected position."""
 
 
-_WHOLE = _Round(k=32, skip=3, least=32, near=1 << 62)
-_LARGE = _Round(k=32, skip=4, least=32, near=1 << 62)
+_WHOLE = _Pass(k=32, skip=3, least=32, near=1 << 62)
+_LARGE = _Pass(k=32, skip=4, least=32, near=1 << 62)
 _LARGE_FILE = 1 << 24
-"""Of larger files fewer grams are kept, to save memory."""
+"""Size in bytes above which fewer grams are kept, to save memory."""
 _GAPS = (
-    _Round(k=16, skip=0, least=20, near=1 << 62),
-    _Round(k=8, skip=0, least=11, near=1 << 14),
+    _Pass(k=16, skip=0, least=20, near=1 << 62),
+    _Pass(k=8, skip=0, least=11, near=1 << 14),
 )
 _GRAMS = 1 << 22
-"""So many grams are always kept; of larger files at most one for every fourth byte."""
+"""This many grams are always kept; of larger files at most one for every fourth byte."""
 _AT_ONCE = 1 << 16
-"""Grams looked up at a time; bounds memory, changes no result."""
+"""Grams looked up at a time: bounds memory and changes no result."""
 _SLACK = 64
-"""Anchors of one diagonal closer than this belong to one copy."""
+"""Anchors of one diagonal that are closer than this, in bytes, belong to one copy."""
 
 
 def match(old: Bytes, new: Bytes) -> Copies:
-    """Return copies, sorted by new position, without overlaps there."""
+    """Return copies, sorted by new position and without overlaps there."""
     copies = _first(old, new)
     for one in _GAPS:
         copies = fill(old, new, copies, one)
@@ -52,7 +52,7 @@ def match(old: Bytes, new: Bytes) -> Copies:
 
 
 def refine(old: Bytes, new: Bytes, copies: Copies) -> Copies:
-    """Better borders and gaps, for images that show more than those `copies` come from."""
+    """Return copies with better borders, from images that are more alike than the first ones."""
     copies = grow(old, new, _shrunk(copies))
     for one in _GAPS:
         copies = fill(old, new, copies, one)
@@ -60,7 +60,7 @@ def refine(old: Bytes, new: Bytes, copies: Copies) -> Copies:
 
 
 def prune(old: Bytes, new: Bytes, copies: Copies) -> Copies:
-    """Without copies that cost more than sending their bytes; see `_BYTE` and `_STEP`."""
+    """Return the copies that cost less than sending their bytes; see `_BYTE` and `_STEP`."""
     good = np.zeros(len(copies), np.int64)
     rows = zip(copies.new.tolist(), copies.old.tolist(), copies.length.tolist(), strict=True)
     for i, (to, source, n) in enumerate(rows):
@@ -74,92 +74,92 @@ def prune(old: Bytes, new: Bytes, copies: Copies) -> Copies:
 
 
 _WORST = 16
-"""Wrong bytes count up to this number: long runs of them are sent as new inside the copy."""
+"""More wrong bytes than this count no more: long runs of them are sent anew inside the copy."""
 _BYTE = 0.5
-"""What a byte of new data costs in a patch after compression, about."""
+"""Approximate cost of a byte of new data in a patch, after compression."""
 _STEP = (1, 64, 8192, 1 << 20)
-"""A copy's place costs a byte more from each of these distances on."""
+"""Distances from the end of the copy before, in bytes, from which on a copy costs a byte more."""
 
 
 def _first(old: Bytes, new: Bytes) -> Copies:
-    r = _LARGE if len(new) > _LARGE_FILE else _WHOLE
+    this = _LARGE if len(new) > _LARGE_FILE else _WHOLE
     whole_old, whole_new = np.array([len(old)]), np.array([len(new)])
-    old_keys = grams.keys(old, r.k, whole_old * 0, whole_old, r.skip)
-    new_keys = grams.keys(new, r.k, whole_new * 0, whole_new, r.skip)
+    old_keys = grams.keys(old, this.k, whole_old * 0, whole_old, this.skip)
+    new_keys = grams.keys(new, this.k, whole_new * 0, whole_new, this.skip)
     old_keys.sort()
     new_keys.sort()
     source, at = grams.unique_pairs(old_keys, new_keys)
-    real = grams.same(old, new, source, at, r.k)
+    real = grams.same(old, new, source, at, this.k)
     source, at = source[real], at[real]
     order = np.argsort(at)
     source, at = _steady(source[order], at[order])
-    found = grow(old, new, _runs(source, at, r))
-    return _repeated(old, new, old_keys, new_keys, found, r)
+    found = grow(old, new, _runs(source, at, this))
+    return _repeated(old, new, old_keys, new_keys, found, this)
 
 
 def _repeated(
-    old: Bytes, new: Bytes, old_keys: U64, new_keys: U64, copies: Copies, r: _Round
+    old: Bytes, new: Bytes, old_keys: U64, new_keys: U64, copies: Copies, this: _Pass
 ) -> Copies:
-    """Add what occurs more than once, each time from the place nearest to what surrounds it."""
-    source, at = _sources(old_keys, new_keys, copies, r, uncovered=True)
-    return _add(old, new, copies, source, at, r)
+    """Add what occurs more than once, from the position nearest to the surrounding copies."""
+    source, at = _sources(old_keys, new_keys, copies, this, uncovered=True)
+    return _add(old, new, copies, source, at, this)
 
 
-def fill(old: Bytes, new: Bytes, copies: Copies, r: _Round) -> Copies:
-    """Look for grams of the uncovered parts of `new` in the uncovered parts of `old`."""
+def fill(old: Bytes, new: Bytes, copies: Copies, this: _Pass) -> Copies:
+    """Add copies from the uncovered parts of `old` to the uncovered parts of `new`."""
     new_start, new_end = _uncovered(copies.new, copies.length, len(new))
     old_start, old_end = _uncovered(copies.old, copies.length, len(old))
-    old_start, old_end = _widened(old_start, old_end, 2 * r.k, len(old))
-    skip = max(_skip(old_start, old_end, len(old)), _skip(new_start, new_end, len(new)), r.skip)
-    new_keys = grams.keys(new, r.k, new_start, new_end, skip)
+    old_start, old_end = _widened(old_start, old_end, 2 * this.k, len(old))
+    skip = max(_skip(old_start, old_end, len(old)), _skip(new_start, new_end, len(new)), this.skip)
+    new_keys = grams.keys(new, this.k, new_start, new_end, skip)
     if not len(new_keys):
         return copies
-    old_keys = grams.keys(old, r.k, old_start, old_end, skip)
+    old_keys = grams.keys(old, this.k, old_start, old_end, skip)
     old_keys.sort()
-    # Sorted questions are answered some times faster: they walk through memory in one direction.
+    # Looking up sorted keys is several times faster: it walks through memory in one direction.
     new_keys.sort()
-    source, at = _sources(old_keys, new_keys, copies, r, uncovered=False)
-    return _add(old, new, copies, source, at, r)
+    source, at = _sources(old_keys, new_keys, copies, this, uncovered=False)
+    return _add(old, new, copies, source, at, this)
 
 
 def _skip(start: I64, end: I64, size: int) -> int:
-    """How thinly to sample grams of these ranges, so that few are in memory at a time."""
+    """Return the log2 of the sampling distance that bounds the grams of these ranges in memory."""
     grams_at_most = max(_GRAMS, size >> 2)
     return (max(0, int((end - start).sum()) - 1) // grams_at_most).bit_length()
 
 
 def _sources(
-    old_keys: U64, new_keys: U64, copies: Copies, r: _Round, uncovered: bool
+    old_keys: U64, new_keys: U64, copies: Copies, this: _Pass, uncovered: bool
 ) -> tuple[I64, I64]:
-    """(old position, new position) of the new grams that the old file has near enough.
+    """Return (old position, new position) of the new grams that the old file has near enough.
 
-    `old_keys` must be sorted; with `uncovered` only grams that begin outside of all copies count.
+    `old_keys` must be sorted. With `uncovered`, only grams that begin outside of all copies count.
     """
-    sources, places = [], []
+    sources, positions = [], []
     for first in range(0, len(new_keys), _AT_ONCE):
         keys = new_keys[first : first + _AT_ONCE]
         at = (keys & np.uint64(0xFFFFFFFF)).astype(np.int64)
         inside, expected = _expected(copies, at)
         source, distance = grams.nearest(old_keys, keys, expected)
-        found = (source >= 0) & (distance <= r.near)
+        found = (source >= 0) & (distance <= this.near)
         if uncovered:
             found &= ~inside
         sources.append(source[found])
-        places.append(at[found])
-    return concat(sources, np.int64), concat(places, np.int64)
+        positions.append(at[found])
+    return concat(sources, np.int64), concat(positions, np.int64)
 
 
-def _add(old: Bytes, new: Bytes, copies: Copies, source: I64, at: I64, r: _Round) -> Copies:
-    real = grams.same(old, new, source, at, r.k)
+def _add(old: Bytes, new: Bytes, copies: Copies, source: I64, at: I64, this: _Pass) -> Copies:
+    real = grams.same(old, new, source, at, this.k)
     order = np.argsort(at[real], kind="stable")
-    more = _runs(source[real][order], at[real][order], r)
+    more = _runs(source[real][order], at[real][order], this)
     if not len(more):
         return copies
     return grow(old, new, _merged(copies, more))
 
 
 def _steady(source: I64, at: I64) -> tuple[I64, I64]:
-    """Without single anchors that interrupt a diagonal which goes on behind them."""
+    """Return the anchors without single ones that interrupt a diagonal."""
     diagonal = source - at
     lonely = np.zeros(len(at), np.bool_)
     if len(at) > 2:
@@ -168,25 +168,25 @@ def _steady(source: I64, at: I64) -> tuple[I64, I64]:
     return source[~lonely], at[~lonely]
 
 
-def _runs(source: I64, at: I64, r: _Round) -> Copies:
-    """Neighbouring anchors of one diagonal as copies without overlaps, short ones left out."""
+def _runs(source: I64, at: I64, this: _Pass) -> Copies:
+    """Return neighbouring anchors of one diagonal as copies without overlaps; omit short ones."""
     if not len(at):
         return Copies(at, source, at)
     diagonal = source - at
-    turn = (np.diff(diagonal) != 0) | (np.diff(at) > r.k + _SLACK)
+    turn = (np.diff(diagonal) != 0) | (np.diff(at) > this.k + _SLACK)
     first = np.concatenate([[0], np.flatnonzero(turn) + 1])
     last = np.append(first[1:], len(at)) - 1
-    start, end = at[first], at[last] + r.k
-    long = end - start >= r.least
+    start, end = at[first], at[last] + this.k
+    long = end - start >= this.least
     start, end, diagonal = start[long], end[long], diagonal[first][long]
     start = np.maximum(start, np.concatenate([start[:1], np.maximum.accumulate(end)[:-1]]))
-    keep = end - start >= min(r.k, 8)
+    keep = end - start >= min(this.k, 8)
     start, end, diagonal = start[keep], end[keep], diagonal[keep]
     return Copies(start, start + diagonal, end - start)
 
 
 def _merged(copies: Copies, more: Copies) -> Copies:
-    """Both; where they overlap `copies` win."""
+    """Return both; where they overlap, `copies` win."""
     if not len(copies):
         return more
     end = np.concatenate([[0], copies.new + copies.length])
@@ -203,7 +203,7 @@ def _merged(copies: Copies, more: Copies) -> Copies:
 
 
 def _expected(copies: Copies, at: I64) -> tuple[Bool, I64]:
-    """Whether each new position is covered, and where in the old file it would be by order."""
+    """Return whether each new position is covered, and its expected old position."""
     if not len(copies):
         return np.zeros(len(at), np.bool_), at
     index = np.maximum(np.searchsorted(copies.new, at, "right") - 1, 0)
@@ -212,7 +212,7 @@ def _expected(copies: Copies, at: I64) -> tuple[Bool, I64]:
 
 
 def _uncovered(start: I64, length: I64, size: int) -> tuple[I64, I64]:
-    """Return the parts of [0, size) that no range touches."""
+    """Return the parts of [0, size) that no range covers."""
     order = np.argsort(start, kind="stable")
     end = np.maximum.accumulate((start + length)[order]) if len(start) else start
     first = np.concatenate([[0], end])
@@ -233,6 +233,6 @@ def _widened(start: I64, end: I64, by: int, size: int) -> tuple[I64, I64]:
 
 
 def _shrunk(copies: Copies) -> Copies:
-    """Return copies without their ends, so that growing can place the borders anew."""
+    """Return copies without their ends, so that `grow` can find better borders."""
     by = np.minimum(24, copies.length // 4)
     return Copies(copies.new + by, copies.old + by, copies.length - 2 * by)

@@ -1,4 +1,4 @@
-"""zlib's compression, to the bit: symbols from `matching`, codes from `trees`, written as RFC 1951.
+"""zlib's compression, bit by bit: matches from `match_search`, codes from `huffman`.
 
 Some hundred times slower than zlib itself, so it is for devices whose zlib is another (zlib-ng and
 others find other matches), and for seeing which kind this device's is.
@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from repoint.delta.members import trees
-from repoint.delta.members.matching import Block, blocks
+from repoint.delta.members import huffman
+from repoint.delta.members.match_search import Block, blocks
 
 _STORED, _FIXED, _DYNAMIC = 0, 1, 2
 _UNSURE = 1 << 10
@@ -90,12 +90,12 @@ def _write(out: _Bits, content: bytes, block: Block, last: bool) -> None:
     literal_symbols = np.where(match, _LENGTH_CODES[lengths], values)
     distance_symbols = _distance_codes(values[match])
     literals = np.bincount(literal_symbols, minlength=286).tolist()
-    literals[trees.END] = 1
+    literals[huffman.END] = 1
     distances = np.bincount(distance_symbols, minlength=30).tolist()
-    literal_code, distance_code = trees.literal_code(literals), trees.distance_code(distances)
-    fields, cost = trees.description(literal_code, distance_code)
+    literal_code, distance_code = huffman.literal_code(literals), huffman.distance_code(distances)
+    fields, cost = huffman.description(literal_code, distance_code)
     dynamic = (literal_code.cost + distance_code.cost + cost + 3 + 7) // 8
-    fixed = (trees.fixed_cost(literals, distances) + 3 + 7) // 8
+    fixed = (huffman.fixed_cost(literals, distances) + 3 + 7) // 8
     stored = block.end - block.start
     if block.storable and stored + 4 <= min(dynamic, fixed):
         out.add([_STORED << 1 | last], [3])
@@ -105,21 +105,23 @@ def _write(out: _Bits, content: bytes, block: Block, last: bool) -> None:
         return
     if fixed <= dynamic:
         out.add([_FIXED << 1 | last], [3])
-        literal_code, distance_code = trees.fixed_codes()
+        literal_code, distance_code = huffman.fixed_codes()
     else:
         out.add([_DYNAMIC << 1 | last], [3])
         out.add([value for value, _ in fields], [bits for _, bits in fields])
-    literal_bits = _join(literal_code, literal_symbols, 257, lengths - 3, trees.LENGTH_EXTRA)
-    match_bits = _join(distance_code, distance_symbols, 0, values[match] - 1, trees.DISTANCE_EXTRA)
+    literal_bits = _join(literal_code, literal_symbols, 257, lengths - 3, huffman.LENGTH_EXTRA)
+    match_bits = _join(
+        distance_code, distance_symbols, 0, values[match] - 1, huffman.DISTANCE_EXTRA
+    )
     joined, widths = literal_bits
     joined[match] |= match_bits[0] << widths[match]
     widths[match] += match_bits[1]
     out.add(joined, widths)
-    out.add([literal_code.codes[trees.END]], [literal_code.lengths[trees.END]])
+    out.add([literal_code.codes[huffman.END]], [literal_code.lengths[huffman.END]])
 
 
 def _join(
-    code: trees.Code,
+    code: huffman.Code,
     symbols: npt.NDArray[np.int64],
     first: int,
     values: npt.NDArray[np.int64],
@@ -149,6 +151,6 @@ def _distance_codes(distances: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return _DISTANCE_CODES[distances - 1]
 
 
-_DISTANCE_CODES = _codes_of(trees.DISTANCE_EXTRA)
-_LENGTH_CODES = np.concatenate([[0] * 3, 257 + _codes_of(trees.LENGTH_EXTRA)[:255], [285]])
+_DISTANCE_CODES = _codes_of(huffman.DISTANCE_EXTRA)
+_LENGTH_CODES = np.concatenate([[0] * 3, 257 + _codes_of(huffman.LENGTH_EXTRA)[:255], [285]])
 """Per length of a match its symbol; lengths below 3 do not occur."""

@@ -1,13 +1,13 @@
-"""Anchors: places in two images where the same k bytes stand, found by sorting hashes.
+"""Anchors: positions in two images with the same k bytes, found by sorting hashes.
 
-Near linear in time whatever the input: one sort and one merge of sampled hashes; of many equal
-ones only the nearest to where it is expected is taken.
+The time is near linear for any input: one sort and one merge of sampled hashes. Of many equal
+grams, only the one nearest to the expected position is taken.
 """
 
 import numpy as np
 
-from repoint.delta.elf.arrays import I64, U64, Bool, Bytes, words
-from repoint.delta.elf.image import mix
+from repoint.delta.elf.common.arrays import I64, U64, Bool, Bytes, words
+from repoint.delta.elf.matching.image import mix
 
 _LOW32 = np.uint64(0xFFFFFFFF)
 _CHUNK = 1 << 16
@@ -15,7 +15,7 @@ _RUN = 64
 
 
 def _hashes(image: Bytes, k: int, start: int, stop: int) -> U64:
-    """Return the hash of the k bytes (8 <= k) at each position in [start, stop)."""
+    """Return the hash of the k bytes at each position in [start, stop); k is at least 8."""
     eight = words(image[start : stop + k - 1], "<u8")
     count = stop - start
     total = mix(eight[:count].astype(np.uint64))
@@ -26,12 +26,13 @@ def _hashes(image: Bytes, k: int, start: int, stop: int) -> U64:
 
 
 def keys(image: Bytes, k: int, starts: I64, ends: I64, skip: int) -> U64:
-    """(hash << 32 | position) of the k-grams in the given ranges, unsorted.
+    """Return (hash << 32 | position) of the k-grams in the given ranges, unsorted.
 
-    `skip` hash bits must be zero: of 2**skip positions one is kept, the same ones in both images.
+    Only grams with `skip` zero bits in their hash are kept: one in 2**skip, the same ones in both
+    images.
     """
     most = int(np.maximum(ends - starts - k + 1, 0).sum())
-    # One array that grows in place when need be: joining parts would take twice the memory.
+    # One array that grows in place: joining parts would take twice the memory.
     out = np.empty((most >> skip) + (most >> skip + 3) + 1, np.uint64)
     filled = 0
     for a, b in zip(starts.tolist(), ends.tolist(), strict=True):
@@ -39,7 +40,7 @@ def keys(image: Bytes, k: int, starts: I64, ends: I64, skip: int) -> U64:
             stop = min(start + _CHUNK, b - k + 1)
             value = _hashes(image, k, start, stop)
             sampled = value & np.uint64((1 << skip) - 1) == 0
-            keep = np.flatnonzero(sampled & _telling(value, start))
+            keep = np.flatnonzero(sampled & _informative(value, start))
             end = filled + len(keep)
             if end > len(out):
                 out.resize(2 * end, refcheck=False)
@@ -50,10 +51,10 @@ def keys(image: Bytes, k: int, starts: I64, ends: I64, skip: int) -> U64:
     return out
 
 
-def _telling(value: U64, start: int) -> Bool:
-    """Which grams say something: in a run of equal ones the first, and one in 64 of the others.
+def _informative(value: U64, start: int) -> Bool:
+    """Return which grams to keep: in a run of equal ones the first, and one in 64 of the others.
 
-    A run of equal bytes would else be as many equal grams, which no sampling of hashes thins out.
+    A run of equal bytes is that many equal grams, which sampling by hash does not thin out.
     """
     out = np.ones(len(value), np.bool_)
     out[1:] = value[1:] != value[:-1]
@@ -62,7 +63,7 @@ def _telling(value: U64, start: int) -> Bool:
 
 
 def unique_pairs(old: U64, new: U64) -> tuple[I64, I64]:
-    """(old position, new position) of grams that occur once in each; both must be sorted."""
+    """Return (old position, new position) of grams that occur once in each; keys are sorted."""
     one, two = _once(old), _once(new)
     left, right = one >> np.uint64(32), two >> np.uint64(32)
     at = np.searchsorted(left, right)
@@ -80,9 +81,9 @@ def _once(sorted_keys: U64) -> U64:
 
 
 def nearest(old: U64, new: U64, expected: I64) -> tuple[I64, I64]:
-    """For each new key the old position of the same gram nearest to `expected`, -1 if none.
+    """Return for each new key (old position, distance) of the same gram nearest to `expected`.
 
-    `old` must be sorted. Returns (old position, distance).
+    The position is -1 if there is none. `old` must be sorted.
     """
     if not len(old):
         return np.full(len(new), -1, np.int64), np.zeros(len(new), np.int64)
@@ -93,15 +94,15 @@ def nearest(old: U64, new: U64, expected: I64) -> tuple[I64, I64]:
     for side in (at - 1, at):
         index = np.clip(side, 0, len(old) - 1)
         same = old[index] >> np.uint64(32) == new >> np.uint64(32)
-        where = (old[index] & _LOW32).astype(np.int64)
-        closer = same & (np.abs(where - expected) < gap)
-        best[closer] = where[closer]
-        gap[closer] = np.abs(where - expected)[closer]
+        position = (old[index] & _LOW32).astype(np.int64)
+        closer = same & (np.abs(position - expected) < gap)
+        best[closer] = position[closer]
+        gap[closer] = np.abs(position - expected)[closer]
     return best, gap
 
 
 def same(one: Bytes, two: Bytes, at_one: I64, at_two: I64, k: int) -> Bool:
-    """Whether the k bytes at these positions are really equal."""
+    """Return whether the k bytes at these positions are equal, not only their hashes."""
     left, right = words(one, "<u8"), words(two, "<u8")
     equal = np.ones(len(at_one), np.bool_)
     for j in range(0, k, 8):

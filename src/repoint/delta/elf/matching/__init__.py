@@ -1,0 +1,1 @@
+"""Encoder only: which ranges of the new file to copy from the old one."""

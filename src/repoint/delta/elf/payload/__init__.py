@@ -1,0 +1,1 @@
+"""The payload: columns of numbers in compressed streams."""

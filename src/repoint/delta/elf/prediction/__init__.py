@@ -1,0 +1,1 @@
+"""The prediction of the new file that encoder and decoder share."""
