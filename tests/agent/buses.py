@@ -81,10 +81,11 @@ class Bus:
 
     @property
     def calls(self) -> list[tuple[str, list[Any]]]:
-        """What the services were asked, in order."""
+        """The methods that were called, in order. Reads of a property are left out."""
         log = self.folder / "calls"
         lines = log.read_text().splitlines() if log.exists() else []
-        return [(member, body) for member, body in map(json.loads, lines)]
+        calls = [(member, body) for member, body in map(json.loads, lines)]
+        return [(member, body) for member, body in calls if body[-1:] != [member]]
 
     def play(self, name: str, answers: dict[str, tuple[str, list[Any]]]) -> None:
         """Let a service stand on the bus: for each method a signature and the answer."""

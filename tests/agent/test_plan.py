@@ -11,8 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from repoint.agent.agent_state import LONGEST_WAIT, AgentState
-from repoint.agent.plan import DAY, NOTICE, Plan, Ready, Step, Waiting, plan
+from repoint.agent.agent_state import LONGEST_RETRY, AgentState
+from repoint.agent.plan import (
+    DAY,
+    NOTICE,
+    ActivationCandidate,
+    InstallCandidate,
+    Plan,
+    Situation,
+    Step,
+    plan,
+)
 from repoint.device.policy.policy import Policy, Rules
 from repoint.host.conditions import Conditions
 from repoint.model.catalog import Offer
@@ -39,13 +48,23 @@ def installation(
     conditions: Conditions | None = None,
     **rules: object,
 ) -> Step:
-    waiting = Waiting(NOW - age, urgency, needed, mark, retry)  # type: ignore[arg-type]
-    made = plan(
-        waiting, None, automatic=automatic, policy=policy(**rules),
-        conditions=conditions or Conditions(), now=NOW, zone=UTC,
-    )  # fmt: skip
-    assert made.install is not None
-    return made.install
+    candidate = InstallCandidate(NOW - age, urgency, needed, mark, retry)  # type: ignore[arg-type]
+    step = plan(
+        candidate, None, situation(policy(**rules), automatic=automatic, conditions=conditions)
+    ).install
+    assert step is not None
+    return step
+
+
+def situation(
+    policy: Policy,
+    *,
+    automatic: bool = True,
+    conditions: Conditions | None = None,
+    now: int = NOW,
+    attended: bool = True,
+) -> Situation:
+    return Situation(policy, automatic, conditions or Conditions(), now, attended, UTC)
 
 
 METERED = Conditions(metered=True)
@@ -117,61 +136,62 @@ def test_installation(facts: dict[str, object], expected: Step) -> None:
     assert installation(**facts) == expected  # type: ignore[arg-type]
 
 
-def test_without_rounds_nothing_is_promised_and_no_deadline_kept() -> None:
-    waiting = Waiting(NOW, "exploited", 1)
-    ready = Ready(NOW, ("app",), False, True, NOW)
+def test_without_background_updates_nothing_is_promised_and_no_deadline_enforced() -> None:
+    installation = InstallCandidate(NOW, "exploited", 1)
+    activation = ActivationCandidate(NOW, ("app",), blocked=False, staged=True, announced=NOW)
     for automatic, reason in ((True, "unattended"), (False, "off")):
-        made = plan(waiting, ready, automatic=automatic, policy=Policy(Rules(deadline_days=0)),
-                    conditions=Conditions(), now=NOW, attended=False, zone=UTC)  # fmt: skip
-        assert made == Plan(Step(None, reason), Step(None, "program"), None)  # type: ignore[arg-type]
+        rules = Policy(Rules(deadline_days=0))
+        result = plan(
+            installation, activation, situation(rules, automatic=automatic, attended=False)
+        )
+        assert result == Plan(Step(None, reason), Step(None, "program"), None)  # type: ignore[arg-type]
 
 
 def test_off_by_policy_names_the_policy() -> None:
-    decided = policy(automatic=False)
-    made = plan(Waiting(NOW, "routine", 1), None, automatic=False, policy=decided,
-                conditions=Conditions(), now=NOW, zone=UTC)  # fmt: skip
-    assert made == Plan(install=Step(None, "off", "p.toml"))
+    off = situation(policy(automatic=False), automatic=False)
+    assert plan(InstallCandidate(NOW, "routine", 1), None, off) == Plan(
+        install=Step(None, "off", "p.toml")
+    )
 
 
 def activation(
     *,
     scopes: tuple[str, ...] = ("app",),
-    in_the_way: bool = True,
+    blocked: bool = True,
     staged: bool = True,
-    told: int | None = NOW - HOUR,
+    announced: int | None = NOW - HOUR,
     age: int | None = 0,
     **rules: object,
 ) -> Step:
-    started = None if age is None else NOW - age
-    ready = Ready(started, scopes, in_the_way, staged, told)  # type: ignore[arg-type]
-    made = plan(None, ready, automatic=True, policy=policy(**rules), conditions=Conditions(),
-                now=NOW, zone=UTC)  # fmt: skip
-    assert made.activate is not None
-    return made.activate
+    since = None if age is None else NOW - age
+    candidate = ActivationCandidate(since, scopes, blocked, staged, announced)  # type: ignore[arg-type]
+    step = plan(None, candidate, situation(policy(**rules))).activate
+    assert step is not None
+    return step
 
 
 ACTIVATIONS: list[tuple[str, dict[str, object], Step]] = [
-    ("nothing in the way", {"in_the_way": False}, Step(NOW, "now")),
+    ("nothing in the way", {"blocked": False}, Step(NOW, "now")),
     ("a program in the way", {}, Step(None, "program")),
-    ("no restart needed", {"scopes": ("none",), "in_the_way": False}, Step(NOW, "now")),
-    ("programs only run replaced code", {"staged": False, "in_the_way": False},
+    ("no restart needed", {"scopes": ("none",), "blocked": False}, Step(NOW, "now")),
+    ("programs only run replaced code", {"staged": False, "blocked": False},
      Step(None, "program")),
-    ("a service", {"scopes": ("service", "app"), "in_the_way": False}, Step(None, "service")),
-    ("a session", {"scopes": ("session", "service"), "in_the_way": False}, Step(None, "session")),
-    ("the system", {"scopes": ("app", "system"), "in_the_way": False}, Step(None, "system")),
+    ("a service", {"scopes": ("service", "app"), "blocked": False}, Step(None, "service")),
+    ("a session", {"scopes": ("session", "service"), "blocked": False}, Step(None, "session")),
+    ("the system", {"scopes": ("app", "system"), "blocked": False}, Step(None, "system")),
     ("the system, tonight", {"scopes": ("system",), **NIGHT}, Step(TONIGHT, "window", "p.toml")),
     ("a program, tonight", dict(NIGHT), Step(TONIGHT, "window", "p.toml")),
-    ("in the window, told long ago", {"window": "11:00-13:00"}, Step(NOW, "window", "p.toml")),
-    ("in the window, told just now", {"window": "11:00-13:00", "told": NOW},
+    ("in the window, announced long ago", {"window": "11:00-13:00"}, Step(NOW, "window", "p.toml")),
+    ("in the window, announced just now", {"window": "11:00-13:00", "announced": NOW},
      Step(NOW + NOTICE, "window", "p.toml")),
-    ("in the window, not told yet", {"window": "11:00-13:00", "told": None},
+    ("in the window, not announced yet", {"window": "11:00-13:00", "announced": None},
      Step(NOW + NOTICE, "window", "p.toml")),
-    ("the window ends before the notice", {"window": "11:00-12:10", "told": NOW},
+    ("the window ends before the notice", {"window": "11:00-12:10", "announced": NOW},
      Step(NOW + 23 * HOUR, "window", "p.toml")),
     ("deadline ahead", dict(FIVE), Step(NOW + 5 * DAY, "deadline", "p.toml")),
-    ("deadline passed, told just now", {**FIVE, "age": 9 * DAY, "told": NOW},
+    ("deadline passed, announced just now", {**FIVE, "age": 9 * DAY, "announced": NOW},
      Step(NOW + NOTICE, "deadline", "p.toml")),
-    ("deadline passed, told", {**FIVE, "age": 9 * DAY}, Step(NOW, "deadline", "p.toml")),
+    ("deadline passed, announced", {**FIVE, "age": 9 * DAY}, Step(NOW, "deadline", "p.toml")),
     ("a removal has no deadline", {**FIVE, "age": None}, Step(None, "program")),
     ("deadline before the window", {"deadline_days": 0, "age": -60, **NIGHT},
      Step(NOW + 60, "deadline", "p.toml")),
@@ -185,10 +205,9 @@ def test_activation(facts: dict[str, object], expected: Step) -> None:
     assert activation(**facts) == expected  # type: ignore[arg-type]
 
 
-def test_the_deadline_is_told_from_the_beginning() -> None:
-    made = plan(Waiting(NOW, "routine", 1), None, automatic=True, policy=policy(deadline_days=2),
-                conditions=Conditions(), now=NOW, zone=UTC)  # fmt: skip
-    assert made.deadline == NOW + 2 * DAY
+def test_the_plan_states_the_deadline_from_the_start() -> None:
+    rules = situation(policy(deadline_days=2))
+    assert plan(InstallCandidate(NOW, "routine", 1), None, rules).deadline == NOW + 2 * DAY
 
 
 def test_a_plan_holds_whatever_the_combination() -> None:
@@ -213,47 +232,46 @@ def offer(since: int) -> Offer:
 
 @given(jump=st.integers(-10 * 365 * DAY, 10 * 365 * DAY), days=st.integers(0, 30))
 def test_no_jump_of_the_clock_makes_a_deferral_longer_than_it_is(jump: int, days: int) -> None:
-    memory = AgentState().with_seen(["a"], NOW)
+    agent_state = AgentState().with_offered(["a"], NOW)
     later = NOW + jump
-    memory = memory.at(later).with_seen(["a"], later)
-    waiting = Waiting(memory.started(offer(NOW - HOUR)), "routine", 1)
-    made = plan(waiting, None, automatic=True, policy=policy(defer_days=days),
-                conditions=Conditions(), now=later, zone=UTC)  # fmt: skip
-    assert made.install is not None
-    assert made.install.when is not None
-    assert later <= made.install.when <= later + days * DAY
+    agent_state = agent_state.at(later).with_offered(["a"], later)
+    candidate = InstallCandidate(agent_state.offered_since(offer(NOW - HOUR)), "routine", 1)
+    step = plan(candidate, None, situation(policy(defer_days=days), now=later)).install
+    assert step is not None
+    assert step.when is not None
+    assert later <= step.when <= later + days * DAY
 
 
-def test_a_clock_that_is_behind_does_not_wait_for_the_vendors_moment() -> None:
-    memory = AgentState().with_seen(["a"], NOW)
-    assert memory.started(offer(NOW + 400 * DAY)) == NOW
-    assert memory.started(offer(NOW - 4 * DAY)) == NOW - 4 * DAY
+def test_a_clock_that_is_behind_does_not_delay_until_the_vendors_time() -> None:
+    agent_state = AgentState().with_offered(["a"], NOW)
+    assert agent_state.offered_since(offer(NOW + 400 * DAY)) == NOW
+    assert agent_state.offered_since(offer(NOW - 4 * DAY)) == NOW - 4 * DAY
 
 
-def test_the_wait_after_failures_doubles_with_jitter_and_is_bounded() -> None:
-    chance = random.Random(1)
-    memory = AgentState()
-    waits = []
+def test_the_delay_after_failures_doubles_with_jitter_and_is_bounded() -> None:
+    rng = random.Random(1)
+    agent_state = AgentState()
+    delays = []
     for _ in range(12):
-        memory = memory.with_failure(NOW, chance)
-        waits.append(memory.retry - NOW)
-    assert 450 <= waits[0] <= 1350
-    assert 2 * 3600 <= waits[4] <= 6 * 3600
-    assert max(waits) <= LONGEST_WAIT
+        agent_state = agent_state.with_failure(NOW, rng)
+        delays.append(agent_state.retry - NOW)
+    assert 450 <= delays[0] <= 1350
+    assert 2 * 3600 <= delays[4] <= 6 * 3600
+    assert max(delays) <= LONGEST_RETRY
     firsts = {AgentState().with_failure(NOW, random.Random(n)).retry for n in range(50)}
     assert len(firsts) > 40, "a fleet comes back at many moments"
-    assert memory.with_success() == AgentState()
+    assert agent_state.with_success() == AgentState()
 
 
-def test_a_clock_that_was_set_back_does_not_keep_from_trying_again() -> None:
-    memory = AgentState().with_failure(NOW, random.Random(1)).with_told("x", NOW)
+def test_a_clock_that_was_set_back_does_not_prevent_a_retry() -> None:
+    agent_state = AgentState().with_failure(NOW, random.Random(1)).with_announced("x", NOW)
     earlier = NOW - 100 * DAY
-    assert memory.at(earlier).retry <= earlier + LONGEST_WAIT
-    assert memory.at(earlier).told == {"x": earlier}
+    assert agent_state.at(earlier).retry <= earlier + LONGEST_RETRY
+    assert agent_state.at(earlier).announced == {"x": earlier}
 
 
-def test_only_what_is_offered_is_remembered() -> None:
-    memory = AgentState().with_seen(["a"], 1).with_unfit("a").with_seen(["a", "b"], 2)
-    assert memory.seen == {"a": 1, "b": 2}
-    assert memory.is_unfit("a")
-    assert memory.with_seen(["b"], 3).unfit == {}
+def test_the_state_keeps_only_letters_that_are_offered() -> None:
+    agent_state = AgentState().with_offered(["a"], 1).with_unfit("a").with_offered(["a", "b"], 2)
+    assert agent_state.first_seen == {"a": 1, "b": 2}
+    assert agent_state.is_unfit("a")
+    assert agent_state.with_offered(["b"], 3).unfit == {}

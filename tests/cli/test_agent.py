@@ -39,7 +39,7 @@ def test_a_round_says_what_it_did_and_then_that_there_is_nothing_to_do(
     vendor.release()
     said = works("agent", "run-once", env=store)
     assert said == (
-        "acme-kiosk: 26.3.1 (a) is downloaded and prepared.\nacme-kiosk: 26.3.1 (a) is in force.\n"
+        "acme-kiosk: 26.3.1 (a) is downloaded and staged.\nacme-kiosk: 26.3.1 (a) is in force.\n"
     )
     assert works("agent", "run-once", env=store) == "acme-kiosk: Nothing to do.\n"
 
@@ -102,7 +102,9 @@ def test_a_malformed_policy_is_loud_everywhere(place: Place, store: dict[str, st
         answer = repoint(*command, env=store)
         assert answer.status == 1, command
         assert str(file) in answer.err
-    assert f"policy   ! not in force as it is: {file}" in works("status", env=store)
+    assert f"policy   ! the current policy files are not in force: {file}" in works(
+        "status", env=store
+    )
     assert str(file) in works("motd", env=store)
     assert str(file) in works("settings", "automatic", env=store)
 
@@ -142,7 +144,7 @@ def test_the_message_of_the_day_is_empty_where_all_is_in_force(
     works("check", env=store)
     said = works("motd", env=store)
     assert said.startswith("A security improvement for acme-kiosk is available: 26.3.1 (a).\n")
-    assert "Not installed by itself: Automatically Install is off (" in said
+    assert "Not installed automatically: Automatically Install is off (" in said
 
 
 def test_telling_without_a_desktop_is_no_failure(

@@ -17,7 +17,7 @@ import msgspec
 import pytest
 
 from repoint.agent import startup
-from repoint.agent.journal_events import tell
+from repoint.agent.journal_events import report_run
 from repoint.agent.notifications import notification_for
 from repoint.agent.units.start import CannotHandOverError
 from repoint.agent.update_run import Agent
@@ -28,7 +28,7 @@ from repoint.device.update.enroll import BaselineFilter, GraftRequest
 from repoint.host import systemd
 from repoint.host.conditions import Conditions
 from repoint.host.systemd import Unit
-from tests.agent.test_rounds import _newer
+from tests.agent.test_update_run import _newer
 from tests.device.conftest import MAPS_A_LIBRARY, Place
 from tests.places import STOPS
 from tests.world import OLD, PLATFORM, Vendor
@@ -119,7 +119,7 @@ def events(place: Place) -> list[str]:
 def boot(played: Played) -> list[str]:
     """What the machine's unit does; the errors that it tells."""
     watched: list[Path] = []
-    done = startup.settle(played.place.device, watch=watched.append, to=Path("/nowhere"))
+    done = startup.merge_at_start(played.place.device, watch=watched.append, to=Path("/nowhere"))
     assert bool(watched) == played.place.device.status(None).on_trial
     return [str(error) for _, error in done if error is not None]
 
@@ -351,18 +351,20 @@ def test_what_was_taken_back_is_told_in_the_journal_and_by_the_notice(played: Pl
     boot(played)
     played.service(FAILED)
     agent = Agent(place.device, time.time, random.Random(1), lambda store: Conditions())
-    (made,) = agent.trials()
+    (made,) = agent.watch_trials()
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journald:
         journald.bind(str(played.folder / "journal"))
-        (said, *_) = tell(made, place.folder / "store", to=played.folder / "journal")
+        (event, *_) = report_run(made, place.folder / "store", to=played.folder / "journal")
         entry = journald.recv(1 << 16).decode()
-    assert said.startswith("26.4.0 (a) failed (acme.service does not run any more (timeout))")
+    assert event.message.startswith(
+        "26.4.0 (a) failed (acme.service does not run any more (timeout))"
+    )
     assert "REPOINT_EVENT=failed" in entry
-    assert made.outlook is not None
-    notice = notification_for(made.outlook)
+    assert made.overview is not None
+    notice = notification_for(made.overview)
     assert notice is not None
-    assert notice.title == "A security improvement for acme-kiosk was taken back: 26.4.0 (a)"
-    assert "Not installed by itself: it did not work here." in notice.lines
+    assert notice.title == "A security improvement for acme-kiosk was rolled back: 26.4.0 (a)"
+    assert "Not installed automatically: it failed here." in notice.lines
 
 
 def test_where_nobody_can_watch_it_is_told(played: Played) -> None:
@@ -371,6 +373,6 @@ def test_where_nobody_can_watch_it_is_told(played: Played) -> None:
     def refuses(store: Path) -> None:
         raise CannotHandOverError("no", hint="later")
 
-    done = startup.settle(played.place.device, watch=refuses, to=Path("/nowhere"))
+    done = startup.merge_at_start(played.place.device, watch=refuses, to=Path("/nowhere"))
     assert [str(error) for _, error in done if error is not None] == ["no. later"]
     assert state(played.place) == ("26.4.0 (a)", "", True)

@@ -78,9 +78,9 @@ def restart_of_the_machine(
     scheduled = machine.run("cat /run/systemd/shutdown/scheduled")
     assert "MODE=reboot" in scheduled, scheduled
     assert "it restarts at" in machine.run("repoint status --product core")
-    assert "The restart is stopped" in machine.run("repoint restart --cancel")
+    assert "The restart is cancelled" in machine.run("repoint restart --cancel")
     machine.run("test ! -e /run/systemd/shutdown/scheduled")
-    assert "No restart was announced" in machine.run("repoint restart --cancel")
+    assert "No restart was scheduled" in machine.run("repoint restart --cancel")
     assert machine.run(f"cat /{TABLE}") == "old table\n"
     say(f"logind counts down, and stops: {said.strip()}")
     machine.run(f"python3 /usr/lib/page.py core restart '1.0 (a)' '{PASSCODE}'")

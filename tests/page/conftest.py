@@ -59,7 +59,7 @@ def enrolled(place: Place) -> Place:
     place.enroll()
     place.vendor.release()
     place.device.check(None)
-    write_agent_state(place.product, AgentState(round=int(time.time())))
+    write_agent_state(place.product, AgentState(last_run=int(time.time())))
     return place
 
 

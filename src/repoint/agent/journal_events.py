@@ -1,12 +1,13 @@
-"""After a round: the journal, and the news that desktops are told of."""
+"""Reports of an update run: journal events, and the news file that wakes desktop notifications."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
-from repoint.agent import wording
+from repoint.agent.descriptions import describe_activation, format_time
 from repoint.agent.notifications import Notification, notification_for
 from repoint.agent.overview import Overview
 from repoint.agent.units.unit_files import NEWS
@@ -18,48 +19,80 @@ from repoint.fs.durable import write_durably
 from repoint.host import journal
 
 
-def tell(made: UpdateRun, store: Path, *, to: Path = journal.SOCKET) -> list[str]:
-    """Tell what a round did, and what it found that was not told before.
+@dataclass(frozen=True)
+class ReportedEvent:
+    """An event that was written to the journal.
+
+    Attributes:
+        event: Its kind.
+        message: One line.
+    """
+
+    event: journal.Event
+    message: str
+
+    @property
+    def is_problem(self) -> bool:
+        """Whether it needs attention."""
+        return self.event in ("failed", "policy")
+
+
+def report_run(
+    run: UpdateRun, store: Path, *, to: Path = journal.SOCKET
+) -> tuple[ReportedEvent, ...]:
+    """Report what an update run did, and what it found that was not reported before.
 
     Args:
-        made: The round.
+        run: The update run.
         store: The store.
         to: The journal's socket.
 
     Returns:
-        The sentences, for whoever looks on.
+        The events, for whoever watches the run.
     """
-    said: list[str] = []
+    report = _Report(run, to)
+    overview = run.overview
+    # If another process activates, that process also sends the notification.
+    notification = None
+    if overview is not None and not run.handed_over:
+        notification = notification_for(overview)
+    if run.installed and not run.handed_over:
+        report.log("staged", _staged(run), run.installed, *_facts(overview, run.installed))
+    if run.activated:
+        facts = _facts(overview, run.activated)
+        report.log("activated", f"{run.activated} is in force.", run.activated, *facts)
+    if run.announced is not None:
+        machine = run.announced.scope == "system"
+        subject = "This machine restarts" if machine else "The session ended"
+        message = f"{subject} at {format_time(run.announced.when)}."
+        report.log("announced", message, "", ("WHEN", str(run.announced.when)))
+    for error in run.errors:
+        report.log("failed", str(error), "", ("ERROR", type(error).__name__))
+    if overview is not None and overview.effective_settings.policy_problem:
+        report.log("policy", overview.effective_settings.policy_problem, "")
+    if notification is not None and _is_news(store, run.product, notification):
+        reported = notification.label in (run.installed, run.activated)
+        if notification.state != "in force" and not reported:
+            lines = (f"{notification.title}.", *map(_sentence, notification.lines))
+            facts = _facts(overview, notification.label)
+            report.log(notification.state, " ".join(lines), notification.label, *facts)
+        with explained("record what was reported"):
+            write_durably(store / NEWS, f"{run.product}: {notification.title}\n".encode())
+    return tuple(report.events)
 
-    def log(event: journal.Event, message: str, label: str, *more: tuple[str, str]) -> None:
-        said.append(message)
-        level = journal.WARNING if event in ("failed", "policy") else journal.NOTICE
-        fields = [("PRODUCT", made.product), ("LABEL", label), *more]
-        journal.log(event, f"{made.product}: {message}", level, fields, to)
 
-    outlook = made.outlook
-    notice = notification_for(outlook) if outlook is not None and not made.handed_over else None
-    # Where somebody else activates, that one knows what is to come, and tells.
-    if made.installed and not made.handed_over:
-        log("staged", _staged(made), made.installed, *_facts(outlook, made.installed))
-    if made.activated:
-        facts = _facts(outlook, made.activated)
-        log("activated", f"{made.activated} is in force.", made.activated, *facts)
-    if made.announced is not None:
-        thing = "This machine restarts" if made.announced.scope == "system" else "The session ended"
-        message = f"{thing} at {wording.moment(made.announced.when)}."
-        log("announced", message, "", ("WHEN", str(made.announced.when)))
-    for error in made.errors:
-        log("failed", str(error), "", ("ERROR", type(error).__name__))
-    if outlook is not None and outlook.decided.policy_problem:
-        log("policy", outlook.decided.policy_problem, "")
-    if notice is not None and _is_news(store, made.product, notice):
-        if notice.state != "in force" and notice.label not in (made.installed, made.activated):
-            message = " ".join((f"{notice.title}.", *map(_sentence, notice.lines)))
-            log(notice.state, message, notice.label, *_facts(outlook, notice.label))
-        with explained("write down what was told"):
-            write_durably(store / NEWS, f"{made.product}: {notice.title}\n".encode())
-    return said
+class _Report:
+    def __init__(self, run: UpdateRun, to: Path) -> None:
+        self.events: list[ReportedEvent] = []
+        self._run = run
+        self._to = to
+
+    def log(self, event: journal.Event, message: str, label: str, *facts: tuple[str, str]) -> None:
+        reported = ReportedEvent(event, message)
+        self.events.append(reported)
+        level = journal.WARNING if reported.is_problem else journal.NOTICE
+        fields = [("PRODUCT", self._run.product), ("LABEL", label), *facts]
+        journal.log(event, f"{self._run.product}: {message}", level, fields, self._to)
 
 
 class _News(msgspec.Struct):
@@ -67,47 +100,47 @@ class _News(msgspec.Struct):
     label: str
 
 
-def _is_news(store: Path, product: str, notice: Notification) -> bool:
-    place = store / "products" / product / "news.json"
-    news = _News(notice.state, notice.label)
-    if read_note(place, _News) == news:
+def _is_news(store: Path, product: str, notification: Notification) -> bool:
+    path = store / "products" / product / "news.json"
+    news = _News(notification.state, notification.label)
+    if read_note(path, _News) == news:
         return False
-    if not place.parent.is_dir():
-        return False  # the product was taken out meanwhile
-    with explained("write down what was told"):
-        write_durably(place, msgspec.json.encode(news))
+    if not path.parent.is_dir():
+        return False  # the product was unenrolled meanwhile
+    with explained("record what was reported"):
+        write_durably(path, msgspec.json.encode(news))
     return True
 
 
-def _staged(made: UpdateRun) -> str:
-    outlook = made.outlook
-    said = f"{made.installed} is downloaded and prepared."
-    if outlook is None or outlook.plan.activate is None or made.activated:
-        return said
-    when = wording.when_in_force(outlook.plan.activate, outlook.activating)
-    return f"{said} It comes into force {when}."
+def _staged(run: UpdateRun) -> str:
+    overview = run.overview
+    message = f"{run.installed} is downloaded and staged."
+    if overview is None or overview.plan.activate is None or run.activated:
+        return message
+    when = describe_activation(overview.plan.activate, overview.affected_now)
+    return f"{message} It comes into force {when}."
 
 
 def _sentence(line: str) -> str:
     return line if line.endswith(".") else f"{line}."
 
 
-def _facts(outlook: Overview | None, label: str) -> list[tuple[str, str]]:
-    """Fields that say what it fixes, when it happens and what restarts.
+def _facts(overview: Overview | None, label: str) -> list[tuple[str, str]]:
+    """Return the journal fields that say what a label fixes, when it happens, what restarts.
 
-    An improvement fixes what its own advisory says, and what is not in force before it is.
+    An improvement fixes what its own advisory lists, and what is not in force before it is.
     """
-    if outlook is None:
+    if overview is None:
         return []
     facts = [
         ("CVE", cve.cve)
-        for cve in outlook.status.cves
+        for cve in overview.status.cves
         if cve.cve != NO_CVE and (cve.improvement == label or cve.state != "in force")
     ]
-    for name, step in (("INSTALL", outlook.plan.install), ("ACTIVATE", outlook.plan.activate)):
+    for name, step in (("INSTALL", overview.plan.install), ("ACTIVATE", overview.plan.activate)):
         if step is not None:
             facts.append((f"{name}_REASON", step.reason))
             facts.append((f"{name}_WHEN", "" if step.when is None else str(step.when)))
-    affected = (*outlook.installing, *outlook.activating)
-    facts += [("RESTARTS", thing.unit or thing.name) for thing in affected]
+    affected = (*overview.affected_by_offer, *overview.affected_now)
+    facts += [("RESTARTS", item.unit or item.name) for item in affected]
     return facts

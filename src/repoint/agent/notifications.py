@@ -1,7 +1,7 @@
-"""What people are told without having asked: on their desktop, and at the login of a server.
+"""Notifications on the desktop and the message of the day.
 
-A notice is made from the outlook alone, so that it never says anything else than ``status``. It is
-told once for each improvement and each of its states.
+A notification is derived from the overview alone, so it never contradicts ``repoint status``. Each
+state of an improvement is notified once.
 """
 
 from __future__ import annotations
@@ -13,7 +13,12 @@ from typing import Literal
 
 import msgspec
 
-from repoint.agent import wording
+from repoint.agent.descriptions import (
+    describe_activation,
+    describe_deadline,
+    describe_install,
+    describe_restart,
+)
 from repoint.agent.overview import Overview
 from repoint.agent.plan import Step
 from repoint.device.status.affected import Affected
@@ -23,142 +28,145 @@ from repoint.fs.durable import write_durably
 from repoint.host.dbus import BusError, call, session_bus
 from repoint.model.version import has_letter
 
-State = Literal["available", "staged", "in force"]
+NotificationState = Literal["available", "staged", "in force"]
 
 _LOW, _NORMAL, _CRITICAL = 0, 1, 2
-"""Levels of urgency of the Desktop Notifications Specification."""
+"""Urgency levels of the Desktop Notifications Specification."""
 
 
 class Notification(msgspec.Struct, frozen=True):
-    """Something to tell.
+    """The state of an improvement, as a notification.
 
     Attributes:
-        state: What has become of the improvement.
-        label: Which one.
+        state: The state of the improvement.
+        label: Its label.
         title: One line.
         lines: What it fixes, when it happens, what restarts.
-        urgent: Whether attacks were seen.
+        urgent: Whether the fixes are known to be exploited.
     """
 
-    state: State
+    state: NotificationState
     label: str
     title: str
     lines: tuple[str, ...]
     urgent: bool = False
 
 
-class Told(msgspec.Struct, frozen=True):
-    """What a person was told last of a product, and the number of the notification."""
+class ShownNotification(msgspec.Struct, frozen=True):
+    """The last notification about a product that a person's desktop showed, and its number."""
 
-    state: State
+    state: NotificationState
     label: str
     number: int = 0
 
 
-def notification_for(outlook: Overview) -> Notification | None:
-    """What there is to tell; nothing where no improvement is known."""
-    status, plan = outlook.status, outlook.plan
+def notification_for(overview: Overview) -> Notification | None:
+    """Return the notification for an overview; None if no improvement is known."""
+    status, plan = overview.status, overview.plan
     product = status.product
     offer = status.available
     if offer is not None and plan.install is not None:
-        lines = [offer.title, _fixes(outlook, "not fixed"),
-                 _sentence(wording.when_installed(plan.install)),
-                 _restarts(outlook.installing), _at_the_latest(outlook)]  # fmt: skip
-        what = "was taken back" if plan.install.reason == "failed" else "is available"
-        title = f"A security improvement for {product} {what}: {offer.label}"
+        lines = [offer.title, _fixes(overview, "not fixed"),
+                 _sentence(describe_install(plan.install)),
+                 _restarts(overview.affected_by_offer), _deadline(overview)]  # fmt: skip
+        verb = "was rolled back" if plan.install.reason == "failed" else "is available"
+        title = f"A security improvement for {product} {verb}: {offer.label}"
         urgent = offer.urgency == "exploited"
         return Notification("available", offer.label, title, tuple(filter(None, lines)), urgent)
-    if plan.activate is not None and has_letter(status.staged or status.in_force):
-        label = status.staged or status.in_force
-        lines = [_fixes(outlook, "waiting for restart"),
-                 f"Comes into force {wording.when_in_force(plan.activate, outlook.activating)}.",
-                 _restarts(outlook.activating, plan.activate), _at_the_latest(outlook)]  # fmt: skip
-        title = f"A security improvement for {product} waits for a restart: {label}"
+    label = overview.pending_label
+    if plan.activate is not None and has_letter(label):
+        when = describe_activation(plan.activate, overview.affected_now)
+        lines = [_fixes(overview, "waiting for restart"), f"Comes into force {when}.",
+                 _restarts(overview.affected_now, plan.activate), _deadline(overview)]  # fmt: skip
+        title = f"A security improvement for {product} is waiting for a restart: {label}"
         return Notification("staged", label, title, tuple(filter(None, lines)))
     if has_letter(status.in_force) and status.protected:
         title = f"{product} is protected: {status.in_force} is in force"
-        lines = [_fixes(outlook, "in force")]
+        lines = [_fixes(overview, "in force")]
         return Notification("in force", status.in_force, title, tuple(filter(None, lines)))
     return None
 
 
-def tell_desktop(outlook: Overview, place: Path) -> bool:
-    """Show a notification where this person has a desktop, and was not told of it yet.
+def notify_desktop(overview: Overview, record: Path) -> bool:
+    """Show a notification on this person's desktop, unless it was shown before.
 
     Args:
-        outlook: How the product stands.
-        place: Where is kept what the person was told of the product.
+        overview: The product.
+        record: The file that records what the person was shown; see `notification_record`.
 
     Returns:
-        Whether something was shown.
+        Whether a notification was shown.
     """
-    notice = notification_for(outlook)
-    last = read_note(place, Told)
-    if notice is None or (last is not None and (last.state, last.label) == _what(notice)):
+    notification = notification_for(overview)
+    last = read_note(record, ShownNotification)
+    if notification is None:
         return False
-    if notice.state == "in force" and last is None:
-        return False  # a device that was protected before anybody was told of anything
-    level = _CRITICAL if notice.urgent else _LOW if notice.state == "in force" else _NORMAL
-    hints = {"urgency": ("y", level), "desktop-entry": ("s", "repoint")}
-    # The specification lets a body hold markup; what comes from a repository must not be any.
-    body = escape("\n".join(notice.lines), quote=False)
+    shown = (notification.state, notification.label)
+    if last is not None and (last.state, last.label) == shown:
+        return False
+    if notification.state == "in force" and last is None:
+        return False  # the device was protected before the first notification
+    level = _LOW if notification.state == "in force" else _NORMAL
+    hints = {"urgency": ("y", _CRITICAL if notification.urgent else level),
+             "desktop-entry": ("s", "repoint")}  # fmt: skip
+    # The specification allows markup in the body; text from a repository must not contain any.
+    body = escape("\n".join(notification.lines), quote=False)
     try:
         (number,) = call(
             session_bus(), "org.freedesktop.Notifications", "/org/freedesktop/Notifications",
             "org.freedesktop.Notifications", "Notify", "susssasa{sv}i",
-            ("Repoint", last.number if last is not None else 0, "security-high", notice.title,
-             body, [], hints, -1),
+            ("Repoint", last.number if last is not None else 0, "security-high",
+             notification.title, body, [], hints, -1),
         )  # fmt: skip
     except BusError:
         return False
-    place.parent.mkdir(parents=True, exist_ok=True)
-    write_durably(place, msgspec.json.encode(Told(notice.state, notice.label, int(number))))
+    record.parent.mkdir(parents=True, exist_ok=True)
+    write_durably(record, msgspec.json.encode(ShownNotification(*shown, int(number))))
     return True
 
 
-def told_place(store: Path, product: str) -> Path:
-    """Where this person's agent keeps what it told of a product."""
-    state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+def notification_record(store: Path, product: str) -> Path:
+    """Return the file that records what this person was shown about a product."""
+    state_home = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
     name = f"{store.resolve()}/{product}".strip("/").replace("/", "-")
-    return Path(state).expanduser() / "repoint" / f"told-{name}.json"
+    return Path(state_home).expanduser() / "repoint" / f"told-{name}.json"
 
 
-def message_of_the_day(outlook: Overview) -> list[str]:
-    """What somebody who logs in to a server should know; nothing where all is in force."""
-    notice = notification_for(outlook)
+def message_of_the_day(overview: Overview) -> list[str]:
+    """Return lines for people who log in to a server; empty if everything is in force."""
+    notification = notification_for(overview)
     lines: list[str] = []
-    if notice is not None and notice.state != "in force":
-        lines = [f"{notice.title}.", *(f"  {line}" for line in notice.lines)]
-    if outlook.decided.policy_problem:
-        lines.append(f"Repoint's policy is not in force as it is: {outlook.decided.policy_problem}")
-    last = outlook.status.last_check
+    if notification is not None and notification.state != "in force":
+        lines = [f"{notification.title}.", *(f"  {line}" for line in notification.lines)]
+    if overview.effective_settings.policy_problem:
+        problem = overview.effective_settings.policy_problem
+        lines.append(f"Repoint's current policy files are not in force: {problem}")
+    last = overview.status.last_check
     if last is not None and last.error:
-        lines.append(f"Repoint could not ask for news of {outlook.status.product}: {last.error}")
+        lines.append(
+            f"Repoint could not check for improvements of {overview.product}: {last.error}"
+        )
     return lines
 
 
-def _fixes(outlook: Overview, state: str) -> str:
-    found = [cve for cve in outlook.status.cves if cve.state == state]
-    if not found:
+def _fixes(overview: Overview, state: str) -> str:
+    cves = [cve for cve in overview.status.cves if cve.state == state]
+    if not cves:
         return ""
-    first = found[0]
+    first = cves[0]
     name = "" if first.cve == NO_CVE else f" ({first.cve})"
-    more = f", and {len(found) - 1} more" if len(found) > 1 else ""
+    more = f", and {len(cves) - 1} more" if len(cves) > 1 else ""
     return f"Fixes: {first.impact}{name}{more}."
 
 
-def _sentence(words: str) -> str:
-    return f"{words[0].upper()}{words[1:]}."
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
 
 
 def _restarts(affected: tuple[Affected, ...], step: Step | None = None) -> str:
-    return f"Has to restart: {wording.what_restarts(affected, step)}."
+    return f"Has to restart: {describe_restart(affected, step)}."
 
 
-def _at_the_latest(outlook: Overview) -> str:
-    said = wording.deadline(outlook)
-    return f"Enforced {said}." if said else ""
-
-
-def _what(notice: Notification) -> tuple[State, str]:
-    return notice.state, notice.label
+def _deadline(overview: Overview) -> str:
+    deadline = describe_deadline(overview)
+    return f"Enforced {deadline}." if deadline else ""

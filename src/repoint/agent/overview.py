@@ -1,17 +1,27 @@
-"""All that people are told of a product: how it stands, what is to come, and what restarts.
+"""The overview of one product: its status, what happens next, and what must restart.
 
-Cheap to import and to call: the page, ``status`` and the notification ask it at every look.
+The Settings page, ``repoint status``, notifications and journal events all present this record, so
+they cannot contradict each other. Reading it is cheap: it takes no lock and changes nothing.
 """
 
 from __future__ import annotations
 
 import contextlib
 import time
+from typing import Literal
 
 import msgspec
 
 from repoint.agent.agent_state import AgentState, read_agent_state
-from repoint.agent.plan import Plan, Ready, Waiting, plan
+from repoint.agent.improvement_overview import Improvements, read_improvements
+from repoint.agent.plan import (
+    ActivationCandidate,
+    InstallCandidate,
+    Plan,
+    Situation,
+    plan,
+    widest_scope,
+)
 from repoint.device.device import Device
 from repoint.device.errors import StoreDamagedError
 from repoint.device.policy.effective_settings import EffectiveSettings, effective_settings
@@ -20,7 +30,7 @@ from repoint.device.status.affected import Affected, affected_by_offer, affected
 from repoint.device.status.census import census_of
 from repoint.device.status.status import Status, read_status
 from repoint.device.store.product_state import ProductState
-from repoint.device.store.records import Generation
+from repoint.device.store.records import Generation, HistoryEntry
 from repoint.host.conditions import Conditions, read_conditions
 from repoint.host.processes import Census
 from repoint.model.baseline import RestartScope
@@ -31,126 +41,232 @@ from repoint.model.version import parse_label
 _SPARE = 32 << 20
 """Bytes that an installation leaves free (see ``repoint.device.update.install``)."""
 
+Verdict = Literal["unchecked", "damaged", "replaced", "open", "restart", "exposed", "protected"]
+"""The answer to "am I protected?", in the order in which the causes are considered.
 
-class Overview(msgspec.Struct, frozen=True):
-    """What is to be said of a product.
+``unchecked``: the repository was never checked. ``damaged``: the kernel refuses the content of a
+layer. ``replaced``: a component was replaced by something other than Repoint. ``open``: a fix is
+not installed. ``restart``: something is staged. ``exposed``: what is installed is in force, except
+for processes that still run replaced code. ``protected``: none of these.
+"""
+
+
+class Overview(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that Repoint shows about one product.
 
     Attributes:
-        status: Am I protected?
-        decided: What counts of settings and policy, and who decided it.
-        plan: When what happens by itself.
-        installing: What will have to restart for what is available.
-        activating: What has to restart for what is staged, or is still to restart for what is in
-            force.
-        restarts_by_itself: Whether the policy lets programs restart by themselves.
-        attended: Whether anything happens in the background here.
+        status: The answer to "am I protected?".
+        verdict: The same in one word.
+        effective_settings: The settings that count, who decided them, and the permission to remove.
+        plan: When the next installation and activation happen automatically.
+        improvements: The improvements that are available, staged and in force, with their texts.
+        affected_by_offer: What must restart once the available improvement is installed.
+        affected_now: What must restart for what is staged, or because it runs replaced code.
+        scheduled_restart: When the machine restarts, in seconds since 1970; None if no restart is
+            scheduled, or if this product does not need one.
+        in_force_since: When the active generation came into force, in seconds since 1970; 0 if
+            unknown.
+        removal_staged: Whether the baseline is staged: the next restart removes the improvement.
+        history: The history, oldest entry first.
+        automatic_restarts: Whether the policy restarts programs automatically.
+        attended: Whether background updates run on this device.
     """
 
     status: Status
-    decided: EffectiveSettings
-    plan: Plan
-    installing: tuple[Affected, ...]
-    activating: tuple[Affected, ...]
-    restarts_by_itself: bool = False
+    verdict: Verdict
+    effective_settings: EffectiveSettings
+    plan: Plan = Plan()
+    improvements: Improvements = Improvements()
+    affected_by_offer: tuple[Affected, ...] = ()
+    affected_now: tuple[Affected, ...] = ()
+    scheduled_restart: int | None = None
+    in_force_since: int = 0
+    removal_staged: bool = False
+    history: tuple[HistoryEntry, ...] = ()
+    automatic_restarts: bool = False
     attended: bool = True
 
+    @property
+    def product(self) -> str:
+        """The name of the product."""
+        return self.status.product
 
-class StatusReport(Status, frozen=True):
+    @property
+    def pending_label(self) -> str:
+        """The label that a restart brings into force, or completes: staged, or else active."""
+        return self.status.staged or self.status.in_force
+
+    @property
+    def restart_scope(self) -> RestartScope:
+        """The widest restart scope of what is to be activated.
+
+        After a removal, or if programs only run replaced code, the scope is the same as for
+        installing the improvement.
+        """
+        return widest_scope({affected.scope for affected in self.affected_now})
+
+    @property
+    def announcement(self) -> str:
+        """A key for the restart that people are told about; empty if there is none."""
+        return f"{self.pending_label} in force" if self.affected_now else ""
+
+
+class StatusReport(Status, frozen=True, rename={"effective_settings": "decided"}):
     """What ``repoint status --json`` prints: the status, and what is to come.
 
     Attributes:
-        decided: What counts of settings and policy, and who decided it.
-        plan: When what happens by itself.
-        restarts: What has to restart, for what is staged or still runs replaced code, or else for
+        effective_settings: The effective settings and who decided them.
+        plan: When the next installation and activation happen automatically.
+        restarts: What must restart for what is staged or still runs replaced code, or else for
             what is available.
     """
 
-    decided: EffectiveSettings
+    effective_settings: EffectiveSettings
     plan: Plan
     restarts: tuple[Affected, ...]
 
 
-def status_report(outlook: Overview) -> StatusReport:
-    """Put it in one record."""
-    status = {name: getattr(outlook.status, name) for name in Status.__struct_fields__}
-    restarts = outlook.activating or outlook.installing
-    return StatusReport(**status, decided=outlook.decided, plan=outlook.plan, restarts=restarts)
+def status_report(overview: Overview) -> StatusReport:
+    """Return the part of an overview that ``repoint status --json`` prints."""
+    status = {name: getattr(overview.status, name) for name in Status.__struct_fields__}
+    return StatusReport(
+        **status,
+        effective_settings=overview.effective_settings,
+        plan=overview.plan,
+        restarts=overview.affected_now or overview.affected_by_offer,
+    )
+
+
+class Observation(msgspec.Struct, frozen=True):
+    """Facts that the caller of `read_overview` has already; None for what it has not.
+
+    Attributes:
+        now: Seconds since 1970; else the clock's.
+        conditions: The device's conditions.
+        agent_state: The agent's state; else the one on disk.
+        census: The running processes.
+    """
+
+    now: int | None = None
+    conditions: Conditions | None = None
+    agent_state: AgentState | None = None
+    census: Census | None = None
 
 
 def read_overview(
-    device: Device,
-    name: str | None,
-    *,
-    now: int | None = None,
-    conditions: Conditions | None = None,
-    memory: AgentState | None = None,
-    census: Census | None = None,
+    device: Device, product: str | None = None, observation: Observation | None = None
 ) -> Overview:
-    """Look at a product. Changes nothing and takes no lock.
+    """Read the overview of a product. Takes no lock and changes nothing.
 
     Args:
         device: The device.
-        name: The product; may be left out where only one is enrolled.
-        now: Seconds since 1970; by the clock where it is not given.
-        conditions: The device's condition, if it was just looked at.
-        memory: What the agent remembers, if that is not what is on disk.
-        census: The running processes, where they were looked at, or are not to be.
+        product: The product; None if only one is enrolled.
+        observation: Facts that need not be read again.
+
+    Raises:
+        RepointError: The product is not enrolled, or its state is damaged.
     """
-    product = device.store.one(name)
-    now = int(time.time()) if now is None else now
-    memory = (read_agent_state(product) if memory is None else memory).at(now)
+    state = device.store.one(product)
+    observation = observation or Observation()
+    now = int(time.time()) if observation.now is None else observation.now
+    agent_state = observation.agent_state or read_agent_state(state)
     policy = device.policy()
-    # Another command may collect a generation between two of our looks; then look again.
+    # Another command may garbage-collect a generation between two reads; then read again.
     for _ in range(3):
         with contextlib.suppress(StoreDamagedError):
-            return _look(product, now, conditions, memory, policy, census)
+            return _read(state, policy, agent_state.at(now), now, observation)
         time.sleep(0.05)
-    return _look(product, now, conditions, memory, policy, census)
+    return _read(state, policy, agent_state.at(now), now, observation)
 
 
-def announcement(outlook: Overview) -> str:
-    """What a restart that comes by itself is about; the same text as long as it is the same."""
-    if not outlook.activating:
-        return ""
-    return f"{outlook.status.staged or outlook.status.in_force} in force"
-
-
-def _look(
+def _read(
     state: ProductState,
-    now: int,
-    conditions: Conditions | None,
-    memory: AgentState,
     policy: Policy,
-    census: Census | None,
+    agent_state: AgentState,
+    now: int,
+    observation: Observation,
 ) -> Overview:
-    census = census or census_of(state.store)
+    census = observation.census or census_of(state.store)
     status = read_status(state, census=census)
-    decided = effective_settings(state.documents.settings(), policy)
-    improvement = _available(state, status)
-    installing = affected_by_offer(state, improvement, census) if improvement else ()
-    # Where an improvement was removed, programs that still have it are in no danger.
-    pending = state.links.staged() is not None or status.exposed
-    activating = affected_now(state, census) if pending else ()
-    waiting = _waiting(state, improvement, memory)
-    if conditions is None:
-        # They hold back what could be installed, and nothing else; to ask for them takes time.
-        conditions = read_conditions(state.store.path) if waiting else Conditions()
+    staged = state.links.staged()
+    settings = effective_settings(state.documents.settings(), policy)
+    available = _available(state, status)
+    history = tuple(state.history.entries())
     rules = policy.rules
-    by_itself = rules.window is not None or rules.deadline_days is not None
-    attended = memory.is_attended(now)
-    outlook = Overview(status, decided, Plan(), installing, activating, by_itself, attended)
-    return msgspec.structs.replace(
-        outlook,
-        plan=plan(
-            waiting,
-            _ready(state, outlook, census, memory),
-            automatic=decided.automatic,
-            policy=policy,
-            conditions=conditions,
-            now=now,
-            attended=attended,
-        ),
+    overview = Overview(
+        status=status,
+        verdict=verdict_of(status),
+        effective_settings=settings,
+        improvements=read_improvements(state, status, available),
+        affected_by_offer=affected_by_offer(state, available, census) if available else (),
+        # After a removal, programs that still run the improvement are in no danger.
+        affected_now=affected_now(state, census) if staged or status.exposed else (),
+        in_force_since=_in_force_since(history, status.in_force),
+        removal_staged=staged is not None and not staged.letter,
+        history=history,
+        automatic_restarts=rules.window is not None or rules.deadline_days is not None,
+        attended=agent_state.is_attended(now),
     )
+    installation = _install_candidate(state, available, agent_state)
+    conditions = observation.conditions
+    if conditions is None:
+        # They only hold back an installation, and reading them takes time.
+        conditions = read_conditions(state.store.path) if installation else Conditions()
+    situation = Situation(
+        policy=policy,
+        automatic=settings.automatic,
+        conditions=conditions,
+        now=now,
+        attended=overview.attended,
+    )
+    activation = _activation_candidate(state, overview, census, agent_state)
+    return msgspec.structs.replace(
+        overview,
+        plan=plan(installation, activation, situation),
+        scheduled_restart=_scheduled_restart(overview.restart_scope),
+    )
+
+
+def verdict_of(status: Status) -> Verdict:
+    """Return the verdict on a status; the first cause in the order of `Verdict` decides."""
+    states = {cve.state for cve in status.cves}
+    if status.last_check is None:
+        return "unchecked"
+    if any(graft.layer == "damaged" for graft in status.grafts):
+        return "damaged"
+    if not all(graft.in_place for graft in status.grafts):
+        return "replaced"
+    if "not fixed" in states:
+        return "open"
+    if status.staged:
+        return "restart"
+    if status.exposed or "waiting for restart" in states:
+        return "exposed"
+    return "protected"
+
+
+def needed_space(improvement: Improvement) -> int:
+    """Return the most bytes that an improvement needs on the store's file system."""
+    content = sum(
+        change.entry.size for part in improvement.components for change in part.layer.changes
+    )
+    return improvement.download_size + content + _SPARE
+
+
+def _scheduled_restart(scope: RestartScope) -> int | None:
+    # A restart that only the policy demands restarts the machine instead of a session.
+    if scope not in ("system", "session"):
+        return None
+    from repoint.host.logind import scheduled_restart
+
+    return scheduled_restart()
+
+
+def _in_force_since(history: tuple[HistoryEntry, ...], label: str) -> int:
+    for entry in reversed(history):
+        if entry.event in ("activated", "enrolled") and entry.label == label:
+            return entry.when
+    return 0
 
 
 def _available(state: ProductState, status: Status) -> Improvement | None:
@@ -167,49 +283,45 @@ def _offer(state: ProductState, letter: str) -> Offer | None:
     )
 
 
-def _waiting(
-    state: ProductState, improvement: Improvement | None, memory: AgentState
-) -> Waiting | None:
+def _install_candidate(
+    state: ProductState, improvement: Improvement | None, agent_state: AgentState
+) -> InstallCandidate | None:
     offer = _offer(state, improvement.letter) if improvement is not None else None
     if improvement is None or offer is None:
         return None
     mark = state.marks.get(Generation.of(improvement.baseline, improvement.letter))
     kind = mark.kind if mark is not None else ""
-    if memory.is_unfit(improvement.letter):
+    if agent_state.is_unfit(improvement.letter):
         kind = "failed"
-    return Waiting(
-        memory.started(offer), offer.urgency, needed_space(improvement), kind, memory.retry
+    return InstallCandidate(
+        agent_state.offered_since(offer),
+        offer.urgency,
+        needed_space(improvement),
+        kind,
+        agent_state.retry,
     )
 
 
-def needed_space(improvement: Improvement) -> int:
-    """Bytes that an improvement needs on the store's file system, at the most."""
-    made = sum(
-        change.entry.size for part in improvement.components for change in part.layer.changes
-    )
-    return improvement.download_size + made + _SPARE
-
-
-def _ready(
-    state: ProductState, outlook: Overview, census: Census, memory: AgentState
-) -> Ready | None:
+def _activation_candidate(
+    state: ProductState, overview: Overview, census: Census, agent_state: AgentState
+) -> ActivationCandidate | None:
     from repoint.device.activate.activation import blocking
 
     staged, active = state.links.staged(), state.links.active()
-    if not outlook.activating and staged is None:
+    if not overview.affected_now and staged is None:
         return None
     target = staged or active
     offer = _offer(state, target.letter) if target is not None and target.letter else None
-    # Where nothing of a service runs, its next start is as good as a restart. Of the session and
-    # the system, processes do not tell all.
+    # If no process of a service runs, its next start is as good as a restart. For the session and
+    # the system, the processes do not tell the whole story.
     scopes: set[RestartScope] = {
-        thing.scope if thing.pids or thing.scope in ("session", "system") else "none"
-        for thing in outlook.activating
+        affected.scope if affected.pids or affected.scope in ("session", "system") else "none"
+        for affected in overview.affected_now
     }
-    return Ready(
-        started=memory.started(offer) if offer is not None else None,
+    return ActivationCandidate(
+        offered_since=agent_state.offered_since(offer) if offer is not None else None,
         scopes=scopes,
-        in_the_way=bool(blocking(state, census)),
+        blocked=bool(blocking(state, census)),
         staged=staged is not None,
-        told=memory.told.get(announcement(outlook)),
+        announced=agent_state.announced.get(overview.announcement),
     )

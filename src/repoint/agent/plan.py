@@ -1,36 +1,36 @@
-"""When an improvement is installed and comes into force by itself, as a decision without I/O.
+"""When an improvement is installed and activated automatically, as a decision without I/O.
 
-`plan` is told what is known and says what follows: for the installation and for the activation, at
-which moment, and why not earlier. The page, `status`, the notification and the round itself all
-ask it, so that what people are told is what will happen.
+`plan` gets all facts as arguments and returns the installation and the activation, each with its
+time and the reason why it does not happen earlier. The Settings page, ``repoint status``,
+notifications and the update run all use it, so they announce what will happen.
 
-Rules for the installation, in the order in which they are met:
+Rules for the installation, in the order in which they apply:
 
-1. A letter that failed here, or that a person removed, is not installed by itself.
-2. From its deadline on, if the policy sets one, nothing of what follows but rules 4 and 5 holds it
-   back, not even that Automatically Install is off.
-3. Where Automatically Install is off, it waits for the person, or for the deadline. So it does
-   where nothing makes rounds, and then no deadline is kept.
+1. A letter that failed here, or that a person removed, is not installed automatically.
+2. From the deadline that the policy sets, only rules 4 and 5 delay the installation. Even turning
+   off Automatically Install does not.
+3. If Automatically Install is off, the installation waits for a person or for the deadline. If
+   background updates do not run, it waits for a person, and no deadline is enforced.
 4. It waits for enough free space.
-5. After a failure it waits for the next try.
+5. After a failure it waits for the next attempt.
 6. The policy may defer it for some days after its publication.
 7. It waits for the maintenance window, if the policy sets one.
 8. It waits while the battery is low and not charging.
-9. It waits while the connection is metered, unless the policy allows that.
+9. It waits while the connection is metered, unless the policy allows metered connections.
 
-An improvement against attacks that were seen passes over rules 6, 7 and 9, unless the policy says
-otherwise: ``urgent = false``, or for rule 9 ``metered = false``.
+An improvement whose fixes are exploited skips rules 6, 7 and 9, unless the policy says otherwise:
+``urgent = false``, or for rule 9 ``metered = false``.
 
-Rules for the activation of what is staged, or where programs run replaced code:
+Rules for the activation of what is staged, and for programs that run replaced code:
 
-1. What needs no restart, or the start of a program only, is activated as soon as no program stands
-   in the way.
-2. Else it is brought into force in the maintenance window or at the deadline, whichever comes
-   first, but not sooner than `NOTICE` after people were first told.
-3. Where the policy sets neither, it waits for the next start of what has to restart.
+1. If it needs no restart, or only the start of a program, it is activated as soon as no running
+   program blocks it.
+2. Otherwise it is activated in the maintenance window or at the deadline, whichever comes first,
+   but not earlier than `NOTICE` after people were first told.
+3. If the policy sets neither, it waits for the next start of what must restart.
 
-No moment that was written down can hold anything back for longer than it was meant to, whatever
-happens to the device's clock: see `started` and `Memory` in `memory`.
+No recorded time can delay anything for longer than intended, whatever happens to the device's
+clock: see `AgentState.offered_since` and `AgentState.at`.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ from repoint.model.baseline import RestartScope
 from repoint.model.catalog import Urgency
 
 NOTICE = 15 * 60
-"""Seconds between telling people that something will restart by itself and doing so."""
+"""Seconds between the announcement of an automatic restart and the restart."""
 
 LOW_BATTERY = 20
 """Percent below which nothing is installed unless the battery is charging."""
@@ -60,23 +60,23 @@ Reason = Literal[
     "now", "failed", "removed", "off", "unattended", "space", "retry", "deferred", "window",
     "battery", "metered", "deadline", "program", "service", "session", "system",
 ]  # fmt: skip
-"""Why something happens when it does.
+"""Why a step happens at its time.
 
-``now``: nothing holds it back. ``unattended``: nothing makes rounds here. ``failed``,
-``removed``, ``off``, ``space``, ``retry``, ``deferred``, ``window``, ``battery``, ``metered``: see
-the rules. ``deadline``: it is enforced then. ``program``, ``service``, ``session``, ``system``: it
+``now``: nothing delays it. ``unattended``: background updates do not run. ``failed``, ``removed``,
+``off``, ``space``, ``retry``, ``deferred``, ``window``, ``battery``, ``metered``: see the rules.
+``deadline``: the policy enforces it then. ``program``, ``service``, ``session``, ``system``: it
 waits for the next start of that.
 """
 
 
 class Step(msgspec.Struct, frozen=True):
-    """One step that is to come.
+    """An automatic installation or activation that is to come.
 
     Attributes:
-        when: Seconds since 1970, or nothing where nobody can say. ``now`` where it is due: the
-            agent's next round does it.
-        reason: Why then, or why not yet.
-        policy: The policy file that is the cause; empty where none is.
+        when: Seconds since 1970; None if the time cannot be known. If it is not later than now,
+            the next update run does it.
+        reason: Why it does not happen earlier.
+        policy: The policy file that causes it; empty if none does.
     """
 
     when: int | None
@@ -84,7 +84,7 @@ class Step(msgspec.Struct, frozen=True):
     policy: str = ""
 
     def is_due(self, now: int) -> bool:
-        """Whether it is to be done now."""
+        """Return whether its time has come."""
         return self.when is not None and self.when <= now
 
 
@@ -92,10 +92,10 @@ class Plan(msgspec.Struct, frozen=True):
     """What is to come for a product.
 
     Attributes:
-        install: When what is available is installed; nothing where nothing is available.
-        activate: When what is staged comes into force, or when the programs that run replaced
-            code restart; nothing where neither is so.
-        deadline: When the policy enforces what is available or waiting; nothing for never.
+        install: The installation of what is available; None if nothing is.
+        activate: The activation of what is staged, or the restart of programs that run replaced
+            code; None if there are neither.
+        deadline: When the policy enforces what is available or staged; None for never.
     """
 
     install: Step | None = None
@@ -104,16 +104,18 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True)
-class Waiting:
+class InstallCandidate:
     """An improvement that is offered and not staged.
 
     Attributes:
-        started: When its deferral and its deadline began to run, in seconds since 1970.
+        offered_since: When its deferral and its deadline began to run, in seconds since 1970.
+        urgency: The urgency that the catalog states.
         needed: Bytes that it needs on the store's file system.
-        retry: Not before this moment, after failures; 0 for at once.
+        mark: Why it is not installed automatically; empty if nothing prevents it.
+        retry: The earliest next attempt after failures, in seconds since 1970; 0 for at once.
     """
 
-    started: int
+    offered_since: int
     urgency: Urgency
     needed: int
     mark: Literal["", "failed", "removed"] = ""
@@ -121,147 +123,157 @@ class Waiting:
 
 
 @dataclass(frozen=True)
-class Ready:
-    """What is staged, or in force with programs that still run what it replaced.
+class ActivationCandidate:
+    """What is staged, or active with programs that still run what it replaced.
 
     Attributes:
-        started: When its deadline began to run; nothing where it has none, as for a removal.
-        scopes: What has to restart.
-        in_the_way: Whether programs run that have to close first.
-        staged: Whether something is staged, or programs only run replaced code.
-        told: When people were first told; nothing where they were not yet.
+        offered_since: When its deadline began to run; None if it has none, as for a removal.
+        scopes: The restart scopes that it needs.
+        blocked: Whether running programs must close first.
+        staged: Whether something is staged; otherwise programs only run replaced code.
+        announced: When people were first told; None if they were not.
     """
 
-    started: int | None
+    offered_since: int | None
     scopes: Collection[RestartScope]
-    in_the_way: bool
+    blocked: bool
     staged: bool
-    told: int | None
-
-
-def plan(
-    waiting: Waiting | None,
-    ready: Ready | None,
-    *,
-    automatic: bool,
-    policy: Policy,
-    conditions: Conditions,
-    now: int,
-    attended: bool = True,
-    zone: dt.tzinfo | None = None,
-) -> Plan:
-    """Say what is to come.
-
-    Args:
-        waiting: What could be installed.
-        ready: What could be brought into force.
-        automatic: Whether Automatically Install is on, by the person or by policy.
-        policy: The policy in force.
-        conditions: The device's condition.
-        now: Seconds since 1970.
-        attended: Whether anything makes rounds; else nothing happens by itself.
-        zone: The time zone of the maintenance window; the device's own where none is given.
-    """
-    rules = _Ruling(policy, automatic, conditions, now, attended, zone)
-    begins = [thing.started for thing in (waiting, ready) if thing and thing.started is not None]
-    return Plan(
-        install=rules.installation(waiting) if waiting is not None else None,
-        activate=rules.activation(ready) if ready is not None else None,
-        deadline=min(filter(None, map(rules.deadline, begins)), default=None),
-    )
-
-
-def needs_a_start_only(scopes: Collection[RestartScope]) -> bool:
-    """Whether it comes into force when nothing, or a single program, starts."""
-    return set(scopes) <= {"none", "app"}
+    announced: int | None
 
 
 @dataclass(frozen=True)
-class _Ruling:
+class Situation:
+    """What decides when the candidates are installed and activated.
+
+    Attributes:
+        policy: The policy in force.
+        automatic: Whether Automatically Install is on, by the person's choice or by policy.
+        conditions: The device's conditions.
+        now: Seconds since 1970.
+        attended: Whether background updates run; if not, nothing happens automatically.
+        zone: The time zone of the maintenance window; None for the device's own.
+    """
+
     policy: Policy
     automatic: bool
     conditions: Conditions
     now: int
-    attended: bool
-    zone: dt.tzinfo | None
+    attended: bool = True
+    zone: dt.tzinfo | None = None
 
-    def deadline(self, started: int) -> int | None:
-        days = self.policy.rules.deadline_days
-        return started + days * DAY if days is not None and self.attended else None
 
-    def opening(self, when: int) -> int:
-        return next_opening(self.policy.rules.windows(), when, self.zone)
+def plan(
+    installation: InstallCandidate | None,
+    activation: ActivationCandidate | None,
+    situation: Situation,
+) -> Plan:
+    """Return what happens automatically, and when."""
+    rules = _Rules(situation)
+    starts = [
+        candidate.offered_since
+        for candidate in (installation, activation)
+        if candidate is not None and candidate.offered_since is not None
+    ]
+    return Plan(
+        install=rules.install(installation) if installation is not None else None,
+        activate=rules.activate(activation) if activation is not None else None,
+        deadline=min(filter(None, map(rules.deadline, starts)), default=None),
+    )
 
-    def installation(self, waiting: Waiting) -> Step:
-        if waiting.mark:
-            return Step(None, waiting.mark)
-        deadline = self.deadline(waiting.started)
-        enforced = deadline is not None and deadline <= self.now
-        if not self.automatic and not enforced:
-            off = Step(None, "off", self.policy.locked_by("automatic"))
-            return self._at_the_latest(off, deadline)
-        if not self.attended:
+
+def needs_program_start_only(scopes: Collection[RestartScope]) -> bool:
+    """Return whether nothing, or only a single program, must start again."""
+    return set(scopes) <= {"none", "app"}
+
+
+def widest_scope(scopes: Collection[RestartScope]) -> RestartScope:
+    """Return the scope that includes all others."""
+    order: tuple[RestartScope, ...] = ("system", "session", "service", "app")
+    return next((scope for scope in order if scope in scopes), "none")
+
+
+@dataclass(frozen=True)
+class _Rules:
+    """The rules at the top of this module."""
+
+    situation: Situation
+
+    def deadline(self, since: int) -> int | None:
+        days = self.situation.policy.rules.deadline_days
+        return since + days * DAY if days is not None and self.situation.attended else None
+
+    def install(self, candidate: InstallCandidate) -> Step:
+        now = self.situation.now
+        if candidate.mark:
+            return Step(None, candidate.mark)
+        deadline = self.deadline(candidate.offered_since)
+        enforced = deadline is not None and deadline <= now
+        if not self.situation.automatic and not enforced:
+            off = Step(None, "off", self.situation.policy.locked_by("automatic"))
+            return self._no_later_than(deadline, off)
+        if not self.situation.attended:
             return Step(None, "unattended")
-        if self.conditions.free < waiting.needed:
+        if self.situation.conditions.free < candidate.needed:
             return Step(None, "space")
-        if waiting.retry > self.now:
-            return Step(waiting.retry, "retry")
+        if candidate.retry > now:
+            return Step(candidate.retry, "retry")
         if enforced:
-            return self._step(self.now, "deadline", "deadline_days")
-        return self._at_the_latest(self._convenient(waiting), deadline)
+            return self._step(now, "deadline", "deadline_days")
+        return self._no_later_than(deadline, self._convenient(candidate))
 
-    def _convenient(self, waiting: Waiting) -> Step:
-        """When it suits everybody: rules 6 to 9."""
-        rules = self.policy.rules
-        urgent = waiting.urgency == "exploited" and rules.urgent is not False
+    def _convenient(self, candidate: InstallCandidate) -> Step:
+        """Apply rules 6 to 9."""
+        now, conditions = self.situation.now, self.situation.conditions
+        rules = self.situation.policy.rules
+        urgent = candidate.urgency == "exploited" and rules.urgent is not False
         if not urgent:
-            deferred = waiting.started + (rules.defer_days or 0) * DAY
-            opening = self.opening(max(self.now, deferred))
-            if deferred > self.now:
+            deferred = candidate.offered_since + (rules.defer_days or 0) * DAY
+            opening = self._opening(max(now, deferred))
+            if deferred > now:
                 return self._step(opening, "deferred", "defer_days")
-            if opening > self.now:
+            if opening > now:
                 return self._step(opening, "window", "window")
-        if self.conditions.battery_is_below(LOW_BATTERY):
+        if conditions.battery_is_below(LOW_BATTERY):
             return Step(None, "battery")
         allowed = urgent if rules.metered is None else rules.metered
-        if self.conditions.metered and not allowed:
+        if conditions.metered and not allowed:
             return self._step(None, "metered", "metered")
-        return Step(self.now, "now")
+        return Step(now, "now")
 
-    def activation(self, ready: Ready) -> Step:
-        if not self.attended:
-            return Step(None, _next_start(ready.scopes))
-        if ready.staged and needs_a_start_only(ready.scopes) and not ready.in_the_way:
-            return Step(self.now, "now")
-        told = self.now if ready.told is None else ready.told
-        earliest = max(self.now, told + NOTICE)
+    def activate(self, candidate: ActivationCandidate) -> Step:
+        now = self.situation.now
+        if not self.situation.attended:
+            return Step(None, _next_start(candidate.scopes))
+        starts_only = candidate.staged and needs_program_start_only(candidate.scopes)
+        if starts_only and not candidate.blocked:
+            return Step(now, "now")
+        announced = now if candidate.announced is None else candidate.announced
+        earliest = max(now, announced + NOTICE)
         steps = []
-        if self.policy.rules.window is not None:
-            steps.append(self._step(self.opening(earliest), "window", "window"))
-        deadline = self.deadline(ready.started) if ready.started is not None else None
+        if self.situation.policy.rules.window is not None:
+            steps.append(self._step(self._opening(earliest), "window", "window"))
+        since = candidate.offered_since
+        deadline = self.deadline(since) if since is not None else None
         if deadline is not None:
             steps.append(self._step(max(deadline, earliest), "deadline", "deadline_days"))
         if steps:
             return min(steps, key=lambda step: step.when or 0)
-        return Step(None, _next_start(ready.scopes))
+        return Step(None, _next_start(candidate.scopes))
 
-    def _at_the_latest(self, step: Step, deadline: int | None) -> Step:
+    def _opening(self, when: int) -> int:
+        return next_opening(self.situation.policy.rules.windows(), when, self.situation.zone)
+
+    def _no_later_than(self, deadline: int | None, step: Step) -> Step:
         if deadline is None or (step.when is not None and step.when <= deadline):
             return step
         return self._step(deadline, "deadline", "deadline_days")
 
     def _step(self, when: int | None, reason: Reason, key: Key) -> Step:
-        return Step(when, reason, self.policy.locked_by(key))
-
-
-def widest(scopes: Collection[RestartScope]) -> RestartScope:
-    """The scope that holds all others."""
-    order: tuple[RestartScope, ...] = ("system", "session", "service", "app")
-    return next((scope for scope in order if scope in scopes), "none")
+        return Step(when, reason, self.situation.policy.locked_by(key))
 
 
 def _next_start(scopes: Collection[RestartScope]) -> Reason:
-    scope = widest(scopes)
+    scope = widest_scope(scopes)
     if scope == "none" or scope == "app":
         return "program"
     return scope

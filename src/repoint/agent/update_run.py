@@ -1,7 +1,7 @@
-"""A round: check, decide, download, prepare, stage, activate what can be, tell, and end.
+"""An update run: check, plan, download, verify, stage, activate what can be activated, and end.
 
-Nothing stays in memory between rounds. What a round finds on disk is all that it goes on from, so
-that one which was cut off is simply made up for by the next.
+Nothing stays in memory between runs. A run continues from what is on disk, so the next run makes
+up for one that was interrupted.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import msgspec
 
 from repoint.agent import restart
 from repoint.agent.agent_state import AgentState, read_agent_state, write_agent_state
-from repoint.agent.overview import Overview, announcement, read_overview
+from repoint.agent.overview import Observation, Overview, read_overview
 from repoint.device.device import Device
 from repoint.device.errors import (
     NotApplicableError,
@@ -29,239 +29,248 @@ from repoint.device.errors import (
 from repoint.device.os_errors import explained
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.store_lock import opened_lock
-from repoint.host import logind
 from repoint.host.conditions import Conditions, read_conditions
 from repoint.host.processes import Census
 from repoint.model.errors import RepointError
 from repoint.model.version import has_letter, parse_label
 
 CHECK_EVERY = 4 * 3600
-"""Seconds between two questions to the repository, where a timer starts the rounds."""
+"""Seconds between two checks of the repository, if a timer starts the update runs."""
 
 _SLACK = 600
 """Seconds that a timer may be early."""
 
 
 class UpdateRunActiveError(RepointError):
-    """Another round is under way; there is no need for a second one."""
+    """Another update run is active; a second one is not needed."""
 
 
 @dataclass
 class UpdateRun:
-    """What a round did for one product.
+    """What an update run did for one product.
 
     Attributes:
-        state: The product.
-        outlook: How it stands at the end.
-        checked: Whether the repository was asked.
-        installed: The label of what was staged; empty for nothing.
-        activated: The label of what was brought into force; empty for nothing.
-        announced: A restart of the session or the machine that was announced.
-        handed_over: Whether activating and telling was left to somebody else.
-        errors: What went wrong; the next round tries again.
+        product: The product.
+        overview: The overview at the end; None if it could not be read.
+        checked: Whether the repository was checked.
+        installed: The label that was staged; empty for none.
+        activated: The label that came into force; empty for none.
+        announced: The restart of the session or the machine that was announced.
+        handed_over: Whether activation and notification were left to another process.
+        errors: What failed; the next run tries again.
     """
 
     product: str
-    outlook: Overview | None = None
+    overview: Overview | None = None
     checked: bool = False
     installed: str = ""
     activated: str = ""
-    announced: restart.Announced | None = None
+    announced: restart.AnnouncedRestart | None = None
     handed_over: bool = False
     errors: list[RepointError] = field(default_factory=list)
+
+    @property
+    def failed(self) -> bool:
+        """Whether something needs attention. A store in use by another command does not."""
+        if any(not isinstance(error, StoreBusyError) for error in self.errors):
+            return True
+        return self.overview is not None and bool(self.overview.effective_settings.policy_problem)
 
 
 @dataclass(frozen=True)
 class Agent:
-    """What runs rounds.
+    """The agent of a device.
 
     Attributes:
         device: The device.
-        clock: Gives seconds since 1970.
-        chance: Where jitter comes from.
-        conditions: Looks at the device's condition.
-        if_due: Whether the repository is only asked where that is due, as for a timer.
-        hand_over: Called where there may be something to activate or to tell, in the place of
-            doing it here, without the rights for it: processes are not looked at then.
+        clock: Returns seconds since 1970.
+        rng: The source of jitter.
+        conditions: Reads the device's conditions.
+        if_due: Whether the repository is checked only when a check is due, as for a timer.
+        hand_over: Called instead of activating and notifying when there may be something to
+            activate or notify. The process that sets it lacks the rights for it, so the agent
+            does not look at processes then.
     """
 
     device: Device
     clock: Callable[[], float]
-    chance: random.Random
+    rng: random.Random
     conditions: Callable[[Path], Conditions] = read_conditions
     if_due: bool = False
     hand_over: Callable[[], None] | None = None
 
-    def rounds(self, product: str | None = None) -> Iterator[UpdateRun]:
-        """Make a round for each enrolled product, or for one.
+    def run(self, product: str | None = None) -> Iterator[UpdateRun]:
+        """Make an update run for each enrolled product, or for one.
 
         Raises:
-            RoundRunningError: Another round is under way.
+            UpdateRunActiveError: Another update run is active.
         """
-        store = self.device.store
-        with update_run_lock(store.path):
-            for place in store.enrolled() if product is None else [store.one(product)]:
-                yield self._round(place)
+        with update_run_lock(self.device.store.path):
+            for state in self._states(product):
+                yield self._run(state)
 
-    def activations(self, product: str | None = None) -> Iterator[UpdateRun]:
-        """Only bring into force what is due, without asking the repository.
+    def activate(self, product: str | None = None) -> Iterator[UpdateRun]:
+        """Only bring into force what is due, without checking the repository.
 
         Raises:
-            RoundRunningError: Another round is under way.
+            UpdateRunActiveError: Another update run is active.
         """
-        store = self.device.store
-        with update_run_lock(store.path):
+        with update_run_lock(self.device.store.path):
             self.device.tidy()
-            for place in store.enrolled() if product is None else [store.one(product)]:
-                made = UpdateRun(place.name)
-                memory = read_agent_state(place).at(self._now())
-                conditions = self.conditions(store.path)
-                self._look(made, memory, conditions)
-                self._finish(made, place, memory, conditions)
-                yield made
+            for state in self._states(product):
+                run = UpdateRun(state.name)
+                agent_state = read_agent_state(state).at(self._now())
+                conditions = self.conditions(self.device.store.path)
+                self._read_overview(run, agent_state, conditions)
+                self._finish(run, state, agent_state, conditions)
+                yield run
 
-    def trials(self) -> Iterator[UpdateRun]:
-        """Wait for what is on trial until it is confirmed or taken back."""
+    def watch_trials(self) -> Iterator[UpdateRun]:
+        """Wait until every letter on trial is confirmed or rolled back."""
         for product, failure in self.device.watch().items():
-            made = UpdateRun(product)
-            memory = read_agent_state(self.device.store.product(product)).at(self._now())
-            self._look(made, memory, self.conditions(self.device.store.path))
+            run = UpdateRun(product)
+            state = self.device.store.product(product)
+            agent_state = read_agent_state(state).at(self._now())
+            self._read_overview(run, agent_state, self.conditions(self.device.store.path))
             if failure is not None:
-                made.errors.append(failure)
-            elif made.outlook is not None:
-                made.activated = made.outlook.status.in_force
-            yield made
+                run.errors.append(failure)
+            elif run.overview is not None:
+                run.activated = run.overview.status.in_force
+            yield run
 
-    def _round(self, state: ProductState) -> UpdateRun:
-        made = UpdateRun(state.name)
-        memory = msgspec.structs.replace(read_agent_state(state).at(self._now()), round=self._now())
+    def _states(self, product: str | None) -> list[ProductState]:
+        store = self.device.store
+        return store.enrolled() if product is None else [store.one(product)]
+
+    def _run(self, state: ProductState) -> UpdateRun:
+        run = UpdateRun(state.name)
+        agent_state = read_agent_state(state).at(self._now())
+        agent_state = msgspec.structs.replace(agent_state, last_run=self._now())
         if not self.if_due:
-            memory = msgspec.structs.replace(memory, retry=0)
-        if self._is_due(state, memory):
-            memory = self._check(made, state, memory)
-        memory = memory.with_seen(_offered(state), self._now())
+            agent_state = msgspec.structs.replace(agent_state, retry=0)
+        if self._is_check_due(state, agent_state):
+            agent_state = self._check(run, agent_state)
+        agent_state = agent_state.with_offered(_offered_letters(state), self._now())
         conditions = self.conditions(self.device.store.path)
-        self._look(made, memory, conditions)
-        if not made.errors:
-            memory = self._install(made, memory, conditions)
-        if made.checked and not made.errors:
-            memory = memory.with_success()
+        self._read_overview(run, agent_state, conditions)
+        if not run.errors:
+            agent_state = self._install(run, agent_state, conditions)
+        if run.checked and not run.errors:
+            agent_state = agent_state.with_success()
         if self.hand_over is None:
-            self._finish(made, state, memory, conditions)
-            return made
-        _write_down(state, memory)
-        if _may_have_something_to_do(made):
-            made.handed_over = True
+            self._finish(run, state, agent_state, conditions)
+            return run
+        _write(state, agent_state)
+        if _may_need_activation(run):
+            run.handed_over = True
             try:
                 self.hand_over()
             except RepointError as error:
-                made.errors.append(error)
-        return made
+                run.errors.append(error)
+        return run
 
     def _finish(
-        self, made: UpdateRun, state: ProductState, memory: AgentState, conditions: Conditions
+        self, run: UpdateRun, state: ProductState, agent_state: AgentState, conditions: Conditions
     ) -> None:
-        """Activate what is due, and note that people are told of what is not."""
-        self._activate(made, memory, conditions)
-        if made.outlook is not None:
-            told = memory.with_told(announcement(made.outlook), self._now())
-            if told != memory:
-                memory = told
-                self._look(made, memory, conditions)
-        _write_down(state, memory)
+        """Activate what is due, and record the announcement of what is not."""
+        self._activate(run, agent_state, conditions)
+        if run.overview is not None:
+            announced = agent_state.with_announced(run.overview.announcement, self._now())
+            if announced != agent_state:
+                agent_state = announced
+                self._read_overview(run, agent_state, conditions)
+        _write(state, agent_state)
 
-    def _is_due(self, state: ProductState, memory: AgentState) -> bool:
+    def _is_check_due(self, state: ProductState, agent_state: AgentState) -> bool:
         last = state.documents.last_check()
         now = self._now()
         if not self.if_due or last is None or last.when > now:
-            return True  # also where the clock was set back: nobody knows how long ago that was
-        if memory.retry:
-            return memory.retry <= now
+            return True  # if the clock was set back, the age of the last check is unknown
+        if agent_state.retry:
+            return agent_state.retry <= now
         return last.when + CHECK_EVERY - _SLACK <= now
 
-    def _check(self, made: UpdateRun, state: ProductState, memory: AgentState) -> AgentState:
-        made.checked = True
+    def _check(self, run: UpdateRun, agent_state: AgentState) -> AgentState:
+        run.checked = True
         try:
-            self.device.check(state.name)
+            self.device.check(run.product)
         except (StoreBusyError, PolicyForbidsError) as error:
-            made.errors.append(error)
+            run.errors.append(error)
         except RepointError as error:
-            made.errors.append(error)
-            return memory.with_failure(self._now(), self.chance)
-        return memory
+            run.errors.append(error)
+            return agent_state.with_failure(self._now(), self.rng)
+        return agent_state
 
-    def _install(self, made: UpdateRun, memory: AgentState, conditions: Conditions) -> AgentState:
-        outlook = made.outlook
-        step = outlook.plan.install if outlook is not None else None
-        if outlook is None or outlook.status.available is None or step is None:
-            return memory
+    def _install(
+        self, run: UpdateRun, agent_state: AgentState, conditions: Conditions
+    ) -> AgentState:
+        overview = run.overview
+        step = overview.plan.install if overview is not None else None
+        if overview is None or overview.status.available is None or step is None:
+            return agent_state
         if not step.is_due(self._now()):
-            return memory
-        label = outlook.status.available.label
+            return agent_state
+        label = overview.status.available.label
         try:
-            staged = self.device.install(made.product, user_initiated=False)
+            staged = self.device.install(run.product, user_initiated=False)
         except NothingToDoError:
-            return memory
+            return agent_state
         except (StoreBusyError, PolicyForbidsError) as error:
-            made.errors.append(error)
-            return memory
+            run.errors.append(error)
+            return agent_state
         except RepointError as error:
-            made.errors.append(error)
+            run.errors.append(error)
             if isinstance(error, NotApplicableError):
-                memory = memory.with_unfit(parse_label(label)[1])
+                agent_state = agent_state.with_unfit(parse_label(label)[1])
             else:
-                memory = memory.with_failure(self._now(), self.chance)
+                agent_state = agent_state.with_failure(self._now(), self.rng)
         else:
-            made.installed = staged.improvement.label
-        self._look(made, memory, conditions)
-        if made.outlook is not None and made.outlook.status.in_force == made.installed:
-            made.activated = made.installed  # what needs no restart is in force at once
-        return memory
+            run.installed = staged.improvement.label
+        self._read_overview(run, agent_state, conditions)
+        if run.overview is not None and run.overview.status.in_force == run.installed:
+            run.activated = run.installed  # it needed no restart
+        return agent_state
 
-    def _activate(self, made: UpdateRun, memory: AgentState, conditions: Conditions) -> None:
-        outlook = made.outlook
-        step = outlook.plan.activate if outlook is not None else None
-        if outlook is None or step is None or not step.is_due(self._now()):
+    def _activate(self, run: UpdateRun, agent_state: AgentState, conditions: Conditions) -> None:
+        overview = run.overview
+        step = overview.plan.activate if overview is not None else None
+        if overview is None or step is None or not step.is_due(self._now()):
             return
-        label = outlook.status.staged or outlook.status.in_force
         try:
             if step.reason == "now":
-                self.device.activate(made.product)
-                made.activated = label
-            elif logind.scheduled_restart() is None:
-                done = restart.restart(
+                self.device.activate(run.product)
+                run.activated = overview.pending_label
+            elif overview.scheduled_restart is None:
+                result = restart.restart(
                     self.device,
-                    made.product,
-                    seconds=restart.UNATTENDED_COUNTDOWN,
-                    by_itself=True,
+                    run.product,
+                    countdown=restart.AUTOMATIC_COUNTDOWN,
+                    automatic=True,
                 )
-                if isinstance(done, restart.Announced):
-                    made.announced = done
+                if isinstance(result, restart.AnnouncedRestart):
+                    run.announced = result
                 else:
-                    made.activated = label
+                    run.activated = overview.pending_label
         except NothingToDoError:
-            pass  # somebody was faster
+            pass  # another command was faster
         except StillRunningError as error:
-            # Something has started meanwhile, or does not close: a person has the last word.
+            # A program has started meanwhile, or does not close: its user has the last word.
             if step.reason != "now":
-                made.errors.append(error)
+                run.errors.append(error)
         except RepointError as error:
-            made.errors.append(error)
-        self._look(made, memory, conditions)
+            run.errors.append(error)
+        self._read_overview(run, agent_state, conditions)
 
-    def _look(self, made: UpdateRun, memory: AgentState, conditions: Conditions) -> None:
+    def _read_overview(
+        self, run: UpdateRun, agent_state: AgentState, conditions: Conditions
+    ) -> None:
+        census = None if self.hand_over is None else Census((), 0)
+        observation = Observation(self._now(), conditions, agent_state, census)
         try:
-            made.outlook = read_overview(
-                self.device,
-                made.product,
-                now=self._now(),
-                conditions=conditions,
-                memory=memory,
-                census=None if self.hand_over is None else Census((), 0),
-            )
+            run.overview = read_overview(self.device, run.product, observation)
         except RepointError as error:
-            made.outlook = None
-            made.errors.append(error)
+            run.overview = None
+            run.errors.append(error)
 
     def _now(self) -> int:
         return int(self.clock())
@@ -269,39 +278,42 @@ class Agent:
 
 @contextlib.contextmanager
 def update_run_lock(store: Path) -> Iterator[None]:
-    """Let one round at a time run. The kernel lets go of it when the process ends.
+    """Hold the lock that allows one update run at a time.
+
+    The kernel releases it when the process ends.
 
     Raises:
-        RoundRunningError: Another one is under way.
-        CannotWriteError: The person may not change the store.
+        UpdateRunActiveError: Another update run is active.
+        CannotWriteError: The caller may not change the store.
     """
     with opened_lock(store, "agent.lock") as descriptor:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UpdateRunActiveError(
-                "Another round is under way", hint="There is nothing to do; it sees to all"
+                "Another update run is active", hint="Wait for it; it covers every product"
             ) from None
         yield
 
 
-def _may_have_something_to_do(made: UpdateRun) -> bool:
-    """Whether there is an improvement on its way, or programs may have to restart by policy."""
-    outlook = made.outlook
-    if outlook is None:
+def _may_need_activation(run: UpdateRun) -> bool:
+    """Return whether an improvement is pending, or the policy may restart programs."""
+    overview = run.overview
+    if overview is None:
         return False
-    status = outlook.status
-    under_way = status.available is not None or bool(status.staged) or status.on_trial
-    return under_way or (outlook.restarts_by_itself and has_letter(status.in_force))
+    status = overview.status
+    pending = status.available is not None or bool(status.staged) or status.on_trial
+    return pending or (overview.automatic_restarts and has_letter(status.in_force))
 
 
-def _write_down(state: ProductState, memory: AgentState) -> None:
-    with contextlib.suppress(FileNotFoundError), explained("write down what was done"):
-        write_agent_state(state, memory)  # it may have been taken out meanwhile
+def _write(state: ProductState, agent_state: AgentState) -> None:
+    # The product may have been unenrolled meanwhile.
+    with contextlib.suppress(FileNotFoundError), explained("write the agent's state"):
+        write_agent_state(state, agent_state)
 
 
-def _offered(state: ProductState) -> list[str]:
+def _offered_letters(state: ProductState) -> list[str]:
     catalog = state.documents.catalog()
     if catalog is None:
         return []
-    return [o.letter for o in catalog.offers_for(state.documents.enrolment().baseline)]
+    return [offer.letter for offer in catalog.offers_for(state.documents.enrolment().baseline)]

@@ -1,4 +1,4 @@
-"""``repoint agent``: rounds in the background, and the units that start them."""
+"""``repoint agent``: background updates, and the units that start them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ app = typer.Typer(
 def run_once(
     product: ProductOption = None,
     if_due: Annotated[
-        bool, typer.Option("--if-due", help="For timers: ask the repository only if it is due.")
+        bool,
+        typer.Option("--if-due", help="For timers: check the repository only if a check is due."),
     ] = False,
     hand_over: Annotated[
         bool,
@@ -35,71 +36,71 @@ def run_once(
     ] = False,
     store: StoreOption = None,
 ) -> None:
-    """Make a round: check, decide, download, prepare, stage, activate what needs no restart."""
+    """Run one update: check, download, verify, stage, and activate what needs no restart."""
     from repoint.agent.units.start import start_activation
 
     agent = agent_of(store, if_due, start_activation if hand_over else None)
-    run_rounds(agent.rounds(product), store)
+    print_runs(agent.run(product), store)
 
 
 @app.command("activate")
 def activate(
     due: Annotated[
         bool,
-        typer.Option("--due", help="Also restart what has to restart, where that is due now."),
+        typer.Option("--due", help="Also restart what must restart, if that is due now."),
     ] = False,
     store: StoreOption = None,
 ) -> None:
-    """Bring into force what waits, where nothing that runs stands in the way.
+    """Activate what is staged, unless running programs block it.
 
-    Units call it at the start of the machine or of the session, when nothing runs yet.
+    Units call it at the start of the machine or of the session, before other programs run.
     """
     import sys
 
-    from repoint.agent.startup import settle
+    from repoint.agent.startup import merge_at_start
     from repoint.cli.device.device import open_device
 
     if due:
-        run_rounds(agent_of(store).activations(), store)
+        print_runs(agent_of(store).activate(), store)
         return
     device = open_device(store)
-    before = {place.name: place.links.active() for place in device.store.enrolled()}
+    before = {state.name: state.links.active() for state in device.store.enrolled()}
     failed = False
-    for name, failure in settle(device):
-        now = device.store.product(name).links.active()
-        if failure is not None:
+    for product, error in merge_at_start(device):
+        active = device.store.product(product).links.active()
+        if error is not None:
             failed = True
-            print(f"{name}: {failure}", file=sys.stderr)
-        elif now is not None and now != before.get(name):
-            print(f"{name}: {now.label} is in force.")
+            print(f"{product}: {error}", file=sys.stderr)
+        elif active is not None and active != before.get(product):
+            print(f"{product}: {active.label} is in force.")
     if failed:
         raise typer.Exit(1)
 
 
 @app.command("tell")
 def tell(product: ProductOption = None, store: StoreOption = None) -> None:
-    """Show a notification on this desktop, if there is something that was not told yet."""
-    from repoint.agent.notifications import tell_desktop, told_place
+    """Show a notification on this desktop, unless it was shown before."""
+    from repoint.agent.notifications import notification_record, notify_desktop
     from repoint.agent.overview import read_overview
     from repoint.cli.device.device import open_device
 
     device = open_device(store)
-    for place in device.store.enrolled():
-        if product in (None, place.name):
-            told = told_place(device.store.path, place.name)
-            tell_desktop(read_overview(device, place.name), told)
+    for state in device.store.enrolled():
+        if product in (None, state.name):
+            record = notification_record(device.store.path, state.name)
+            notify_desktop(read_overview(device, state.name), record)
 
 
 DryRunOption = Annotated[
-    bool, typer.Option("--dry-run", help="Only show what would be written and run.")
+    bool, typer.Option("--dry-run", help="Only show what would be written, removed and run.")
 ]
 
 
 @app.command("install")
 def install(dry_run: DryRunOption = False, store: StoreOption = None) -> None:
-    """Write the systemd units that start the rounds: for the system as root, else for yourself.
+    """Install the systemd units for background updates: as root for the system, else for you.
 
-    Run it again after an enrolment. Without systemd, it shows the lines for cron.
+    Run it again after each enrolment. Without systemd, it prints the lines for cron.
     """
     import os
     from pathlib import Path
@@ -118,20 +119,18 @@ def install(dry_run: DryRunOption = False, store: StoreOption = None) -> None:
     if dry_run:
         _print_change(change)
         if not is_booted():
-            print(
-                "# systemd does not run this machine. Without --dry-run, nothing of that is done."
-            )
+            print("# systemd does not run this machine. Without --dry-run, none of this is done.")
         return
     units.apply(change)
     for path in change.files:
         print(f"Wrote {path}.")
-    print("A round is made once an hour, at this device's own minute; the repository is asked when "
-          "the last time is four hours ago.")  # fmt: skip
+    print("An update runs once an hour, at a minute of this device's own. It checks the repository "
+          "every four hours.")  # fmt: skip
 
 
 @app.command("uninstall")
 def uninstall(dry_run: DryRunOption = False) -> None:
-    """Take the units away again. What is installed stays as it is."""
+    """Remove the units. Installed improvements stay in force."""
     import os
     from pathlib import Path
 
@@ -141,9 +140,9 @@ def uninstall(dry_run: DryRunOption = False) -> None:
     user = os.geteuid() != 0
     change = units.removal(user, units.units_in(user), Path("/etc/systemd/user"))
     if not change.files:
-        print("There are no units of Repoint.")
+        print("No units of Repoint are installed.")
         if not is_booted():
-            print(f"systemd does not run this machine; look into {units.cron_place(user)}.")
+            print(f"systemd does not run this machine; see {units.cron_place(user)}.")
         return
     if dry_run:
         _print_change(change)
@@ -167,9 +166,7 @@ def _print_change(change: UnitChange) -> None:
 def _print_cron(setup: Setup) -> None:
     from repoint.agent.units import installation as units
 
-    print(
-        f"systemd does not run this machine. Put these lines into {units.cron_place(setup.user)}:"
-    )
+    print(f"systemd does not run this machine. Add these lines to {units.cron_place(setup.user)}:")
     for line in units.cron_lines(setup):
         print(line)
 
@@ -177,7 +174,7 @@ def _print_cron(setup: Setup) -> None:
 def agent_of(
     store: Path | None, if_due: bool = False, hand_over: Callable[[], None] | None = None
 ) -> Agent:
-    """What runs rounds for a store."""
+    """Return the agent of a store."""
     import random
     import time
 
@@ -188,36 +185,34 @@ def agent_of(
     return Agent(device, time.time, random.SystemRandom(), if_due=if_due, hand_over=hand_over)
 
 
-def run_rounds(rounds: Iterator[UpdateRun], store: Path | None) -> None:
-    """Make the rounds, say what they did, and end with status 1 where something went wrong."""
+def print_runs(runs: Iterator[UpdateRun], store: Path | None) -> None:
+    """Make update runs, print what they did, and exit with status 1 if one failed."""
     import os
     import sys
 
-    from repoint.agent.journal_events import tell
-    from repoint.agent.notifications import tell_desktop, told_place
+    from repoint.agent.journal_events import report_run
+    from repoint.agent.notifications import notification_record, notify_desktop
     from repoint.agent.update_run import UpdateRunActiveError
     from repoint.cli.options import store_path
-    from repoint.device.errors import StoreBusyError
 
     path = store_path(store)
-    # What a service prints is in the journal; there it was told already, with its fields.
+    # The output of a service goes to the journal, which has the events already, with fields.
     silent = "JOURNAL_STREAM" in os.environ
     failed = False
     try:
-        for made in rounds:
-            problems = {str(error) for error in made.errors}
-            if made.outlook is not None and made.outlook.decided.policy_problem:
-                problems.add(made.outlook.decided.policy_problem)
-                failed = True
-            failed = failed or any(not isinstance(e, StoreBusyError) for e in made.errors)
-            said = tell(made, path)
-            if made.handed_over:
-                said.append("What is to be activated is left to repoint-activate.service.")
-            for line in [] if silent else said or ["Nothing to do."]:
-                stream = sys.stderr if line in problems else sys.stdout
-                print(f"{made.product}: {line}", file=stream)
-            if made.outlook is not None and not made.handed_over:
-                tell_desktop(made.outlook, told_place(path, made.product))
+        for run in runs:
+            failed = failed or run.failed
+            events = report_run(run, path)
+            if not silent:
+                for event in events:
+                    stream = sys.stderr if event.is_problem else sys.stdout
+                    print(f"{run.product}: {event.message}", file=stream)
+                if run.handed_over:
+                    print(f"{run.product}: Activation is left to repoint-activate.service.")
+                elif not events:
+                    print(f"{run.product}: Nothing to do.")
+            if run.overview is not None and not run.handed_over:
+                notify_desktop(run.overview, notification_record(path, run.product))
     except UpdateRunActiveError as error:
         print(f"{error}.")
     if failed:

@@ -55,11 +55,11 @@ def status(
     from repoint.cli.device.status_view import print_status
     from repoint.cli.output import print_json
 
-    seen = read_overview(open_device(store), product)
+    overview = read_overview(open_device(store), product)
     if json:
-        print_json(status_report(seen))
+        print_json(status_report(overview))
     else:
-        print_status(seen)
+        print_status(overview)
 
 
 def check(
@@ -114,7 +114,7 @@ def install(
     store: StoreOption = None,
 ) -> None:
     """Download, verify, prepare and stage what the last check found."""
-    from repoint.cli.device.restart import restart_if_wanted
+    from repoint.cli.device.restart import offer_restart
     from repoint.cli.output import print_json, progress_bar, seconds, size
     from repoint.device.errors import NothingToDoError
 
@@ -160,7 +160,7 @@ def install(
         print(f"{now.in_force} is in force.")
         return
     if asking:
-        restart_if_wanted(device, product)
+        offer_restart(device, product)
         return
     print("It comes into force when the program is started the next time, "
           "or with `repoint restart`.")  # fmt: skip
@@ -171,9 +171,9 @@ def _ask_to_install(device: Device, product: str | None) -> None:
     from repoint.agent.overview import read_overview
     from repoint.cli.device.status_view import print_offer
 
-    seen = read_overview(device, product)
-    if seen.status.available is not None:
-        print_offer(seen)
+    overview = read_overview(device, product)
+    if overview.status.available is not None:
+        print_offer(overview)
         typer.confirm("Install it now?", default=True, abort=True)
 
 

@@ -10,7 +10,7 @@ import typer
 from repoint.cli.options import JsonOption, ProductOption, StoreOption
 
 if TYPE_CHECKING:
-    from repoint.agent.restart import Announced
+    from repoint.agent.restart import AnnouncedRestart
     from repoint.device.activate.restart import Restarted
     from repoint.device.device import Device
     from repoint.device.status.affected import Affected
@@ -26,14 +26,14 @@ def restart(
     json: JsonOption = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     cancel: Annotated[
-        bool, typer.Option("--cancel", help="Stop the countdown to a restart of the machine.")
+        bool, typer.Option("--cancel", help="Cancel the scheduled restart of the machine.")
     ] = False,
     store: StoreOption = None,
 ) -> None:
-    """Restart what runs old code, so that what is staged comes into force.
+    """Restart what runs old code, to bring what is staged into force.
 
-    Programs are asked to close and are started again; services are restarted by systemd. Where the
-    session or the machine has to restart, there is a countdown that can be stopped.
+    Programs are asked to close and started again; systemd restarts services. Before the session or
+    the machine restarts, there is a countdown that you can stop.
     """
     from repoint.agent.overview import read_overview
     from repoint.agent.restart import restart as restart_all
@@ -43,76 +43,75 @@ def restart(
 
     if cancel:
         stopped = logind.cancel_restart()
-        print("The restart is stopped." if stopped else "No restart was announced.")
+        print("The restart is cancelled." if stopped else "No restart was scheduled.")
         return
     device = open_device(store)
     if not yes and sys.stdin.isatty():
-        seen = read_overview(device, product)
-        if seen.activating:
-            _ask(seen.activating)
-    done = restart_all(device, product, counting=_count)
+        _confirm(read_overview(device, product).affected_now)
+    result = restart_all(device, product, on_second=_print_countdown)
     if json:
-        print_json(done)
+        print_json(result)
     else:
-        _print(done)
+        _print(result)
 
 
-def restart_if_wanted(device: Device, product: str | None) -> None:
+def offer_restart(device: Device, product: str | None) -> None:
     """Offer the restart after an installation."""
-    from repoint.agent import wording
+    from repoint.agent.descriptions import describe_activation, describe_restart
     from repoint.agent.overview import read_overview
     from repoint.agent.restart import restart as restart_all
 
-    seen = read_overview(device, product)
-    what = wording.what_restarts(seen.activating)
-    # Where nothing runs from it, nobody notices, and there is nothing to ask.
-    if not _disturbs(seen.activating) or typer.confirm(f"Restart {what} now?", default=False):
-        _print(restart_all(device, product, counting=_count))
-    elif seen.plan.activate is not None:
-        when = wording.when_in_force(seen.plan.activate, seen.activating)
+    overview = read_overview(device, product)
+    affected = overview.affected_now
+    # If nothing runs from it, the restart disturbs nobody and needs no question.
+    question = f"Restart {describe_restart(affected)} now?"
+    if not _disturbs(affected) or typer.confirm(question, default=False):
+        _print(restart_all(device, product, on_second=_print_countdown))
+    elif overview.plan.activate is not None:
+        when = describe_activation(overview.plan.activate, affected)
         print(f"It comes into force {when}, or with `repoint restart`.")
 
 
-def _ask(affected: tuple[Affected, ...]) -> None:
-    from repoint.agent import wording
+def _confirm(affected: tuple[Affected, ...]) -> None:
+    from repoint.agent.descriptions import MACHINE, describe_restart
 
     if _disturbs(affected):
-        what = wording.what_restarts(affected)
-        does = "restarts" if what == wording.MACHINE else "closes"
-        typer.confirm(f"This {does} {what}. Go on?", abort=True)
+        subject = describe_restart(affected)
+        verb = "restarts" if subject == MACHINE else "closes"
+        typer.confirm(f"This {verb} {subject}. Continue?", abort=True)
 
 
 def _disturbs(affected: tuple[Affected, ...]) -> bool:
-    """Whether anybody notices the restart."""
-    return any(thing.pids or thing.scope in ("session", "system") for thing in affected)
+    """Return whether anyone notices the restart."""
+    return any(item.pids or item.scope in ("session", "system") for item in affected)
 
 
-def _count(left: int) -> bool:
+def _print_countdown(left: int) -> bool:
     if left % 10 == 0 or left <= 5:
-        print(f"The session ends in {left} seconds; Ctrl-C stops it.", flush=True)
+        print(f"The session ends in {left} seconds; press Ctrl-C to stop it.", flush=True)
     return True
 
 
-def _print(done: Restarted | Announced) -> None:
-    from repoint.agent import wording
-    from repoint.agent.restart import Announced
+def _print(result: Restarted | AnnouncedRestart) -> None:
+    from repoint.agent.descriptions import format_time
+    from repoint.agent.restart import AnnouncedRestart
     from repoint.cli.output import seconds
 
-    if isinstance(done, Announced):
-        if done.scope == "system":
-            print(f"This machine restarts at {wording.moment(done.when)}. "
-                  "Stop that with `repoint restart --cancel`.")  # fmt: skip
+    if isinstance(result, AnnouncedRestart):
+        if result.scope == "system":
+            print(f"This machine restarts at {format_time(result.when)}. "
+                  "Stop it with `repoint restart --cancel`.")  # fmt: skip
         else:
-            print("The session ends; what is staged comes into force with the next one.")
+            print("The session ends. What is staged comes into force at the next login.")
         return
-    for use in done.closed:
+    for use in result.closed:
         print(f"Closed {use.name} ({use.pid}).")
-    took = ""
-    if done.activation is not None:
-        took = f" [switch {seconds(done.activation.switch)}, "
-        took += f"health check {seconds(done.activation.health)}]"
-    print(f"{done.generation.label} is active.{took}")
-    for program in done.started:
+    timing = ""
+    if result.activation is not None:
+        timing = f" [switch {seconds(result.activation.switch)}, "
+        timing += f"health check {seconds(result.activation.health)}]"
+    print(f"{result.generation.label} is active.{timing}")
+    for program in result.started:
         print(f"Started {program}.")
-    if done.closed and not done.started:
-        print("Start the program again; enrolment names no command for it.")
+    if result.closed and not result.started:
+        print("Start the program again yourself: the enrolment names no command for it.")

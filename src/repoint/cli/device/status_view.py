@@ -1,100 +1,94 @@
-"""Printing the status for people: the answer first, then what it rests on."""
+"""Print the status for people: the answer first, then the facts behind it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from repoint.agent import wording
+from repoint.agent.descriptions import (
+    MACHINE,
+    describe_activation,
+    describe_deadline,
+    describe_install,
+    describe_restart,
+    format_time,
+)
 from repoint.agent.overview import Overview
 from repoint.cli.output import counted, moment, size, switch
 from repoint.device.status.status import NO_CVE, CveStatus, Status
 
 _MARKS = {"in force": "+", "waiting for restart": "~", "not fixed": "-"}
-_SAID = {
+_STATES = {
     "in force": "fixed, in force",
     "waiting for restart": "fixed, waiting for restart",
     "not fixed": "not fixed",
 }
 
-
 _LAYERS = {
     "folder": "folder",
-    "image": "image, checked by the kernel at every read",
-    "damaged": "image, not what was signed: the kernel refuses it; `repoint check` makes it again",
+    "image": "image, verified by the kernel at every read",
+    "damaged": "image, content differs from what was signed: the kernel refuses it; "
+    "`repoint check` repairs it",
 }
 
 
-def print_status(outlook: Overview) -> None:
+def print_status(overview: Overview) -> None:
     """Print a product's status, and what is to come."""
-    status, plan, decided = outlook.status, outlook.plan, outlook.decided
-    print(_answer(status))
+    status, settings = overview.status, overview.effective_settings
+    print(_answer(overview))
     print(f"  product    {status.product} {status.version} ({status.build}), {status.platform}")
     print(f"  in force   {status.in_force}")
     if status.on_trial:
-        print("             on trial: taken back by itself if what uses it does not run")
+        print("             on trial: rolled back automatically if its services do not run")
     if status.withdrawn:
-        print(f"             the vendor has withdrawn it: {status.withdrawn}; "
-              "see `repoint remove`")  # fmt: skip
+        print(f"             withdrawn by the vendor: {status.withdrawn}; see `repoint remove`")
     if status.staged:
         print(f"  staged     {status.staged}, waiting for a restart")
-    if plan.activate is not None:
-        print(f"             in force {wording.when_in_force(plan.activate, outlook.activating)}")
-        restarts = wording.what_restarts(outlook.activating, plan.activate)
-        print(f"             has to restart: {restarts}")
-        if restarts == wording.MACHINE:
-            _print_countdown()
+    _print_activation(overview)
     if status.available is not None:
-        print_offer(outlook, fixes=False)
-    if wording.deadline(outlook):
-        print(f"             enforced {wording.deadline(outlook)}")
+        print_offer(overview, fixes=False)
+    deadline = describe_deadline(overview)
+    if deadline:
+        print(f"             enforced {deadline}")
     _print_cves(status.cves)
-    for number, process in enumerate(status.exposed):
-        said = f"{process.name} ({process.pid}) runs {process.component} of {process.runs}"
-        if process.files:
-            said += f", {counted(len(process.files), 'replaced file')} loaded"
-        print(f"  {'exposed' if not number else '':<9}! {said}")
-    if status.unreadable:
-        print(f"{'':<13}{counted(status.unreadable, 'process')} could not be looked at")
-    layers = sorted({graft.layer for graft in status.grafts if graft.layer})
-    for layer in layers:
-        print(f"  layer      {_LAYERS[layer]}")
-    for graft in status.grafts:
-        if not graft.in_place and graft.layer != "damaged":
-            print(f"  replaced   {graft.component} at {graft.path} is no longer Repoint's; "
-                  "`repoint check` looks which release it is")  # fmt: skip
-    automatic = switch(decided.automatic, decided.automatic_locked_by)
+    _print_exposed(status)
+    _print_layers(status)
+    automatic = switch(settings.automatic, settings.automatic_locked_by)
     print(f"  settings   Automatically Install is {automatic}")
-    if decided.removal_locked_by and not decided.removal:
-        print(f"             removal is locked by {decided.removal_locked_by}")
-    if decided.policy_problem:
-        print(f"  policy   ! not in force as it is: {decided.policy_problem}")
+    if settings.removal_locked_by and not settings.removal:
+        print(f"             removal is locked by {settings.removal_locked_by}")
+    if settings.policy_problem:
+        print(f"  policy   ! the current policy files are not in force: {settings.policy_problem}")
     print(f"  last check {_last_check(status)}")
 
 
-def _print_countdown() -> None:
-    from repoint.host.logind import scheduled_restart
-
-    when = scheduled_restart()
-    if when is not None:
-        print(f"             it restarts at {wording.moment(when)}; "
-              "`repoint restart --cancel` stops that")  # fmt: skip
-
-
-def print_offer(outlook: Overview, *, fixes: bool = True) -> None:
-    """Print what is available, when it installs by itself, and what will have to restart."""
-    offer, step = outlook.status.available, outlook.plan.install
+def print_offer(overview: Overview, *, fixes: bool = True) -> None:
+    """Print what is available, when it installs automatically, and what will have to restart."""
+    offer, step = overview.status.available, overview.plan.install
     if offer is None:
         return
-    urgent = ", urgent: attacks were seen" if offer.urgency == "exploited" else ""
+    urgent = ", urgent: its fixes are exploited" if offer.urgency == "exploited" else ""
     print(f"  available  {offer.label}: {offer.title} ({size(offer.size)}){urgent}")
     if offer.held_back:
-        print(f"             not installed by itself: {offer.held_back}")
+        print(f"             not installed automatically: {offer.held_back}")
     elif step is not None and not fixes:
-        print(f"             {wording.when_installed(step)}")
+        print(f"             {describe_install(step)}")
     if fixes or not offer.held_back:
-        print(f"             will have to restart: {wording.what_restarts(outlook.installing)}")
+        restarts = describe_restart(overview.affected_by_offer)
+        print(f"             will have to restart: {restarts}")
     if fixes:
-        _print_cves([cve for cve in outlook.status.cves if cve.state == "not fixed"])
+        _print_cves([cve for cve in overview.status.cves if cve.state == "not fixed"])
+
+
+def _print_activation(overview: Overview) -> None:
+    step = overview.plan.activate
+    if step is None:
+        return
+    print(f"             in force {describe_activation(step, overview.affected_now)}")
+    restarts = describe_restart(overview.affected_now, step)
+    print(f"             has to restart: {restarts}")
+    if restarts == MACHINE and overview.scheduled_restart is not None:
+        print(f"             it restarts at {format_time(overview.scheduled_restart)}; "
+              "`repoint restart --cancel` stops that")  # fmt: skip
 
 
 def _print_cves(cves: Sequence[CveStatus]) -> None:
@@ -103,41 +97,59 @@ def _print_cves(cves: Sequence[CveStatus]) -> None:
         print(f"{'':<13}{cve.impact}")
 
 
-def _answer(status: Status) -> str:
-    open_ = [cve.cve for cve in status.cves if cve.state == "not fixed"]
-    waiting = [cve.cve for cve in status.cves if cve.state == "waiting for restart"]
-    if status.last_check is None:
-        return "Not known yet: the repository was never asked. Run `repoint check`."
-    damaged = [graft.component for graft in status.grafts if graft.layer == "damaged"]
-    if damaged:
-        return (
-            f"Not protected: the layer over {', '.join(damaged)} is damaged. Run `repoint check`."
-        )
-    replaced = [graft.component for graft in status.grafts if not graft.in_place]
-    if replaced:
-        return f"Not known: {', '.join(replaced)} was replaced from outside. Run `repoint check`."
-    if open_:
-        return f"Not protected: {_list(open_)} not fixed here."
-    if waiting or status.exposed:
-        return f"Not yet protected: {_list(waiting)} fixed, but not in force before a restart."
+def _print_exposed(status: Status) -> None:
+    for number, process in enumerate(status.exposed):
+        line = f"{process.name} ({process.pid}) runs {process.component} of {process.runs}"
+        if process.files:
+            line += f", {counted(len(process.files), 'replaced file')} loaded"
+        print(f"  {'exposed' if not number else '':<9}! {line}")
+    if status.unreadable:
+        print(f"{'':<13}{counted(status.unreadable, 'process')} could not be examined")
+
+
+def _print_layers(status: Status) -> None:
+    for layer in sorted({graft.layer for graft in status.grafts if graft.layer}):
+        print(f"  layer      {_LAYERS[layer]}")
+    for graft in status.grafts:
+        if not graft.in_place and graft.layer != "damaged":
+            print(f"  replaced   {graft.component} at {graft.path} was replaced from outside; "
+                  "`repoint check` finds out which release it is")  # fmt: skip
+
+
+def _answer(overview: Overview) -> str:
+    status, verdict = overview.status, overview.verdict
+    pending = [cve.cve for cve in status.cves if cve.state == "waiting for restart"]
+    if verdict == "unchecked":
+        return "Unknown: the repository was never checked. Run `repoint check`."
+    if verdict == "damaged":
+        damaged = ", ".join(graft.component for graft in status.grafts if graft.layer == "damaged")
+        return f"Not protected: the layer over {damaged} is damaged. Run `repoint check`."
+    if verdict == "replaced":
+        replaced = ", ".join(graft.component for graft in status.grafts if not graft.in_place)
+        return f"Unknown: {replaced} was replaced from outside. Run `repoint check`."
+    if verdict == "open":
+        cves = [cve.cve for cve in status.cves if cve.state == "not fixed"]
+        return f"Not protected: {_cves(cves)} not fixed here."
+    if pending:
+        return f"Not yet protected: {_cves(pending)} fixed, but not in force before a restart."
+    if status.exposed:
+        return "Not yet protected: what is installed is not in force before a restart."
     return "Protected: everything the vendor has fixed is in force."
 
 
-def _list(cves: list[str]) -> str:
-    if not cves:
-        return "what is installed is"
-    cves = ["a fault without a CVE id" if cve == NO_CVE else cve for cve in cves]
-    shown = ", ".join(cves[:3]) + (f" and {len(cves) - 3} more" if len(cves) > 3 else "")
-    return f"{shown} {'is' if len(cves) == 1 else 'are'}"
+def _cves(cves: list[str]) -> str:
+    names = ["a fault without a CVE id" if cve == NO_CVE else cve for cve in cves]
+    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    return f"{shown} {'is' if len(names) == 1 else 'are'}"
 
 
 def _cve(cve: CveStatus) -> str:
-    by = "" if cve.state == "in force" else f" ({cve.improvement})"
-    return f"{cve.cve} in {cve.component}: {_SAID[cve.state]}{by}"
+    label = "" if cve.state == "in force" else f" ({cve.improvement})"
+    return f"{cve.cve} in {cve.component}: {_STATES[cve.state]}{label}"
 
 
 def _last_check(status: Status) -> str:
     if status.last_check is None:
         return "never"
-    said = moment(status.last_check.when)
-    return f"{said}, failed: {status.last_check.error}" if status.last_check.error else said
+    when = moment(status.last_check.when)
+    return f"{when}, failed: {status.last_check.error}" if status.last_check.error else when

@@ -17,11 +17,11 @@ app = typer.Typer(
 @app.command()
 def settle(store: StoreOption = None) -> None:
     """At a start and after an update: put in force what fits the base, and nothing else."""
-    from repoint.agent.startup import settle as settle_at_start
+    from repoint.agent.startup import merge_at_start
     from repoint.cli.device.device import open_device
 
     failed = False
-    for product, failure in settle_at_start(open_device(store)):
+    for product, failure in merge_at_start(open_device(store)):
         if failure is not None:
             failed = True
             print(f"repoint: {product}: {failure}", file=sys.stderr)
@@ -32,9 +32,9 @@ def settle(store: StoreOption = None) -> None:
 @app.command()
 def watch(store: StoreOption = None) -> None:
     """Wait for what is on trial, then confirm it or take it back. `settle` lets systemd run it."""
-    from repoint.cli.device.agent import agent_of, run_rounds
+    from repoint.cli.device.agent import agent_of, print_runs
 
-    run_rounds(agent_of(store).trials(), store)
+    print_runs(agent_of(store).watch_trials(), store)
 
 
 @app.command()

@@ -72,7 +72,7 @@ def restart(context: RequestContext) -> Response:
     restarted = {pid for program in panel.closing if program.starts_again for pid in program.pids}
 
     def work(_: object) -> None:
-        result = agent_restart.restart(app.device(), product, counting=job.count_down)
+        result = agent_restart.restart(app.device(), product, on_second=job.count_down)
         job.countdown = 0
         if isinstance(result, Restarted):
             closed = {
@@ -90,7 +90,7 @@ def remove(context: RequestContext) -> Response:
     product, app = context.product, context.app
     device = app.device()
     panel = context.panel()
-    if not panel.overview.decided.removal:
+    if not panel.overview.effective_settings.removal:
         raise RequestRefusedError("administrator")
     if panel.in_force is None or panel.in_force.label != context.form.get("label"):
         return sheets.remove(context)

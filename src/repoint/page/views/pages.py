@@ -60,7 +60,7 @@ def panel(context: RequestContext) -> Response:
         now=now,
         above=_breadcrumbs(context),
         verdict=headline(translate, shown),
-        decided=shown.overview.decided,
+        decided=shown.overview.effective_settings,
         install_plan=plans.installation(translate, shown, now),
         activation_plan=plans.activation(translate, shown, now),
         job=job,

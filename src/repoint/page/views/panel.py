@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from repoint.agent.overview import Overview, read_overview
-from repoint.agent.restart import scope_of
+from repoint.agent.overview import Observation, Overview, read_overview
 from repoint.device.device import Device
 from repoint.device.status.status import NO_CVE, CveStatus, FixState, Status
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation, HistoryEntry, LastCheck
-from repoint.host import logind
 from repoint.model.advisory import Fix
 from repoint.model.baseline import RestartScope
 from repoint.model.catalog import Urgency
@@ -110,7 +108,7 @@ class Panel:
     @property
     def scopes(self) -> frozenset[RestartScope]:
         """The restart scopes of what is staged, or of replaced code that still runs."""
-        return frozenset(affected.scope for affected in self.overview.activating)
+        return frozenset(affected.scope for affected in self.overview.affected_now)
 
     @property
     def product(self) -> str:
@@ -136,7 +134,7 @@ class Panel:
 def read_panel(device: Device, name: str, *, now: float) -> Panel:
     """Read the panel of a product. Changes nothing."""
     product = device.store.one(name)
-    overview = read_overview(device, name, now=int(now))
+    overview = read_overview(device, name, Observation(now=int(now)))
     status = overview.status
     active, staged = product.links.active(), product.links.staged()
     running = active or Generation(status.version, status.build)
@@ -151,12 +149,9 @@ def read_panel(device: Device, name: str, *, now: float) -> Panel:
         since=next((e.when for e in reversed(history)
                     if e.event in ("activated", "enrolled") and e.label == running.label), 0),
         exposed=exposed_programs(status.exposed),
-        closing=affected_programs(overview.activating),
-        closing_later=affected_programs(overview.installing),
-        # If the policy asks for it, the machine restarts instead of a session.
-        restarts_at=(
-            logind.scheduled_restart() if scope_of(overview) in ("system", "session") else None
-        ),
+        closing=affected_programs(overview.affected_now),
+        closing_later=affected_programs(overview.affected_by_offer),
+        restarts_at=overview.scheduled_restart,
         history=tuple(reversed(history)),
     )  # fmt: skip
 

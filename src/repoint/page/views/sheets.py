@@ -47,7 +47,7 @@ def install(context: RequestContext, error: PasscodeError | None = None) -> Resp
         heading=context.translate("install.title", label=offer.label),
         offer=offer,
         closing=panel.closing_later,
-        scopes={affected.scope for affected in panel.overview.installing},
+        scopes={affected.scope for affected in panel.overview.affected_by_offer},
         cves=cve_list(context.translate, cves_of(offer.fixes)),
         do=context.translate("install.do"),
         tone="calm",
@@ -88,7 +88,7 @@ def restart(context: RequestContext, error: PasscodeError | None = None) -> Resp
 def remove(context: RequestContext, error: PasscodeError | None = None) -> Response:
     """Ask before the improvement in force is removed."""
     panel = context.panel()
-    if panel.in_force is None or not panel.overview.decided.removal:
+    if panel.in_force is None or not panel.overview.effective_settings.removal:
         return context.redirect_to_panel()
     return _sheet(
         context,

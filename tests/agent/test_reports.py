@@ -1,4 +1,4 @@
-"""What the journal, the desktop, and whoever logs in are told: once, and nothing but the plan."""
+"""Journal events, desktop notifications and the message of the day: each once, and as planned."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from repoint.agent.agent_state import AgentState, write_agent_state
-from repoint.agent.journal_events import NEWS, tell
+from repoint.agent.journal_events import NEWS, report_run
 from repoint.agent.notifications import (
     message_of_the_day,
     notification_for,
-    tell_desktop,
-    told_place,
+    notification_record,
+    notify_desktop,
 )
-from repoint.agent.overview import Overview, read_overview
+from repoint.agent.overview import Observation, Overview, read_overview
 from repoint.agent.update_run import Agent, UpdateRun
 from repoint.device.store.records import UserSettings
 from repoint.host import journal
@@ -51,36 +51,36 @@ class Journal:
 
 @pytest.fixture
 def journald(tmp_path: Path) -> Iterator[Journal]:
-    made = Journal(tmp_path / "journal")
-    yield made
-    made.socket.close()
+    server = Journal(tmp_path / "journal")
+    yield server
+    server.socket.close()
 
 
 @pytest.fixture
 def enrolled(place: Place) -> Place:
     place.enroll()
-    write_agent_state(place.product, AgentState(round=int(time.time())))
+    write_agent_state(place.product, AgentState(last_run=int(time.time())))
     return place
 
 
-def make_round(place: Place) -> UpdateRun:
+def run_agent(place: Place) -> UpdateRun:
     import random
 
     agent = Agent(place.device, time.time, random.Random(1), lambda store: Conditions())
-    (made,) = agent.rounds()
-    return made
+    (run,) = agent.run()
+    return run
 
 
-def outlook(place: Place) -> Overview:
-    return read_overview(place.device, None, conditions=Conditions())
+def overview(place: Place) -> Overview:
+    return read_overview(place.device, None, Observation(conditions=Conditions()))
 
 
-def test_the_journal_says_what_it_fixes_when_and_what_restarts(
+def test_the_journal_states_the_fixes_the_time_and_what_restarts(
     enrolled: Place, vendor: Vendor, journald: Journal
 ) -> None:
     enrolled.run(MAPS_A_LIBRARY, launched=False)
     vendor.release(None, "CVE-2026-0001", "CVE-2026-0002")
-    tell(make_round(enrolled), enrolled.folder / "store", to=journald.path)
+    report_run(run_agent(enrolled), enrolled.folder / "store", to=journald.path)
     (entry,) = journald.entries()
     fields = dict(entry)
     assert fields["REPOINT_EVENT"] == "staged"
@@ -91,24 +91,25 @@ def test_the_journal_says_what_it_fixes_when_and_what_restarts(
     assert fields["REPOINT_ACTIVATE_REASON"] == "program"
     assert fields["REPOINT_RESTARTS"].startswith("python")
     assert fields["PRIORITY"] == "5"
-    assert "when python" in fields["MESSAGE"]
+    assert "the next time python" in fields["MESSAGE"]
 
-    tell(make_round(enrolled), enrolled.folder / "store", to=journald.path)
-    assert journald.entries() == [], "it was told"
+    report_run(run_agent(enrolled), enrolled.folder / "store", to=journald.path)
+    assert journald.entries() == [], "it was reported before"
     enrolled.stop()
-    tell(make_round(enrolled), enrolled.folder / "store", to=journald.path)
+    report_run(run_agent(enrolled), enrolled.folder / "store", to=journald.path)
     assert [dict(e)["REPOINT_EVENT"] for e in journald.entries()] == ["activated"]
 
 
-def test_off_is_told_once_with_what_a_person_can_do(
+def test_an_installation_that_is_turned_off_is_reported_once(
     enrolled: Place, vendor: Vendor, journald: Journal
 ) -> None:
     enrolled.device.change_settings(None, UserSettings(automatic=False))
     vendor.release()
-    said = tell(make_round(enrolled), enrolled.folder / "store", to=journald.path)
-    assert "Not installed by itself: Automatically Install is off." in said[0]
+    (event,) = report_run(run_agent(enrolled), enrolled.folder / "store", to=journald.path)
+    assert "Not installed automatically: Automatically Install is off." in event.message
+    assert not event.is_problem
     news = (enrolled.folder / "store" / NEWS).stat().st_mtime_ns
-    assert tell(make_round(enrolled), enrolled.folder / "store", to=journald.path) == []
+    assert report_run(run_agent(enrolled), enrolled.folder / "store", to=journald.path) == ()
     assert (enrolled.folder / "store" / NEWS).stat().st_mtime_ns == news, "nobody is woken"
     assert [dict(e)["REPOINT_EVENT"] for e in journald.entries()] == ["available"]
 
@@ -121,9 +122,10 @@ def test_errors_and_a_broken_policy_are_warnings_each_time(
     monkeypatch.setenv("REPOINT_POLICY", str(tmp_path / "policy.d"))
     enrolled.server.alter = lambda path, data: b"junk"
     for _ in range(2):
-        tell(make_round(enrolled), enrolled.folder / "store", to=journald.path)
-    told = [(dict(e)["REPOINT_EVENT"], dict(e)["PRIORITY"]) for e in journald.entries()]
-    assert told == [("failed", "4"), ("policy", "4")] * 2
+        events = report_run(run_agent(enrolled), enrolled.folder / "store", to=journald.path)
+        assert [event.is_problem for event in events] == [True, True]
+    reported = [(dict(e)["REPOINT_EVENT"], dict(e)["PRIORITY"]) for e in journald.entries()]
+    assert reported == [("failed", "4"), ("policy", "4")] * 2
 
 
 def test_nothing_from_a_repository_becomes_a_field_of_its_own(journald: Journal) -> None:
@@ -136,7 +138,7 @@ def test_nothing_from_a_repository_becomes_a_field_of_its_own(journald: Journal)
     assert dict(entry)["PRIORITY"] == "5"
 
 
-def test_without_a_journal_nothing_is_lost_but_the_entry(tmp_path: Path) -> None:
+def test_without_a_journal_only_the_entry_is_lost(tmp_path: Path) -> None:
     assert not journal.log("staged", "x", 5, [], tmp_path / "none")
 
 
@@ -145,40 +147,40 @@ def shown(bus: Bus) -> list[list[object]]:
 
 
 @needs_bus
-def test_a_desktop_is_told_once_for_each_state(
+def test_a_desktop_shows_each_state_once(
     enrolled: Place, vendor: Vendor, bus: Bus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", bus.address)
     bus.play_desktop()
-    told = tmp_path / "state/told.json"
-    assert not tell_desktop(outlook(enrolled), told)
+    record = tmp_path / "state/record.json"
+    assert not notify_desktop(overview(enrolled), record)
     pid = enrolled.run(MAPS_A_LIBRARY, launched=False)
     vendor.release()
     enrolled.device.check(None)
     for _ in range(3):
-        tell_desktop(outlook(enrolled), told)
+        notify_desktop(overview(enrolled), record)
     enrolled.device.install(None, user_initiated=True)
     for _ in range(3):
-        tell_desktop(outlook(enrolled), told)
+        notify_desktop(overview(enrolled), record)
     enrolled.stop()
     enrolled.device.activate(None)
     for _ in range(3):
-        tell_desktop(outlook(enrolled), told)
+        notify_desktop(overview(enrolled), record)
     notes = shown(bus)
     assert [note[3] for note in notes] == [
         "A security improvement for acme-kiosk is available: 26.3.1 (a)",
-        "A security improvement for acme-kiosk waits for a restart: 26.3.1 (a)",
+        "A security improvement for acme-kiosk is waiting for a restart: 26.3.1 (a)",
         "acme-kiosk is protected: 26.3.1 (a) is in force",
     ]
-    assert [note[1] for note in notes] == [0, 7, 7], "one replaces the other"
+    assert [note[1] for note in notes] == [0, 7, 7], "one rerecords the other"
     body = str(notes[0][4])
     assert "Fixes: Opening a picture may run an attacker's code (CVE-2023-4863)." in body
-    assert "Installs by itself" in body
+    assert "Installs automatically" in body
     assert f"({pid})" in body
 
 
 @needs_bus
-def test_what_a_repository_says_is_no_markup(
+def test_text_from_a_repository_is_not_markup(
     enrolled: Place, vendor: Vendor, bus: Bus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", bus.address)
@@ -191,45 +193,47 @@ def test_what_a_repository_says_is_no_markup(
     )  # fmt: skip
     vendor.publish()
     enrolled.device.check(None)
-    assert tell_desktop(outlook(enrolled), tmp_path / "told.json")
+    assert notify_desktop(overview(enrolled), tmp_path / "record.json")
     assert "<" not in str(shown(bus)[0][4])
 
 
-def test_without_a_desktop_nothing_is_shown_and_nothing_forgotten(
+def test_without_a_desktop_nothing_is_shown_and_nothing_is_recorded(
     enrolled: Place, vendor: Vendor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", f"unix:path={tmp_path / 'none'}")
     vendor.release()
     enrolled.device.check(None)
-    assert not tell_desktop(outlook(enrolled), tmp_path / "told.json")
-    assert not (tmp_path / "told.json").exists()
+    assert not notify_desktop(overview(enrolled), tmp_path / "record.json")
+    assert not (tmp_path / "record.json").exists()
 
 
-def test_each_store_and_product_is_told_of_by_itself(
+def test_each_store_and_product_has_its_own_record(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    places = {told_place(Path(store), name) for store in ("/a", "/b") for name in ("x", "y")}
-    assert len(places) == 4
-    assert all(place.parent == tmp_path / "repoint" for place in places)
+    records = {
+        notification_record(Path(store), name) for store in ("/a", "/b") for name in ("x", "y")
+    }
+    assert len(records) == 4
+    assert all(record.parent == tmp_path / "repoint" for record in records)
 
 
-def test_a_server_is_told_at_the_login_until_all_is_in_force(
+def test_the_message_of_the_day_lasts_until_everything_is_in_force(
     enrolled: Place, vendor: Vendor
 ) -> None:
     enrolled.device.check(None)
-    assert message_of_the_day(outlook(enrolled)) == []
+    assert message_of_the_day(overview(enrolled)) == []
     enrolled.run(MAPS_A_LIBRARY, launched=False)
     vendor.release()
     enrolled.device.check(None)
-    lines = message_of_the_day(outlook(enrolled))
+    lines = message_of_the_day(overview(enrolled))
     assert lines[0] == "A security improvement for acme-kiosk is available: 26.3.1 (a)."
     assert any("Has to restart: python" in line for line in lines)
     enrolled.device.install(None, user_initiated=True)
-    assert "waits for a restart" in message_of_the_day(outlook(enrolled))[0]
+    assert "is waiting for a restart" in message_of_the_day(overview(enrolled))[0]
     enrolled.stop()
     enrolled.device.activate(None)
-    assert message_of_the_day(outlook(enrolled)) == []
-    notice = notification_for(outlook(enrolled))
-    assert notice is not None
-    assert notice.state == "in force"
+    assert message_of_the_day(overview(enrolled)) == []
+    notification = notification_for(overview(enrolled))
+    assert notification is not None
+    assert notification.state == "in force"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from repoint.agent import wording
-from repoint.agent.restart import Announced, restart
+from repoint.agent.descriptions import format_time
+from repoint.agent.restart import AnnouncedRestart, restart
 from repoint.agent.update_run import Agent
 from repoint.device.activate import restart as programs
 from repoint.device.activate.restart import Restarted
@@ -29,7 +29,7 @@ STUBBORN = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + MA
 
 
 def staged(place: Place, vendor: Vendor, scope: str, *program: str) -> None:
-    from tests.agent.test_rounds import _newer
+    from tests.agent.test_update_run import _newer
 
     vendor.baseline({"engine": OLD}, name=_newer(), restart=scope)
     place.device.enroll(
@@ -119,8 +119,8 @@ def test_the_machine_restarts_after_a_countdown_of_logind_that_can_be_stopped(
     bus.play_logind()
     staged(place, vendor, "system")
     before = int(time.time())
-    done = restart(place.device, None, seconds=90)
-    assert isinstance(done, Announced)
+    done = restart(place.device, None, countdown=90)
+    assert isinstance(done, AnnouncedRestart)
     assert done.scope == "system"
     assert before + 90 <= done.when <= time.time() + 90
     assert logind.cancel_restart()
@@ -148,7 +148,7 @@ def test_status_says_when_the_machine_restarts(
     said = works("status", "--store", place.folder / "store",
                  env={"DBUS_SYSTEM_BUS_ADDRESS": bus.address})  # fmt: skip
     assert "has to restart: this machine\n" in said
-    assert f"it restarts at {wording.moment(when)}; `repoint restart --cancel` stops that" in said
+    assert f"it restarts at {format_time(when)}; `repoint restart --cancel` stops that" in said
 
 
 @needs_bus
@@ -188,11 +188,13 @@ def test_the_sessions_of_the_programs_end_after_a_countdown_that_can_be_stopped(
     pid = place.run(MAPS_A_LIBRARY, launched=False)
     heard: list[int] = []
     with pytest.raises(logind.CannotRestartError, match="stopped"):
-        restart(place.device, None, seconds=5, counting=lambda left: heard.append(left) or left > 3)
+        restart(
+            place.device, None, countdown=5, on_second=lambda left: heard.append(left) or left > 3
+        )
     assert heard == [5, 4, 3]
     assert bus.calls == []
-    done = restart(place.device, None, seconds=2)
-    assert isinstance(done, Announced)
+    done = restart(place.device, None, countdown=2)
+    assert isinstance(done, AnnouncedRestart)
     assert bus.calls == [("GetSessionByPID", [pid]), ("Terminate", [])]
 
 
@@ -219,10 +221,10 @@ def test_in_the_window_the_machine_is_restarted_once_and_not_scheduled_again(
     device = Device(place.folder / "store", policy=tmp_path / "policy.d", clock=lambda: now)
     agent = Agent(device, lambda: now, random.Random(1), lambda store: Conditions())
     bus.play_logind()
-    (made,) = agent.rounds()
+    (made,) = agent.run()
     assert made.announced is None, "people are told first"
     now += 3600
-    (made,) = agent.rounds()
+    (made,) = agent.run()
     assert made.announced is not None
     assert made.announced.scope == "system"
     assert [member for member, _ in bus.calls].count("ScheduleShutdown") == 1

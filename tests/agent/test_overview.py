@@ -1,4 +1,4 @@
-"""What people are told beforehand: when it installs, and what restarts."""
+"""The overview: when an improvement installs, and what restarts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from repoint.agent.agent_state import AgentState, write_agent_state
-from repoint.agent.overview import read_overview
+from repoint.agent.overview import Observation, read_overview
 from repoint.device.device import Device
 from repoint.device.status.affected import Affected
 from repoint.host.conditions import Conditions
@@ -23,34 +23,32 @@ FREE = Conditions()
 
 @pytest.fixture
 def place(place: Place) -> Place:
-    """A device on which rounds are made."""
+    """A device on which background updates run."""
     enroll = place.enroll
 
     def enroll_and_attend() -> None:
         enroll()
-        write_agent_state(place.product, AgentState(round=int(time.time())))
+        write_agent_state(place.product, AgentState(last_run=int(time.time())))
 
     place.enroll = enroll_and_attend  # type: ignore[method-assign]
     return place
 
 
-def test_where_nothing_makes_rounds_nobody_is_promised_anything(
-    place: Place, vendor: Vendor
-) -> None:
+def test_without_background_updates_the_plan_promises_nothing(place: Place, vendor: Vendor) -> None:
     place.enroll()
     vendor.release()
     place.device.check(None)
-    write_agent_state(place.product, AgentState(round=int(time.time()) - 3 * 86_400))
-    plan = read_overview(place.device, None, conditions=FREE).plan
+    write_agent_state(place.product, AgentState(last_run=int(time.time()) - 3 * 86_400))
+    plan = read_overview(place.device, None, Observation(conditions=FREE)).plan
     assert plan.install is not None
     assert (plan.install.when, plan.install.reason) == (None, "unattended")
     place.device.install(None, user_initiated=True)
-    plan = read_overview(place.device, None, conditions=FREE).plan
+    plan = read_overview(place.device, None, Observation(conditions=FREE)).plan
     assert plan.activate is not None
     assert (plan.activate.when, plan.activate.reason) == (None, "program")
 
 
-def test_a_program_that_keeps_what_was_removed_is_in_no_danger(
+def test_a_program_that_keeps_a_removed_improvement_need_not_restart(
     place: Place, vendor: Vendor
 ) -> None:
     place.enroll()
@@ -58,40 +56,40 @@ def test_a_program_that_keeps_what_was_removed_is_in_no_danger(
     place.update()
     place.run(MAPS_A_LIBRARY, launched=True)
     place.device.remove(None, why="")
-    seen = read_overview(place.device, None, conditions=FREE)
-    assert seen.status.in_force == "26.3.1"
-    assert seen.activating == ()
-    assert seen.plan.activate is None
+    overview = read_overview(place.device, None, Observation(conditions=FREE))
+    assert overview.status.in_force == "26.3.1"
+    assert overview.affected_now == ()
+    assert overview.plan.activate is None
 
 
-def test_before_it_is_installed_people_know_when_and_what_restarts(
+def test_the_overview_states_what_restarts_before_the_installation(
     place: Place, vendor: Vendor
 ) -> None:
     place.enroll()
     pid = place.run(MAPS_A_LIBRARY, launched=False)
     vendor.release()
     place.device.check(None)
-    seen = read_overview(place.device, None, conditions=FREE)
-    assert seen.plan.install is not None
-    assert seen.plan.install.reason == "now"
-    assert [(a.component, a.scope, a.pids, a.again) for a in seen.installing] == [
+    overview = read_overview(place.device, None, Observation(conditions=FREE))
+    assert overview.plan.install is not None
+    assert overview.plan.install.reason == "now"
+    assert [(a.component, a.scope, a.pids, a.again) for a in overview.affected_by_offer] == [
         ("engine", "app", (pid,), False)
     ]
-    assert seen.activating == ()
-    assert seen.plan.activate is None
+    assert overview.affected_now == ()
+    assert overview.plan.activate is None
 
     place.device.install(None, user_initiated=True)
-    seen = read_overview(place.device, None, conditions=FREE)
-    assert seen.plan.install is None
-    assert seen.plan.activate is not None
-    assert (seen.plan.activate.when, seen.plan.activate.reason) == (None, "program")
-    assert [a.pids for a in seen.activating] == [(pid,)]
+    overview = read_overview(place.device, None, Observation(conditions=FREE))
+    assert overview.plan.install is None
+    assert overview.plan.activate is not None
+    assert (overview.plan.activate.when, overview.plan.activate.reason) == (None, "program")
+    assert [a.pids for a in overview.affected_now] == [(pid,)]
 
     place.stop()
-    seen = read_overview(place.device, None, conditions=FREE)
-    assert seen.activating == (Affected("engine", "app", "", "", (), False),)
-    assert seen.plan.activate is not None
-    assert seen.plan.activate.reason == "now"
+    overview = read_overview(place.device, None, Observation(conditions=FREE))
+    assert overview.affected_now == (Affected("engine", "app", "", "", (), False),)
+    assert overview.plan.activate is not None
+    assert overview.plan.activate.reason == "now"
 
 
 def test_a_program_that_still_runs_replaced_code_waits_for_its_own_start(
@@ -103,28 +101,34 @@ def test_a_program_that_still_runs_replaced_code_waits_for_its_own_start(
     place.device.check(None)
     place.device.install(None, user_initiated=True)
     place.device.activate(None)
-    seen = read_overview(place.device, None, conditions=FREE)
-    assert seen.status.staged == ""
-    assert seen.plan.activate is not None
-    assert seen.plan.activate.reason == "program"
-    assert len(seen.activating) == 1
+    overview = read_overview(place.device, None, Observation(conditions=FREE))
+    assert overview.status.staged == ""
+    assert overview.plan.activate is not None
+    assert overview.plan.activate.reason == "program"
+    assert len(overview.affected_now) == 1
 
 
-def test_the_policy_is_told_with_its_file(place: Place, vendor: Vendor, tmp_path: Path) -> None:
+def test_the_plan_names_the_policy_file_that_decides(
+    place: Place, vendor: Vendor, tmp_path: Path
+) -> None:
     place.enroll()
     vendor.release()
     place.device.check(None)
     folder = tmp_path / "policy.d"
     folder.mkdir()
     (folder / "10-site.toml").write_text("automatic = false\ndeadline_days = 100000\n")
-    broken = read_overview(Device(place.folder / "store", policy=folder), None, conditions=FREE)
-    assert "10-site.toml" in broken.decided.policy_problem
+    broken = read_overview(
+        Device(place.folder / "store", policy=folder), None, Observation(conditions=FREE)
+    )
+    assert "10-site.toml" in broken.effective_settings.policy_problem
     (folder / "10-site.toml").write_text("automatic = false\n")
-    seen = read_overview(Device(place.folder / "store", policy=folder), None, conditions=FREE)
-    assert seen.decided.automatic_locked_by == str(folder / "10-site.toml")
-    assert seen.plan.install is not None
-    assert seen.plan.install.reason == "off"
-    assert seen.plan.install.policy == str(folder / "10-site.toml")
+    overview = read_overview(
+        Device(place.folder / "store", policy=folder), None, Observation(conditions=FREE)
+    )
+    assert overview.effective_settings.automatic_locked_by == str(folder / "10-site.toml")
+    assert overview.plan.install is not None
+    assert overview.plan.install.reason == "off"
+    assert overview.plan.install.policy == str(folder / "10-site.toml")
 
 
 @pytest.mark.parametrize(
@@ -153,7 +157,7 @@ def test_the_service_of_a_process_is_found_in_its_cgroup(
     assert unit_of(13, proc=tmp_path) is None
 
 
-def test_looking_ahead_loads_nothing_heavy() -> None:
+def test_reading_an_overview_imports_nothing_heavy() -> None:
     code = (
         "import sys\nimport repoint.agent.overview\n"
         "heavy = {'numpy', 'tuf', 'cryptography', 'hdiffpatch', 'backports.zstd', 'compression.zstd', 'urllib3',"

@@ -1,4 +1,4 @@
-"""Rounds on a real repository over real HTTP; only the time is made up."""
+"""Update runs on a real repository over real HTTP; only the time is simulated."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ HOUR = 3600
 
 @dataclass
 class Bench:
-    """A device whose time, condition and chance are made up."""
+    """A device with a simulated clock, conditions and jitter."""
 
     place: Place
     policy: Path
     now: float = field(default_factory=time.time)
     conditions: Conditions = field(default_factory=Conditions)
-    chance: random.Random = field(default_factory=lambda: random.Random(4))
+    rng: random.Random = field(default_factory=lambda: random.Random(4))
 
     @property
     def device(self) -> Device:
@@ -51,13 +51,11 @@ class Bench:
         )
 
     def agent(self, *, if_due: bool = True) -> Agent:
-        return Agent(
-            self.device, lambda: self.now, self.chance, lambda store: self.conditions, if_due
-        )
+        return Agent(self.device, lambda: self.now, self.rng, lambda store: self.conditions, if_due)
 
-    def round(self, *, if_due: bool = True) -> UpdateRun:
-        (made,) = self.agent(if_due=if_due).rounds()
-        return made
+    def run(self, *, if_due: bool = True) -> UpdateRun:
+        (run,) = self.agent(if_due=if_due).run()
+        return run
 
     def rules(self, **rules: object) -> None:
         self.policy.mkdir(exist_ok=True)
@@ -66,10 +64,10 @@ class Bench:
         (self.policy / "10-test.toml").write_text("".join(lines))
 
     def reason(self) -> str:
-        outlook = self.round().outlook
-        assert outlook is not None
-        assert outlook.plan.install is not None
-        return outlook.plan.install.reason
+        overview = self.run().overview
+        assert overview is not None
+        assert overview.plan.install is not None
+        return overview.plan.install.reason
 
 
 @pytest.fixture
@@ -78,36 +76,36 @@ def bench(place: Place, tmp_path: Path) -> Bench:
     return Bench(place, tmp_path / "policy.d")
 
 
-def test_a_round_brings_an_improvement_into_force_where_nothing_runs(
+def test_a_run_brings_an_improvement_into_force_if_nothing_runs(
     bench: Bench, vendor: Vendor
 ) -> None:
     vendor.release()
-    made = bench.round()
-    assert (made.checked, made.installed, made.activated) == (True, "26.3.1 (a)", "26.3.1 (a)")
-    assert made.errors == []
+    run = bench.run()
+    assert (run.checked, run.installed, run.activated) == (True, "26.3.1 (a)", "26.3.1 (a)")
+    assert run.errors == []
     assert bench.place.text() == "VERSION = 'new'\n"
-    assert made.outlook is not None
-    assert made.outlook.status.protected
+    assert run.overview is not None
+    assert run.overview.status.protected
 
 
-def test_an_idle_round_asks_once_and_says_nothing(
+def test_an_idle_run_checks_once_and_reports_nothing(
     bench: Bench, vendor: Vendor, server: WebServer
 ) -> None:
     vendor.release()
-    bench.round()
+    bench.run()
     server.requests.clear()
-    made = bench.round(if_due=False)
+    run = bench.run(if_due=False)
     assert [(r.path, r.status) for r in server.requests] == [("/metadata/timestamp.json", 304)]
-    assert (made.installed, made.activated, made.errors) == ("", "", [])
+    assert (run.installed, run.activated, run.errors) == ("", "", [])
 
 
 def test_a_timer_that_comes_often_asks_only_when_it_is_due(bench: Bench, server: WebServer) -> None:
-    bench.round()
+    bench.run()
     asked = []
     for _ in range(24):
         bench.now += HOUR
         server.requests.clear()
-        bench.round()
+        bench.run()
         asked.append(bool(server.requests))
     assert asked.count(True) == 24 * HOUR // CHECK_EVERY
 
@@ -115,22 +113,22 @@ def test_a_timer_that_comes_often_asks_only_when_it_is_due(bench: Bench, server:
 def test_off_only_tells(bench: Bench, vendor: Vendor) -> None:
     bench.device.change_settings(None, UserSettings(automatic=False))
     vendor.release()
-    made = bench.round()
-    assert (made.checked, made.installed) == (True, "")
-    assert made.outlook is not None
-    assert made.outlook.plan.install is not None
-    assert made.outlook.plan.install.reason == "off"
-    assert made.outlook.installing[0].component == "engine"
+    run = bench.run()
+    assert (run.checked, run.installed) == (True, "")
+    assert run.overview is not None
+    assert run.overview.plan.install is not None
+    assert run.overview.plan.install.reason == "off"
+    assert run.overview.affected_by_offer[0].component == "engine"
 
 
 def test_a_running_program_keeps_what_it_has_until_it_ends(bench: Bench, vendor: Vendor) -> None:
     bench.place.run(MAPS_A_LIBRARY, launched=False)
     vendor.release()
-    made = bench.round()
-    assert (made.installed, made.activated, made.errors) == ("26.3.1 (a)", "", [])
+    run = bench.run()
+    assert (run.installed, run.activated, run.errors) == ("26.3.1 (a)", "", [])
     assert bench.place.text() == "VERSION = 'old'\n"
     bench.place.stop()
-    assert bench.round().activated == "26.3.1 (a)"
+    assert bench.run().activated == "26.3.1 (a)"
 
 
 def test_at_the_deadline_the_program_is_closed_but_never_without_notice(
@@ -139,22 +137,22 @@ def test_at_the_deadline_the_program_is_closed_but_never_without_notice(
     bench.rules(deadline_days=0)
     bench.place.run(MAPS_A_LIBRARY, launched=False)
     vendor.release()
-    made = bench.round()
-    assert (made.installed, made.activated) == ("26.3.1 (a)", "")
-    assert made.outlook is not None
-    announced = made.outlook.plan.activate
+    run = bench.run()
+    assert (run.installed, run.activated) == ("26.3.1 (a)", "")
+    assert run.overview is not None
+    announced = run.overview.plan.activate
     assert announced is not None
     assert announced.when is not None
     assert announced.when >= bench.now + 14 * 60
     bench.now = announced.when - 60
-    assert bench.round().activated == ""
+    assert bench.run().activated == ""
     bench.now = announced.when
-    assert bench.round().activated == "26.3.1 (a)"
+    assert bench.run().activated == "26.3.1 (a)"
     assert bench.place.text() == "VERSION = 'new'\n"
     assert bench.place.programs[0].wait(10) != 0
 
 
-def test_what_holds_it_back_is_looked_at_anew_in_each_round(bench: Bench, vendor: Vendor) -> None:
+def test_each_run_evaluates_the_conditions_again(bench: Bench, vendor: Vendor) -> None:
     vendor.release()
     reasons = []
     for conditions in (
@@ -166,7 +164,7 @@ def test_what_holds_it_back_is_looked_at_anew_in_each_round(bench: Bench, vendor
         reasons.append(bench.reason())
     assert reasons == ["metered", "battery", "space"]
     bench.conditions = Conditions()
-    assert bench.round().installed == "26.3.1 (a)"
+    assert bench.run().installed == "26.3.1 (a)"
 
 
 def test_a_letter_that_fails_its_health_check_is_not_tried_again_but_the_next_one_is(
@@ -181,17 +179,17 @@ def test_a_letter_that_fails_its_health_check_is_not_tried_again_but_the_next_on
     place.enroll()
     bench = Bench(place, tmp_path / "policy.d")
     place.vendor.release({"engine": {"main.py": "broken\n"}}, name=_newer())
-    made = bench.round()
-    assert [type(error).__name__ for error in made.errors] == ["HealthCheckError"]
+    run = bench.run()
+    assert [type(error).__name__ for error in run.errors] == ["HealthCheckError"]
     assert place.text() == "sound\n"
     place.server.requests.clear()
     for _ in range(30):
         bench.now += HOUR
-        assert bench.round().installed == ""
+        assert bench.run().installed == ""
     assert not any(r.path.endswith(".patch") for r in place.server.requests)
     place.vendor.release({"engine": {"main.py": "sound again\n"}}, name=_newer())
     bench.now += CHECK_EVERY
-    assert bench.round().activated.endswith("(b)")
+    assert bench.run().activated.endswith("(b)")
     assert place.text() == "sound again\n"
 
 
@@ -207,9 +205,9 @@ def test_an_outage_is_tried_again_later_and_later(bench: Bench, server: WebServe
     tries = []
     for _ in range(3 * 24 * 4):
         bench.now += HOUR / 4
-        made = bench.round()
-        if made.checked:
-            assert isinstance(made.errors[0], NoNetworkError)
+        run = bench.run()
+        if run.checked:
+            assert isinstance(run.errors[0], NoNetworkError)
             tries.append(bench.now)
     gaps = [b - a for a, b in itertools.pairwise(tries)]
     assert 6 <= len(tries) <= 14, gaps
@@ -229,13 +227,13 @@ def test_an_interrupted_download_goes_on_where_it_was(
     vendor.release({"engine": files})
     server.cut_after = [300_000] + [1] * 3
     server.ranges = True
-    made = bench.round()
-    assert isinstance(made.errors[0], NoNetworkError)
+    run = bench.run()
+    assert isinstance(run.errors[0], NoNetworkError)
     server.cut_after = []
     server.requests.clear()
     bench.now += 2 * HOUR
-    made = bench.round()
-    assert made.installed == "26.3.1 (a)", made.errors
+    run = bench.run()
+    assert run.installed == "26.3.1 (a)", run.errors
     patches = [r for r in server.requests if r.path.endswith(".patch")]
     assert [r.status for r in patches] == [206]
     assert patches[0].length < 650_000
@@ -253,7 +251,7 @@ def test_a_day_with_outages_restarts_and_three_improvements(
     lag: dict[str, int] = {}
     stages: list[str] = []
     for hour in range(25):
-        bench.now = begin + hour * HOUR + bench.chance.uniform(0, 1800)
+        bench.now = begin + hour * HOUR + bench.rng.uniform(0, 1800)
         if hour in releases:
             text = f"VERSION = '{hour}'\n"
             vendor.release({"engine": {**FIXED, "main.py": text}}, releases[hour])
@@ -263,21 +261,21 @@ def test_a_day_with_outages_restarts_and_three_improvements(
         if not bench.place.programs:
             bench.place.run(MAPS_A_LIBRARY, launched=bool(hour % 2))
         server.alter = (lambda path, data: b"") if hour in outages else (lambda path, data: data)
-        made = bench.round()
-        assert made.outlook is not None
-        stages += [made.installed] if made.installed else []
+        run = bench.run()
+        assert run.overview is not None
+        stages += [run.installed] if run.installed else []
         for at, cve in releases.items():
-            state = {c.cve: c.state for c in made.outlook.status.cves}.get(cve)
+            state = {c.cve: c.state for c in run.overview.status.cves}.get(cve)
             if at <= hour and state == "in force":
                 lag.setdefault(cve, hour - at)
             assert at <= hour or state is None
-        # At every moment the component is one whole tree, and what is told is what happens.
+        # At every moment the component is one whole tree, and the status says what happens.
         assert bench.place.text() in {
             "VERSION = 'old'\n",
             *(f"VERSION = '{h}'\n" for h in releases),
         }
-        if made.outlook.plan.install is not None:
-            assert made.outlook.plan.install.reason in ("now", "retry")
+        if run.overview.plan.install is not None:
+            assert run.overview.plan.install.reason in ("now", "retry")
     assert stages == ["26.3.1 (a)", "26.3.1 (b)", "26.3.1 (c)"]
     assert set(lag) == set(releases.values())
     assert max(lag.values()) <= 6, lag
@@ -294,7 +292,7 @@ def test_two_agents_at_once_do_the_work_once(bench: Bench, vendor: Vendor) -> No
         "from repoint.agent.update_run import Agent, UpdateRunActiveError\n"
         "from repoint.device.device import Device\n"
         "agent = Agent(Device(Path(sys.argv[1])), time.time, random.Random())\n"
-        "try:\n    print([made.installed for made in agent.rounds()])\n"
+        "try:\n    print([run.installed for run in agent.run()])\n"
         "except UpdateRunActiveError:\n    print('another')\n"
     )
     command = [sys.executable, "-c", code, str(bench.place.folder / "store")]
@@ -303,16 +301,16 @@ def test_two_agents_at_once_do_the_work_once(bench: Bench, vendor: Vendor) -> No
                          env={**os.environ, "REPOINT_POLICY": str(bench.policy)})
         for _ in range(4)
     ]  # fmt: skip
-    said = [agent.communicate(timeout=60)[0].strip() for agent in agents]
-    assert said.count("['26.3.1 (a)']") == 1, said
-    assert set(said) <= {"['26.3.1 (a)']", "another", "['']"}
+    outputs = [agent.communicate(timeout=60)[0].strip() for agent in agents]
+    assert outputs.count("['26.3.1 (a)']") == 1, outputs
+    assert set(outputs) <= {"['26.3.1 (a)']", "another", "['']"}
     assert [e.event for e in bench.device.history(None)].count("staged") == 1
     assert bench.place.text() == "VERSION = 'new'\n"
 
 
-def test_a_second_round_does_not_wait_for_the_first(bench: Bench) -> None:
+def test_a_second_run_does_not_wait_for_the_first(bench: Bench) -> None:
     with update_run_lock(bench.place.folder / "store"), pytest.raises(UpdateRunActiveError):
-        bench.round()
+        bench.run()
 
 
 @pytest.mark.parametrize("jump", [-400 * DAY, -DAY, 2 * DAY])
@@ -323,7 +321,7 @@ def test_a_clock_that_jumps_holds_nothing_up(bench: Bench, vendor: Vendor, jump:
     assert bench.reason() == "deferred"
     bench.now += jump
     for _ in range(30):
-        if bench.round().installed:
+        if bench.run().installed:
             break
         bench.now += HOUR
     else:
@@ -331,10 +329,10 @@ def test_a_clock_that_jumps_holds_nothing_up(bench: Bench, vendor: Vendor, jump:
 
 
 def test_after_a_jump_back_the_repository_is_asked_at_once(bench: Bench, server: WebServer) -> None:
-    bench.round()
+    bench.run()
     bench.now -= 30 * DAY
     server.requests.clear()
-    assert bench.round().checked
+    assert bench.run().checked
     assert bench.place.product.documents.last_check() is not None
 
 
@@ -349,14 +347,14 @@ def test_a_letter_that_does_not_fit_is_not_fetched_again(
 
     monkeypatch.setattr(candidate, "_refuse_new_privileges", unfit)
     vendor.release()
-    assert isinstance(bench.round().errors[0], NotApplicableError)
+    assert isinstance(bench.run().errors[0], NotApplicableError)
     assert read_agent_state(bench.place.product).is_unfit("a")
     bench.now += DAY
-    made = bench.round()
-    assert made.errors == []
-    assert made.outlook is not None
-    assert made.outlook.plan.install is not None
-    assert made.outlook.plan.install.reason == "failed"
+    run = bench.run()
+    assert run.errors == []
+    assert run.overview is not None
+    assert run.overview.plan.install is not None
+    assert run.overview.plan.install.reason == "failed"
     assert not any(r.path.endswith(".patch") for r in server.requests)
 
 
@@ -374,27 +372,27 @@ def test_in_the_maintenance_window_and_not_before(bench: Bench, vendor: Vendor) 
     opens = dt.datetime.fromtimestamp(bench.now + 3 * HOUR)
     bench.rules(window=f"{opens:%H:%M}-{opens + dt.timedelta(hours=2):%H:%M}")
     vendor.release()
-    made = bench.round()
-    assert made.installed == ""
-    assert made.outlook is not None
-    assert made.outlook.plan.install is not None
-    when = made.outlook.plan.install.when
+    run = bench.run()
+    assert run.installed == ""
+    assert run.overview is not None
+    assert run.overview.plan.install is not None
+    when = run.overview.plan.install.when
     assert when is not None
     assert abs(when - bench.now - 3 * HOUR) < 61
     bench.now = when + 60
-    assert bench.round().installed == "26.3.1 (a)"
+    assert bench.run().installed == "26.3.1 (a)"
 
 
 def test_an_improvement_that_only_says_more_is_activated_as_well(
     bench: Bench, vendor: Vendor
 ) -> None:
     vendor.release()
-    bench.round()
+    bench.run()
     vendor.release(None, "CVE-2026-0002")  # the same trees
-    made = bench.round(if_due=False)
-    assert made.activated == "26.3.1 (b)"
-    assert made.outlook is not None
-    assert made.outlook.status.staged == ""
+    run = bench.run(if_due=False)
+    assert run.activated == "26.3.1 (b)"
+    assert run.overview is not None
+    assert run.overview.status.staged == ""
 
 
 def test_what_prepares_without_rights_leaves_the_rest_to_another(
@@ -404,16 +402,16 @@ def test_what_prepares_without_rights_leaves_the_rest_to_another(
     vendor.release()
     asked: list[str] = []
     device = Device(bench.place.folder / "store", policy=bench.policy, unprivileged=True)
-    agent = Agent(device, lambda: bench.now, bench.chance, lambda store: Conditions(),
+    agent = Agent(device, lambda: bench.now, bench.rng, lambda store: Conditions(),
                   hand_over=lambda: asked.append("activate"))  # fmt: skip
-    (made,) = agent.rounds()
-    assert (made.installed, made.activated, made.handed_over) == ("26.3.1 (a)", "", True)
+    (run,) = agent.run()
+    assert (run.installed, run.activated, run.handed_over) == ("26.3.1 (a)", "", True)
     assert asked == ["activate"]
-    (made,) = bench.agent().activations()
-    assert made.activated == "26.3.1 (a)"
-    assert made.outlook is not None
-    assert [a.pids for a in made.outlook.activating] == [(pid,)]
-    (made,) = agent.rounds()
+    (run,) = bench.agent().activate()
+    assert run.activated == "26.3.1 (a)"
+    assert run.overview is not None
+    assert [a.pids for a in run.overview.affected_now] == [(pid,)]
+    (run,) = agent.run()
     assert asked == ["activate"], "nothing is under way, and no policy restarts programs"
 
 
@@ -421,7 +419,7 @@ def test_an_unconfirmed_activation_is_not_judged_without_rights(
     bench: Bench, vendor: Vendor
 ) -> None:
     vendor.release()
-    bench.round()
+    bench.run()
     product = bench.place.product
     active = product.links.active()
     assert active is not None

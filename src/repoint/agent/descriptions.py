@@ -1,0 +1,104 @@
+"""English descriptions of a plan: when it installs, when it is in force, and what restarts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from repoint.agent.overview import Overview
+from repoint.agent.plan import Reason, Step
+from repoint.device.status.affected import Affected
+
+_INSTALL: dict[Reason, str] = {
+    "now": "installs automatically within a few hours",
+    "failed": "not installed automatically: it failed here",
+    "removed": "not installed automatically: it was removed here",
+    "off": "not installed automatically: Automatically Install is off",
+    "unattended": "not installed automatically: background updates do not run here "
+    "(`repoint agent install`)",
+    "space": "installs automatically when there is enough free space",
+    "retry": "installs automatically, next attempt from {when}",
+    "deferred": "installs automatically from {when}",
+    "window": "installs automatically in the maintenance window from {when}",
+    "battery": "installs automatically when the battery is charging",
+    "metered": "installs automatically when the connection is not metered",
+    "deadline": "installs automatically from {when} at the latest",
+}
+
+_ACTIVATE: dict[Reason, str] = {
+    "now": "automatically within a few hours",
+    "program": "the next time {subject}",
+    "service": "the next time {subject}",
+    "session": "at the next login",
+    "system": "the next time this machine starts",
+    "window": "automatically in the maintenance window from {when}",
+    "deadline": "automatically from {when}, when the deadline has passed",
+}
+
+MACHINE = "this machine"
+
+
+def format_time(when: int | None) -> str:
+    """Format a time for people, in their time zone; empty for None."""
+    return "" if when is None else time.strftime("%A, %Y-%m-%d %H:%M", time.localtime(when))
+
+
+def describe_install(step: Step) -> str:
+    """Describe when what is available is installed."""
+    return _INSTALL[step.reason].format(when=format_time(step.when)) + _policy(step)
+
+
+def describe_activation(step: Step, affected: Sequence[Affected]) -> str:
+    """Describe when what is staged comes into force, to complete "comes into force …"."""
+    names = list(dict.fromkeys(item.name for item in affected if item.name))
+    if step.reason == "now" and names:
+        keeps, starts = ("keeps", "it starts") if len(names) == 1 else ("keep", "they start")
+        return f"within a few hours; {_join(names)} {keeps} the old version until {starts} again"
+    subject = f"{_join(names)} start{'s' if len(names) == 1 else ''}" if names else "it starts"
+    return _ACTIVATE[step.reason].format(when=format_time(step.when), subject=subject) + _policy(
+        step
+    )
+
+
+def describe_restart(affected: Sequence[Affected], step: Step | None = None) -> str:
+    """Name what must restart: programs and services by name, the session or the machine.
+
+    Args:
+        affected: What must restart.
+        step: When it happens. An automatic restart restarts the machine instead of a session.
+    """
+    scopes = {item.scope for item in affected}
+    automatic = step is not None and step.reason in ("window", "deadline")
+    if "system" in scopes or (automatic and "session" in scopes):
+        return MACHINE
+    if "session" in scopes:
+        return "the session of everyone who is logged in"
+    return _join(_program_names(affected)) or "nothing that is running now"
+
+
+def describe_deadline(overview: Overview) -> str:
+    """Describe the deadline; empty if there is none or the plan's steps already state it."""
+    steps = (overview.plan.install, overview.plan.activate)
+    if overview.plan.deadline is None or any(s and s.reason == "deadline" for s in steps):
+        return ""
+    return f"at the latest {format_time(overview.plan.deadline)}"
+
+
+def _program_names(affected: Sequence[Affected]) -> list[str]:
+    names = []
+    for item in affected:
+        if item.unit:
+            names.append(item.unit)
+        elif item.pids:
+            names.append(f"{item.name} ({', '.join(map(str, item.pids))})")
+    return names
+
+
+def _join(names: Sequence[str]) -> str:
+    if len(names) < 2:
+        return "".join(names)
+    return f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _policy(step: Step) -> str:
+    return f" ({step.policy})" if step.policy else ""
