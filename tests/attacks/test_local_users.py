@@ -8,6 +8,7 @@ import json
 import os
 import stat
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ import pytest
 
 from repoint.cli import main
 from repoint.device.errors import StoreDamagedError
+from repoint.device.store.store_lock import locked
 from tests.cli.command import everything
 from tests.places import Place
 
@@ -159,10 +161,43 @@ def test_the_store_is_readable_by_all_and_writable_by_its_owner_whatever_the_mas
     for path in (place.folder / "store").rglob("*"):
         mode = path.lstat().st_mode
         if stat.S_ISLNK(mode) or path.parent.name in ("metadata", "root_history"):
+            assert stat.S_ISLNK(mode) or mode & 0o022 == 0, f"others may write to {path}"
             continue  # what the update framework keeps is public anyhow; only checks read it
         assert mode & 0o022 == 0, f"others may write to {path}"
+        if path.name in ("lock", "agent.lock"):
+            assert mode & 0o077 == 0, f"others may hold {path}"
+            continue
         assert mode & 0o004, f"others cannot read {path}"
         assert not stat.S_ISDIR(mode) or mode & 0o001, f"others cannot enter {path}"
+
+
+def test_two_threads_that_change_two_stores_leave_the_umask_alone(tmp_path: Path) -> None:
+    """The umask belongs to the process: a page's other threads create files meanwhile."""
+    first_entered, second_entered, first_left = (threading.Event() for _ in range(3))
+
+    def first() -> None:
+        with locked(tmp_path / "one", "first"):
+            first_entered.set()
+            second_entered.wait(20)
+        first_left.set()
+
+    def second() -> None:
+        first_entered.wait(20)
+        with locked(tmp_path / "two", "second"):
+            second_entered.set()
+            first_left.wait(20)
+
+    before = os.umask(0o077)
+    try:
+        with ThreadPoolExecutor() as pool:
+            for done in [pool.submit(first), pool.submit(second)]:
+                done.result()
+        with locked(tmp_path / "three", "third"):
+            held = os.umask(0o077)
+        after = os.umask(0o077)
+    finally:
+        os.umask(before)
+    assert (oct(held), oct(after)) == (oct(0o077), oct(0o077))
 
 
 @pytest.mark.parametrize("name", ["", "trees", "products"])

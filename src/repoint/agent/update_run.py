@@ -7,7 +7,6 @@ up for one that was interrupted.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -28,7 +27,8 @@ from repoint.device.errors import (
 )
 from repoint.device.os_errors import explained
 from repoint.device.store.product_state import ProductState
-from repoint.device.store.store_lock import opened_lock
+from repoint.device.store.store_lock import store_file_lock
+from repoint.fs.lock import LockHeldError
 from repoint.host.conditions import Conditions, read_conditions
 from repoint.host.processes import Census
 from repoint.model.errors import RepointError
@@ -284,16 +284,15 @@ def update_run_lock(store: Path) -> Iterator[None]:
 
     Raises:
         UpdateRunActiveError: Another update run is active.
-        CannotWriteError: The caller may not change the store.
+        StoreWriteError: The caller may not change the store.
     """
-    with opened_lock(store, "agent.lock") as descriptor:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UpdateRunActiveError(
-                "Another update run is active", hint="Wait for it; it covers every product"
-            ) from None
-        yield
+    try:
+        with store_file_lock(store, "agent.lock"):
+            yield
+    except LockHeldError:
+        raise UpdateRunActiveError(
+            "Another update run is active", hint="Wait for it; it covers every product"
+        ) from None
 
 
 def _may_need_activation(run: UpdateRun) -> bool:

@@ -11,13 +11,13 @@ from repoint.fs.durable import set_mode
 
 
 def remove_tree(root: Path) -> None:
-    """Remove a tree although its folders are read-only. What is not there is no error."""
+    """Remove a file, link or tree, even one with read-only folders. A missing one is no error."""
     if root.is_symlink() or not root.is_dir():
         root.unlink(missing_ok=True)
         return
-    for folder, below, _ in os.walk(root):
+    for folder, subfolders, _ in os.walk(root):
         Path(folder).chmod(0o700)
-        for name in below:
+        for name in subfolders:
             path = Path(folder, name)
             if not path.is_symlink():
                 path.chmod(0o700)
@@ -25,7 +25,7 @@ def remove_tree(root: Path) -> None:
 
 
 def make_writable(root: Path) -> None:
-    """Give the owner the right to write to a tree again, where it leaves Repoint's care."""
+    """Give the owner write permission to a whole tree that is no longer to be kept sealed."""
     for path in [root, *root.rglob("*")]:
         if not path.is_symlink():
             set_mode(path, stat.S_IMODE(path.stat().st_mode) | 0o200)

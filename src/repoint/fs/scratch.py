@@ -1,64 +1,55 @@
-"""Making something beside the place where it will stand, and leaving nothing if it fails."""
+"""Scratch folders next to the final path, removed if the work fails."""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from repoint.fs.durable import sync
+from repoint.fs.durable import sync_folder
+from repoint.fs.lock import LockHeldError, exclusive_folder_lock
 from repoint.fs.removal import remove_tree
 
 _PREFIX = ".new-"
 
 
 @contextlib.contextmanager
-def scratch_beside(place: Path, *, mode: int = 0o777) -> Iterator[Path]:
-    """A folder to work in, on the file system of a place that may not exist yet.
+def scratch_folder(target: Path, *, mode: int = 0o777) -> Iterator[Path]:
+    """Create a folder to work in, on the file system of a path that may not exist yet.
 
-    It is removed at the end, and so are the folders above the place that were made for it, where
-    nothing has come to stand in them.
+    It is removed at the end. Folders above ``target`` that had to be created are removed too if
+    they are still empty.
 
     Args:
-        place: Where what is made will stand.
-        mode: Permission bits of the folders above the place that do not exist yet.
+        target: Where the result will be moved to.
+        mode: Permission bits of the folders above ``target`` that do not exist yet, less the umask.
 
     Raises:
-        OSError: They cannot be made.
+        OSError: They cannot be created.
     """
-    clear_scratch(place)
-    above = [folder for folder in place.parents if not folder.exists()]
+    clear_scratch(target)
+    missing = [folder for folder in target.parents if not folder.exists()]
     try:
-        for missing in reversed(above):
-            missing.mkdir(mode=mode)
-            sync(missing.parent.resolve())
+        for folder in reversed(missing):
+            folder.mkdir(mode=mode)
+            sync_folder(folder.parent)
         with (
-            tempfile.TemporaryDirectory(prefix=_PREFIX, dir=place.parent) as folder,
-            _open_folder(Path(folder)) as held,
+            tempfile.TemporaryDirectory(prefix=_PREFIX, dir=target.parent) as scratch,
+            exclusive_folder_lock(Path(scratch)),
         ):
-            fcntl.flock(held, fcntl.LOCK_EX)
-            yield Path(folder)
+            yield Path(scratch)
     finally:
-        for empty in above:
+        for folder in missing:
             with contextlib.suppress(OSError):
-                empty.rmdir()
+                folder.rmdir()
 
 
-def clear_scratch(place: Path) -> None:
-    """Remove what somebody who was killed has left beside a place; what is in use is held."""
-    for left in place.parent.glob(f"{_PREFIX}*"):
-        with contextlib.suppress(OSError), _open_folder(left) as folder:
-            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            remove_tree(left)
+def clear_scratch(target: Path) -> None:
+    """Remove the scratch folders that killed processes left next to a path.
 
-
-@contextlib.contextmanager
-def _open_folder(folder: Path) -> Iterator[int]:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
+    Those in use are locked and stay.
+    """
+    for leftover in target.parent.glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError, LockHeldError), exclusive_folder_lock(leftover):
+            remove_tree(leftover)

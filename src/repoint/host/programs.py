@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from repoint.fs.durable import make_folder
+
 _OURS = ("INVOCATION_ID", "JOURNAL_STREAM", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES",
          "NOTIFY_SOCKET", "MAINPID", "SYSTEMD_EXEC_PID", "MANAGERPID")  # fmt: skip
 """What systemd tells one service (systemd.exec(5)); another one must not believe it."""
@@ -74,11 +76,13 @@ def start_again(command: Sequence[str], log: Path, owner: Owner | None) -> str:
     if program is None:
         return f"{said}: there is no such program"
     foreign = owner if owner is not None and owner.user != os.geteuid() else None
-    log.parent.mkdir(exist_ok=True)
+    make_folder(log.parent)
     started = [program, *command[1:]]
     if "INVOCATION_ID" in os.environ and shutil.which("systemd-run") is not None:
         return said if _through_systemd(started, log, environment, foreign) else f"{said}: failed"
-    with log.open("ab") as output:
+    with open(log, "ab", opener=lambda path, flags: os.open(path, flags, 0o644)) as output:
+        if output.tell() == 0:
+            os.fchmod(output.fileno(), 0o644)
         try:
             subprocess.Popen(
                 started,

@@ -12,6 +12,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+from repoint.fs.durable import make_folder, write_durably
 from repoint.host.errors import CannotMergeError
 from repoint.model.system import HIERARCHIES
 
@@ -76,8 +77,8 @@ def offer_image(name: str, image: Path, tree: Path, root_hash: str) -> None:
     """
     _require_machines_mounts()
     _take_away(name)
-    _OFFERED.mkdir(parents=True, exist_ok=True)
-    (_OFFERED / f"{name}.roothash").write_text(f"{root_hash}\n")
+    make_folder(_OFFERED)
+    write_durably(_OFFERED / f"{name}.roothash", f"{root_hash}\n".encode())
     (_OFFERED / f"{name}.verity").symlink_to(tree)
     (_OFFERED / f"{name}.raw").symlink_to(image)
     refresh()
@@ -91,8 +92,9 @@ def offer(name: str, extension: Path) -> None:
     """
     _require_machines_mounts()
     _take_away(name)
+    make_folder(_OFFERED)
     place = _OFFERED / name
-    place.mkdir(parents=True, exist_ok=True)
+    place.mkdir(exist_ok=True)
     # A link to a folder is not followed by all versions of systemd; a second name for it is none.
     _run("mount", "--bind", str(extension), str(place))
     _run("mount", "-o", "remount,bind,ro", str(place))

@@ -6,8 +6,6 @@ Only the owner of the store may read them.
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +15,7 @@ import msgspec
 
 from repoint.device.os_errors import explained
 from repoint.fs.durable import write_durably
+from repoint.fs.lock import exclusive_lock
 from repoint.model.encoding import encode_record
 
 Record = TypeVar("Record", bound=msgspec.Struct)
@@ -68,9 +67,5 @@ class PageStore:
         """
         with explained(f"write to {self.folder}"):
             self.folder.mkdir(mode=0o700, exist_ok=True)
-            descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with exclusive_lock(self.folder / "lock", wait=None):
             yield
-        finally:
-            os.close(descriptor)

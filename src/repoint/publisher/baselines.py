@@ -9,7 +9,7 @@ from pathlib import Path
 
 from repoint.fs.durable import sync
 from repoint.fs.removal import remove_tree
-from repoint.fs.scratch import clear_scratch, scratch_beside
+from repoint.fs.scratch import clear_scratch, scratch_folder
 from repoint.model.baseline import Baseline, BaselineName, Component, RestartScope
 from repoint.model.catalog import Catalog, ListedBaseline
 from repoint.model.encoding import encode_record
@@ -77,7 +77,7 @@ def add_baseline(
             f"{product} {name} is registered already",
             hint="A baseline never changes; register a new release under its own version or build",
         )
-    with scratch_beside(place) as folder:
+    with scratch_folder(place) as folder:
         trees = folder / "trees"
         trees.mkdir()
         components = tuple(_seal(source, trees) for source in sources)

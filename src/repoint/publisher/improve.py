@@ -11,7 +11,7 @@ import msgspec
 from repoint.delta.container import PatchEntry, PatchInput, write_patch
 from repoint.delta.sandbox.child import DecodeJob, decode_in_child
 from repoint.fs.durable import sync
-from repoint.fs.scratch import scratch_beside
+from repoint.fs.scratch import scratch_folder
 from repoint.model.advisory import Advisory
 from repoint.model.baseline import Baseline, BaselineName, Component
 from repoint.model.encoding import encode_record
@@ -91,7 +91,7 @@ def improve(
     improved: dict[str, ImprovedComponent] = {}
     contents: dict[str, Callable[[str], Path]] = {}
     # Fixes that are not published yet are nobody else's business.
-    with scratch_beside(place, mode=0o700) as folder:
+    with scratch_folder(place, mode=0o700) as folder:
         draft = folder / "draft"
         draft.mkdir()
         for kept in _take_over(repository, baseline, before, set(sources), draft):

@@ -29,8 +29,9 @@ from securesystemslib.signer import (
     SSlibKey,
 )
 
+from repoint.fs.durable import write_new
 from repoint.repository.errors import KeyFileExistsError, KeyUnavailableError, WrongPassphraseError
-from repoint.repository.files import PRIVATE_MODE, write_new
+from repoint.repository.files import PRIVATE_MODE
 
 FILE_SCHEME = "file"
 
@@ -70,7 +71,7 @@ def generate_key_file(path: Path, passphrase: bytes | None) -> SSlibKey:
     private = Ed25519PrivateKey.generate()
     pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
     try:
-        write_new(path, pem, PRIVATE_MODE)
+        write_new(path, pem, mode=PRIVATE_MODE)
     except FileExistsError:
         raise KeyFileExistsError(
             f"There is a key file at {path} already", hint="Move it away, or choose another name"

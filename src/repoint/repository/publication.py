@@ -16,6 +16,7 @@ from pathlib import Path
 from securesystemslib.signer import Key
 from tuf.api.metadata import TargetFile
 
+from repoint.fs.durable import rename_durably
 from repoint.repository.errors import (
     KeyUnavailableError,
     ProductExistsError,
@@ -28,8 +29,7 @@ from repoint.repository.errors import (
 from repoint.repository.files import (
     PRIVATE_MODE,
     PUBLIC_MODE,
-    make_folders,
-    put_in_place,
+    make_public_folder,
     stage_bytes,
     stage_copy,
     sync_folders,
@@ -295,7 +295,7 @@ class Publication:
             for path, target in self._work.targets(role).targets.items():
                 if path in self._staged:
                     place = self._public / "targets" / target.get_prefixed_paths()[0]
-                    folders |= make_folders(place.parent, self._public)
+                    folders |= make_public_folder(place.parent, self._public)
                     os.replace(self._staged[path], place)  # noqa: PTH105
         return folders
 
@@ -310,7 +310,7 @@ class Publication:
     def _write_settings(self) -> None:
         data, path = self._settings.encode(), self._folder / SETTINGS_FILE
         if not path.exists() or path.read_bytes() != data:
-            put_in_place(self._stage(data, PRIVATE_MODE), path)
+            rename_durably(self._stage(data, PRIVATE_MODE), path)
 
     def _forget_old_keys(self) -> None:
         for role, settings in self._settings.roles.items():

@@ -21,7 +21,7 @@ from repoint.repository.errors import (
     RepositoryWriteError,
     UnknownProductError,
 )
-from repoint.repository.files import exclusive, make_folders, sync_folders
+from repoint.repository.files import make_public_folder, publication_lock, sync_folders
 from repoint.repository.keys import KeyPlace, Passphrases, new_key_place
 from repoint.repository.names import TOP_LEVEL_ROLES, catalog_role, roles_for
 from repoint.repository.publication import Publication, utc_now
@@ -208,7 +208,7 @@ class Repository:
         """
         with contextlib.ExitStack() as stack:
             try:
-                stack.enter_context(exclusive(self.path / "lock"))
+                stack.enter_context(publication_lock(self.path / "lock"))
                 shutil.rmtree(self.path / "staging", ignore_errors=True)
                 state = self._state()
                 remove_uncommitted(self.public / "metadata", state)
@@ -242,7 +242,7 @@ def _fill(
     try:
         (folder / "keys").mkdir(mode=0o700)
         for name in ("metadata", "targets"):
-            make_folders(folder / "public" / name, folder / "public")
+            make_public_folder(folder / "public" / name, folder / "public")
         places = {
             role: KeyPlace(*signers[role])
             if role in signers

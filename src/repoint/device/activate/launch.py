@@ -8,7 +8,6 @@ program ends. No bookkeeping can go wrong: the lock is the truth.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,7 @@ from repoint.device.errors import NotEnrolledError, StoreDamagedError
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.store import Store
 from repoint.device.strategy.grafts import is_grafted
+from repoint.fs.lock import share_folder_lock
 
 
 @dataclass(frozen=True)
@@ -98,10 +98,9 @@ def _hold(state: ProductState, component: str) -> tuple[str, int]:
     for _ in range(10):
         tree = os.path.realpath(link)
         try:
-            descriptor = os.open(tree, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            descriptor = share_folder_lock(Path(tree))
         except OSError:
             continue
-        fcntl.flock(descriptor, fcntl.LOCK_SH)
         if os.path.realpath(link) == tree and Path(tree).is_dir():
             return tree, descriptor
         os.close(descriptor)

@@ -23,7 +23,7 @@ from tuf.ngclient import Updater
 from repoint.device.errors import NoNetworkError, NotTrustedError, StaleRepositoryError
 from repoint.device.fetch.fetcher import DocumentVersion, Fetcher, file_digest
 from repoint.device.store.files import read_note
-from repoint.fs.durable import sync, write_durably
+from repoint.fs.durable import make_folder, sync, write_durably
 from repoint.model.errors import RepointError
 
 _DOCUMENT_LIMIT = 64 << 20
@@ -89,7 +89,8 @@ class RepositoryClient:
             StaleRepositoryError: The metadata is older than what this device has, or has expired.
             NoNetworkError: The repository cannot be reached.
         """
-        self._metadata.mkdir(parents=True, exist_ok=True)
+        # The update framework would create these with modes that depend on the umask.
+        make_folder(self._metadata / "root_history")
         with self._explained():
             self._updater = Updater(
                 metadata_dir=str(self._metadata),
@@ -176,7 +177,7 @@ class RepositoryClient:
             NoNetworkError: It cannot be downloaded; the part that arrived is kept.
         """
         digest = _digest_of(target)
-        self._downloads.mkdir(parents=True, exist_ok=True)
+        make_folder(self._downloads)
         file = self._downloads / digest
         if not (file.exists() and is_target(file, target)):
             part = self._downloads / f"{digest}.part"

@@ -160,7 +160,7 @@ class Fetcher(FetcherInterface):
         self, url: str, part: Path, size: int, progress: Callable[[int], None] | None
     ) -> None:
         # Unbuffered, so that what has arrived is on disk however the download ends.
-        with part.open("ab", buffering=0) as file:
+        with open(part, "ab", buffering=0, opener=_private) as file:
             have = file.tell()
             if have > size:
                 file.truncate(0)
@@ -301,3 +301,7 @@ def _unreachable(url: str, error: Exception) -> NoNetworkError:
         f"The repository at {host} cannot be reached: {problem}",
         hint="Check the network and try again; what was downloaded is kept",
     )
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import functools
-import os
 import shutil
 from collections.abc import Callable
-from pathlib import Path
 
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation
 from repoint.device.store.store import Store
+from repoint.fs.lock import is_folder_locked
 from repoint.fs.removal import remove_tree
 
 
@@ -33,7 +31,9 @@ def collect_garbage(store: Store, running: Callable[[], set[str]]) -> list[str]:
 
     @functools.cache
     def in_use() -> set[str]:
-        return running() | {tree.name for tree in store.trees.glob("[!.]*") if _is_held(tree)}
+        return running() | {
+            tree.name for tree in store.trees.glob("[!.]*") if is_folder_locked(tree)
+        }
 
     kept: set[str] = set()
     for state in store.enrolled():
@@ -96,15 +96,3 @@ def _clear_product(state: ProductState) -> None:
                 shutil.rmtree(left)
             else:
                 left.unlink()
-
-
-def _is_held(tree: Path) -> bool:
-    """Return whether a launched program holds the tree (see `activate.launch`)."""
-    descriptor = os.open(tree, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False

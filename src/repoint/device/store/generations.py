@@ -11,7 +11,7 @@ import msgspec
 
 from repoint.device.store.files import RecordFolder
 from repoint.device.store.records import Generation
-from repoint.fs.durable import make_folder, sync, write_durably
+from repoint.fs.durable import create_file, make_folder, sync, write_durably
 from repoint.model.baseline import Baseline
 from repoint.model.encoding import encode_record
 from repoint.model.improvement import Improvement
@@ -59,15 +59,12 @@ class Generations:
             return
         temporary = path.with_name(f".new-{generation.folder}")
         shutil.rmtree(temporary, ignore_errors=True)
-        make_folder(path.parent)
-        temporary.mkdir()
+        make_folder(temporary)
         for component, seal in seals.items():
             (temporary / component).symlink_to(os.path.relpath(self._trees / seal, path))
         for name, record in records.items():
-            with (temporary / name).open("wb") as file:
+            with create_file(temporary / name) as file:
                 file.write(encode_record(record))
-                file.flush()
-                os.fsync(file.fileno())
         sync(temporary)
         temporary.rename(path)
         sync(path.parent)

@@ -1,9 +1,9 @@
-"""One command at a time changes the store; the others wait, and can say for whom."""
+"""The lock of the store: one command at a time changes it, the others wait and name the holder."""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
+import errno
 import os
 import stat
 import time
@@ -15,10 +15,11 @@ import msgspec
 from repoint.device.errors import StoreBusyError, StoreDamagedError
 from repoint.device.os_errors import explained
 from repoint.fs.durable import make_folder
+from repoint.fs.lock import Lock, LockHeldError, exclusive_lock
 
 
 class Holder(msgspec.Struct, frozen=True):
-    """Who is changing the store. ``since`` is in seconds since 1970."""
+    """The command that holds the lock. ``since`` is in seconds since 1970."""
 
     pid: int
     command: str
@@ -36,106 +37,87 @@ def locked(
     wait: float = 60.0,
     waiting: Callable[[Holder | None], None] | None = None,
 ) -> Iterator[None]:
-    """Hold the store's lock. The kernel lets go of it when the process ends, however it ends.
+    """Hold the store's lock while the block runs.
 
     Args:
-        store: The store's folder; made if it does not exist.
-        command: What is being done, told to others who wait.
+        store: The store's folder; created if it does not exist.
+        command: The command that holds the lock, shown to others that wait.
         wait: Seconds to wait for another command before giving up.
-        waiting: Told once who is at work, if there is need to wait.
+        waiting: Called once with the current holder before waiting.
 
     Raises:
-        StoreBusyError: Another command was still at work after ``wait`` seconds.
-        StoreDamagedError: Somebody else may change the store.
-        CannotWriteError: The person may not change the store.
+        StoreBusyError: Another command still held the lock after ``wait`` seconds.
+        StoreDamagedError: Another account could change the store.
+        StoreWriteError: There is no right to change the store.
     """
-    with opened_lock(store, "lock") as descriptor:
-        _acquire(descriptor, wait, waiting)
-        with contextlib.suppress(OSError):  # on a full disk nobody is told who is at work
-            holder = Holder(os.getpid(), command, int(time.time()))
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, msgspec.json.encode(holder), 0)
-        yield
+    on_wait = None if waiting is None else (lambda note: waiting(_holder(note)))
+    try:
+        with store_file_lock(store, "lock", wait=wait, on_wait=on_wait) as lock:
+            with contextlib.suppress(OSError):  # a full disk must not stop a removal
+                holder = Holder(os.getpid(), command, int(time.time()))
+                lock.write_note(msgspec.json.encode(holder))
+            yield
+    except LockHeldError as error:
+        raise StoreBusyError(
+            f"{_holder(error.note) or 'Another command'} is changing the store",
+            hint="Wait until it is done, then try again",
+        ) from None
 
 
 @contextlib.contextmanager
-def opened_lock(store: Path, name: str) -> Iterator[int]:
-    """Open a file of a store to lock it by, and make what is written meanwhile readable for all.
-
-    Args:
-        store: The store, which is made where it is missing.
-        name: The file's name.
+def store_file_lock(
+    store: Path,
+    name: str,
+    *,
+    wait: float = 0.0,
+    on_wait: Callable[[bytes], None] | None = None,
+) -> Iterator[Lock]:
+    """Hold an exclusive lock on a file of the store, which is created if it does not exist.
 
     Raises:
-        StoreDamagedError: Somebody else may change the store.
-        CannotWriteError: The person may not change the store.
+        LockHeldError: Another process still held the lock after ``wait`` seconds.
+        StoreDamagedError: Another account could change the store.
+        StoreWriteError: There is no right to change the store.
     """
-    # Programs of all users run from the store, and nobody else may write to it, whatever the
-    # person's own habit is.
-    mask = os.umask(0o022)
-    descriptor = -1
-    try:
+    with contextlib.ExitStack() as stack:
         with explained(f"change the store {store}"):
             make_folder(store)
-            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-            descriptor = os.open(store / name, flags, 0o644)
-        require_own(store)
-        yield descriptor
-    finally:
-        os.umask(mask)
-        if descriptor >= 0:
-            os.close(descriptor)
+            if not os.access(store, os.W_OK, effective_ids=True):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(store))
+            require_own(store)  # before a lock file is opened that another account put there
+            lock = stack.enter_context(exclusive_lock(store / name, wait=wait, on_wait=on_wait))
+        yield lock
 
 
 def require_own(store: Path) -> None:
-    """Refuse a store that somebody else may change: what they swap while we work, we would trust.
+    """Refuse a store that another account could change while a command works on it.
 
     Raises:
-        StoreDamagedError: It, or a folder that it lies in, belongs to another user who is not
-            root, or others may write there.
+        StoreDamagedError: The store or a folder above it belongs to another user who is not root,
+            or others may write to it.
     """
     me = os.geteuid()
     for folder in (store, store / "trees", store / "products", *store.resolve().parents):
         try:
-            found = folder.stat()
+            status = folder.stat()
         except FileNotFoundError:
             continue
         inside = folder.is_relative_to(store)
-        if found.st_uid != me and (inside or found.st_uid != 0):
+        if status.st_uid != me and (inside or status.st_uid != 0):
             raise StoreDamagedError(
                 f"{folder} belongs to another user, who could change the store {store}",
                 hint="Run it as that user, or name another store with --store",
             )
-        # In a sticky folder, such as /tmp, nobody renames what is another's.
-        if found.st_mode & 0o022 and (inside or not found.st_mode & stat.S_ISVTX):
+        # In a sticky folder such as /tmp, nobody can rename what belongs to another account.
+        if status.st_mode & 0o022 and (inside or not status.st_mode & stat.S_ISVTX):
             raise StoreDamagedError(
                 f"Others may write to {folder}, and could change the store {store}",
                 hint=f"Take that right away with `chmod go-w {folder}`",
             )
 
 
-def _acquire(descriptor: int, wait: float, waiting: Callable[[Holder | None], None] | None) -> None:
-    deadline = time.monotonic() + wait
-    told = False
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = _holder(descriptor)
-            if time.monotonic() >= deadline:
-                raise StoreBusyError(
-                    f"{holder or 'Another command'} is changing the store",
-                    hint="Wait until it is done, then try again",
-                ) from None
-            if not told and waiting is not None:
-                waiting(holder)
-            told = True
-            time.sleep(0.05)
-        else:
-            return
-
-
-def _holder(descriptor: int) -> Holder | None:
-    with contextlib.suppress(msgspec.DecodeError):
-        return msgspec.json.decode(os.pread(descriptor, 4096, 0), type=Holder)
-    return None
+def _holder(note: bytes) -> Holder | None:
+    try:
+        return msgspec.json.decode(note, type=Holder)
+    except msgspec.DecodeError:
+        return None

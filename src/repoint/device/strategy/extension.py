@@ -16,7 +16,7 @@ from pathlib import Path
 from repoint.device.errors import NotApplicableError
 from repoint.device.store.records import GraftPoint
 from repoint.fs.clone import copy_file
-from repoint.fs.durable import sync
+from repoint.fs.durable import make_folder, sync, write_new
 from repoint.fs.removal import remove_tree
 from repoint.host.base_system import release_of
 from repoint.model.baseline import Component
@@ -101,7 +101,7 @@ def build_extension(place: Path, product: str, parts: Iterable[ExtensionPart]) -
         return
     beside = place.with_name(f".new-{place.name}")
     remove_tree(beside)
-    beside.mkdir(parents=True)
+    make_folder(beside)
     for part in parts:
         for entry in part.changed():
             _put(beside, part, entry)
@@ -111,7 +111,7 @@ def build_extension(place: Path, product: str, parts: Iterable[ExtensionPart]) -
             os.mknod(gone, stat.S_IFCHR, os.makedev(0, 0))
     release = beside / release_file(product)
     _make_parents(beside, release)
-    release.write_text(release_text(release_of()))
+    write_new(release, release_text(release_of()).encode())
     for folder, _, files in os.walk(beside, topdown=False):
         for file in files:
             if stat.S_ISREG(Path(folder, file).lstat().st_mode):
@@ -130,7 +130,7 @@ def _put(extension: Path, part: ExtensionPart, entry: Entry) -> None:
     place = extension / on_system(part.point, entry.path)
     _make_parents(extension, place)
     if entry.kind == "folder":
-        place.mkdir(exist_ok=True)
+        place.mkdir(mode=0o700, exist_ok=True)
         # A sealed mode has no write bits. For its owner a folder of the system has them.
         place.chmod(entry.mode | 0o200)
     elif entry.kind == "link":
@@ -151,7 +151,7 @@ def _make_parents(extension: Path, place: Path) -> None:
         missing.append(folder)
         folder = folder.parent
     for folder in reversed(missing):
-        folder.mkdir()
+        folder.mkdir(mode=0o700)
         try:
             status = Path("/", folder.relative_to(extension)).stat()
         except FileNotFoundError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,12 +11,9 @@ from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import GraftPoint
 from repoint.device.store.store import Store
 from repoint.fs.durable import sync
+from repoint.fs.exchange import exchange
 from repoint.model.tree import Entry
 from repoint.tree.scan import ALWAYS_IGNORED, WRITTEN_BY_INSTALLERS, is_ignored
-
-# linux/fs.h
-_AT_FDCWD = -100
-_RENAME_EXCHANGE = 2
 
 
 def resolve_graft(path: Path, store: Store) -> Path:
@@ -91,7 +87,7 @@ def graft(state: ProductState, point: GraftPoint, entries: Iterable[Entry]) -> P
     if not is_grafted(state, point):
         if not _new(point).is_symlink():
             prepare_graft(state, point)
-        _exchange(_new(point), path)
+        exchange(_new(point), path)
         sync(path.parent)
     old = _new(point)
     if old.is_symlink() or not old.is_dir():
@@ -127,7 +123,7 @@ def _remove_sealed(root: Path, sealed: set[str]) -> bool:
 def ungraft(point: GraftPoint, tree: Path) -> None:
     """Put a tree in the place of the link at the graft point, by one exchange of the names."""
     path = Path(point.path)
-    _exchange(tree, path)
+    exchange(tree, path)
     sync(path.parent)
     tree.unlink()
     sync(path.parent)
@@ -141,11 +137,3 @@ def adopted_from(point: GraftPoint) -> str:
 def _new(point: GraftPoint) -> Path:
     path = Path(point.path)
     return path.with_name(f".{path.name}.repoint")
-
-
-def _exchange(one: Path, other: Path) -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    paths = (os.fsencode(one), os.fsencode(other))
-    if libc.renameat2(_AT_FDCWD, paths[0], _AT_FDCWD, paths[1], _RENAME_EXCHANGE) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), str(other))

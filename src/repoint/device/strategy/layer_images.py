@@ -16,7 +16,7 @@ from typing import BinaryIO
 from repoint.device.errors import NotTrustedError
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Enrolment, Generation
-from repoint.fs.durable import make_folder, sync
+from repoint.fs.durable import create_file, make_folder, sync, write_new
 from repoint.fs.removal import remove_tree
 from repoint.host.base_system import unlike_folders
 from repoint.image.erofs import Image
@@ -69,18 +69,14 @@ class LayerImage:
             return
         beside = self.folder.with_name(f".new-{self.folder.name}")
         remove_tree(beside)
-        make_folder(beside.parent)
-        beside.mkdir()
+        make_folder(beside)
         try:
-            with (beside / _IMAGE).open("xb") as file:
+            with create_file(beside / _IMAGE, mode=0o444) as file:
                 made = self._make(file.write)
-            (beside / _TREE).write_bytes(made.file(self.image.identity))
+            write_new(beside / _TREE, made.file(self.image.identity), mode=0o444)
         except BaseException:
             remove_tree(beside)
             raise
-        for name in (_IMAGE, _TREE):
-            (beside / name).chmod(0o444)
-            sync(beside / name)
         sync(beside)
         beside.rename(self.folder)
         sync(self.folder.parent)
@@ -188,7 +184,8 @@ def why_folders_differ(made: LayerImage) -> str:
 
 def _opened(path: Path) -> BinaryIO:
     """A file that is to be put right, made if it is missing."""
-    return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC), "r+b")
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o444)
+    return os.fdopen(descriptor, "r+b")
 
 
 def _put_right(file: BinaryIO, data: bytes) -> int:

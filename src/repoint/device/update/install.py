@@ -26,7 +26,7 @@ from repoint.device.store.trees import add_tree, taken_from
 from repoint.device.strategy.strategy import check_fits, prepare_layers
 from repoint.device.update.candidate import Candidate, CandidateComponent
 from repoint.device.update.check import client_for, next_offer
-from repoint.fs.durable import sync
+from repoint.fs.durable import make_folder, sync
 from repoint.model.encoding import decode_record
 from repoint.model.improvement import Improvement
 from repoint.repository import names
@@ -160,7 +160,7 @@ def _prepare(
     confinement = None
     decoded = store.trees / f".decoding-{part.improved.seal}"
     shutil.rmtree(decoded, ignore_errors=True)
-    store.trees.mkdir(parents=True, exist_ok=True)
+    make_folder(store.trees)
     decoded.mkdir(mode=0o700)
     try:
         if patch is not None:

@@ -1,0 +1,123 @@
+"""Locks: exclusive or shared, with a bounded wait, private, and released with their process."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from repoint.fs.lock import (
+    LockHeldError,
+    exclusive_folder_lock,
+    exclusive_lock,
+    is_folder_locked,
+    share_folder_lock,
+)
+
+
+def test_a_second_holder_is_refused_and_reads_the_note_of_the_first(tmp_path: Path) -> None:
+    with exclusive_lock(tmp_path / "lock") as lock:
+        lock.write_note(b"the first")
+        with pytest.raises(LockHeldError) as refused, exclusive_lock(tmp_path / "lock"):
+            pass
+    assert refused.value.note == b"the first"
+    with exclusive_lock(tmp_path / "lock"):
+        pass
+
+
+def test_a_shorter_note_replaces_a_longer_one(tmp_path: Path) -> None:
+    with exclusive_lock(tmp_path / "lock") as lock:
+        lock.write_note(b"a long note")
+        lock.write_note(b"short")
+    assert (tmp_path / "lock").read_bytes() == b"short"
+
+
+@pytest.mark.parametrize("wait", [None, 20.0])
+def test_a_waiting_holder_is_told_once_and_gets_the_lock(
+    tmp_path: Path, wait: float | None
+) -> None:
+    waits: list[bytes] = []
+    waiting = threading.Event()
+    entered = threading.Event()
+
+    def on_wait(note: bytes) -> None:
+        waits.append(note)
+        waiting.set()
+
+    def second() -> None:
+        with exclusive_lock(tmp_path / "lock", wait=wait, on_wait=on_wait):
+            entered.set()
+
+    thread = threading.Thread(target=second)
+    with exclusive_lock(tmp_path / "lock") as lock:
+        lock.write_note(b"the first")
+        thread.start()
+        assert waiting.wait(20)
+        assert not entered.wait(0.2)
+    assert entered.wait(20)
+    thread.join()
+    assert waits == [b"the first"]
+
+
+def test_the_wait_is_bounded(tmp_path: Path) -> None:
+    with (
+        exclusive_lock(tmp_path / "lock"),
+        pytest.raises(LockHeldError),
+        exclusive_lock(tmp_path / "lock", wait=0.1),
+    ):
+        pass
+
+
+def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
+    code = (
+        "import sys, time\nfrom pathlib import Path\n"
+        "from repoint.fs.lock import exclusive_lock\n"
+        "with exclusive_lock(Path(sys.argv[1])):\n    print('held', flush=True)\n    time.sleep(60)\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "lock")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(LockHeldError), exclusive_lock(tmp_path / "lock"):
+            pass
+        holder.kill()
+        holder.wait()
+        with exclusive_lock(tmp_path / "lock"):
+            pass
+
+
+@pytest.mark.parametrize("mask", [0o000, 0o022, 0o077])
+def test_a_lock_file_is_private_whatever_the_umask(tmp_path: Path, mask: int) -> None:
+    (tmp_path / "old").touch()
+    (tmp_path / "old").chmod(0o644)  # as earlier versions left it
+    before = os.umask(mask)
+    try:
+        for name in ("new", "old"):
+            with exclusive_lock(tmp_path / name):
+                pass
+            assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
+    finally:
+        os.umask(before)
+
+
+def test_a_link_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "victim").write_text("kept")
+    (tmp_path / "lock").symlink_to("victim")
+    with pytest.raises(OSError, match="symbolic links"), exclusive_lock(tmp_path / "lock"):
+        pass
+    assert (tmp_path / "victim").read_text() == "kept"
+
+
+def test_a_folder_is_locked_as_long_as_a_shared_lock_is_held(tmp_path: Path) -> None:
+    first, second = share_folder_lock(tmp_path), share_folder_lock(tmp_path)
+    os.close(first)
+    assert is_folder_locked(tmp_path)
+    with pytest.raises(LockHeldError), exclusive_folder_lock(tmp_path):
+        pass
+    os.close(second)
+    assert not is_folder_locked(tmp_path)
