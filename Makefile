@@ -60,7 +60,7 @@ browser:
 # Fails at the first warning, such as a link to a page or a heading that does not exist.
 docs: $(READY)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r docs/requirements.txt
-	@$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --builder html docs build/site
+	@$(BIN)/python -m sphinx --quiet --fresh-env --fail-on-warning --keep-going --builder html docs build/site
 	@echo "The site is in build/site/index.html"
 
 fuzz: $(READY)

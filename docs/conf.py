@@ -26,6 +26,8 @@ extensions = [
 exclude_patterns = ["requirements.txt"]
 
 html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_title = f"Repoint {release}"
 html_theme_options = {"navigation_with_keys": True}
 # A reader needs neither the page's source nor a record of who built it.
