@@ -56,7 +56,7 @@ def _try(package: Path, place: Path) -> None:
     (modules,) = place.glob("usr/lib/repoint/lib/python3*/site-packages")
     code = "import sys; sys.path.insert(0, sys.argv[1]); "
     code += "import repoint.delta.sandbox.decoder as decoder; "
-    code += "import repoint.device.fetch.client, repoint.page; decoder._warm_up()"
+    code += "import repoint.device.fetch.client, repoint.page; decoder.prepare()"
     _run([PYTHON, "-I", "-B", "-c", code, str(modules)])
     shutil.rmtree(place)
 

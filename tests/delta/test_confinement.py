@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from repoint.delta.sandbox import seccomp
-from repoint.delta.sandbox.process import died
+from repoint.delta.sandbox.process import describe_exit
 
 SOURCE = str(Path(seccomp.__file__).parents[3])
 
@@ -22,14 +22,14 @@ PROBE = """
 import ctypes, json, mmap, os, signal, socket, sys, threading
 sys.path.insert(0, {source!r})
 from repoint.delta.sandbox import landlock, seccomp
-from repoint.delta.sandbox.confinement import Limits, confine, set_limits
+from repoint.delta.sandbox.confinement import ResourceLimits, confine, set_limits
 from repoint.delta.sandbox.kernel import prctl
 os.chdir({folder!r})
 kept = os.open("kept", os.O_RDWR | os.O_CREAT, 0o600)
 listener = socket.socket(); listener.bind(("127.0.0.1", 0)); listener.listen()
 port = listener.getsockname()[1]
 prctl(38, 1)
-LIMITS = Limits(memory=64 << 20, file=1000, seconds=20, files=64)
+LIMITS = ResourceLimits(memory=64 << 20, file=1000, seconds=20, files=64)
 {layer}
 def connect():
     with socket.socket() as s:
@@ -159,9 +159,9 @@ def test_limits_alone_bound_memory_files_and_their_size(tmp_path):
 def test_a_privileged_process_loses_its_privileges(tmp_path):
     code = f"import os, sys; sys.path.insert(0, {SOURCE!r})" + textwrap.dedent(
         """
-        from repoint.delta.sandbox.confinement import Limits, confine
+        from repoint.delta.sandbox.confinement import ResourceLimits, confine
         status = os.open("/proc/self/status", os.O_RDONLY)
-        print(confine(Limits(1 << 26, 1000, 20, 64)).unprivileged)
+        print(confine(ResourceLimits(1 << 26, 1000, 20, 64)).unprivileged)
         print(os.read(status, 10000).decode(), flush=True)
         os._exit(0)
         """
@@ -255,10 +255,10 @@ def evaluate(code: bytes, arch: int, number: int, *arguments: int) -> int:
 
 
 def test_the_end_of_a_process_is_put_into_words():
-    assert died(-9) == "it was killed, perhaps because memory ran out (SIGKILL)"
-    assert died(-24) == "it took too long (SIGXCPU)"
-    assert died(-11) == "its process crashed (SIGSEGV)"
-    assert died(1) == "its process ended with status 1"
+    assert describe_exit(-9) == "it was killed, perhaps because memory ran out (SIGKILL)"
+    assert describe_exit(-24) == "it took too long (SIGXCPU)"
+    assert describe_exit(-11) == "its process crashed (SIGSEGV)"
+    assert describe_exit(1) == "its process ended with status 1"
 
 
 def running(pid: int) -> bool:

@@ -19,7 +19,7 @@ from repoint.host import processes
 
 def be_quick() -> None:
     """Make it so in this process and in all that it forks."""
-    decoder._warm_up()
+    decoder.prepare()
     own = os.getpid()
     processes._pids = lambda: [own]
     child.subprocess = SimpleNamespace(  # type: ignore[assignment]

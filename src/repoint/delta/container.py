@@ -1,4 +1,4 @@
-r"""The patch file: a header that says what is in it, then one payload per file.
+r"""The patch file: a header that lists its files, then one payload per file.
 
 Version 1, numbers little-endian:
 
@@ -11,12 +11,12 @@ Version 1, numbers little-endian:
 | 48 | n  | the header: one zstd frame with its content size, over one MessagePack map |
 | 48 + n |   | the payloads, back to back, in the order of the entries; nothing after the last |
 
-The map has two keys: `annex`, bytes that mean nothing here and something to whoever made the patch;
-and `entries`, an array of maps with the fields of `PatchEntry`. No two entries have one name.
+The map has two keys: `annex`, bytes that only the maker of the patch interprets; and `entries`, an
+array of maps with the fields of `PatchEntry`. No two entries have the same name.
 
-A changed byte is found: in the first 48 bytes and the header by the digest, in a payload by the
-codec or by the SHA-256 of the file that it gives. That is no protection against whoever makes the
-patch: signatures are, and before them the process that decodes (`repoint.delta.sandbox.child`).
+Damage is detected: in the preamble and the header by the digest, in a payload by the codec or by
+the SHA-256 of its file. Against the maker of a patch this is no protection; signatures and the
+confined decoding process (`repoint.delta.sandbox.child`) are.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ import msgspec
 from repoint.delta.codecs import CODECS
 from repoint.delta.encoding import Encoded, PatchInput, encode_all
 from repoint.delta.errors import PatchError
+from repoint.fs.durable import sync
 
 __all__ = ["Header", "PatchEntry", "PatchInput", "offsets", "read_header", "write_patch"]
 
@@ -41,7 +42,7 @@ MAGIC = b"RPPATCH1"
 MAX_ANNEX = 64 << 20
 MAX_HEADER = 72 << 20
 MAX_STORED_HEADER = 80 << 20
-"""More than a header of `MAX_HEADER` needs even where it cannot be compressed."""
+"""More than a header of `MAX_HEADER` bytes needs, even if it cannot be compressed."""
 _PREAMBLE = struct.Struct("<8sII32s")
 _COPY_CHUNK = 1 << 20
 
@@ -53,11 +54,11 @@ _Codec = Annotated[str, msgspec.Meta(min_length=1, max_length=16)]
 
 
 class PatchEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One file that the patch gives.
+    """One file of a patch.
 
     Attributes:
-        name: What the file is called in this patch.
-        source: What the old file is called that it is made from; empty for none.
+        name: Its name in the patch.
+        source: The name of the old file that its payload needs; empty for none.
         size: Its length in bytes.
         sha256: Its SHA-256, in lower-case hexadecimal digits.
         codec: The name of the codec of its payload.
@@ -73,10 +74,10 @@ class PatchEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a patch says about itself.
+    """The header of a patch.
 
     Attributes:
-        annex: Bytes of the patch's maker, at most 64 MiB.
+        annex: Bytes that the maker of the patch added, at most 64 MiB.
         entries: The files, in the order of their payloads.
     """
 
@@ -92,24 +93,24 @@ def write_patch(
     *,
     workers: int | None = None,
 ) -> tuple[PatchEntry, ...]:
-    """Encode every input with the codec that suits it best, and write the patch to `out`.
+    """Encode every input with its best codec and write the patch to `out`.
 
     The same inputs give the same bytes, whatever the number of workers. `out` appears whole or
-    not at all, and an old file there is replaced in one step.
+    not at all, and replaces an old file in one step.
 
     Args:
-        out: Where the patch goes.
-        inputs: The new files, each with the old file that it is to be made from, if any.
-        annex: Bytes to carry along, at most 64 MiB.
-        progress: Called with the bytes done and the bytes in all, of the new files.
-        workers: How many processes encode at once; as many as there are processors by default.
+        out: Path of the patch.
+        inputs: The new files, each with its old file, if any.
+        annex: Bytes to add to the header, at most 64 MiB.
+        progress: Called with the bytes of the new files that are done, and their total.
+        workers: Number of encoding processes; by default the number of processors.
 
     Returns:
-        The entries as written.
+        The entries of the patch.
 
     Raises:
-        PatchError: The annex is too large, or two inputs have one name, or a name is unfit.
-        DeltaChildError: An encoding process came to grief.
+        PatchError: The annex is too large, two inputs have the same name, or a name is invalid.
+        DeltaChildError: An encoding process failed.
         OSError: A file cannot be read or written.
     """
     if len(annex) > MAX_ANNEX:
@@ -128,17 +129,17 @@ def write_patch(
             file.flush()
             os.fsync(file.fileno())
         part.replace(out)
-    _sync_folder(out.parent)
+    sync(out.parent.resolve())
     return entries
 
 
 def read_header(patch: Path) -> Header:
-    """The header of the patch at `patch`, checked against the file's length.
+    """Return the header of the patch at `patch`, checked against the length of the file.
 
-    Only for patches whose bytes are trusted; hostile ones are opened by the decoding child alone.
+    Only for trusted patches; only the decoding child opens hostile ones.
 
     Raises:
-        PatchError: It is not a patch of this version, or not whole.
+        PatchError: The file is not a patch of this version, or is damaged.
         OSError: The file cannot be read.
     """
     with patch.open("rb") as file:
@@ -149,22 +150,22 @@ def read_header(patch: Path) -> Header:
         except PatchError as error:
             raise PatchError(
                 f"{patch} cannot be used: {error.message}",
-                hint=error.hint or "Make it again, or fetch it again",
+                hint=error.hint or "Build it again, or download it again",
             ) from None
 
 
 def parse_patch(patch: memoryview) -> tuple[Header, int]:
-    """The header of a mapped patch, and the offset of its first payload.
+    """Return the header of a mapped patch, and the offset of its first payload.
 
     Raises:
-        PatchError: It is not a patch of this version, or not whole.
+        PatchError: The bytes are not a patch of this version, or are damaged.
     """
     start = _PREAMBLE.size
     return _parse(bytes(patch[:start]), lambda n: bytes(patch[start : start + n]), len(patch))
 
 
 def offsets(header: Header, start: int) -> Iterator[tuple[PatchEntry, int]]:
-    """Each entry with the offset of its payload; `start` is that of the first."""
+    """Yield each entry with the offset of its payload; `start` is that of the first."""
     for entry in header.entries:
         yield entry, start
         start += entry.length
@@ -175,7 +176,7 @@ def _parse(preamble: bytes, read: Callable[[int], bytes], size: int) -> tuple[He
         raise PatchError("this is not a Repoint patch of version 1")
     _, stored, unpacked, digest = _PREAMBLE.unpack(preamble)
     if stored > MAX_STORED_HEADER or unpacked > MAX_HEADER:
-        raise PatchError("the patch's header is larger than a header may be")
+        raise PatchError("the patch's header is larger than allowed")
     start = _PREAMBLE.size + stored
     if start > size:
         raise PatchError("the patch is truncated within its header")
@@ -185,8 +186,8 @@ def _parse(preamble: bytes, read: Callable[[int], bytes], size: int) -> tuple[He
     header = _header(_unpacked(raw, unpacked))
     end = start + sum(entry.length for entry in header.entries)
     if end != size:
-        what = "truncated" if size < end else "followed by bytes that do not belong to it"
-        raise PatchError(f"the patch is {what}: {size} bytes instead of {end}")
+        damage = "truncated" if size < end else "followed by bytes that do not belong to it"
+        raise PatchError(f"the patch is {damage}: {size} bytes instead of {end}")
     return header, start
 
 
@@ -200,9 +201,9 @@ def _header(unpacked: bytes) -> Header:
     try:
         header = msgspec.msgpack.decode(unpacked, type=Header)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise PatchError("the patch's header is not of the form that version 1 has") from error
+        raise PatchError("the patch's header does not have the form of version 1") from error
     if len(header.annex) > MAX_ANNEX:
-        raise PatchError("the patch's annex is larger than an annex may be")
+        raise PatchError("the patch's annex is larger than allowed")
     _refuse_duplicates([entry.name for entry in header.entries])
     for name in {entry.codec for entry in header.entries}:
         CODECS.named(name)
@@ -218,42 +219,32 @@ def _refuse_duplicates(names: Sequence[str]) -> None:
 
 
 def _head(header: Header) -> bytes:
-    """The preamble and the header as stored."""
+    """Return the preamble and the header as stored."""
     from repoint.delta.zstd import compress
 
     try:
         unpacked = msgspec.msgpack.encode(header)
-        # What cannot be read back must not be written.
-        _header(unpacked)
+        _header(unpacked)  # never write what cannot be read back
     except UnicodeEncodeError as error:
         raise PatchError(
             f"a file name is not UTF-8: {error.object[:200]!a}", hint="Rename the file"
         ) from error
     if len(unpacked) > MAX_HEADER:
-        raise PatchError("the patch has more files than a header can name")
+        raise PatchError("the patch has more files than a header can list")
     raw = compress(unpacked)
     digest = hashlib.sha256(raw).digest()
     return _PREAMBLE.pack(MAGIC, len(raw), len(unpacked), digest) + raw
 
 
-def _entry(given: PatchInput, made: Encoded) -> PatchEntry:
-    return PatchEntry(
-        given.name, given.source, made.size, made.sha256, made.codec, made.payload.stat().st_size
-    )
+def _entry(file: PatchInput, encoded: Encoded) -> PatchEntry:
+    length = encoded.payload.stat().st_size
+    return PatchEntry(file.name, file.source, encoded.size, encoded.sha256, encoded.codec, length)
 
 
 def _append(file: BinaryIO, payload: Path) -> None:
     with payload.open("rb") as source:
         while chunk := source.read(_COPY_CHUNK):
             file.write(chunk)
-
-
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def _silent(_done: int, _total: int) -> None: ...

@@ -1,4 +1,4 @@
-"""What can go wrong between a patch and its output."""
+"""Errors of encoding and decoding."""
 
 from __future__ import annotations
 
@@ -10,4 +10,4 @@ class PatchError(RepointError):
 
 
 class DeltaChildError(RepointError):
-    """The process that encodes or decodes could not finish: memory, time, disk or a crash."""
+    """A process that encodes or decodes failed for lack of memory, time or disk, or crashed."""

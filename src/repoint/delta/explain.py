@@ -1,7 +1,8 @@
-"""Where the bytes of a patch go."""
+"""What the bytes of a patch are spent on."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -19,11 +20,11 @@ _ANY_SIZE = 1 << 62
 
 
 class PartAccount(msgspec.Struct, frozen=True):
-    """One part of a file that holds others.
+    """One part of a file that holds other files.
 
     Attributes:
         codec: Its codec.
-        members: How many members its content is that of; none for what lies between members.
+        members: Number of members whose content the part holds; 0 for the bytes between members.
         size: Bytes of the content.
         length: Bytes of its payload.
     """
@@ -34,17 +35,19 @@ class PartAccount(msgspec.Struct, frozen=True):
     length: int
 
 
-class Explained(msgspec.Struct, frozen=True):
+class FileAccount(msgspec.Struct, frozen=True):
     """One file of a patch.
 
     Attributes:
-        name: What the file is called; ``source`` what it is made from.
+        name: Its name.
+        source: The name of its old file; empty for none.
         codec: Its codec.
         size: Bytes of the file.
         length: Bytes of its payload.
-        streams: For codec `elf`, the parts of the payload.
-        parts: For codec `members`, what lies between members, then the members' contents.
-        sections: For codec `elf` and where the old file is at hand, what became of each section.
+        streams: For codec `elf`, the streams of the payload.
+        sections: For codec `elf` and if the old file is available, how well each section of the
+            new file was predicted.
+        parts: For codec `members`, the bytes between members, then the members' contents.
     """
 
     name: str
@@ -57,53 +60,51 @@ class Explained(msgspec.Struct, frozen=True):
     parts: tuple[PartAccount, ...] = ()
 
 
-def explain(patch: Path, old: Callable[[str], Path | None]) -> tuple[Explained, ...]:
-    """Account for every file of a patch, in its order.
+def explain(patch: Path, old: Callable[[str], Path | None]) -> tuple[FileAccount, ...]:
+    """Return an account of every file of a patch, in its order.
 
     Args:
-        patch: The patch, from a source that is trusted: it is read in this process.
-        old: Gives the old file for a source, if it is at hand.
+        patch: The patch, from a trusted source: it is decoded in this process.
+        old: Returns the old file for a source, or None if it is not available.
 
     Raises:
         PatchError: The patch is damaged, or made for other old files.
         OSError: A file cannot be read.
     """
-    read_header(patch)  # says which file it is that is damaged
+    read_header(patch)  # names the file in its errors
     with mapped(patch) as data:
         header, start = parse_patch(data)
-        found = []
+        accounts = []
         for entry, at in offsets(header, start):
-            said = Explained(entry.name, entry.source, entry.codec, entry.size, entry.length)
+            account = FileAccount(entry.name, entry.source, entry.codec, entry.size, entry.length)
+            payload = data[at : at + entry.length]
             if entry.codec == "elf":
-                payload = bytes(data[at : at + entry.length])
-                place = old(entry.source) if entry.source else None
-                said = _with_elf(said, payload, place)
+                source = old(entry.source) if entry.source else None
+                account = _with_elf(account, bytes(payload), source)
             if entry.codec == "members":
-                parts = _parts(data[at : at + entry.length], entry.size)
-                said = msgspec.structs.replace(said, parts=parts)
-            found.append(said)
-    return tuple(found)
+                account = msgspec.structs.replace(account, parts=_parts(payload, entry.size))
+            accounts.append(account)
+    return tuple(accounts)
 
 
-def _with_elf(said: Explained, payload: bytes, old: Path | None) -> Explained:
+def _with_elf(account: FileAccount, payload: bytes, old: Path | None) -> FileAccount:
     from repoint.delta.elf.account import by_section, by_stream
 
     sections: tuple[SectionAccount, ...] = ()
     with mapped(old) if old is not None else nullcontext() as view:
         if view is not None:
-            sections = by_section(view, payload, said.size)
-    return msgspec.structs.replace(said, streams=by_stream(payload, said.size), sections=sections)
+            sections = by_section(view, payload, account.size)
+    streams = by_stream(payload, account.size)
+    return msgspec.structs.replace(account, streams=streams, sections=sections)
 
 
 def _parts(payload: memoryview, size: int) -> tuple[PartAccount, ...]:
-    from collections import Counter
+    from repoint.delta.members.recipe import load
 
-    from repoint.delta.members import recipe
-
-    # The old file need not be at hand; what the recipe takes from it is for the decoder to check.
-    said, _ = recipe.load(payload, _ANY_SIZE, size)
-    members = Counter(member.part for member in said.members)
+    # The old file may not be available; the decoder checks what the recipe takes from it.
+    recipe, _ = load(payload, _ANY_SIZE, size)
+    members = Counter(member.part for member in recipe.members)
     return tuple(
         PartAccount(part.codec, members[number], part.size, part.length)
-        for number, part in enumerate(said.parts)
+        for number, part in enumerate(recipe.parts)
     )

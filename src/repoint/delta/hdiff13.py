@@ -47,7 +47,7 @@ _Cover = tuple[int, int, int]
 """Offset in the new file, offset in the old file, length."""
 
 
-class _Head(NamedTuple):
+class _Preamble(NamedTuple):
     """The numbers at the front of a payload.
 
     Attributes:
@@ -70,9 +70,9 @@ def decode(old: memoryview, payload: memoryview, new: memoryview) -> None:
         PatchError: The payload is damaged, or made for files of other lengths.
     """
     raw = bytes(payload)
-    head = _head(raw, len(old), len(new))
-    covers, control, codes, fresh = _streams(raw, head, len(new))
-    ranges = _covers(covers, head.covers, len(old), len(new))
+    preamble = _preamble(raw, len(old), len(new))
+    covers, control, codes, fresh = _streams(raw, preamble)
+    ranges = _covers(covers, preamble.covers, len(old), len(new))
     if sum(length for _, _, length in ranges) + len(fresh) != len(new):
         raise PatchError("an HDiffPatch payload has bytes missing or left over")
     for to, source, length in ranges:
@@ -86,7 +86,7 @@ def decode(old: memoryview, payload: memoryview, new: memoryview) -> None:
         filled = to + length
 
 
-def _head(raw: bytes, old_size: int, new_size: int) -> _Head:
+def _preamble(raw: bytes, old_size: int, new_size: int) -> _Preamble:
     if not raw.startswith(MAGIC):
         raise PatchError("a payload is not an HDiffPatch of the kind that Repoint makes")
     at = len(MAGIC)
@@ -101,13 +101,13 @@ def _head(raw: bytes, old_size: int, new_size: int) -> _Head:
         raise PatchError("an HDiffPatch payload declares more than its file justifies")
     if at + sum(stored or size for size, stored in streams) != len(raw):
         raise PatchError("an HDiffPatch payload is truncated or extended")
-    return _Head(numbers[2], streams, at)
+    return _Preamble(numbers[2], streams, at)
 
 
-def _streams(raw: bytes, head: _Head, new_size: int) -> list[bytes]:
+def _streams(raw: bytes, preamble: _Preamble) -> list[bytes]:
     """Return the four streams, decompressed."""
-    found, at = [], head.end
-    for size, stored in head.streams:
+    found, at = [], preamble.end
+    for size, stored in preamble.streams:
         part = raw[at : at + (stored or size)]
         found.append(_unpacked(part, size) if stored else part)
         at += len(part)

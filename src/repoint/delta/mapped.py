@@ -1,4 +1,4 @@
-"""Files as bytes in memory, mapped rather than read."""
+"""Files mapped into memory."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pathlib import Path
 
 @contextmanager
 def mapped_fd(fd: int, *, writable: bool = False) -> Iterator[memoryview]:
-    """The bytes of an open file, all of them, as one view.
+    """Give all bytes of an open file as one view.
 
-    A writable view is shared: what is written to it is written to the file, whose length is set
-    already. The file must keep its length meanwhile; one that shrinks ends the process by SIGBUS.
+    A writable view is shared: writing to it writes to the file, whose length must be set before.
+    The file must keep its length: if it shrinks, SIGBUS kills the process.
     """
     size = os.fstat(fd).st_size
     if not size:
@@ -25,13 +25,13 @@ def mapped_fd(fd: int, *, writable: bool = False) -> Iterator[memoryview]:
     try:
         yield view
     finally:
-        # The mapping itself goes with its last view: a slice may still be alive in a traceback.
+        # The mapping is released with its last view: a traceback may still hold a slice.
         view.release()
 
 
 @contextmanager
 def mapped(path: Path | None) -> Iterator[memoryview]:
-    """The bytes of the file at `path`, read-only; no bytes for None.
+    """Give the bytes of the file at `path`, read-only; an empty view for None.
 
     Raises:
         OSError: The file cannot be opened or mapped.

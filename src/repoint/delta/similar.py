@@ -1,9 +1,9 @@
-"""Which old file a new file is most like, when names no longer say it.
+"""Finding the old file that a new file resembles most, when their names differ.
 
-Every window of eight bytes is hashed and those with the smallest hashes are kept: the same windows
-in every file, wherever they lie, so a file's *sketch* is a fair sample of its content (Broder, "On
-the resemblance and containment of documents", 1997). How many of a new file's samples an old file
-has as well says how much of the new file can be copied from it.
+Every window of eight bytes is hashed, and the windows with the smallest hashes are kept. Those are
+the same windows in every file, wherever they lie, so a file's *sketch* is a fair sample of its
+content (Broder, "On the resemblance and containment of documents", 1997). The share of a new file's
+samples that an old file contains estimates how much of the new file can be copied from it.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 _WINDOW = 8
 _CHUNK = 4 << 20
 _SAMPLES = 16384
-"""About how many a sketch keeps: the error of a containment is then well below 0.01."""
+"""Approximate size of a sketch; it keeps the error of a containment well below 0.01."""
 _FEWEST_SAMPLES = 8
-"""With fewer samples in common reach, content says nothing and the names decide."""
+"""With fewer comparable samples, content is no evidence, and the names decide."""
 _MULTIPLIER = 0x9E3779B97F4A7C15
 """2**64 divided by the golden ratio (Knuth, volume 3, section 6.4: multiplicative hashing)."""
 _LEAST_CONTAINMENT = 0.1
-"""Programs of one compiler have a few per cent of their windows in common whatever they do."""
-_NEARLY = 0.9
-"""Old files that have this much of what the best one has are told apart by their names."""
+"""Any two programs of one compiler have a few per cent of their windows in common."""
+_CLOSE = 0.9
+"""Among old files with at least this share of the best one's score, the names decide."""
 _LEAST_NAME_RATIO = 0.8
 _CONTENT_HASH = re.compile(r"[-.](?=[0-9a-f]*[0-9])[0-9a-f]{8,64}(?=\.|$)")
 
@@ -50,7 +50,7 @@ class Sketch(NamedTuple):
 
 
 def sketch(file: Path | bytes) -> Sketch:
-    """The sketch of a file, read in chunks (memory does not grow with the file), or of its bytes.
+    """Return the sketch of a file, which is read in chunks to bound memory, or of its bytes.
 
     Raises:
         OSError: The file cannot be read.
@@ -59,12 +59,12 @@ def sketch(file: Path | bytes) -> Sketch:
 
     size = _size(file)
     limit = 1 << (64 - max(0, (size // _SAMPLES).bit_length()))
-    kept = [np.unique(part) for part in _hashes(file, limit)]
-    return Sketch(np.unique(np.concatenate(kept)) if kept else np.empty(0, np.uint64), limit)
+    parts = [np.unique(part) for part in _hashes(file, limit)]
+    return Sketch(np.unique(np.concatenate(parts)) if parts else np.empty(0, np.uint64), limit)
 
 
 def similarity(new: Path, old: Path) -> float:
-    """How much of the new file the old one has as well: from 0.0 to 1.0.
+    """Return the share of the new file that the old one contains, from 0.0 to 1.0.
 
     Raises:
         OSError: A file cannot be read.
@@ -76,10 +76,10 @@ def similarity(new: Path, old: Path) -> float:
 def best_sources(
     new: Mapping[str, Path] | Mapping[str, bytes], old: Mapping[str, Path] | Mapping[str, bytes]
 ) -> dict[str, str]:
-    """For each new file the old file that it is most like; those that are like none are left out.
+    """Return for each new file the most similar old file; omit files that resemble none.
 
-    Where several old files have nearly as much of it, and where a file is too small for its content
-    to tell, the names decide, without the content hashes that some tools put into them
+    If several old files contain nearly the same share, or a file is too small to compare by
+    content, the names decide, without the content hashes that some tools put into them
     (`libwebp-8b6d8948.so.7.1.7` and `libwebp-850e2bec.so.7.1.8`).
 
     Args:
@@ -95,7 +95,7 @@ def best_sources(
 
 
 def plain_name(name: str) -> str:
-    """A path without the content hash in its last part."""
+    """Return a path without the content hash in its last part."""
     folder, slash, last = name.rpartition("/")
     return folder + slash + _CONTENT_HASH.sub("", last)
 
@@ -107,20 +107,20 @@ def _best(name: str, file: Path | bytes, index: _Index) -> str | None:
     scored = [(score, source) for (score, _), source in zip(scores, index.names, strict=True)]
     top = max((score for score, _ in scored), default=0.0)
     if top >= _LEAST_CONTAINMENT:
-        near = [(score, source) for score, source in scored if score >= top * _NEARLY]
-        return max(near, key=lambda each: (_name_ratio(name, each[1]), each[0], each[1]))[1]
-    unsure = [
+        close = [(score, source) for score, source in scored if score >= top * _CLOSE]
+        return max(close, key=lambda each: (_name_ratio(name, each[1]), each[0], each[1]))[1]
+    not_comparable = [
         source
         for (_, reach), source in zip(scores, index.names, strict=True)
         if reach < _FEWEST_SAMPLES
     ]
-    ratios = [(_name_ratio(name, source), source) for source in unsure]
+    ratios = [(_name_ratio(name, source), source) for source in not_comparable]
     ratio, source = max(ratios, default=(0.0, ""))
     return source if ratio >= _LEAST_NAME_RATIO else None
 
 
 class _Index:
-    """Old sketches, made to be compared with many new ones."""
+    """Old sketches, indexed for comparison with many new ones."""
 
     def __init__(self, sketches: Mapping[str, Sketch]) -> None:
         import numpy as np
@@ -135,7 +135,7 @@ class _Index:
         self._owners = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)[order]
 
     def containment(self, new: Sketch) -> list[tuple[float, int]]:
-        """Per old file the share of the new one's samples that it has, of how many.
+        """Return per old file (share of the new file's samples that it contains, sample count).
 
         Two sketches are compared below the lower of their limits, where both are complete.
         """
@@ -161,7 +161,7 @@ def _size(file: Path | bytes) -> int:
 
 
 def _hashes(source: Path | bytes, limit: int) -> Iterator[_Hashes]:
-    """The hashes below the limit of all windows, a part at a time, unsorted."""
+    """Yield the hashes of all windows that are below the limit, in unsorted parts."""
     import numpy as np
 
     below = np.uint64(limit - 1)
@@ -178,5 +178,5 @@ def _hashes(source: Path | bytes, limit: int) -> Iterator[_Hashes]:
 
 
 def _name_ratio(new: str, old: str) -> float:
-    """How alike two names are, from 0.0 to 1.0."""
+    """Return how similar two names are, from 0.0 to 1.0."""
     return SequenceMatcher(None, plain_name(new), plain_name(old), autojunk=False).ratio()

@@ -8,12 +8,12 @@ from rich.console import Console
 from rich.table import Table
 
 from repoint.cli.output import size
-from repoint.delta.explain import Explained
+from repoint.delta.explain import FileAccount
 
 _MOST_SECTIONS = 12
 
 
-def print_explained(files: Sequence[Explained]) -> None:
+def print_explained(files: Sequence[FileAccount]) -> None:
     """Print a table of the files, largest payload first, and tables of the compiled ones."""
     console = Console(highlight=False)
     ordered = sorted(files, key=lambda file: -file.length)
@@ -36,7 +36,7 @@ def print_explained(files: Sequence[Explained]) -> None:
             _print_sections(console, file)
 
 
-def _print_parts(console: Console, file: Explained) -> None:
+def _print_parts(console: Console, file: FileAccount) -> None:
     console.print(f"\n[bold]{file.name}[/]", soft_wrap=True)
     table = _table("what is inside", "codec", "size", "in the patch")
     for part in sorted(file.parts, key=lambda part: -part.length):
@@ -46,7 +46,7 @@ def _print_parts(console: Console, file: Explained) -> None:
     console.print(table)
 
 
-def _print_sections(console: Console, file: Explained) -> None:
+def _print_sections(console: Console, file: FileAccount) -> None:
     table = _table("section", "size", "references", "corrected", "residual bytes", "new bytes")
     rows = sorted(file.sections, key=lambda row: -(row.corrected + row.residual + row.new))
     for row in rows[:_MOST_SECTIONS]:

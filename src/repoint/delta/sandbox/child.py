@@ -1,7 +1,7 @@
-"""Decoding a patch in a process of its own, which is confined before it looks at a byte of it.
+"""The parent's side of decoding: start a confined child, pass it an order, check its output.
 
-The parent never parses the patch. It hands over names, opens nothing, and believes nothing that
-comes back but that a process ended: whoever uses the output verifies its seal.
+The parent never parses the patch and opens nothing. It trusts nothing that the child sends except
+that the process ended; the caller verifies the seal of the output.
 """
 
 from __future__ import annotations
@@ -19,19 +19,26 @@ import msgspec
 
 from repoint.delta.errors import DeltaChildError, PatchError
 from repoint.delta.sandbox.confinement import Confinement
-from repoint.delta.sandbox.decoder import DecodeJob, DecodeOrder, DecodeReport
-from repoint.delta.sandbox.process import cure, died, from_line, python_command, to_line
+from repoint.delta.sandbox.messages import DecodeJob, DecodeOrder, DecodeReport
+from repoint.delta.sandbox.process import (
+    describe_exit,
+    exit_hint,
+    from_line,
+    python_command,
+    to_line,
+)
+from repoint.fs.durable import sync
 
 __all__ = ["Confinement", "DecodeJob", "decode_in_child"]
 
 _BATCH = 512
-"""Jobs per process: each holds two files open, and systems allow 4096 at the least generous."""
+"""Jobs per process: each holds two files open, and the strictest systems allow 4096."""
 _SECONDS_AT_LEAST = 60.0
 _BYTES_PER_SECOND = 1 << 20
-"""A hundredth of what codecs do, and what a worn memory card still writes."""
+"""A hundredth of what codecs reach, and what a worn memory card still writes."""
 _LONGEST_LINE = 64 << 10
 _LONGEST_WAIT = 3600.0
-"""Seconds; longer ones than the system can count are possible."""
+"""Seconds of one wait; `select` refuses much longer ones."""
 _LONGEST_MESSAGE = 500
 
 
@@ -43,25 +50,25 @@ def decode_in_child(
     seconds: float | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Confinement:
-    """Make the file of job i in `out_dir`, named i; all of them, or none.
+    """Decode the file of job i to `out_dir/i`; all of them, or none.
 
     Every file has the size and SHA-256 of its job, is synced, and belongs to this user (mode 0600).
 
     Args:
         patch: The patch; its bytes may be hostile.
-        jobs: What to make. Sizes and digests come from signed data: limits are set by them.
+        jobs: The files to decode. Sizes and digests come from signed data and set the limits.
         out_dir: An empty folder.
-        seconds: Time allowed for everything; by default a minute and a second per MiB of output.
-        progress: Called with the bytes made and the bytes to make.
+        seconds: Time allowed for everything; by default a minute, plus a second per MiB of output.
+        progress: Called with the number of bytes decoded and the total.
 
     Returns:
-        What of the confinement the kernel offered.
+        Which layers of the confinement the kernel offers.
 
     Raises:
         PatchError: The patch is malformed, truncated or tampered with, lacks a file, or does not
-            give what the job says.
-        DeltaChildError: It needs too much memory or time, the disk is full, a file cannot be read
-            or written, or the process crashed.
+            give the expected content.
+        DeltaChildError: The child needs too much memory or time, the disk is full, a file cannot
+            be read or written, or the child crashed.
     """
     total = sum(job.size for job in jobs)
     if seconds is None:
@@ -76,24 +83,24 @@ def decode_in_child(
         report(0, total)
         done = 0
         confinement: Confinement | None = None
-        # One process even without jobs: a damaged patch is refused all the same.
+        # One process even without jobs, so that a damaged patch is always refused.
         for first in range(0, len(jobs) or 1, _BATCH):
             batch = tuple(jobs[first : first + _BATCH])
             order = DecodeOrder(patch, out_dir, first, batch, max(1, int(seconds) + 1), os.getpid())
 
-            def inner(made: int, before: int = done) -> None:
-                report(before + made, total)
+            def batch_progress(decoded: int, before: int = done) -> None:
+                report(before + decoded, total)
 
-            confinement = _run(order, deadline, inner)
+            confinement = _run(order, deadline, batch_progress)
             done += sum(job.size for job in batch)
         _check_output(jobs, out_dir)
-    assert confinement is not None  # noqa: S101 - there was at least one process
+    assert confinement is not None  # noqa: S101 - at least one process ran
     return confinement
 
 
 @contextmanager
 def _all_or_nothing(out_dir: Path) -> Iterator[None]:
-    """Empty the folder again unless all goes well."""
+    """Empty the folder again after any error."""
     try:
         if any(out_dir.iterdir()):
             raise DeltaChildError(f"the folder to decode into is not empty: {out_dir}")
@@ -101,7 +108,7 @@ def _all_or_nothing(out_dir: Path) -> Iterator[None]:
         raise DeltaChildError(f"cannot use the folder {out_dir}: {error.strerror}") from error
     try:
         yield
-        _sync(out_dir)
+        sync(out_dir.resolve())
     except BaseException:
         for entry in out_dir.iterdir():
             entry.unlink()
@@ -114,7 +121,7 @@ def _run(order: DecodeOrder, deadline: float, progress: Callable[[int], None]) -
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        # An interruption from the keyboard is the parent's to act on.
+        # An interruption from the keyboard is for the parent to handle.
         start_new_session=True,
         cwd="/",
         env=_environment(),
@@ -126,7 +133,7 @@ def _run(order: DecodeOrder, deadline: float, progress: Callable[[int], None]) -
 
 
 def _environment() -> dict[str, str]:
-    """Nothing that a decoder could give away, and one thread, which is all that is confined."""
+    """Return an environment without secrets, and with one thread, since only one is confined."""
     kept = {key: os.environ[key] for key in ("LD_LIBRARY_PATH",) if key in os.environ}
     return kept | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
@@ -142,13 +149,13 @@ def _converse(
         with process.stdin as pipe:
             pipe.write(to_line(order))
     except BrokenPipeError:
-        pass  # it ended already; its output or status says why
+        pass  # the child has ended; its output or status says why
     size = sum(job.size for job in order.jobs)
     for line in _lines(process.stdout.fileno(), deadline, order.patch):
         try:
             report = from_line(line, DecodeReport)
         except msgspec.MsgspecError as error:
-            raise _failed(order.patch, "its process gave an unintelligible answer") from error
+            raise _failed(order.patch, "its process sent an unintelligible answer") from error
         if report.error:
             kind = PatchError if report.about_patch else DeltaChildError
             raise kind(f"cannot apply {order.patch}: {_printable(report.error)}")
@@ -156,18 +163,22 @@ def _converse(
             return report.confinement
         progress(max(0, min(report.done, size)))
     code = process.wait()
-    raise _failed(order.patch, died(code), hint=cure(code))
+    raise _failed(order.patch, describe_exit(code), hint=exit_hint(code))
 
 
 def _lines(fd: int, deadline: float, patch: Path) -> Iterator[bytes]:
-    """The lines that come from a pipe until it is closed or the time is over."""
+    """Yield the lines from a pipe until it is closed.
+
+    Raises:
+        DeltaChildError: The deadline passed, or a line is too long.
+    """
     buffer = b""
     with selectors.DefaultSelector() as selector:
         selector.register(fd, selectors.EVENT_READ)
         while True:
             left = deadline - time.monotonic()
             if left <= 0:
-                raise _failed(patch, "it took longer than it may")
+                raise _failed(patch, "it took longer than allowed")
             if not selector.select(min(left, _LONGEST_WAIT)):
                 continue
             chunk = os.read(fd, _LONGEST_LINE)
@@ -175,35 +186,27 @@ def _lines(fd: int, deadline: float, patch: Path) -> Iterator[bytes]:
                 return
             *lines, buffer = (buffer + chunk).split(b"\n")
             if len(buffer) > _LONGEST_LINE:
-                raise _failed(patch, "its process gave an unintelligible answer")
+                raise _failed(patch, "its process sent an unintelligible answer")
             yield from lines
 
 
 def _check_output(jobs: Sequence[DecodeJob], out_dir: Path) -> None:
     names = {entry.name for entry in out_dir.iterdir()}
     if names != {str(i) for i in range(len(jobs))}:
-        raise PatchError("decoding left other files than it was to make")
+        raise PatchError("decoding left other files than expected")
     for i, job in enumerate(jobs):
-        found = (out_dir / str(i)).lstat()
-        if not stat.S_ISREG(found.st_mode) or found.st_size != job.size:
-            raise PatchError(f"decoding did not make what it was to make: {job.name}")
+        status = (out_dir / str(i)).lstat()
+        if not stat.S_ISREG(status.st_mode) or status.st_size != job.size:
+            raise PatchError(f"decoding did not give the expected file: {job.name}")
 
 
-def _failed(patch: Path, why: str, hint: str = "") -> DeltaChildError:
-    return DeltaChildError(f"cannot apply {patch}: {why}", hint=hint)
+def _failed(patch: Path, reason: str, hint: str = "") -> DeltaChildError:
+    return DeltaChildError(f"cannot apply {patch}: {reason}", hint=hint)
 
 
 def _printable(text: str) -> str:
-    """One line, as far as a terminal is concerned, of bearable length."""
+    """Return text for one line of a terminal, of limited length."""
     return "".join(c if c.isprintable() else "?" for c in text[:_LONGEST_MESSAGE])
-
-
-def _sync(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def _silent(_done: int, _total: int) -> None: ...

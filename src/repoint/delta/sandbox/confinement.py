@@ -1,4 +1,4 @@
-"""Taking from the current process all that decoding does not need, for good."""
+"""Dropping everything from the current process that decoding does not need, irrevocably."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _CAPABILITY_VERSION_3 = 0x20080522
 _MOST_CAPABILITIES = 64
 
 
-class Limits(msgspec.Struct, frozen=True):
+class ResourceLimits(msgspec.Struct, frozen=True):
     """What a confined process may use.
 
     Attributes:
-        memory: Bytes of address space beyond what it has now.
-        file: Bytes of the largest file that it may write.
+        memory: Bytes of address space beyond the current size.
+        file: Size in bytes of the largest file that it may write.
         seconds: Seconds of processor time.
         files: Open files.
     """
@@ -39,12 +39,12 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 class Confinement(msgspec.Struct, frozen=True):
-    """What of it the kernel offered.
+    """Which layers of the confinement the kernel offers.
 
     Attributes:
-        landlock: The Landlock ABI that is in force, 0 for none.
-        seccomp: Whether the list of system calls is in force.
-        unprivileged: Whether all capabilities are gone and none can be gained.
+        landlock: The Landlock ABI in force; 0 for none.
+        seccomp: True if the filter of system calls is in force.
+        unprivileged: True if all capabilities are dropped and none can be gained.
     """
 
     landlock: int
@@ -53,19 +53,19 @@ class Confinement(msgspec.Struct, frozen=True):
 
 
 def die_with_parent(parent: int) -> None:
-    """Be killed when the thread of process `parent` that started this one ends."""
+    """Have this process killed when the thread of `parent` that started it ends."""
     prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    # It may have ended before there was anything to be told.
+    # The parent may have ended before the signal was requested.
     if os.getppid() != parent:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def confine(limits: Limits) -> Confinement:
+def confine(limits: ResourceLimits) -> Confinement:
     """Confine this process: no opening of files, no network, no new processes, no privileges.
 
-    Files that are open stay usable, so everything needed must be open, and every module imported.
-    What the kernel does not offer is left out, and missing in what is returned; each layer alone
-    forbids to open files. Call it while there is one thread: Landlock binds the calling one.
+    Open files stay usable, so everything needed must be open, and every module imported. A layer
+    that the kernel lacks is skipped and reported as missing; each layer alone prevents the opening
+    of files. Call it while there is only one thread, because Landlock binds the calling thread.
     """
     set_limits(limits)
     unprivileged = _drop_privileges()
@@ -73,8 +73,8 @@ def confine(limits: Limits) -> Confinement:
     return Confinement(abi, seccomp.restrict(), unprivileged)
 
 
-def set_limits(limits: Limits) -> None:
-    """Bound memory, file size, processor time and open files; no core dumps."""
+def set_limits(limits: ResourceLimits) -> None:
+    """Limit memory, file size, processor time and open files; disable core dumps."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     memory = pages * resource.getpagesize() + limits.memory
     for kind, value in (
@@ -88,7 +88,7 @@ def set_limits(limits: Limits) -> None:
 
 
 def bound_resource(kind: int, value: int) -> None:
-    """Set a limit for good, or leave a lower one that is there."""
+    """Set a hard limit, unless a lower one is already set."""
     _, hard = resource.getrlimit(kind)
     if hard != resource.RLIM_INFINITY:
         value = min(value, hard)
@@ -102,7 +102,7 @@ def _drop_privileges() -> bool:
         for capability in range(_MOST_CAPABILITIES):
             prctl(_PR_CAPBSET_DROP, capability)
     except OSError:
-        # Past the last capability, or none to drop others with; the next call is what counts.
+        # Past the last capability, or not permitted; `capset` below is what counts.
         pass
     number = _CAPSET.get(machine())
     if number is None:

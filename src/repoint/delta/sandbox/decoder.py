@@ -1,4 +1,4 @@
-"""What runs in the decoding process: open, confine, decode, verify, sync."""
+"""The decoding child: open all files, confine the process, decode, verify, sync."""
 
 from __future__ import annotations
 
@@ -15,66 +15,40 @@ from repoint.delta.codecs import CODECS
 from repoint.delta.container import PatchEntry, offsets, parse_patch
 from repoint.delta.errors import PatchError
 from repoint.delta.mapped import mapped_fd
-from repoint.delta.sandbox.confinement import Confinement, Limits, confine, die_with_parent
+from repoint.delta.sandbox.confinement import (
+    Confinement,
+    ResourceLimits,
+    confine,
+    die_with_parent,
+)
+from repoint.delta.sandbox.messages import DecodeJob, DecodeOrder, DecodeReport
 from repoint.delta.sandbox.process import from_line, to_line
+from repoint.fs.durable import write_all
 
 _SPARE_MEMORY = 512 << 20
-"""For the header (at most 72 MiB, three times over), windows, stacks and the interpreter."""
+"""Bytes for the header (at most 72 MiB, three times), windows, stacks and the interpreter."""
 _SPARE_FILES = 16
 
 
-class DecodeJob(msgspec.Struct, frozen=True):
-    """One file to make.
+class _OpenJob(msgspec.Struct, frozen=True):
+    """A job with the descriptors of its files."""
 
-    Attributes:
-        name: What it is called in the patch.
-        source: The old file that the patch's entry is made from; None where it needs none.
-        size: The length in bytes that it must have.
-        sha256: The SHA-256 that it must have, in lower-case hexadecimal digits.
-    """
-
-    name: str
-    source: Path | None
-    size: int
-    sha256: str
-
-
-class DecodeOrder(msgspec.Struct, frozen=True):
-    """What the parent wants: job i goes to the file `out_dir/str(first + i)`."""
-
-    patch: Path
-    out_dir: Path
-    first: int
-    jobs: tuple[DecodeJob, ...]
-    seconds: int
-    parent: int
-
-
-class DecodeReport(msgspec.Struct, frozen=True):
-    """One line to the parent: bytes made so far; at the end the confinement or an error."""
-
-    done: int = 0
-    confinement: Confinement | None = None
-    error: str = ""
-    about_patch: bool = False
-
-
-class _Opened(msgspec.Struct, frozen=True):
     job: DecodeJob
     old: int | None
     new: int
 
 
 def main() -> None:
-    """Take the order from standard input, report to standard output, end with status 0."""
+    """Read the order from standard input, report to standard output, exit with status 0."""
     order = from_line(sys.stdin.buffer.readline(), DecodeOrder)
     die_with_parent(order.parent)
-    _send(_attempt(order))
-    # Nothing of what an interpreter does at its end is needed or allowed.
+    _send(_report_of(order))
+    # The interpreter's clean-up is neither needed nor possible in the confined process.
     os._exit(0)
 
 
-def _attempt(order: DecodeOrder) -> DecodeReport:
+def _report_of(order: DecodeOrder) -> DecodeReport:
+    """Carry out an order and return the last report."""
     try:
         return DecodeReport(confinement=_work(order))
     except PatchError as error:
@@ -82,8 +56,8 @@ def _attempt(order: DecodeOrder) -> DecodeReport:
     except MemoryError:
         return DecodeReport(error="it needs more memory than its files justify")
     except OSError as error:
-        where = f": {error.filename}" if error.filename else ""
-        return DecodeReport(error=f"{error.strerror or error}{where}")
+        file = f": {error.filename}" if error.filename else ""
+        return DecodeReport(error=f"{error.strerror or error}{file}")
 
 
 def _work(order: DecodeOrder) -> Confinement:
@@ -93,7 +67,7 @@ def _work(order: DecodeOrder) -> Confinement:
         resource.setrlimit(resource.RLIMIT_NOFILE, (bound, hard))
     patch = os.open(order.patch, os.O_RDONLY)
     opened = [_open(job, order.out_dir / str(order.first + i)) for i, job in enumerate(order.jobs)]
-    _warm_up()
+    prepare()
     confinement = confine(_limits(patch, opened, order.seconds, bound))
     _decode(patch, opened, lambda done: _send(DecodeReport(done=done)))
     for each in opened:
@@ -101,10 +75,10 @@ def _work(order: DecodeOrder) -> Confinement:
     return confinement
 
 
-def _open(job: DecodeJob, out: Path) -> _Opened:
-    """Open a job's files; the space that the new one takes is reserved now.
+def _open(job: DecodeJob, out: Path) -> _OpenJob:
+    """Open the files of a job, and reserve the space of the new one.
 
-    A mapped file that finds the disk full would end the process without a word.
+    If the disk filled up later, a write to the mapped file would kill the process by a signal.
     """
     old = None if job.source is None else os.open(job.source, os.O_RDONLY)
     new = os.open(out, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
@@ -113,10 +87,10 @@ def _open(job: DecodeJob, out: Path) -> _Opened:
             os.posix_fallocate(new, 0, job.size)
         except OSError as error:
             raise OSError(error.errno, error.strerror, str(out)) from error
-    return _Opened(job, old, new)
+    return _OpenJob(job, old, new)
 
 
-def _warm_up() -> None:
+def prepare() -> None:
     """Load everything that decoding loads at its first use: no file can be opened later."""
     import repoint.delta.zstd  # noqa: F401 - for the header
 
@@ -125,10 +99,10 @@ def _warm_up() -> None:
     hashlib.sha256(b"").hexdigest()
 
 
-def _limits(patch: int, opened: list[_Opened], seconds: int, files: int) -> Limits:
-    """Each file is mapped, and a codec may hold it once more; one at a time."""
+def _limits(patch: int, opened: list[_OpenJob], seconds: int, files: int) -> ResourceLimits:
+    """Return limits for one file at a time, mapped and held once more by a codec."""
     pairs = [each.job.size + (_size(each.old) if each.old is not None else 0) for each in opened]
-    return Limits(
+    return ResourceLimits(
         memory=2 * max(pairs, default=0) + 2 * _size(patch) + _SPARE_MEMORY,
         file=max((each.job.size for each in opened), default=0),
         seconds=seconds,
@@ -140,7 +114,7 @@ def _size(fd: int) -> int:
     return os.fstat(fd).st_size
 
 
-def _decode(patch: int, opened: list[_Opened], progress: Callable[[int], None]) -> None:
+def _decode(patch: int, opened: list[_OpenJob], progress: Callable[[int], None]) -> None:
     """Decode every job from the patch into its file.
 
     Raises:
@@ -148,12 +122,12 @@ def _decode(patch: int, opened: list[_Opened], progress: Callable[[int], None]) 
     """
     with mapped_fd(patch) as whole:
         header, start = parse_patch(whole)
-        places = {entry.name: (entry, offset) for entry, offset in offsets(header, start)}
+        entries = {entry.name: (entry, offset) for entry, offset in offsets(header, start)}
         done = 0
         for each in opened:
-            if each.job.name not in places:
+            if each.job.name not in entries:
                 raise PatchError(f"the patch does not have the file {each.job.name}")
-            entry, offset = places[each.job.name]
+            entry, offset = entries[each.job.name]
             try:
                 _decode_one(each, entry, whole[offset : offset + entry.length])
             except PatchError as error:
@@ -162,7 +136,7 @@ def _decode(patch: int, opened: list[_Opened], progress: Callable[[int], None]) 
             progress(done)
 
 
-def _decode_one(each: _Opened, entry: PatchEntry, payload: memoryview) -> None:
+def _decode_one(each: _OpenJob, entry: PatchEntry, payload: memoryview) -> None:
     job = each.job
     if (entry.size, entry.sha256) != (job.size, job.sha256):
         raise PatchError("the patch gives another file than the one that is signed")
@@ -179,6 +153,4 @@ def _decode_one(each: _Opened, entry: PatchEntry, payload: memoryview) -> None:
 
 
 def _send(report: DecodeReport) -> None:
-    line = to_line(report)
-    while line:
-        line = line[os.write(1, line) :]
+    write_all(1, to_line(report))

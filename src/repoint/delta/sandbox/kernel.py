@@ -1,4 +1,4 @@
-"""System calls that Python has no function for."""
+"""System calls that Python does not wrap."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def machine() -> str:
-    """The machine that this process runs on, as the kernel names it; "" where it is not 64-bit."""
+    """Return the kernel's name of this machine's architecture; "" for a 32-bit process."""
     return platform.machine() if ctypes.sizeof(ctypes.c_void_p) == 8 else ""
 
 
 def syscall(number: int, *arguments: Any) -> int:
-    """A system call by its number.
+    """Make a system call by its number and return its result.
 
     Raises:
-        OSError: It failed.
+        OSError: The call failed.
     """
     words = [_word(each) for each in arguments]
     _LIBC.syscall.restype = ctypes.c_long
@@ -27,10 +27,10 @@ def syscall(number: int, *arguments: Any) -> int:
 
 
 def prctl(option: int, *arguments: int) -> int:
-    """`prctl`, with its arguments filled up to four.
+    """Call `prctl` with zeros for missing arguments.
 
     Raises:
-        OSError: It failed.
+        OSError: The call failed.
     """
     words = [ctypes.c_ulong(each) for each in (*arguments, 0, 0, 0, 0)[:4]]
     return _checked(_LIBC.prctl(ctypes.c_int(option), *words))

@@ -1,7 +1,7 @@
-"""Landlock: no file is opened, made or removed any more, no TCP, no signals to others.
+"""Landlock: the process can no longer open, create or remove files, use TCP, or signal others.
 
-What is open already stays usable. The constants are those of the kernel's `linux/landlock.h`,
-of which systems have older copies than kernels, hence by number.
+Open files stay usable. The constants are those of `linux/landlock.h`; they are spelled out because
+a system's copy may be older than its kernel.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ import os
 
 from repoint.delta.sandbox.kernel import syscall
 
-# The same numbers on every architecture.
+# These numbers are the same on every architecture.
 _CREATE_RULESET = 444
 _RESTRICT_SELF = 446
 _VERSION = 1
 
 _FILE_SYSTEM = {1: 13, 2: 14, 3: 15, 5: 16}
-"""How many access rights to files there are, from which ABI on (refer, truncate, device ioctl)."""
+"""ABI -> number of access rights to files from that ABI on (refer, truncate, device ioctl)."""
 _NETWORK = {4: 2}
-"""Likewise to TCP: bind and connect."""
+"""ABI -> number of access rights to TCP: bind and connect."""
 _SCOPES = {6: 2}
-"""Likewise what stays within the domain: abstract Unix sockets and signals."""
+"""ABI -> number of scopes: abstract Unix sockets and signals."""
 
 
 class _Ruleset(ctypes.Structure):
@@ -33,17 +33,17 @@ class _Ruleset(ctypes.Structure):
 
 
 def restrict() -> int:
-    """Deny this thread, and what it starts, all that Landlock can deny.
+    """Deny this thread and its future children everything that Landlock can deny.
 
-    Needs `no_new_privs`, or privileges.
+    Requires `no_new_privs` or privileges.
 
     Returns:
-        The ABI that the kernel offers; 0 where it offers none and nothing was restricted.
+        The kernel's ABI version; 0 if it has no Landlock and nothing is restricted.
     """
     try:
         abi = syscall(_CREATE_RULESET, None, 0, _VERSION)
         ruleset = _Ruleset(_all(_FILE_SYSTEM, abi), _all(_NETWORK, abi), _all(_SCOPES, abi))
-        # An older kernel refuses a longer structure only where what it does not know is not zero.
+        # An older kernel accepts a longer structure if the fields that it does not know are zero.
         fd = syscall(_CREATE_RULESET, ctypes.byref(ruleset), ctypes.sizeof(ruleset), 0)
     except OSError:
         return 0
@@ -57,5 +57,5 @@ def restrict() -> int:
 
 
 def _all(counts: dict[int, int], abi: int) -> int:
-    """All the bits that this ABI knows."""
+    """Return all bits that this ABI defines."""
     return (1 << max((count for since, count in counts.items() if since <= abi), default=0)) - 1

@@ -22,51 +22,52 @@ _BOOTSTRAP = (
 
 
 def python_command(module: str) -> list[str]:
-    """The command that runs `main()` of a module in a new interpreter.
+    """Return the command that runs `main()` of a module in a new interpreter.
 
-    The interpreter is isolated (no environment variables, no user site) and searches for modules
-    where this one does, except in the current folder, which may be anybody's: so it finds this
-    package also where it is not installed.
+    The interpreter is isolated: no environment variables and no user site. It searches for modules
+    where this one does, so that it also finds a package that is not installed, but not in the
+    current folder, which may belong to anybody.
     """
-    here = str(Path(__file__).resolve().parents[3])
-    paths = [here, *(entry for entry in sys.path if Path(entry).is_absolute() and entry != here)]
+    package = str(Path(__file__).resolve().parents[3])
+    others = (entry for entry in sys.path if Path(entry).is_absolute() and entry != package)
+    paths = [package, *others]
     return [sys.executable, "-I", "-B", "-c", _BOOTSTRAP, json.dumps(paths), module]
 
 
-def died(code: int) -> str:
-    """What an exit code of `subprocess` says about a child that gave no answer."""
+def describe_exit(code: int) -> str:
+    """Return a description of the exit code of a child that sent no answer."""
     if code >= 0:
         return f"its process ended with status {code}"
     try:
         name = signal.Signals(-code).name
     except ValueError:
         name = f"signal {-code}"
-    why = {
+    reasons = {
         "SIGKILL": "it was killed, perhaps because memory ran out",
         "SIGXCPU": "it took too long",
-        "SIGSYS": "it tried what it may not do",
+        "SIGSYS": "it made a forbidden system call",
         "SIGILL": "this processor lacks an instruction that a library needs",
     }
-    return f"{why.get(name, 'its process crashed')} ({name})"
+    return f"{reasons.get(name, 'its process crashed')} ({name})"
 
 
-def cure(code: int) -> str:
-    """What a person can do about it, where more room and memory would not help."""
+def exit_hint(code: int) -> str:
+    """Return what a person can do about an exit code, if there is more to do than to retry."""
     if code == -signal.SIGILL:
         return "Nothing was changed; install a NumPy that is built for this processor"
     return ""
 
 
 def to_line(message: msgspec.Struct) -> bytes:
-    """A message as one line of JSON, with paths as the bytes that they are (in base64)."""
+    """Return a message as one line of JSON; paths are encoded as bytes in base64."""
     return msgspec.json.encode(message, enc_hook=os.fsencode) + b"\n"
 
 
 def from_line(line: bytes, type_: type[_Message]) -> _Message:
-    """A message from its line.
+    """Return the message of a line.
 
     Raises:
-        msgspec.MsgspecError: It is none of this type.
+        msgspec.MsgspecError: The line is not a message of this type.
     """
     return msgspec.json.decode(line, type=type_, dec_hook=_path)
 

@@ -1,8 +1,8 @@
-"""seccomp: a list of the system calls that computing on open files needs; all others fail.
+"""seccomp: only system calls that computing on open files needs are allowed; all others fail.
 
-The list is what CPython, the allocator, threads and the decoders use after everything is imported
-and opened. A call that is not listed fails with EPERM rather than ending the process, because
-libraries ask for things (the number of processors) that they can do without.
+The list is what CPython, the allocator, threads and the decoders use once everything is imported
+and opened. Other calls fail with EPERM instead of killing the process, because libraries make calls
+that they can do without, such as asking for the number of processors.
 """
 
 from __future__ import annotations
@@ -81,11 +81,11 @@ class _Program(ctypes.Structure):
 
 
 def restrict() -> bool:
-    """Restrict all threads of this process. Needs `no_new_privs`, or privileges.
+    """Restrict all threads of this process. Requires `no_new_privs` or privileges.
 
     Returns:
-        Whether it is in force: False on other machines than x86-64 and AArch64, and where the
-        kernel offers no filters.
+        True if the filter is in force; False on machines other than x86-64 and AArch64, and on a
+        kernel without filters.
     """
     if machine() not in _AUDIT_ARCH:
         return False
@@ -99,9 +99,9 @@ def restrict() -> bool:
 
 
 def program(arch: str, pid: int) -> bytes:
-    """The filter for a machine, for the process `pid`, as BPF instructions of 8 bytes.
+    """Return the filter for the process `pid` on a machine, as BPF instructions of 8 bytes.
 
-    Calls through another architecture's table end the process; those of x32 are not in the list.
+    Calls through another architecture's table kill the process; those of x32 are not allowed.
     """
     column = _COLUMN[arch]
     code = [
@@ -112,10 +112,10 @@ def program(arch: str, pid: int) -> bytes:
     ]
     for numbers in _ALLOWED.values():
         code += _when(numbers[column], [_step(_RETURN, _ALLOW)])
-    # Memory is never made executable: code is what was loaded before.
+    # Memory never becomes executable: all code is loaded before.
     for numbers in (_MMAP, _MPROTECT):
         code += _when(numbers[column], _test(2, _ANY_BIT, _PROT_EXEC, _DENY, _ALLOW))
-    # Threads, no processes. glibc falls back from clone3, whose flags a filter cannot see.
+    # Threads but no processes. A filter cannot see the flags of clone3; glibc falls back to clone.
     code += _when(_CLONE[column], _test(0, _ANY_BIT, _CLONE_THREAD, _ALLOW, _DENY))
     code += _when(_CLONE3[column], [_step(_RETURN, _ERRNO | errno.ENOSYS)])
     code += _when(_TGKILL[column], _test(0, _EQUAL, pid, _ALLOW, _DENY))
@@ -125,16 +125,17 @@ def program(arch: str, pid: int) -> bytes:
 
 
 def _step(operation: int, value: int, *, then: int = 0, otherwise: int = 0) -> bytes:
-    """One instruction; `then` and `otherwise` say how many to skip after a comparison."""
+    """Return one instruction; `then` and `otherwise` are how many to skip after a comparison."""
     return struct.pack("<HBBI", operation, then, otherwise, value)
 
 
 def _when(number: int, then: list[bytes]) -> list[bytes]:
+    """Return instructions that run `then` for one system call."""
     return [_step(_EQUAL, number, otherwise=len(then)), *then]
 
 
 def _test(argument: int, operation: int, value: int, yes: int, no: int) -> list[bytes]:
-    """Return by the low half of an argument of the call; both machines are little-endian."""
+    """Return a test of the low half of a call's argument; both machines are little-endian."""
     return [
         _step(_LOAD, _AT_ARGUMENTS + 8 * argument),
         _step(operation, value, otherwise=1),
