@@ -43,7 +43,7 @@ class Panel:
 
     def choose_passcode(self) -> None:
         self.give(PASSCODE, "Choose a passcode")
-        self.give(PASSCODE, "Repeat it")
+        self.give(PASSCODE, "Repeat the passcode")
 
     def press(self, name: str) -> None:
         self.sheet.get_by_role("button", name=name, exact=True).click()

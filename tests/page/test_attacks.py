@@ -141,7 +141,7 @@ def test_a_link_works_once(fort: Fort) -> None:
     assert client.send("GET", link.path)[0].status == 303
     answer, text = client.send("GET", link.path)
     assert answer.status == 403
-    assert "This link does not work any more" in text
+    assert "This link no longer works" in text
     assert answer.getheader("Set-Cookie") is None
 
 
@@ -317,7 +317,7 @@ def test_script_in_the_fields_of_an_advisory_stays_text(
         panel.open("Install")
         panel.choose_passcode()
         panel.press("Install")
-        panel.verdict("Restart to be protected")
+        panel.verdict("Restart to protect this device")
         if not javascript:
             panel.open("Restart & Install")
         panel.press("Restart & Install")

@@ -62,11 +62,13 @@ def test_what_policy_decides_is_shown_as_locked_and_cannot_be_got_round(
         expect(automatic).to_contain_text(f"Locked by {file}")
         expect(panel.group("In force")).to_contain_text(f"Removal is locked by {file}")
         expect(panel.page.get_by_role("link", name="Remove")).to_have_count(0)
-        panel.page.get_by_role("button", name="Check now").click()
+        panel.page.get_by_role("button", name="Check Now").click()
         wait_for(lambda: "fleet" in (known.folder / "store/policy.json").read_text())
         file.write_text("automatic = maybe\n")
         panel.page.reload()
-        panel.see("The administrator's policy has a mistake. The last good one stays in force.")
+        panel.see(
+            "The administrator’s policy contains an error. The last valid policy stays in force."
+        )
         expect(panel.page.get_by_role("switch")).to_be_disabled()
     file.write_text("automatic = true\nremoval = false\n")
     with settings(known.folder / "store", policy=folder) as served:
@@ -90,10 +92,10 @@ def test_a_deferral_and_a_deadline_are_told_with_their_moments(
     with at_the_page(chromium, known, folder) as panel:
         said = panel.group("Available")
         expect(said).to_contain_text(
-            re.compile(r"It installs by itself on \w+, \w+ \d+, \d{4} at ")
+            re.compile(r"It will be installed automatically on \w+, \w+ \d+, \d{4} at ")
         )
-        expect(said).to_contain_text("It is enforced")
-        expect(said).to_contain_text(f"Decided by {folder / '10-fleet.toml'}")
+        expect(said).to_contain_text("It will be enforced")
+        expect(said).to_contain_text(f"Set by {folder / '10-fleet.toml'}")
 
 
 def test_when_it_is_off_the_page_says_that_it_waits_for_the_person(
@@ -101,7 +103,7 @@ def test_when_it_is_off_the_page_says_that_it_waits_for_the_person(
 ) -> None:
     known.device.change_settings(None, UserSettings(automatic=False))
     with at_the_page(chromium, known) as panel:
-        expect(panel.group("Available")).to_contain_text("It waits for you")
+        expect(panel.group("Available")).to_contain_text("It is not installed automatically")
         expect(panel.page.get_by_role("switch")).not_to_be_checked()
 
 
@@ -110,8 +112,10 @@ def test_where_nothing_makes_rounds_the_page_promises_nothing(
 ) -> None:
     write_agent_state(known.product, AgentState())
     with at_the_page(chromium, known) as panel:
-        expect(panel.group("Available")).to_contain_text("It waits for you")
-        expect(panel.group("Automatically Install")).to_contain_text("Nothing happens in the")
+        expect(panel.group("Available")).to_contain_text("It is not installed automatically")
+        expect(panel.group("Automatically Install")).to_contain_text(
+            "Nothing is installed automatically yet"
+        )
 
 
 def test_a_program_that_does_not_close_is_named_and_nothing_is_switched(
@@ -120,17 +124,17 @@ def test_a_program_that_does_not_close_is_named_and_nothing_is_switched(
     known.device.install(None, user_initiated=True)
     known.run(STUBBORN, launched=False)
     with at_the_page(chromium, known) as panel:
-        panel.verdict("Restart to be protected")
-        expect(panel.group("Ready to install")).to_contain_text("Or do nothing")
+        panel.verdict("Restart to protect this device")
+        expect(panel.group("Ready to install")).to_contain_text("If you do nothing")
         panel.open("Restart & Install")
         expect(panel.sheet).to_contain_text("start it again yourself")
         panel.give()
         panel.press("Restart & Install")
         notice = panel.page.get_by_role("status").filter(has_text="did not close")
-        expect(notice).to_contain_text("Close it yourself, then try again")
+        expect(notice).to_contain_text("Close it yourself, and try again")
         notice.get_by_text("Details").click()
         expect(notice).to_contain_text(str(known.programs[0].pid))
-        panel.verdict("Restart to be protected")
+        panel.verdict("Restart to protect this device")
         assert known.device.status(None).in_force == "26.3.1"
         notice.get_by_role("button", name="Dismiss").click()
         expect(notice).to_have_count(0)
@@ -157,9 +161,9 @@ def test_without_a_network_the_installation_says_so_and_can_be_tried_again(
         panel.open("Install")
         panel.give()
         panel.press("Install")
-        panel.see("The maker's repository could not be reached.")
-        panel.page.get_by_role("button", name="Check now").click()
-        panel.see("The last check did not work")
+        panel.see("The maker’s repository could not be reached.")
+        panel.page.get_by_role("button", name="Check Now").click()
+        panel.see("Last check failed")
         expect(panel.page.get_by_role("link", name="Install")).to_be_visible()
 
 
@@ -173,13 +177,13 @@ def test_an_installation_can_be_stopped_and_goes_on_where_it_was(
         panel.press("Install")
         wait_for(lambda: bool(known.server.stalled))
         panel.page.get_by_role("button", name="Stop").click()
-        panel.see("Stopped. What was downloaded is kept")
+        panel.see("Stopped. The downloaded part is kept")
         assert not known.server.go_on.is_set(), "nothing more has come"
         known.server.go_on.set()
         panel.open("Install")
         panel.give()
         panel.press("Install")
-        panel.verdict("Restart to be protected")
+        panel.verdict("Restart to protect this device")
 
 
 def test_a_sheet_stays_open_when_an_answer_arrives_that_is_not_its_own(
@@ -197,7 +201,7 @@ def test_a_sheet_stays_open_when_an_answer_arrives_that_is_not_its_own(
         while not late:  # the server has it, and the page waits for the answer
             panel.page.wait_for_timeout(50)
         known.server.go_on.set()
-        panel.see("Stopped. What was downloaded is kept")
+        panel.see("Stopped. The downloaded part is kept")
         panel.open("Install")
         ((route, answer),) = late
         with panel.page.expect_response("**/stop"):
@@ -247,7 +251,7 @@ def test_all_that_happened_is_on_a_page_of_its_own(chromium: Browser, known: Pla
         known.update()
         known.device.remove(None, why="to and fro")
     with at_the_page(chromium, known) as panel:
-        panel.page.get_by_role("link", name="Show all").click()
+        panel.page.get_by_role("link", name="Show All").click()
         expect(panel.page.locator("h1")).to_have_text("History")
         expect(panel.page.get_by_role("listitem").filter(has_text="to and fro")).to_have_count(3)
         expect(

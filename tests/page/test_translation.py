@@ -93,7 +93,7 @@ def test_every_event_and_every_reason_has_a_text() -> None:
 def test_what_is_put_into_a_text_is_escaped() -> None:
     words = translation_for("en")
     assert words("inforce.withdrawn", why="<b>") == Markup(
-        "The maker has withdrawn it: &lt;b&gt;. You can remove it."
+        "The maker has withdrawn this improvement: &lt;b&gt;. You can remove it."
     )
     assert words.enumeration(["<i>", "b"]) == Markup("&lt;i&gt; and b")
 
@@ -162,4 +162,4 @@ def test_a_download_is_told_in_bytes_as_soon_as_it_is_known_how_many() -> None:
     for done, total in ((0, 0), (0, 5_000), (2_000, 5_000)):
         job.report("download", done, total)
         seen.append(job_text(translation_for("en"), job).replace("\N{NO-BREAK SPACE}", " "))
-    assert seen == ["Starting …", "Downloading: 0 B of 5.00 kB", "Downloading: 2.00 kB of 5.00 kB"]
+    assert seen == ["Starting…", "Downloading: 0 B of 5.00 kB", "Downloading: 2.00 kB of 5.00 kB"]

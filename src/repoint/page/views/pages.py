@@ -136,7 +136,8 @@ def _banner(translate: Translation, job: Job | None) -> Banner | None:
         return Banner("bad", error_text(translate, job.error), job.error.message)
     if job.left_closed:
         programs = translate.enumeration(job.left_closed)
-        return Banner("calm", translate("error.started", programs=programs))
+        text = translate.plural("error.started", len(job.left_closed), programs=programs)
+        return Banner("calm", text)
     return None
 
 
