@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import re
 import string
 import tomllib
@@ -12,8 +14,11 @@ from typing import Any, get_args
 import pytest
 from markupsafe import Markup
 
+import repoint
+from repoint.agent.overview import Verdict
 from repoint.agent.plan import Reason
 from repoint.device.store.records import Event
+from repoint.model.errors import RepointError
 from repoint.page.i18n.translation import CATALOGUE, languages, translation_for
 from repoint.page.jobs import Job
 from repoint.page.views import panel
@@ -71,7 +76,8 @@ def test_every_text_that_the_page_uses_is_in_the_catalogue_and_no_other() -> Non
     assert {key for key in ENGLISH if key not in used and not key.startswith(made)} == set()
 
 
-def test_every_event_and_every_reason_has_a_text() -> None:
+def test_every_verdict_event_and_reason_has_a_text() -> None:
+    assert {f"verdict.{verdict}.title" for verdict in get_args(Verdict)} <= set(ENGLISH)
     assert {f"history.{event}" for event in get_args(Event)} <= set(ENGLISH)
     installing = {
         "now",
@@ -88,6 +94,22 @@ def test_every_event_and_every_reason_has_a_text() -> None:
     assert installing | activating | {"deadline", "failed", "removed"} == set(get_args(Reason))
     assert {f"plan.install.{reason}" for reason in installing | {"deadline"}} <= set(ENGLISH)
     assert {f"plan.activate.{reason}" for reason in activating | {"deadline"}} <= set(ENGLISH)
+
+
+def test_every_text_of_an_error_belongs_to_an_error_that_exists() -> None:
+    for module in pkgutil.walk_packages(repoint.__path__, "repoint."):
+        if module.name.split(".")[1] in ("host", "device", "agent", "page"):
+            importlib.import_module(module.name)
+    existing = {error.__name__ for error in subclasses(RepointError)}
+    named = {key.removeprefix("error.") for key in ENGLISH if re.match(r"error\.[A-Z]", key)}
+    assert named
+    assert named - existing == set()
+
+
+def subclasses(error: type[Exception]) -> Iterable[type[Exception]]:
+    for below in error.__subclasses__():
+        yield below
+        yield from subclasses(below)
 
 
 def test_what_is_put_into_a_text_is_escaped() -> None:

@@ -48,7 +48,7 @@ def install(context: RequestContext) -> Response:
     error = _passcode_error(context)
     if error is not None:
         return sheets.install(context, error)
-    job = Job("install", product, offer.label, offer.parts)
+    job = Job("install", product, offer.label, offer.components)
     work: Callable[..., object] = functools.partial(
         app.device().install, product, user_initiated=True
     )
@@ -120,7 +120,7 @@ def stop(context: RequestContext) -> Response:
     if job is not None and job.running and job.stoppable:
         job.stop()
         context.app.jobs.wait(_SHORT_WAIT)
-    elif context.panel().restarts_at is not None:
+    elif context.panel().overview.scheduled_restart is not None:
         logind.cancel_restart()
     return context.redirect_to_panel()
 

@@ -60,7 +60,7 @@ def panel(context: RequestContext) -> Response:
         now=now,
         above=_breadcrumbs(context),
         verdict=headline(translate, shown),
-        decided=shown.overview.effective_settings,
+        settings=shown.overview.effective_settings,
         install_plan=plans.installation(translate, shown, now),
         activation_plan=plans.activation(translate, shown, now),
         job=job,
@@ -84,7 +84,7 @@ def headline(translate: Translation, shown: Panel) -> Headline:
     key = "removing" if shown.verdict == "restart" and shown.removing else shown.verdict
     status = shown.status
     label = status.in_force if key in ("removing", "exposed") else status.staged
-    cves = shown.open_cves if key == "open" else shown.waiting_cves
+    cves = shown.cves("not fixed" if key == "open" else "waiting for restart")
     return Headline(
         translate(f"verdict.{key}.title"),
         translate(

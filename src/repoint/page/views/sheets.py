@@ -5,11 +5,12 @@ from __future__ import annotations
 from markupsafe import Markup
 from starlette.responses import Response
 
+from repoint.agent.improvement_overview import FixOverview
 from repoint.device.status.status import NO_CVE
 from repoint.page.auth.errors import PasscodeError
 from repoint.page.auth.passcode_prompt import passcode_prompt
 from repoint.page.i18n.translation import Translation
-from repoint.page.views.panel import Panel, ShownFix
+from repoint.page.views.panel import Panel
 from repoint.page.views.request_context import RequestContext
 
 _MAX_CVES = 3
@@ -47,7 +48,7 @@ def install(context: RequestContext, error: PasscodeError | None = None) -> Resp
         heading=context.translate("install.title", label=offer.label),
         offer=offer,
         closing=panel.closing_later,
-        scopes={affected.scope for affected in panel.overview.affected_by_offer},
+        scopes=panel.scopes_later,
         cves=cve_list(context.translate, cves_of(offer.fixes)),
         do=context.translate("install.do"),
         tone="calm",
@@ -113,9 +114,9 @@ def is_restart_granted(context: RequestContext, panel: Panel) -> bool:
     return context.app.sessions.may_restart(context.session, subject)
 
 
-def cves_of(fixes: tuple[ShownFix, ...]) -> tuple[str, ...]:
+def cves_of(fixes: tuple[FixOverview, ...]) -> tuple[str, ...]:
     """Return the CVE ids of fixes, each once; `NO_CVE` for a fix without one."""
-    return tuple(dict.fromkeys(cve for shown in fixes for cve in shown.fix.cves or (NO_CVE,)))
+    return tuple(dict.fromkeys(cve for item in fixes for cve in item.fix.cves or (NO_CVE,)))
 
 
 def cve_list(translate: Translation, cves: tuple[str, ...]) -> Markup:
