@@ -98,7 +98,7 @@ class Mirror:
         """Offer an improvement of the attacker's own making, signed as well as they can."""
         product = self.vendor.product
         content, patch = self._evil(letter)
-        where = (product, *WHERE, letter)
+        where = (product, NAME, letter)
         self.put(
             product,
             {
@@ -126,7 +126,7 @@ class Mirror:
     def _evil(self, letter: str) -> tuple[bytes, bytes]:
         """The last honest improvement with another main.py, and a patch that gives it."""
         product = self.vendor.product
-        honest_path = names.improvement_path(product, *WHERE, "a")
+        honest_path = names.improvement_path(product, NAME, "a")
         targets = self.latest(product).signed.targets
         honest = decode_record(
             (self.folder / "targets" / targets[honest_path].get_prefixed_paths()[0]).read_bytes(),
@@ -146,7 +146,7 @@ class Mirror:
             [PatchInput("main.py", self.folder / "evil", "main.py", old / "main.py")],
         )
         patch = (self.folder / "patch").read_bytes()
-        baseline_path = names.baseline_path(product, *WHERE)
+        baseline_path = names.baseline_path(product, NAME)
         place = self.folder / "targets" / targets[baseline_path].get_prefixed_paths()[0]
         baseline = msgspec.json.decode(place.read_bytes())
         entries = msgspec.convert(

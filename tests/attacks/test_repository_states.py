@@ -16,7 +16,7 @@ from tests.attacks.mirror import Mirror
 from tests.cli.command import everything, refusal, repoint, works
 from tests.clock import set_clock
 from tests.places import Place
-from tests.world import FIXED, Files, Vendor, no_passphrase
+from tests.world import FIXED, NAME, Files, Vendor, no_passphrase
 
 LATER: Files = {**FIXED, "main.py": "VERSION = 'later'\n"}
 Take = Callable[..., Mirror]
@@ -149,7 +149,7 @@ def test_extraneous_dependencies_are_refused(
     unharmed()
 
 
-WHERE = ("acme-kiosk", "linux-x86_64", "26.3.1", "25D2128", "b")
+WHERE = ("acme-kiosk", NAME, "b")
 
 
 def read(mirror: Mirror) -> dict[str, object]:

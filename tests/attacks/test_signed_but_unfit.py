@@ -23,7 +23,7 @@ from tests.places import Place
 from tests.world import NAME, Vendor, no_passphrase
 
 Record = dict[str, Any]
-WHERE = (NAME.platform, NAME.version, NAME.build, "a")
+WHERE = (NAME, "a")
 A_FILE = {"kind": "file", "mode": 0o444, "size": 1, "sha256": "0" * 64}
 NEVER = ("metadata", "catalog.json")
 

@@ -105,7 +105,7 @@ class VendorScene:
         catalog = decode_record(client.read(path), Catalog, path)
         for offer in catalog.offers:
             name = offer.baseline
-            where = (self.vendor.product, name.platform, name.version, name.build, offer.letter)
+            where = (self.vendor.product, name, offer.letter)
             path = names.improvement_path(*where)
             improvement = decode_record(client.read(path), Improvement, path)
             for component in improvement.components:

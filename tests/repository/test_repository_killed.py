@@ -13,13 +13,14 @@ from pathlib import Path
 
 import pytest
 
+from repoint.model.baseline import BaselineName
 from repoint.repository.errors import RepositoryWriteError
 from repoint.repository.names import catalog_path, improvement_path
 from repoint.repository.publication import Publication
 from repoint.repository.repository import Repository
 from tests.repository.support import Device, no_passphrase
 
-IMPROVEMENT = improvement_path("acme", "linux-x86_64", "26.3.1", "25D2128", "a")
+IMPROVEMENT = improvement_path("acme", BaselineName("linux-x86_64", "26.3.1", "25D2128"), "a")
 MakeDevice = Callable[[Repository], Device]
 
 

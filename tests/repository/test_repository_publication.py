@@ -14,6 +14,7 @@ from securesystemslib.signer import CryptoSigner
 from tuf.api.exceptions import ExpiredMetadataError
 from tuf.api.metadata import Metadata, MetaFile, Snapshot, TargetFile, Targets, Timestamp
 
+from repoint.model.baseline import BaselineName
 from repoint.model.errors import NameNotAllowedError
 from repoint.repository.errors import (
     DamagedRepositoryError,
@@ -34,7 +35,7 @@ from repoint.repository.names import baseline_path, catalog_path, improvement_pa
 from repoint.repository.repository import Repository
 from tests.repository.support import Device, no_passphrase
 
-AT = ("acme", "linux-x86_64", "26.3.1", "25D2128")
+AT = ("acme", BaselineName("linux-x86_64", "26.3.1", "25D2128"))
 BASELINE = baseline_path(*AT)
 IMPROVEMENT = improvement_path(*AT, "a")
 PATCH = patch_path(*AT, "a", "pillow")
@@ -73,7 +74,7 @@ def test_a_device_gets_what_was_published(
 def test_names_with_plus_tilde_and_dots_are_served(
     repository: Repository, device: MakeDevice
 ) -> None:
-    path = baseline_path("acme.c++", "linux-x86_64", "4.0~rc1+2", "1")
+    path = baseline_path("acme.c++", BaselineName("linux-x86_64", "4.0~rc1+2", "1"))
     with repository.publication(no_passphrase) as publication:
         publication.add_product("acme.c++", passphrase=None)
         publication.add_targets("acme.c++", {path: b"baseline"})

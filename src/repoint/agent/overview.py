@@ -31,15 +31,13 @@ from repoint.device.status.census import census_of
 from repoint.device.status.status import Status, read_status
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation, HistoryEntry
+from repoint.device.update.space import space_needed
 from repoint.host.conditions import Conditions, read_conditions
 from repoint.host.processes import Census
 from repoint.model.baseline import RestartScope
 from repoint.model.catalog import Offer
 from repoint.model.improvement import Improvement
 from repoint.model.version import parse_label
-
-_SPARE = 32 << 20
-"""Bytes that an installation leaves free (see ``repoint.device.update.install``)."""
 
 Verdict = Literal["unchecked", "damaged", "replaced", "open", "restart", "exposed", "protected"]
 """The answer to "am I protected?", in the order in which the causes are considered.
@@ -245,14 +243,6 @@ def verdict_of(status: Status) -> Verdict:
     return "protected"
 
 
-def needed_space(improvement: Improvement) -> int:
-    """Return the most bytes that an improvement needs on the store's file system."""
-    content = sum(
-        change.entry.size for part in improvement.components for change in part.layer.changes
-    )
-    return improvement.download_size + content + _SPARE
-
-
 def _scheduled_restart(scope: RestartScope) -> int | None:
     # A restart that only the policy demands restarts the machine instead of a session.
     if scope not in ("system", "session"):
@@ -296,7 +286,7 @@ def _install_candidate(
     return InstallCandidate(
         agent_state.offered_since(offer),
         offer.urgency,
-        needed_space(improvement),
+        space_needed(improvement),
         kind,
         agent_state.retry,
     )

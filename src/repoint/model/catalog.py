@@ -58,5 +58,14 @@ class Catalog(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return sorted(offers, key=lambda offer: Letter(offer.letter))
 
     def offer(self, baseline: BaselineName, letter: str) -> Offer | None:
-        """What is said of one improvement, if anything."""
+        """Return the offer of one improvement, or None if the catalog does not list it."""
         return next((o for o in self.offers_for(baseline) if o.letter == letter), None)
+
+    def why_not_offered(self, baseline: BaselineName, letter: str) -> str:
+        """Return why an improvement is not offered, to follow its label; empty if it is offered."""
+        offer = self.offer(baseline, letter)
+        if offer is None:
+            return "the vendor no longer lists it"
+        if offer.state == "offered":
+            return ""
+        return f"the vendor has {offer.state} it" + (f": {offer.reason}" if offer.reason else "")

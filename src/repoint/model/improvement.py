@@ -85,6 +85,19 @@ class Improvement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
         """Bytes of all its patches."""
         return sum(component.patch_size for component in self.components)
 
+    @property
+    def disk_size(self) -> int:
+        """The most bytes that its installation writes; what it takes depends on the file system.
+
+        The patches lie on disk until all trees are built. A changed file is decoded once and then
+        moved into its tree, or, if only its mode changes, copied where the file system cannot
+        clone. Unchanged files are shared with the baseline. The image of the layers, if one is
+        signed, is written beside the trees, with its hash tree.
+        """
+        changed = sum(c.entry.size for part in self.components for c in part.layer.changes)
+        image = self.extension.disk_size if self.extension is not None else 0
+        return self.download_size + changed + image
+
     def component(self, name: str) -> ImprovedComponent | None:
         """The component of that name, if it is improved."""
         return next((c for c in self.components if c.name == name), None)

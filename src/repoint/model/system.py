@@ -58,6 +58,20 @@ class Extension(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if self.size <= 0 or self.size % 4096 or self.first <= 0:
             raise InvalidRecordError("An image cannot have that size, or begin with that number")
 
+    @property
+    def disk_size(self) -> int:
+        """Bytes of the image and the file of its hash tree.
+
+        dm-verity stores a superblock, and above every 4096-byte block a 32-byte digest, level by
+        level up to a single block.
+        """
+        blocks = self.size // 4096
+        tree = 4096
+        while blocks > 1:
+            blocks = -(-blocks // 128)
+            tree += blocks * 4096
+        return self.size + tree
+
 
 def release_fields(text: str) -> dict[str, str]:
     """``ID`` and ``VERSION_ID`` in the text of an os-release or extension-release file."""

@@ -98,7 +98,7 @@ def add_baseline(
             with repository.publication(passphrases) as publication:
                 if product not in repository.products():
                     publication.add_product(product, passphrase=new_passphrase())
-                path = names.baseline_path(product, name.platform, name.version, name.build)
+                path = names.baseline_path(product, name)
                 publication.add_targets(product, {path: encode_record(baseline)})
                 publication.put_catalog(product, encode_record(catalog))
         except BaseException:

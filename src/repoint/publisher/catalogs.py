@@ -36,7 +36,7 @@ def read_catalog(repository: Repository, product: str) -> Catalog:
 
 def read_baseline(repository: Repository, product: str, name: BaselineName) -> Baseline:
     """A published baseline."""
-    path = names.baseline_path(product, name.platform, name.version, name.build)
+    path = names.baseline_path(product, name)
     return decode_record(repository.read_target(path), Baseline, path)
 
 
@@ -44,9 +44,7 @@ def read_improvement(
     repository: Repository, product: str, baseline: BaselineName, letter: str
 ) -> Improvement:
     """A published improvement."""
-    path = names.improvement_path(
-        product, baseline.platform, baseline.version, baseline.build, letter
-    )
+    path = names.improvement_path(product, baseline, letter)
     return decode_record(repository.read_target(path), Improvement, path)
 
 

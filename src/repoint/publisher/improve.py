@@ -176,11 +176,8 @@ def _take_over(
     kept = [c for c in (before.improvement.components if before else ()) if c.name not in replaced]
     for component in kept:
         if component.patch_size and before is not None:
-            name = baseline.name
-            path = names.patch_path(
-                baseline.product, name.platform, name.version, name.build,
-                before.improvement.letter, component.name,
-            )  # fmt: skip
+            letter = before.improvement.letter
+            path = names.patch_path(baseline.product, baseline.name, letter, component.name)
             unpublished = before.patch(component.name)
             data = (
                 unpublished.read_bytes()

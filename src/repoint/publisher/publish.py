@@ -72,12 +72,11 @@ def publish(
 
 def _targets(draft: Draft) -> dict[str, bytes | Path]:
     improvement = draft.improvement
-    name = improvement.baseline
-    where = (improvement.product, name.platform, name.version, name.build, improvement.letter)
-    targets: dict[str, bytes | Path] = {names.improvement_path(*where): encode_record(improvement)}
+    key = (improvement.product, improvement.baseline, improvement.letter)
+    targets: dict[str, bytes | Path] = {names.improvement_path(*key): encode_record(improvement)}
     for component in improvement.components:
         if component.patch_size:
-            targets[names.patch_path(*where, component.name)] = draft.patch(component.name)
+            targets[names.patch_path(*key, component.name)] = draft.patch(component.name)
     return targets
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from repoint.device.errors import NotEnrolledError
 from repoint.device.store.files import RecordFolder
 from repoint.device.store.records import Enrolment, Generation, LastCheck, UserSettings
-from repoint.model.baseline import BaselineName
 from repoint.model.catalog import Catalog
 from repoint.model.improvement import Improvement
 
@@ -88,13 +87,3 @@ class Documents:
 
     def _offer_name(self, letter: str) -> str:
         return f"offers/{Generation.of(self.enrolment().baseline, letter).folder}.json"
-
-
-def why_unavailable(catalog: Catalog, baseline: BaselineName, letter: str) -> str:
-    """Return why a letter is no longer offered, or "" if it is."""
-    offer = catalog.offer(baseline, letter)
-    if offer is None:
-        return "the vendor no longer lists it"
-    if offer.state == "offered":
-        return ""
-    return f"the vendor has {offer.state} it" + (f": {offer.reason}" if offer.reason else "")

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from repoint.device.store.documents import why_unavailable
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation, HistoryEntry, Mark
 from repoint.model.version import has_letter
@@ -144,7 +143,7 @@ def _current_state(state: ProductState, was_staged: str) -> CurrentState:
     unavailable, catalog = "", state.documents.catalog()
     if was_staged and catalog is not None:
         letters = [o.letter for o in catalog.offers_for(name) if o.label == was_staged]
-        unavailable = why_unavailable(catalog, name, letters[0] if letters else "")
+        unavailable = catalog.why_not_offered(name, letters[0] if letters else "")
     return CurrentState(
         baseline=str(name),
         detail=str(name),

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from repoint.device.errors import NothingToDoError
 from repoint.device.fetch.client import RepositoryClient
 from repoint.device.os_errors import COMPLETED_NEXT, explained
-from repoint.device.store.documents import why_unavailable
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import HistoryEntry, LastCheck
 from repoint.device.update.candidate import choose
@@ -118,14 +117,13 @@ def _take_improvements(state: ProductState, client: RepositoryClient) -> None:
     if catalog is None or active is None:
         return
     baseline = state.documents.enrolment().baseline
-    where = (state.name, baseline.platform, baseline.version, baseline.build)
     offers = catalog.offers_for(baseline)
     # What was withdrawn is not installed, but the faults it fixes are there all the same.
     known = [o for o in offers if o.state == "offered"][-1:]
     known += [o for o in offers if o.state != "offered"]
     for offer in known:
         if state.documents.known_improvement(offer.letter) is None:
-            path = names.improvement_path(*where, offer.letter)
+            path = names.improvement_path(state.name, baseline, offer.letter)
             improvement = decode_record(client.read(path), Improvement, path)
             state.documents.add_improvement(offer.letter, improvement)
     state.documents.keep_improvements({offer.letter for offer in known})
@@ -135,7 +133,7 @@ def _unstage_what_is_no_longer_offered(state: ProductState, now: int) -> None:
     staged, catalog = state.links.staged(), state.documents.catalog()
     if staged is None or catalog is None or not staged.letter:
         return
-    why = why_unavailable(catalog, state.documents.enrolment().baseline, staged.letter)
+    why = catalog.why_not_offered(state.documents.enrolment().baseline, staged.letter)
     if why:
         state.links.clear_staged()
         state.history.add(HistoryEntry(now, "unstaged", staged.label, why))

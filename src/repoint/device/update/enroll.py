@@ -243,8 +243,7 @@ def _recognise(
     release = release_of()
     foreign: Baseline | None = None
     for candidate in reversed(listed):
-        where = candidate.name
-        path = names.baseline_path(state.name, where.platform, where.version, where.build)
+        path = names.baseline_path(state.name, candidate.name)
         baseline = decode_record(client.read(path), Baseline, path)
         if baseline.system is not None and baseline.system.fields() != release:
             foreign = foreign or baseline
@@ -264,7 +263,7 @@ def _recognise(
         if not differences:
             return baseline
         if nearest is None or _count(differences) < _count(nearest):
-            nearest, name = differences, where
+            nearest, name = differences, candidate.name
     if nearest is None:
         assert foreign is not None  # noqa: S101  # there is at least one candidate
         raise EnrolmentRefusedError(

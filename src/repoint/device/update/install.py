@@ -26,13 +26,11 @@ from repoint.device.store.trees import add_tree, taken_from
 from repoint.device.strategy.strategy import check_fits, prepare_layers
 from repoint.device.update.candidate import Candidate, CandidateComponent
 from repoint.device.update.check import client_for, next_offer
+from repoint.device.update.space import space_needed
 from repoint.fs.durable import make_folder, sync
 from repoint.model.encoding import decode_record
 from repoint.model.improvement import Improvement
 from repoint.repository import names
-
-# Kept free on the store's file system, so that an improvement never fills a disk.
-_SPARE = 32 << 20
 
 
 @dataclass
@@ -77,13 +75,9 @@ def install(
     candidate = Candidate(baseline, offer)
     # What says what to download can stall as well, and be given up.
     client = client_for(state, progress and (lambda: progress("download", 0, 0)))
-    where = (
-        state.name, baseline.name.platform, baseline.name.version, baseline.name.build,
-        offer.letter,
-    )  # fmt: skip
     improvement = state.documents.known_improvement(offer.letter)
     if improvement is None:
-        path = names.improvement_path(*where)
+        path = names.improvement_path(state.name, baseline.name, offer.letter)
         improvement = decode_record(client.read(path), Improvement, path)
     candidate.describe(improvement)
     components = {component.name: component for component in baseline.components}
@@ -93,13 +87,13 @@ def install(
             f"{offer.label} is staged already; `repoint restart` brings it into force"
         )
     staged = Staged(improvement)
-    _require_space(state, candidate, improvement)
+    _require_space(state, improvement)
     with explained(f"prepare {offer.label}"):
         for name, part in candidate.parts.items():
             started = time.monotonic()
             patch = None
             if part.improved.patch_size and not state.store.tree(part.improved.seal).is_dir():
-                path = names.patch_path(*where, name)
+                path = names.patch_path(state.name, baseline.name, offer.letter, name)
                 patch = _fetch(client, path, candidate, name, progress)
                 staged.downloaded += part.improved.patch_size
             fetched = time.monotonic()
@@ -241,16 +235,13 @@ def _summed(progress: Progress | None, total: int) -> Callable[[int], None] | No
     return add
 
 
-def _require_space(state: ProductState, candidate: Candidate, improvement: Improvement) -> None:
-    needed = _SPARE
-    for part in candidate.parts.values():
-        needed += part.improved.patch_size + sum(c.entry.size for c in part.needing_content)
-    needed += improvement.extension.size if improvement.extension is not None else 0
+def _require_space(state: ProductState, improvement: Improvement) -> None:
+    needed = space_needed(improvement)
     with explained("look at the disk"):
         free = shutil.disk_usage(state.store.path).free
     if free < needed:
         raise StoreWriteError(
-            f"The disk is full: {candidate.offer.label} needs {needed >> 20} MB, "
+            f"The disk is full: {improvement.label} needs {needed >> 20} MB, "
             f"and {free >> 20} MB are free at {state.store.path}",
             hint="Free some space and try again; nothing was changed",
         )
