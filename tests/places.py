@@ -14,6 +14,7 @@ from pathlib import Path
 from repoint.device.device import Device
 from repoint.device.store.product_state import ProductState
 from repoint.device.update.enroll import BaselineFilter, GraftRequest
+from repoint.host.host import Host
 from tests.serving import WebServer
 from tests.world import OLD, PLATFORM, Files, Vendor, write_tree
 
@@ -25,6 +26,7 @@ class Place:
     folder: Path
     server: WebServer
     vendor: Vendor
+    host: Host | None = None
     programs: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property
@@ -33,7 +35,7 @@ class Place:
 
     @property
     def device(self) -> Device:
-        return Device(self.folder / "store", wait=5)
+        return Device(self.folder / "store", wait=5, host=self.host)
 
     @property
     def product(self) -> ProductState:
@@ -94,9 +96,6 @@ with open(places[0] + '/lib/engine.so', 'rb') as file:
 print('ready', flush=True)
 time.sleep(600)
 """
-
-# As systemd stops a service: the command ends when the process has, for its memory to be free too.
-STOPS = "kill {pid} && while grep -q . /proc/{pid}/maps; do sleep 0.01; done 2>/dev/null"
 
 
 def wait_for(condition: Callable[[], bool]) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from repoint.host.conditions import free_space, is_metered, read_battery, read_conditions
+from repoint.host.conditions import ConditionReader, free_space
 from tests.agent.buses import Bus, needs_bus
 
 
@@ -18,7 +18,7 @@ def supply(root: Path, name: str, **files: str) -> None:
 
 
 def test_without_a_battery_there_is_power(tmp_path: Path) -> None:
-    assert read_battery(tmp_path) == (None, True)
+    assert ConditionReader(tmp_path).battery() == (None, True)
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def test_a_battery_and_what_charges_it(
 ) -> None:
     supply(tmp_path, "BAT0", type="Battery", capacity="17", status=status, present="1")
     supply(tmp_path, "AC", type="Mains", online=online)
-    assert read_battery(tmp_path) == (17, charging)
+    assert ConditionReader(tmp_path).battery() == (17, charging)
 
 
 def test_of_several_batteries_the_emptiest_counts_but_a_mouse_does_not(tmp_path: Path) -> None:
@@ -40,7 +40,7 @@ def test_of_several_batteries_the_emptiest_counts_but_a_mouse_does_not(tmp_path:
     supply(tmp_path, "BAT2", type="Battery", capacity="0", status="Unknown", present="0")
     supply(tmp_path, "mouse", type="Battery", capacity="3", status="Discharging", scope="Device")
     supply(tmp_path, "odd", type="Battery", capacity="full", status="Discharging")
-    assert read_battery(tmp_path) == (40, False)
+    assert ConditionReader(tmp_path).battery() == (40, False)
 
 
 ROUTE = (
@@ -69,7 +69,7 @@ def test_a_mobile_network_is_metered_where_nobody_says_otherwise(
     device = tmp_path / "sys/class/net/net0"
     device.mkdir(parents=True)
     (device / "uevent").write_text((f"DEVTYPE={kind}\n" if kind else "") + "INTERFACE=net0\n")
-    assert is_metered(tmp_path) is metered
+    assert ConditionReader(tmp_path).is_metered() is metered
 
 
 @needs_bus
@@ -78,17 +78,17 @@ def test_network_manager_knows_best(tmp_path: Path, bus: Bus, said: int, metered
     bus.play_network_manager(said)
     (tmp_path / "run/dbus").mkdir(parents=True)
     (tmp_path / "run/dbus/system_bus_socket").symlink_to(bus.socket)
-    assert is_metered(tmp_path) is metered
+    assert ConditionReader(tmp_path).is_metered() is metered
 
 
 @needs_bus
 def test_a_bus_without_network_manager_says_nothing(tmp_path: Path, bus: Bus) -> None:
     (tmp_path / "run/dbus").mkdir(parents=True)
     (tmp_path / "run/dbus/system_bus_socket").symlink_to(bus.socket)
-    assert is_metered(tmp_path) is False
+    assert ConditionReader(tmp_path).is_metered() is False
 
 
 def test_this_machine_can_be_looked_at(tmp_path: Path) -> None:
-    seen = read_conditions(tmp_path / "not/made/yet")
+    seen = ConditionReader().read(tmp_path / "not/made/yet")
     assert seen.free == pytest.approx(free_space(tmp_path), rel=0.1)
     assert not seen.battery_is_below(0)

@@ -14,7 +14,7 @@ from repoint.agent.overview import Observation, read_overview
 from repoint.device.device import Device
 from repoint.device.status.affected import Affected
 from repoint.host.conditions import Conditions
-from repoint.host.systemd import Unit, unit_of
+from repoint.host.systemd import Systemd, Unit
 from tests.places import MAPS_A_LIBRARY, Place
 from tests.world import Vendor
 
@@ -153,8 +153,9 @@ def test_the_service_of_a_process_is_found_in_its_cgroup(
 ) -> None:
     (tmp_path / "12").mkdir()
     (tmp_path / "12/cgroup").write_text(cgroup)
-    assert unit_of(12, proc=tmp_path) == unit
-    assert unit_of(13, proc=tmp_path) is None
+    systemd = Systemd(proc=tmp_path)
+    assert systemd.unit_of(12) == unit
+    assert systemd.unit_of(13) is None
 
 
 def test_reading_an_overview_imports_nothing_heavy() -> None:

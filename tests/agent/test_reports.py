@@ -130,7 +130,7 @@ def test_errors_and_a_broken_policy_are_warnings_each_time(
 
 def test_nothing_from_a_repository_becomes_a_field_of_its_own(journald: Journal) -> None:
     hostile = "a\nPRIORITY=0\nMESSAGE_ID=x\x00\x1b[31m"
-    assert journal.log("staged", hostile, 5, [("LABEL", hostile)], journald.path)
+    assert journal.Journal(journald.path).log("staged", hostile, 5, [("LABEL", hostile)])
     (entry,) = journald.entries()
     names = [name for name, _ in entry]
     assert names == ["MESSAGE", "MESSAGE_ID", "PRIORITY", "SYSLOG_IDENTIFIER", "REPOINT_EVENT",
@@ -139,7 +139,7 @@ def test_nothing_from_a_repository_becomes_a_field_of_its_own(journald: Journal)
 
 
 def test_without_a_journal_only_the_entry_is_lost(tmp_path: Path) -> None:
-    assert not journal.log("staged", "x", 5, [], tmp_path / "none")
+    assert not journal.Journal(tmp_path / "none").log("staged", "x", 5, [])
 
 
 def shown(bus: Bus) -> list[list[object]]:

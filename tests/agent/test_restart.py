@@ -18,11 +18,13 @@ from repoint.device.activate.restart import Restarted
 from repoint.device.errors import NothingToDoError, StillRunningError
 from repoint.device.update.enroll import BaselineFilter, GraftRequest
 from repoint.host import logind
-from repoint.host.programs import owner_of, start_again
+from repoint.host.host import Host
+from repoint.host.programs import StartedProgram
 from repoint.host.systemd import Unit
 from tests.agent.buses import Bus, needs_bus
 from tests.cli.command import works
-from tests.places import MAPS_A_LIBRARY, STOPS, Place, wait_for
+from tests.places import MAPS_A_LIBRARY, Place, wait_for
+from tests.played_host import PlayedMachine
 from tests.world import OLD, PLATFORM, Vendor
 
 STUBBORN = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + MAPS_A_LIBRARY
@@ -71,41 +73,29 @@ def test_a_program_that_does_not_close_is_the_persons_to_close_and_others_start_
 
 
 def test_a_service_is_stopped_before_the_switch_and_started_after_it(
-    place: Place, vendor: Vendor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    place: Place, vendor: Vendor
 ) -> None:
-    """systemctl is played by a script, which says what it saw at the graft point."""
     staged(place, vendor, "service")
     pid = place.run(MAPS_A_LIBRARY, launched=False)
-    log = tmp_path / "log"
-    fake = tmp_path / "bin/systemctl"
-    fake.parent.mkdir()
-    fake.write_text(
-        f'#!/bin/sh\necho "$@: $(cat {place.graft}/main.py)" >> {log}\n'
-        f'case "$*" in *stop*) {STOPS.format(pid=pid)};; esac\n'
-    )
-    fake.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{fake.parent}:{os.environ['PATH']}")
-    monkeypatch.setattr(programs, "unit_of", lambda number: Unit("kiosk.service"))
+    machine = PlayedMachine(units={pid: Unit("kiosk.service")}, stops=place.stop)
+    machine.observe = lambda: place.text().strip()
+    place.host = machine.host
     done = restart(place.device, None)
     assert isinstance(done, Restarted)
     assert done.started == ("kiosk.service",)
-    assert log.read_text().splitlines() == [
+    assert machine.log == [
         "--no-ask-password stop -- kiosk.service: VERSION = 'old'",
         "--no-ask-password start -- kiosk.service: VERSION = 'new'",
     ]
 
 
-def test_a_service_that_does_not_stop_is_told_and_nothing_is_switched(
-    place: Place, vendor: Vendor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_a_service_that_does_not_stop_is_reported_and_nothing_is_switched(
+    place: Place, vendor: Vendor
 ) -> None:
     staged(place, vendor, "service")
-    place.run(MAPS_A_LIBRARY, launched=False)
-    fake = tmp_path / "bin/systemctl"
-    fake.parent.mkdir()
-    fake.write_text("#!/bin/sh\necho Access denied >&2\nexit 1\n")
-    fake.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{fake.parent}:{os.environ['PATH']}")
-    monkeypatch.setattr(programs, "unit_of", lambda number: Unit("kiosk.service", 1000))
+    pid = place.run(MAPS_A_LIBRARY, launched=False)
+    kiosk = Unit("kiosk.service", 1000)
+    place.host = PlayedMachine(units={pid: kiosk}, refusals={"stop": "Access denied"}).host
     with pytest.raises(StillRunningError, match=r"kiosk\.service could not be stopped: Access"):
         restart(place.device, None)
     assert place.text() == "VERSION = 'old'\n"
@@ -123,7 +113,7 @@ def test_the_machine_restarts_after_a_countdown_of_logind_that_can_be_stopped(
     assert isinstance(done, AnnouncedRestart)
     assert done.scope == "system"
     assert before + 90 <= done.when <= time.time() + 90
-    assert logind.cancel_restart()
+    assert place.device.host.logind.cancel_restart()
     assert bus.calls == [
         ("ListInhibitors", []),
         ("SetWallMessage",
@@ -144,7 +134,7 @@ def test_status_says_when_the_machine_restarts(
     when = int(time.time()) + 300
     bus.play_logind(scheduled=when * 1_000_000)
     staged(place, vendor, "system")
-    assert logind.scheduled_restart() == when
+    assert place.device.host.logind.scheduled_restart() == when
     said = works("status", "--store", place.folder / "store",
                  env={"DBUS_SYSTEM_BUS_ADDRESS": bus.address})  # fmt: skip
     assert "has to restart: this machine\n" in said
@@ -174,7 +164,7 @@ def test_without_logind_a_person_restarts_the_machine(
     staged(place, vendor, "system")
     with pytest.raises(logind.CannotRestartError, match="Do it yourself"):
         restart(place.device, None)
-    assert logind.scheduled_restart() is None
+    assert place.device.host.logind.scheduled_restart() is None
 
 
 @needs_bus
@@ -246,19 +236,21 @@ def test_a_program_is_started_again_as_whose_it_was_with_its_environment(tmp_pat
     # The kernel names a program before it has laid out what the program was given.
     wait_for(lambda: (process / "comm").read_text() == "sleep\n"
              and bool((process / "environ").read_bytes()))  # fmt: skip
-    owner = owner_of(sleeper.pid)
+    host = Host.local()
+    owner = host.processes.owner_of(sleeper.pid)
     sleeper.kill()
     sleeper.wait()
     assert owner is not None
     assert (owner.user, owner.group) == (65534, 65534)
-    assert owner.environment == {"PATH": os.environ["PATH"], "DISPLAY": ":7"}
+    assert owner.environment == environment
     log = tmp_path / "log"
-    start_again(("sh", "-c", "id -u; echo $DISPLAY; exec sleep 0"), log, owner)
+    command = ("sh", "-c", "id -u; echo $DISPLAY $NOTIFY_SOCKET; exec sleep 0")
+    assert host.programs.start(command, log, owner).started
     wait_for(lambda: log.exists() and log.read_text() == "65534\n:7\n")
-    assert owner_of(sleeper.pid) is None
+    assert host.processes.owner_of(sleeper.pid) is None
 
 
-def test_a_program_that_is_gone_is_told(tmp_path: Path) -> None:
-    assert start_again(("no-such-program", "x"), tmp_path / "log", None) == (
-        "no-such-program x: there is no such program"
-    )
+def test_a_program_that_does_not_exist_is_reported(tmp_path: Path) -> None:
+    done = Host.local().programs.start(("no-such-program", "x"), tmp_path / "log", None)
+    assert done == StartedProgram("no-such-program x", "there is no such program")
+    assert not done.started

@@ -27,7 +27,7 @@ from repoint.agent.units.unit_files import (
 )
 from repoint.device.store.records import Enrolment, GraftPoint
 from repoint.device.store.store import Store
-from repoint.host.systemd import is_booted
+from repoint.host.systemd import Systemd
 from tests.cli.command import repoint, works
 from tests.places import Place
 from tests.world import NAME, Vendor
@@ -180,11 +180,11 @@ def test_installing_and_taking_away_are_each_others_opposite(tmp_path: Path) -> 
     assert ("systemctl", "enable", "--now", TIMER, PAGE_SOCKET) in made.after
     assert ("systemctl", "enable", START) in made.after
     assert ("systemctl", "--global", "enable", TELL_PATH) in made.after
-    units.apply(units.UnitChange(made.files))
+    units.apply(units.UnitChange(made.files), Systemd())
     (folder / "other.service").write_text("somebody's")
     gone = units.removal(False, folder, desktops)
     assert set(gone.files) == set(made.files)
-    units.apply(units.UnitChange(gone.files))
+    units.apply(units.UnitChange(gone.files), Systemd())
     assert [path.name for path in folder.iterdir()] == ["other.service"]
     assert units.removal(False, folder, desktops) == units.UnitChange({})
 
@@ -198,9 +198,9 @@ def test_a_person_has_no_desktop_units_of_everybody(tmp_path: Path) -> None:
 def test_a_command_that_fails_is_told_with_what_it_said(tmp_path: Path) -> None:
     change = units.UnitChange({}, after=(("sh", "-c", "echo no such bus >&2; exit 1"),))
     with pytest.raises(units.UnitsError, match="no such bus"):
-        units.apply(change)
+        units.apply(change, Systemd())
     with pytest.raises(units.UnitsError, match="No such file"):
-        units.apply(units.UnitChange({}, after=(("no-such-systemctl",),)))
+        units.apply(units.UnitChange({}, after=(("no-such-systemctl",),)), Systemd())
 
 
 def test_without_systemd_there_are_lines_for_cron(tmp_path: Path) -> None:
@@ -229,7 +229,7 @@ def test_the_command_shows_all_it_would_do_and_does_nothing(place: Place) -> Non
     assert "$ systemctl" in said
 
 
-@pytest.mark.skipif(is_booted(), reason="systemd runs this machine")
+@pytest.mark.skipif(Systemd().is_booted(), reason="systemd runs this machine")
 def test_the_command_says_where_systemd_is_not(place: Place) -> None:
     place.enroll()
     answer = repoint("agent", "install", "--store", place.folder / "store")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from repoint.agent.units.start import CannotHandOverError, start_watch
+from repoint.host.systemd import Systemd
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_it_waits_for_nothing_and_nothing_waits_for_it(systemd: Path) -> None:
-    start_watch(Path("/srv/a store"))
+    start_watch(Path("/srv/a store"), Systemd())
     asked = (systemd / "systemd-run.log").read_text()
     assert "--no-block" in asked
     assert "--unit=repoint-watch.service" in asked
@@ -36,7 +37,7 @@ def test_it_waits_for_nothing_and_nothing_waits_for_it(systemd: Path) -> None:
 
 def test_one_that_watches_already_is_enough(systemd: Path) -> None:
     (systemd / "refused").touch()
-    start_watch(Path("/srv/store"))
+    start_watch(Path("/srv/store"), Systemd())
     assert "is-active repoint-watch.service" in (systemd / "systemctl.log").read_text()
 
 
@@ -44,4 +45,4 @@ def test_where_systemd_does_not_let_us_it_is_told(systemd: Path) -> None:
     (systemd / "refused").touch()
     (systemd / "watched").touch()
     with pytest.raises(CannotHandOverError, match=r"repoint-watch.service .*: Unit exists\."):
-        start_watch(Path("/srv/store"))
+        start_watch(Path("/srv/store"), Systemd())

@@ -16,6 +16,7 @@ from repoint.device.errors import (
 )
 from repoint.device.store.records import UserSettings
 from repoint.device.update.enroll import BaselineFilter, GraftRequest
+from repoint.host.host import Host
 from repoint.model.baseline import BaselineName
 from repoint.model.errors import RepointError
 from repoint.tree.digest import seal_of
@@ -102,8 +103,13 @@ class DeviceScene:
         }
 
     @property
+    def host(self) -> Host | None:
+        """The machine; this one if None."""
+        return None
+
+    @property
     def device(self) -> Device:
-        return Device(self.folder / "store", clock=lambda: self._now, wait=5)
+        return Device(self.folder / "store", clock=lambda: self._now, wait=5, host=self.host)
 
     def graft(self, component: str) -> Path:
         return self.folder / "app" / component

@@ -14,14 +14,14 @@ from types import SimpleNamespace, TracebackType
 from typing import Self
 
 from repoint.delta.sandbox import child, decoder
-from repoint.host import processes
+from repoint.host.processes import Processes
 
 
 def be_quick() -> None:
     """Make it so in this process and in all that it forks."""
     decoder.prepare()
     own = os.getpid()
-    processes._pids = lambda: [own]
+    Processes.pids = lambda self: [own]  # type: ignore[method-assign]
     child.subprocess = SimpleNamespace(  # type: ignore[assignment]
         Popen=_Decoder, PIPE=subprocess.PIPE, DEVNULL=subprocess.DEVNULL
     )

@@ -5,27 +5,22 @@ The machine's systemd is played: how services go, and which start of the machine
 
 from __future__ import annotations
 
-import subprocess
+import functools
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import msgspec
 
-from repoint.device.activate import confirmation
 from repoint.device.activate.trial import TRIES
 from repoint.device.errors import HealthCheckError
 from repoint.device.store.records import Trial
 from repoint.device.update.enroll import BaselineFilter, GraftRequest
-from repoint.host import systemd
+from repoint.host.host import Host
 from repoint.model.errors import RepointError
 from tests.faults.device_scenes import BASE, FIXED, OLD, A, DeviceScene
 from tests.faults.scenes import Image
+from tests.played_host import FAILED, HANGS, STEADY, PlayedMachine
 from tests.world import PLATFORM
-
-HANGS = "ActiveState=activating\nStateChangeTimestampMonotonic=1\nJob=7\n"
-STEADY = "ActiveState=active\nStateChangeTimestampMonotonic=1\nResult=success\n"
-FAILED = "ActiveState=failed\nStateChangeTimestampMonotonic=1\nResult=timeout\n"
 
 
 class TrialScene(DeviceScene):
@@ -37,11 +32,19 @@ class TrialScene(DeviceScene):
     """
 
     service = HANGS
-    boot = "boot 1"
+    boot = 1
     expected: tuple[type[RepointError], ...] = ()
 
+    @functools.cached_property
+    def machine(self) -> PlayedMachine:
+        return PlayedMachine()
+
+    @property
+    def host(self) -> Host:
+        return self.machine.host
+
     def enroll(self) -> None:
-        self._play(HANGS, "boot 1")
+        self._play(HANGS, 1)
         program = ("systemctl", "restart", "acme")
         grafts = {c: GraftRequest(self.graft(c), program) for c in BASE}
         self.device.enroll(
@@ -67,22 +70,15 @@ class TrialScene(DeviceScene):
             found[path] = str(msgspec.structs.replace(trial, began=0))
         return found
 
-    def starts(self, boot: str) -> None:
+    def starts(self, boot: int) -> None:
         """A start of the machine, and its unit."""
         self._play(HANGS, boot)
         self.device.settle()
 
-    def _play(self, service: str, boot: str) -> None:
+    def _play(self, service: str, boot: int) -> None:
         # Each operation is judged in a process of its own.
-        said = {"is-system-running": "running\n", "show": service}
-
-        def run(_: int | None, *words: str) -> subprocess.CompletedProcess[str]:
-            return subprocess.CompletedProcess(words, 0, said.get(words[0], ""), "")
-
-        systemd._run = run
-        systemd._BOOTED = Path("/")
-        systemd.shutil = SimpleNamespace(which=lambda name: name)  # type: ignore[assignment]
-        confirmation._boot = lambda: boot
+        self.machine.service = service
+        self.machine.boots = boot
 
 
 class Confirming(TrialScene):
@@ -96,7 +92,7 @@ class Failing(TrialScene):
 
 class GivingUp(TrialScene):
     expected = (HealthCheckError,)
-    boot = f"boot {TRIES + 1}"
+    boot = TRIES + 1
 
 
 def trial_scenes(base: Path, served: str) -> dict[str, Callable[[], DeviceScene]]:
@@ -137,11 +133,11 @@ def _waiting(scene: DeviceScene) -> None:
 def _on_trial(scene: DeviceScene) -> None:
     assert isinstance(scene, TrialScene)
     _waiting(scene)
-    scene.starts("boot 1")
+    scene.starts(1)
 
 
 def _reset(scene: DeviceScene) -> None:
     assert isinstance(scene, TrialScene)
     _on_trial(scene)
     for number in range(2, TRIES + 1):
-        scene.starts(f"boot {number}")
+        scene.starts(number)

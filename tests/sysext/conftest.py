@@ -7,12 +7,13 @@ mounts is seen by this test alone and gone with it.
 from __future__ import annotations
 
 import ctypes
+import dataclasses
 import os
 import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,9 @@ import pytest
 from repoint.device.device import Device
 from repoint.device.store.product_state import ProductState
 from repoint.device.update.enroll import BaselineFilter, GraftRequest
-from repoint.host import sysext
+from repoint.host.base_system import BaseSystem
+from repoint.host.host import Host
+from repoint.host.sysext import SystemExtensions
 from tests.serving import WebServer
 from tests.world import PLATFORM, Files, Vendor, big
 
@@ -46,10 +49,11 @@ class System:
     vendor: Vendor
     server: WebServer
     store: Path
+    host: Host = field(default_factory=lambda: own_host())  # defined below
 
     @property
     def device(self) -> Device:
-        return Device(self.store, wait=5)
+        return Device(self.store, wait=5, host=self.host)
 
     @property
     def product(self) -> ProductState:
@@ -68,12 +72,12 @@ class System:
 
     def reboot(self) -> None:
         """What is left after a start of the machine: everything but what is mounted and in /run."""
-        for hierarchy in sysext.merged():
+        for hierarchy in self.host.sysext.merged():
             run("umount", "--lazy", hierarchy)
         while os.path.ismount("/run/extensions/repoint-acme-kiosk"):
             run("umount", "--lazy", "/run/extensions/repoint-acme-kiosk")
         shutil.rmtree("/run/extensions", ignore_errors=True)
-        assert sysext.merged() == {}
+        assert self.host.sysext.merged() == {}
 
     def shows(self, files: Files) -> bool:
         """Whether just these files of the component are seen on the system."""
@@ -82,6 +86,15 @@ class System:
         return seen.keys() == files.keys() and all(
             path.read_bytes() == as_bytes(files[name]) for name, path in seen.items()
         )
+
+
+def own_host(machine_mounts: Path = Path("/proc/thread-self/ns/mnt")) -> Host:
+    """This machine, as if all programs saw the mounts of this process.
+
+    The tests have a mount namespace of their own on purpose.
+    """
+    sysext = SystemExtensions(machine_mounts=machine_mounts)
+    return dataclasses.replace(Host.local(), sysext=sysext, base=BaseSystem(sysext))
 
 
 def as_bytes(content: str | bytes) -> bytes:
@@ -102,7 +115,7 @@ def put(files: Files, root: Path = Path("/")) -> None:
 
 
 @pytest.fixture
-def own_mounts(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def own_mounts() -> Iterator[None]:
     """Everything that is mounted from here on is seen by this test alone."""
     if os.geteuid() != 0:
         pytest.skip("needs root")
@@ -118,8 +131,6 @@ def own_mounts(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         run("mount", "--make-rshared", "/")
         for place in ("/run", "/opt"):
             run("mount", "-t", "tmpfs", "-o", "mode=755", "none", place)
-        # The tests are in a namespace on purpose, and systemd is not the first process here.
-        monkeypatch.setattr(sysext, "_MACHINE", Path("/proc/thread-self/ns/mnt"))
         yield
     finally:
         # While a thread that we have started ends, the kernel refuses.

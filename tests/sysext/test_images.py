@@ -6,6 +6,7 @@ the image unchecked; that the kernel checks is seen on the machine of ``make mac
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import stat
 import subprocess
@@ -22,9 +23,10 @@ from repoint.device.errors import (
     NotTrustedError,
     StillRunningError,
 )
-from repoint.host import dm_verity, sysext
-from repoint.host.base_system import release_of
+from repoint.host.base_system import read_release
+from repoint.host.dm_verity import DmVerity
 from repoint.host.errors import CannotMergeError
+from repoint.host.sysext import SystemExtensions
 from repoint.model.encoding import encode_record
 from repoint.model.improvement import Improvement
 from repoint.model.system import System as OfSystem
@@ -40,17 +42,22 @@ LATER: Files = {**NEW, f"{APP}/lib/libcodec.so": big(1)[:20_000] + b"again" + bi
 @pytest.fixture
 def vendor(tmp_path: Path) -> Vendor:
     made = Vendor(tmp_path / "vendor")
-    fields = release_of()
+    fields = read_release()
     made.baseline({"codec": OLD}, system=OfSystem(fields["ID"], fields.get("VERSION_ID", "")))
     made.release({"codec": NEW})
     return made
 
 
 @pytest.fixture
-def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let images be merged although nobody checks them."""
+def unchecked(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Merge images as if the kernel verified them."""
+
+    class Unchecked(DmVerity):
+        def is_verified(self, image: Path, root_hash: str) -> bool:
+            return True
+
     monkeypatch.setenv("SYSTEMD_DISSECT_VERITY_SIDECAR", "0")
-    monkeypatch.setattr("repoint.device.strategy.sysext.is_checked", lambda image, root_hash: True)
+    system.host = dataclasses.replace(system.host, verity=Unchecked())
 
 
 @pytest.fixture
@@ -76,7 +83,7 @@ def loops(store: Path) -> list[str]:
     device = store.stat().st_dev
     wanted = (os.minor(device) & 0xFF) | (os.minor(device) & ~0xFF) << 12 | os.major(device) << 8
     found = [file.parts[3] for file in Path("/sys/block").glob("loop*/loop/backing_file")]
-    backing = {name: dm_verity._backing(name) for name in found}
+    backing = {name: DmVerity().backing_file(name) for name in found}
     return [name for name, behind in backing.items() if behind and behind[0] == wanted]
 
 
@@ -140,7 +147,7 @@ def test_an_image_is_seen_on_the_system_and_leaves_nothing_behind(merged: System
     assert len(loops(merged.store)) == 1
     merged.device.remove(None, why="")
     assert merged.shows(OLD)
-    assert sysext.merged() == {}
+    assert SystemExtensions().merged() == {}
     assert list(OFFERED.iterdir()) == []
     assert loops(merged.store) == []
 
@@ -229,7 +236,7 @@ def test_where_the_trees_are_damaged_too_nothing_of_it_is_merged(merged: System)
     damage(tree, 0)
     merged.device.check(None)
     assert merged.shows(OLD)
-    assert sysext.merged() == {}
+    assert SystemExtensions().merged() == {}
     assert not merged.device.status(None).protected
     ((_, failure),) = merged.device.settle()
     assert isinstance(failure, CannotMergeError)
@@ -373,7 +380,7 @@ def test_another_version_of_the_system_is_never_shadowed(
     ):
         merged.device.check(None)
     assert merged.shows(OLD)
-    assert sysext.merged() == {}
+    assert SystemExtensions().merged() == {}
     said = [e.why for e in merged.device.history(None) if e.event == "superseded"]
     assert said == ["base: the system is debian 13, not debian 12"]
 
@@ -384,5 +391,5 @@ def test_another_version_of_the_system_is_never_shadowed_by_systemd_itself(
     """Even where the image is offered, and Repoint is gone."""
     release("13")
     run("systemd-sysext", "refresh")
-    assert sysext.merged() == {}
+    assert SystemExtensions().merged() == {}
     assert merged.shows(OLD)

@@ -6,6 +6,7 @@ from shadowing it (see `repoint.device.strategy.sysext`) is shown to hold by its
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 from collections.abc import Callable
@@ -14,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from repoint.device.errors import NotApplicableError, SupersededError
-from repoint.host import base_system, sysext
+from repoint.host.base_system import BaseContents, BaseSystem, read_release
 from repoint.host.errors import CannotMergeError
+from repoint.host.sysext import SystemExtensions
 from repoint.model.baseline import BaselineName
 from repoint.model.errors import RepointError
 from tests.sysext.conftest import APP, NEW, OLD, System, put, run
@@ -37,7 +39,7 @@ def below(work: Callable[[], None]) -> None:
             libc = ctypes.CDLL(None, use_errno=True)
             libc.unshare(0x00020000)
             libc.mount(b"none", b"/", None, 0x4000 | 0x40000, None)
-            for hierarchy in sysext.merged():
+            for hierarchy in SystemExtensions().merged():
                 libc.umount2(hierarchy.encode(), 2)
             work()
         except BaseException:
@@ -80,7 +82,7 @@ def test_a_base_that_is_updated_below_a_merged_layer_is_seen_by_the_next_start(
     with pytest.raises(RepointError, match="1 path differs"):
         improved.device.check(None)
     assert improved.shows(NEWER_BASE)
-    assert sysext.merged() == {}
+    assert SystemExtensions().merged() == {}
 
 
 def test_through_the_merge_the_base_cannot_be_updated_at_all(improved: System) -> None:
@@ -98,7 +100,7 @@ def test_a_base_that_is_updated_before_the_restart_is_never_shadowed(system: Sys
     assert system.shows(NEWER_BASE)
     status = system.device.status(None)
     assert (status.in_force, status.staged) == ("26.3.1", "")
-    assert sysext.merged() == {}
+    assert SystemExtensions().merged() == {}
 
 
 @pytest.mark.parametrize("name", ["lib/libplugin.so", "share/table"])
@@ -128,7 +130,7 @@ def test_another_version_of_the_system_is_never_shadowed_by_repoint(
     release("13")
     improved.device.check(None)
     assert improved.shows(OLD)
-    assert sysext.merged() == {}
+    assert SystemExtensions().merged() == {}
     said = [e.why for e in improved.device.history(None) if e.event == "superseded"]
     assert said == ["base: the system is debian 13, not debian 12"]
 
@@ -139,7 +141,7 @@ def test_another_version_of_the_system_is_never_shadowed_by_systemd(
     """Even where the extension is offered, and Repoint is gone."""
     release("13")
     run("systemd-sysext", "refresh")
-    assert sysext.merged() == {}
+    assert SystemExtensions().merged() == {}
     assert improved.shows(OLD)
 
 
@@ -191,18 +193,17 @@ def test_the_vendors_next_baseline_is_taken_over_and_improved_again(improved: Sy
     assert improved.device.status(None).in_force == "26.4 (a)"
 
 
-def test_a_base_that_cannot_be_looked_at_is_not_merged_over(
-    improved: System, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_base_that_cannot_be_read_is_not_merged_over(improved: System) -> None:
+    class Unreadable(BaseSystem):
+        def read(self, root: str, paths: tuple[str, ...]) -> BaseContents:
+            raise CannotMergeError("it cannot be read", hint="")
+
     improved.reboot()
-
-    def fails(root: str, paths: tuple[str, ...]) -> base_system.Found:
-        raise CannotMergeError("it cannot be looked at", hint="")
-
-    monkeypatch.setattr("repoint.device.strategy.sysext.look_at_base", fails)
+    base = Unreadable(improved.host.sysext)
+    improved.host = dataclasses.replace(improved.host, base=base)
     improved.device.check(None)
     assert improved.shows(OLD)
-    assert sysext.merged() == {}
+    assert SystemExtensions().merged() == {}
     assert not improved.device.status(None).protected
 
 
@@ -212,12 +213,12 @@ def test_another_extension_over_ours_is_noticed_and_ours_is_taken_away(system: S
     (other / APP / "lib").mkdir(parents=True)
     (other / SECURITY_FIX).write_text("of another vendor")
     (other / "usr/lib/extension-release.d").mkdir(parents=True)
-    text = "".join(f"{key}={value}\n" for key, value in base_system.release_of().items())
+    text = "".join(f"{key}={value}\n" for key, value in read_release().items())
     (other / "usr/lib/extension-release.d/extension-release.zzz-other").write_text(text)
     system.device.check(None)
     system.device.install(None, user_initiated=True)
     with pytest.raises(CannotMergeError, match="does not show 26"):
         system.device.restart(None)
     assert system.device.status(None).in_force == "26.3.1"
-    assert sysext.merged()["/opt"] == ("zzz-other",)
+    assert SystemExtensions().merged()["/opt"] == ("zzz-other",)
     subprocess.run(["systemd-sysext", "unmerge"], check=True, capture_output=True)

@@ -12,10 +12,10 @@ import pytest
 
 from repoint.device.errors import EnrolmentRefusedError, StillRunningError
 from repoint.device.update.enroll import BaselineFilter, DifferentTreesError, GraftRequest
-from repoint.host import sysext
 from repoint.host.errors import CannotMergeError
+from repoint.host.sysext import SystemExtensions
 from tests.cli.command import repoint, works
-from tests.sysext.conftest import APP, NEW, OLD, System, put, run
+from tests.sysext.conftest import APP, NEW, OLD, System, own_host, put, run
 from tests.world import Files, Vendor, write_tree
 
 LATER: Files = {**NEW, f"{APP}/share/table": "new table\n"}
@@ -25,7 +25,7 @@ def test_an_improvement_is_seen_on_the_system_and_its_removal_brings_the_base_ba
     system: System,
 ) -> None:
     system.enroll()
-    assert sysext.merged() == {}
+    assert SystemExtensions().merged() == {}
     assert system.shows(OLD)
     system.update()
     assert system.shows(NEW)
@@ -34,7 +34,7 @@ def test_an_improvement_is_seen_on_the_system_and_its_removal_brings_the_base_ba
     status = system.device.status(None)
     assert (status.in_force, status.protected) == ("26.3.1 (a)", True)
     system.device.remove(None, why="")
-    assert sysext.merged() == {}
+    assert SystemExtensions().merged() == {}
     assert system.shows(OLD)
     status = system.device.status(None)
     assert (status.in_force, status.protected) == ("26.3.1", False)
@@ -187,14 +187,14 @@ def test_the_command_line_enrols_a_component_of_the_system(system: System, vendo
 
 
 def test_where_no_other_program_would_see_the_layer_nothing_is_switched(
-    system: System, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    system: System, tmp_path: Path
 ) -> None:
     """Such as in a container, or in a service that systemd has given a /usr of its own."""
     system.enroll()
     system.device.check(None)
     system.device.install(None, user_initiated=True)
     (tmp_path / "machine").symlink_to("mnt:[1]")
-    monkeypatch.setattr(sysext, "_MACHINE", tmp_path / "machine")
+    system.host = own_host(machine_mounts=tmp_path / "machine")
     with pytest.raises(CannotMergeError, match="has mounts of its own"):
         system.device.restart(None)
     assert system.shows(OLD)

@@ -92,7 +92,8 @@ class _Report:
         self.events.append(reported)
         level = journal.WARNING if reported.is_problem else journal.NOTICE
         fields = [("PRODUCT", self._run.product), ("LABEL", label), *facts]
-        journal.log(event, f"{self._run.product}: {message}", level, fields, self._to)
+        entry = f"{self._run.product}: {message}"
+        journal.Journal(self._to).log(event, entry, level, fields)
 
 
 class _News(msgspec.Struct):

@@ -25,7 +25,7 @@ from repoint.device.status.affected import Affected
 from repoint.device.status.status import NO_CVE
 from repoint.device.store.files import read_note
 from repoint.fs.durable import write_durably
-from repoint.host.dbus import BusError, call, session_bus
+from repoint.host.dbus import BusError, BusObject, session_bus
 from repoint.model.version import has_letter
 
 NotificationState = Literal["available", "staged", "in force"]
@@ -112,9 +112,9 @@ def notify_desktop(overview: Overview, record: Path) -> bool:
     # The specification allows markup in the body; text from a repository must not contain any.
     body = escape("\n".join(notification.lines), quote=False)
     try:
-        (number,) = call(
-            session_bus(), "org.freedesktop.Notifications", "/org/freedesktop/Notifications",
-            "org.freedesktop.Notifications", "Notify", "susssasa{sv}i",
+        (number,) = session_bus().call(
+            BusObject("org.freedesktop.Notifications", "/org/freedesktop/Notifications",
+                      "org.freedesktop.Notifications"), "Notify", "susssasa{sv}i",
             ("Repoint", last.number if last is not None else 0, "security-high",
              notification.title, body, [], hints, -1),
         )  # fmt: skip

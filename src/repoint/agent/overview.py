@@ -32,7 +32,8 @@ from repoint.device.status.status import Status, read_status
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation, HistoryEntry
 from repoint.device.update.space import space_needed
-from repoint.host.conditions import Conditions, read_conditions
+from repoint.host.conditions import Conditions
+from repoint.host.host import Host
 from repoint.host.processes import Census
 from repoint.model.baseline import RestartScope
 from repoint.model.catalog import Offer
@@ -166,26 +167,29 @@ def read_overview(
     """
     state = device.store.one(product)
     observation = observation or Observation()
-    now = int(time.time()) if observation.now is None else observation.now
+    if observation.now is None:
+        observation = msgspec.structs.replace(observation, now=int(time.time()))
+    now = observation.now or 0
     agent_state = observation.agent_state or read_agent_state(state)
     policy = device.policy()
     # Another command may garbage-collect a generation between two reads; then read again.
     for _ in range(3):
         with contextlib.suppress(StoreDamagedError):
-            return _read(state, policy, agent_state.at(now), now, observation)
+            return _read(state, device.host, policy, agent_state.at(now), observation)
         time.sleep(0.05)
-    return _read(state, policy, agent_state.at(now), now, observation)
+    return _read(state, device.host, policy, agent_state.at(now), observation)
 
 
 def _read(
     state: ProductState,
+    host: Host,
     policy: Policy,
     agent_state: AgentState,
-    now: int,
     observation: Observation,
 ) -> Overview:
-    census = observation.census or census_of(state.store)
-    status = read_status(state, census=census)
+    now = observation.now or 0
+    census = observation.census or census_of(state.store, host)
+    status = read_status(state, host, census=census)
     staged = state.links.staged()
     settings = effective_settings(state.documents.settings(), policy)
     available = _available(state, status)
@@ -196,9 +200,9 @@ def _read(
         verdict=verdict_of(status),
         effective_settings=settings,
         improvements=read_improvements(state, status, available),
-        affected_by_offer=affected_by_offer(state, available, census) if available else (),
+        affected_by_offer=(affected_by_offer(state, host, available, census) if available else ()),
         # After a removal, programs that still run the improvement are in no danger.
-        affected_now=affected_now(state, census) if staged or status.exposed else (),
+        affected_now=affected_now(state, host, census) if staged or status.exposed else (),
         in_force_since=_in_force_since(history, status.in_force),
         removal_staged=staged is not None and not staged.letter,
         history=history,
@@ -209,7 +213,7 @@ def _read(
     conditions = observation.conditions
     if conditions is None:
         # They only hold back an installation, and reading them takes time.
-        conditions = read_conditions(state.store.path) if installation else Conditions()
+        conditions = host.conditions.read(state.store.path) if installation else Conditions()
     situation = Situation(
         policy=policy,
         automatic=settings.automatic,
@@ -221,7 +225,7 @@ def _read(
     return msgspec.structs.replace(
         overview,
         plan=plan(installation, activation, situation),
-        scheduled_restart=_scheduled_restart(overview.restart_scope),
+        scheduled_restart=_scheduled_restart(host, overview.restart_scope),
     )
 
 
@@ -243,13 +247,11 @@ def verdict_of(status: Status) -> Verdict:
     return "protected"
 
 
-def _scheduled_restart(scope: RestartScope) -> int | None:
+def _scheduled_restart(host: Host, scope: RestartScope) -> int | None:
     # A restart that only the policy demands restarts the machine instead of a session.
     if scope not in ("system", "session"):
         return None
-    from repoint.host.logind import scheduled_restart
-
-    return scheduled_restart()
+    return host.logind.scheduled_restart()
 
 
 def _in_force_since(history: tuple[HistoryEntry, ...], label: str) -> int:

@@ -68,7 +68,8 @@ def restart(
     if scope == "system" or (automatic and scope == "session"):
         when = logind.in_seconds(countdown)
         label = overview.pending_label
-        logind.schedule_restart(when, f"Repoint restarts this machine to bring {label} into force")
+        message = f"Repoint restarts this machine to bring {label} into force"
+        device.host.logind.schedule_restart(when, message)
         return AnnouncedRestart("system", when)
     if scope == "session":
         pids = [pid for affected in overview.affected_now for pid in affected.pids]
@@ -78,6 +79,6 @@ def restart(
                     "The restart was stopped", hint="Run `repoint restart` when it suits you"
                 )
             time.sleep(1)
-        if logind.end_sessions(pids):
+        if device.host.logind.end_sessions(pids):
             return AnnouncedRestart("session", logind.in_seconds(0))
     return device.restart(product)

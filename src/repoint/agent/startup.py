@@ -15,13 +15,13 @@ from repoint.model.errors import RepointError
 
 
 def merge_at_start(
-    device: Device, *, watch: Callable[[Path], None] = start_watch, to: Path = journal.SOCKET
+    device: Device, *, watch: Callable[[Path], None] | None = None, to: Path = journal.SOCKET
 ) -> list[tuple[str, RepointError | None]]:
     """Merge what fits the base, and have systemd watch what is on trial; see `Device.settle`.
 
     Args:
         device: The device.
-        watch: Starts the process that watches a store's trials.
+        watch: Starts the process that watches a store's trials; by default a unit of systemd.
         to: The journal's socket, for reports of what was rolled back.
 
     Returns:
@@ -30,7 +30,10 @@ def merge_at_start(
     results = device.settle()
     if device.on_trial():
         try:
-            watch(device.store.path)
+            if watch is None:
+                start_watch(device.store.path, device.host.systemd)
+            else:
+                watch(device.store.path)
         except RepointError as error:
             results.append(("repoint", error))
     for product, failure in results:

@@ -29,7 +29,7 @@ from repoint.device.os_errors import explained
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.store_lock import store_file_lock
 from repoint.fs.lock import LockHeldError
-from repoint.host.conditions import Conditions, read_conditions
+from repoint.host.conditions import Conditions
 from repoint.host.processes import Census
 from repoint.model.errors import RepointError
 from repoint.model.version import has_letter, parse_label
@@ -85,7 +85,7 @@ class Agent:
         device: The device.
         clock: Returns seconds since 1970.
         rng: The source of jitter.
-        conditions: Reads the device's conditions.
+        conditions: Reads the device's conditions; by default those of its host.
         if_due: Whether the repository is checked only when a check is due, as for a timer.
         hand_over: Called instead of activating and notifying when there may be something to
             activate or notify. The process that sets it lacks the rights for it, so the agent
@@ -95,7 +95,7 @@ class Agent:
     device: Device
     clock: Callable[[], float]
     rng: random.Random
-    conditions: Callable[[Path], Conditions] = read_conditions
+    conditions: Callable[[Path], Conditions] | None = None
     if_due: bool = False
     hand_over: Callable[[], None] | None = None
 
@@ -120,7 +120,7 @@ class Agent:
             for state in self._states(product):
                 run = UpdateRun(state.name)
                 agent_state = read_agent_state(state).at(self._now())
-                conditions = self.conditions(self.device.store.path)
+                conditions = self._conditions()
                 self._read_overview(run, agent_state, conditions)
                 self._finish(run, state, agent_state, conditions)
                 yield run
@@ -131,7 +131,7 @@ class Agent:
             run = UpdateRun(product)
             state = self.device.store.product(product)
             agent_state = read_agent_state(state).at(self._now())
-            self._read_overview(run, agent_state, self.conditions(self.device.store.path))
+            self._read_overview(run, agent_state, self._conditions())
             if failure is not None:
                 run.errors.append(failure)
             elif run.overview is not None:
@@ -151,7 +151,7 @@ class Agent:
         if self._is_check_due(state, agent_state):
             agent_state = self._check(run, agent_state)
         agent_state = agent_state.with_offered(_offered_letters(state), self._now())
-        conditions = self.conditions(self.device.store.path)
+        conditions = self._conditions()
         self._read_overview(run, agent_state, conditions)
         if not run.errors:
             agent_state = self._install(run, agent_state, conditions)
@@ -271,6 +271,10 @@ class Agent:
         except RepointError as error:
             run.overview = None
             run.errors.append(error)
+
+    def _conditions(self) -> Conditions:
+        read = self.conditions or self.device.host.conditions.read
+        return read(self.device.store.path)
 
     def _now(self) -> int:
         return int(self.clock())

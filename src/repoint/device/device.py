@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from repoint.device.update.check import Checked
     from repoint.device.update.enroll import BaselineFilter, GraftRequest
     from repoint.device.update.install import Staged
+    from repoint.host.host import Host
 
 _POLL_INTERVAL = 3.0  # seconds between two looks at services on trial
 
@@ -48,6 +49,7 @@ class Device:
         waiting: Told who is at work when the store is locked by another command.
         wait: Seconds to wait for it.
         policy: The folder of the policy files; the device's own where none is given.
+        host: The machine; this one by default.
         unprivileged: Whether neither health checks are run nor processes looked at: for a
             process without the rights to do that well. It activates and collects nothing, and
             leaves that to the next command.
@@ -61,14 +63,25 @@ class Device:
         waiting: Callable[[Holder | None], None] | None = None,
         wait: float = 60.0,
         policy: Path | None = None,
+        host: Host | None = None,
         unprivileged: bool = False,
     ) -> None:
         self.store = Store(path)
         self._policy = policy
+        self._host = host
         self._prepares_only = unprivileged
         self._clock = clock
         self._waiting = waiting
         self._wait = wait
+
+    @property
+    def host(self) -> Host:
+        """The machine."""
+        if self._host is None:
+            from repoint.host.host import Host
+
+            self._host = Host.local()
+        return self._host
 
     def enroll(
         self,
@@ -84,14 +97,14 @@ class Device:
         require_repository(url, self.policy())
         with self._at_work("repoint enroll"):
             place = self.store.product(product)
-            return enroll(place, url, root, grafts, wanted, now=self._now())
+            return enroll(place, self.host, url, root, grafts, wanted, now=self._now())
 
     def unenroll(self, product: str | None) -> str:
         """Take a product out; see `unenrolling.unenroll`. Returns its name."""
         from repoint.device.update.unenroll import unenroll
 
         with self._product_at_work("repoint unenroll", product) as place:
-            unenroll(place)
+            unenroll(place, self.host)
             return place.name
 
     def check(self, product: str | None) -> Checked:
@@ -100,7 +113,7 @@ class Device:
 
         with self._product_at_work("repoint check", product) as place:
             require_repository(place.documents.enrolment().repository, self.policy())
-            return check(place, now=self._now())
+            return check(place, self.host, now=self._now())
 
     def install(
         self, product: str | None, *, user_initiated: bool, progress: Progress | None = None
@@ -121,11 +134,11 @@ class Device:
             if policy.rules.bandwidth is not None:
                 progress = throttled(progress, policy.rules.bandwidth * 1000)
             staged = install(
-                place, user_initiated=user_initiated, now=self._now(), progress=progress
+                place, self.host, user_initiated=user_initiated, now=self._now(), progress=progress
             )
             if _needs_no_restart(place, staged) and not self._prepares_only:
                 with contextlib.suppress(StillRunningError):
-                    activate(place, now=self._now())
+                    activate(place, self.host, now=self._now())
             return staged
 
     def activate(self, product: str | None) -> Activation:
@@ -133,7 +146,7 @@ class Device:
         from repoint.device.activate.activation import activate
 
         with self._product_at_work("repoint restart", product) as place:
-            return activate(place, now=self._now())
+            return activate(place, self.host, now=self._now())
 
     def restart(self, product: str | None) -> Restarted:
         """Close, switch, start again; see `restarting.restart`.
@@ -146,7 +159,7 @@ class Device:
         from repoint.device.activate.restart import restart
 
         with self._product_at_work("repoint restart", product) as place:
-            done = restart(place, now=self._now())
+            done = restart(place, self.host, now=self._now())
         if done.activation is not None:
             failure = self._watch([place]).get(place.name)
             if failure is not None:
@@ -158,7 +171,7 @@ class Device:
         from repoint.device.activate.confirmation import look
         from repoint.device.activate.trial import WAITS
 
-        return [place.name for place in self.store.enrolled() if look(place) == WAITS]
+        return [place.name for place in self.store.enrolled() if look(place, self.host) == WAITS]
 
     def watch(self) -> dict[str, RepointError | None]:
         """Wait for what is on trial, and confirm it or take it back.
@@ -189,7 +202,7 @@ class Device:
             removed = remove(place, why=why, now=self._now())
             if place.links.staged() is not None:
                 try:
-                    activate(place, now=self._now())
+                    activate(place, self.host, now=self._now())
                 except StillRunningError:
                     return removed, False
             return removed, True
@@ -216,6 +229,7 @@ class Device:
             Each product, and why it could not be brought in order, if it could not.
         """
         from repoint.device.activate.activation import activate
+        from repoint.device.activate.confirmation import rollback_error
         from repoint.device.errors import StillRunningError
         from repoint.device.strategy.strategy import show_active
 
@@ -225,12 +239,12 @@ class Device:
         before = {place.name: place.links.active() for place in self.store.enrolled()}
         with self._at_work("repoint system settle"):
             for place in self.store.enrolled():
-                failure: RepointError | None = _taken_back(place, before.get(place.name))
+                failure: RepointError | None = rollback_error(place, before.get(place.name))
                 try:
-                    show_active(place)
+                    show_active(place, self.host)
                     if place.links.staged() is not None:
                         with contextlib.suppress(StillRunningError):
-                            activate(place, now=self._now())
+                            activate(place, self.host, now=self._now())
                 except RepointError as error:
                     failure = error
                 done.append((place.name, failure))
@@ -249,7 +263,7 @@ class Device:
         if not self.store.enrolled():
             return []
         with locked(self.store.path, "repoint system aside", wait=self._wait):
-            return [place.name for place in self.store.enrolled() if hide_active(place)]
+            return [place.name for place in self.store.enrolled() if hide_active(place, self.host)]
 
     def status(self, product: str | None) -> Status:
         """The answer to: am I protected? See `status.read_status`."""
@@ -259,9 +273,9 @@ class Device:
         # Another command may collect a generation between two of our looks; then look again.
         for _ in range(3):
             with contextlib.suppress(StoreDamagedError):
-                return read_status(self.store.one(product))
+                return read_status(self.store.one(product), self.host)
             time.sleep(0.05)
-        return read_status(self.store.one(product))
+        return read_status(self.store.one(product), self.host)
 
     def history(self, product: str | None) -> list[HistoryEntry]:
         """What happened, oldest first."""
@@ -295,13 +309,13 @@ class Device:
             place.documents.set_settings(settings)
 
     def _watch(self, places: Sequence[ProductState]) -> dict[str, RepointError | None]:
-        from repoint.device.activate.confirmation import look
+        from repoint.device.activate.confirmation import look, rollback_error
         from repoint.device.activate.trial import WAITS
         from repoint.device.errors import StoreBusyError
 
         trials = {place: trial for place in places if (trial := place.trials.current()) is not None}
         while any(place.trials.current() is not None for place in trials):
-            if not any(look(place) == WAITS for place in trials):
+            if not any(look(place, self.host) == WAITS for place in trials):
                 # What is decided is done by every start of a command.
                 with contextlib.suppress(StoreBusyError), self._at_work("repoint system watch"):
                     continue
@@ -310,7 +324,7 @@ class Device:
         found: dict[str, RepointError | None] = {}
         for place, trial in trials.items():
             letter = Generation.from_folder(trial.generation)
-            failure = _taken_back(place, letter)
+            failure = rollback_error(place, letter)
             # What was removed meanwhile, or superseded, is neither confirmed nor taken back.
             if failure is not None or place.links.active() == letter:
                 found[place.name] = failure
@@ -328,7 +342,7 @@ class Device:
                 locked(self.store.path, "repoint launch", wait=0),
             ):
                 if _activates_at_start(place):
-                    activate(place, now=self._now())
+                    activate(place, self.host, now=self._now())
 
     @contextlib.contextmanager
     def _product_at_work(self, command: str, product: str | None) -> Iterator[ProductState]:
@@ -344,7 +358,7 @@ class Device:
 
         with locked(self.store.path, command, wait=self._wait, waiting=self._waiting):
             with explained(f"change the store {self.store.path}", COMPLETED_NEXT):
-                recover(self.store, now=self._now(), settling=not self._prepares_only)
+                recover(self.store, self.host, now=self._now(), settling=not self._prepares_only)
                 keep_policy(self.store.path, self.policy())
             try:
                 yield
@@ -361,40 +375,21 @@ class Device:
 
         clear_leftovers(self.store)
         if not self._prepares_only:
-            collect_garbage(self.store, lambda: seals_in_use(self.store))
+            collect_garbage(self.store, lambda: seals_in_use(self.store, self.host))
             for place in self.store.enrolled():
-                note_services(place)
+                note_services(place, self.host)
 
     def _now(self) -> int:
         return int(self._clock())
 
 
-def _taken_back(state: ProductState, letter: Generation | None) -> RepointError | None:
-    """Why a letter is not active any more, if it has failed."""
-    from repoint.device.activate.confirmation import failed
-
-    active = state.links.active()
-    if letter is None or active is None or active == letter:
-        return None
-    mark = state.marks.get(letter)
-    if mark is None or mark.kind != "failed":
-        return None
-    return failed(letter, mark.why, active)
-
-
-def _scopes(state: ProductState) -> set[str]:
-    from repoint.device.activate.activation import changed_seals
-
-    staged = state.links.staged()
-    if staged is None:
-        return set()
-    changed = set(changed_seals(state).values())
-    return {c.restart for c in state.generations.baseline(staged).components if c.name in changed}
-
-
 def _needs_no_restart(state: ProductState, staged: Staged) -> bool:
-    return bool(staged.improvement) and _scopes(state) <= {"none"}
+    from repoint.device.activate.activation import pending_scopes
+
+    return bool(staged.improvement) and pending_scopes(state) <= {"none"}
 
 
 def _activates_at_start(state: ProductState) -> bool:
-    return _scopes(state) <= {"none", "app"}
+    from repoint.device.activate.activation import pending_scopes
+
+    return pending_scopes(state) <= {"none", "app"}

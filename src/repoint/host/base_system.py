@@ -1,7 +1,7 @@
-"""Looking at a base: the files of a running system below everything that is merged over them.
+"""The base: the files of a running system below everything that is merged over them.
 
-While something is merged over /usr, the files below cannot be reached by any path. So a child with
-a mount namespace of its own takes the merge away, for itself alone, and looks.
+While something is merged over /usr, no path reaches the files below. So a child process with a
+mount namespace of its own unmounts the merged view, for itself alone, and reads them.
 """
 
 from __future__ import annotations
@@ -9,15 +9,14 @@ from __future__ import annotations
 import ctypes
 import os
 import stat
-import subprocess
 import sys
 from pathlib import Path
 
 import msgspec
 
-from repoint.delta.sandbox.process import python_command
 from repoint.host.errors import CannotMergeError
-from repoint.host.sysext import merged
+from repoint.host.run import run
+from repoint.host.sysext import SystemExtensions
 from repoint.model.errors import InvalidRecordError
 from repoint.model.system import release_fields
 from repoint.model.tree import Entry
@@ -31,9 +30,9 @@ _SECONDS = 600.0
 
 
 class BaseQuery(msgspec.Struct, frozen=True):
-    """Which paths to look at, relative to a folder, and what to take away before.
+    """Which paths to read, relative to a folder, and what to unmount first.
 
-    ``folders`` are those whose permissions count, and these.
+    ``folders`` maps further folders to the permissions they should have.
     """
 
     root: str
@@ -43,70 +42,75 @@ class BaseQuery(msgspec.Struct, frozen=True):
 
 
 class BaseContents(msgspec.Struct, frozen=True):
-    """What was found: those of the paths that are there, and who owns each that root does not.
+    """What the base holds.
 
     Attributes:
-        entries: The paths, as a seal would hold them.
-        foreign: Paths whose owner, group or file capabilities would be lost in a copy.
-        release: ``ID`` and ``VERSION_ID`` of the system, as far as it has them.
-        unlike: Folders that are there, but not as root's and with the permissions that were asked.
+        entries: Those of the paths that exist, as a seal would describe them.
+        foreign: Paths whose owner, group or file capabilities a copy would lose.
+        release: ``ID`` and ``VERSION_ID`` of the system, if it has them.
+        mismatched: Folders that exist, but do not belong to root or have other permissions than
+            those in the query.
     """
 
     entries: tuple[Entry, ...]
     foreign: tuple[str, ...]
     release: dict[str, str]
-    unlike: tuple[str, ...] = ()
+    mismatched: tuple[str, ...] = ()
 
 
-def look_at_base(root: str, paths: tuple[str, ...]) -> BaseContents:
-    """Read paths of the base, whatever is merged over it.
+class BaseSystem:
+    """The base of a machine.
 
-    Raises:
-        CannotMergeError: That cannot be done here.
+    Args:
+        sysext: What is merged over it.
     """
-    return _found(BaseQuery(root, paths, tuple(merged())))
 
+    def __init__(self, sysext: SystemExtensions) -> None:
+        self._sysext = sysext
 
-def unlike_folders(folders: dict[str, int]) -> tuple[str, ...]:
-    """Those of the system's folders that are not root's, or have other permissions than these.
+    def read(self, root: str, paths: tuple[str, ...]) -> BaseContents:
+        """Read paths of the base, whatever is merged over it.
 
-    One that is not there is none of them.
+        Raises:
+            CannotMergeError: This process cannot read the base.
+        """
+        return self._answer(BaseQuery(root, paths, tuple(self._sysext.merged())))
 
-    Raises:
-        CannotMergeError: That cannot be seen here.
-    """
-    return _found(BaseQuery("/", (), tuple(merged()), folders)).unlike
+    def mismatched_folders(self, folders: dict[str, int]) -> tuple[str, ...]:
+        """Return the folders that do not belong to root or have other permissions than these.
 
+        A folder that does not exist is not among them.
 
-def _found(order: BaseQuery) -> BaseContents:
-    if not order.hierarchies:
-        return _look(order)
-    done = subprocess.run(
-        python_command("repoint.host.base_system"), input=msgspec.json.encode(order),
-        capture_output=True, timeout=_SECONDS, check=False,
-    )  # fmt: skip
-    if done.returncode != 0:
-        said = done.stderr.decode(errors="replace").strip().splitlines() or ["it said nothing"]
-        raise CannotMergeError(
-            f"The base below {', '.join(order.hierarchies)} cannot be looked at: {said[-1]}",
-            hint="Run it as root",
+        Raises:
+            CannotMergeError: This process cannot read the base.
+        """
+        query = BaseQuery("/", (), tuple(self._sysext.merged()), folders)
+        return self._answer(query).mismatched
+
+    def release(self) -> dict[str, str]:
+        """``ID`` and ``VERSION_ID`` of the system; see `read_release`."""
+        return read_release()
+
+    def _answer(self, query: BaseQuery) -> BaseContents:
+        if not query.hierarchies:
+            return _read(query)
+        from repoint.delta.sandbox.process import python_command
+
+        result = run(
+            python_command("repoint.host.base_system"),
+            seconds=_SECONDS,
+            standard_input=msgspec.json.encode(query).decode(),
         )
-    return msgspec.json.decode(done.stdout, type=BaseContents)
+        if not result.succeeded:
+            raise CannotMergeError(
+                f"Cannot read the base below {', '.join(query.hierarchies)}: {result.reason}",
+                hint="Run it as root",
+            )
+        return msgspec.json.decode(result.output, type=BaseContents)
 
 
-def main() -> None:
-    """The child: take the order from standard input, give what was found to standard output."""
-    order = msgspec.json.decode(sys.stdin.buffer.read(), type=BaseQuery)
-    libc = ctypes.CDLL(None, use_errno=True)
-    _require(libc.unshare(_CLONE_NEWNS), "unshare")
-    _require(libc.mount(b"none", b"/", None, _MS_REC_PRIVATE, None), "mount")
-    for hierarchy in order.hierarchies:
-        _require(libc.umount2(hierarchy.encode(), _MNT_DETACH), hierarchy)
-    sys.stdout.buffer.write(msgspec.json.encode(_look(order)))
-
-
-def release_of(root: Path = Path("/")) -> dict[str, str]:
-    """What os-release(5) says of the system: the fields that an extension has to match."""
+def read_release(root: Path = Path("/")) -> dict[str, str]:
+    """Read the fields of os-release(5) that a system extension has to match."""
     for name in ("etc/os-release", "usr/lib/os-release"):
         try:
             text = (root / name).read_text(errors="replace")
@@ -116,42 +120,57 @@ def release_of(root: Path = Path("/")) -> dict[str, str]:
     return {}
 
 
-def _look(order: BaseQuery) -> BaseContents:
+def main() -> None:
+    """Run the child process: read the query from standard input, write the contents to output."""
+    query = msgspec.json.decode(sys.stdin.buffer.read(), type=BaseQuery)
+    libc = ctypes.CDLL(None, use_errno=True)
+    _require(libc.unshare(_CLONE_NEWNS), "unshare")
+    _require(libc.mount(b"none", b"/", None, _MS_REC_PRIVATE, None), "mount")
+    for hierarchy in query.hierarchies:
+        _require(libc.umount2(hierarchy.encode(), _MNT_DETACH), hierarchy)
+    sys.stdout.buffer.write(msgspec.json.encode(_read(query)))
+
+
+def _read(query: BaseQuery) -> BaseContents:
     entries, foreign = [], []
-    for name in order.paths:
-        place = Path(order.root, name)
+    for name in query.paths:
+        path = Path(query.root, name)
         try:
-            # A parent that is a link would lead elsewhere; then nothing of ours stands there.
-            if os.path.realpath(place.parent) != str(place.parent):
+            # A parent that is a link would lead elsewhere; then the component is not there.
+            if os.path.realpath(path.parent) != str(path.parent):
                 continue
-            entries.append(read_entry(place, name))
-            if _is_foreign(place):
+            entries.append(read_entry(path, name))
+            if _is_foreign(path):
                 foreign.append(name)
         except (FileNotFoundError, NotADirectoryError, InvalidRecordError):
             continue
-    unlike = [f for f, mode in order.folders.items() if _is_unlike(Path(order.root, f), mode)]
-    return BaseContents(tuple(entries), tuple(foreign), release_of(), tuple(unlike))
+    mismatched = [
+        folder
+        for folder, mode in query.folders.items()
+        if _is_mismatched(Path(query.root, folder), mode)
+    ]
+    return BaseContents(tuple(entries), tuple(foreign), read_release(), tuple(mismatched))
 
 
-def _is_unlike(place: Path, mode: int) -> bool:
+def _is_mismatched(folder: Path, mode: int) -> bool:
     try:
-        status = place.lstat()
+        status = folder.lstat()
     except OSError:
         return False
-    known = (stat.S_IFDIR | mode, 0, 0)
-    return (status.st_mode, status.st_uid, status.st_gid) != known
+    expected = (stat.S_IFDIR | mode, 0, 0)
+    return (status.st_mode, status.st_uid, status.st_gid) != expected
 
 
-def _is_foreign(place: Path) -> bool:
-    status = place.lstat()
+def _is_foreign(path: Path) -> bool:
+    status = path.lstat()
     if status.st_uid != 0 or status.st_gid != 0:
         return True
     try:
-        return "security.capability" in os.listxattr(place, follow_symlinks=False)
+        return "security.capability" in os.listxattr(path, follow_symlinks=False)
     except OSError:
         return False
 
 
-def _require(result: int, what: str) -> None:
+def _require(result: int, operation: str) -> None:
     if result != 0:
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), what)
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), operation)

@@ -1,81 +1,99 @@
-"""Calls over D-Bus: one connection, one question, one answer."""
+"""Calls over D-Bus: one connection, one call, one answer."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from typing import Any
 
 from repoint.model.errors import RepointError
 
 SECONDS = 5.0
-"""How long an answer may take."""
+"""Time limit for an answer."""
 
 
 class BusError(RepointError):
-    """The bus or the service on it cannot be reached, or refuses."""
+    """The bus, or the service on it, cannot be reached or refuses the call."""
 
 
-def call(
-    address: str,
-    service: str,
-    path: str,
-    interface: str,
-    method: str,
-    signature: str = "",
-    arguments: tuple[Any, ...] = (),
-) -> tuple[Any, ...]:
-    """Call a method.
+@dataclass(frozen=True)
+class BusObject:
+    """An object of a service on a bus, and one of its interfaces.
 
-    Args:
-        address: The bus, such as ``unix:path=/run/dbus/system_bus_socket``.
+    Attributes:
         service: The service's name on the bus.
         path: The object.
-        interface: The method's interface.
-        method: The method.
-        signature: Types of the arguments, as D-Bus writes them.
-        arguments: The arguments.
-
-    Returns:
-        What it answers.
-
-    Raises:
-        BusError: There is no bus, no such service, or it refuses.
+        interface: The interface whose methods are called.
     """
-    from jeepney import DBusAddress, MessageType, new_method_call
-    from jeepney.io.blocking import open_dbus_connection
 
-    target = DBusAddress(path, bus_name=service, interface=interface)
-    message = new_method_call(target, method, signature or None, arguments)
-    try:
-        with open_dbus_connection(address) as connection:
-            answer = connection.send_and_get_reply(message, timeout=SECONDS)
-    except Exception as error:  # jeepney's errors of parsing and authentication share no root
-        raise BusError(f"{service} cannot be asked over D-Bus: {error or 'no answer'}") from error
-    body: tuple[Any, ...] = answer.body
-    if answer.header.message_type == MessageType.error:
-        said = str(body[0]) if body else "it refuses"
-        raise BusError(f"{service} refuses {method}: {said}")
-    return body
+    service: str
+    path: str
+    interface: str
 
 
-def get_property(address: str, service: str, path: str, interface: str, name: str) -> Any:
-    """Read a property; see `call`.
+@dataclass(frozen=True)
+class Bus:
+    """A message bus.
 
-    Raises:
-        BusError: As there.
+    Attributes:
+        address: Its address, such as ``unix:path=/run/dbus/system_bus_socket``.
     """
-    ((_, value),) = call(
-        address, service, path, "org.freedesktop.DBus.Properties", "Get", "ss", (interface, name)
-    )
-    return value
+
+    address: str
+
+    def call(
+        self, target: BusObject, method: str, signature: str = "", arguments: tuple[Any, ...] = ()
+    ) -> tuple[Any, ...]:
+        """Call a method.
+
+        Args:
+            target: The object and the interface.
+            method: The method.
+            signature: Types of the arguments, as D-Bus writes them.
+            arguments: The arguments.
+
+        Returns:
+            The values of the answer.
+
+        Raises:
+            BusError: There is no bus or no such service, or the service refuses.
+        """
+        from jeepney import DBusAddress, MessageType, new_method_call
+        from jeepney.io.blocking import open_dbus_connection
+
+        address = DBusAddress(target.path, bus_name=target.service, interface=target.interface)
+        message = new_method_call(address, method, signature or None, arguments)
+        try:
+            with open_dbus_connection(self.address) as connection:
+                answer = connection.send_and_get_reply(message, timeout=SECONDS)
+        except Exception as error:  # jeepney's errors have no common base class
+            raise BusError(
+                f"Cannot call {target.service} over D-Bus: {error or 'no answer'}"
+            ) from error
+        body: tuple[Any, ...] = answer.body
+        if answer.header.message_type == MessageType.error:
+            reason = str(body[0]) if body else "no reason given"
+            raise BusError(f"{target.service} refuses {method}: {reason}")
+        return body
+
+    def get_property(self, target: BusObject, name: str) -> Any:
+        """Read a property; see `call`.
+
+        Raises:
+            BusError: As in `call`.
+        """
+        properties = BusObject(target.service, target.path, "org.freedesktop.DBus.Properties")
+        ((_, value),) = self.call(properties, "Get", "ss", (target.interface, name))
+        return value
 
 
-def system_bus() -> str:
-    """Address of the system's bus."""
-    return os.environ.get("DBUS_SYSTEM_BUS_ADDRESS") or "unix:path=/run/dbus/system_bus_socket"
+def system_bus() -> Bus:
+    """The system bus."""
+    default = "unix:path=/run/dbus/system_bus_socket"
+    return Bus(os.environ.get("DBUS_SYSTEM_BUS_ADDRESS") or default)
 
 
-def session_bus() -> str:
-    """Address of this user's session bus, whether or not there is one."""
+def session_bus() -> Bus:
+    """The session bus of this account, which may not exist."""
     runtime = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
-    return os.environ.get("DBUS_SESSION_BUS_ADDRESS") or f"unix:path={runtime}/bus"
+    return Bus(os.environ.get("DBUS_SESSION_BUS_ADDRESS") or f"unix:path={runtime}/bus")

@@ -1,7 +1,7 @@
-"""Telling journald, with fields that can be searched for.
+"""Entries in the system journal, with fields that people can search for.
 
-The native protocol is one datagram of lines (systemd's "Native Journal Protocol"); the bindings
-for it need a compiler on every device, which is more than those lines are worth.
+The native protocol is one datagram of lines (systemd's "Native Journal Protocol"). Its Python
+bindings need a compiler on every device, which is more than those lines are worth.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MESSAGE_IDS: dict[Event, str] = {
     "failed": "a4f6e8d0c2b34957b1d3f5a7c9e10b55",
     "policy": "0d9c8b7a6f5e4d3c8b2a190f8e7d6c66",
 }
-"""So that ``journalctl MESSAGE_ID=…`` finds every one of a kind."""
+"""``journalctl MESSAGE_ID=…`` finds all entries of one kind."""
 
 # syslog(3)
 WARNING, NOTICE = 4, 5
@@ -31,33 +31,42 @@ WARNING, NOTICE = 4, 5
 Fields = Iterable[tuple[str, str]]
 
 
-def log(event: Event, message: str, priority: int, fields: Fields, to: Path = SOCKET) -> bool:
-    """Write an entry to the journal.
+class Journal:
+    """A system journal.
 
     Args:
-        event: What happened.
-        message: One sentence for people.
-        priority: As syslog counts.
-        fields: Names without ``REPOINT_`` and their values; a name may come more than once.
-        to: The journal's socket.
-
-    Returns:
-        Whether there is a journal that took it.
+        socket: Its native socket.
     """
-    entry = [
-        ("MESSAGE", message),
-        ("MESSAGE_ID", MESSAGE_IDS[event]),
-        ("PRIORITY", str(priority)),
-        ("SYSLOG_IDENTIFIER", "repoint"),
-        ("REPOINT_EVENT", event),
-        *((f"REPOINT_{name}", value) for name, value in fields if value),
-    ]
-    # A line break would begin a field of its own: what comes from a repository must not.
-    lines = (f"{name}={' '.join(value.split())}\n" for name, value in entry)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as journal:
-        journal.settimeout(1.0)
-        try:
-            journal.sendto("".join(lines).encode(errors="replace"), str(to))
-        except OSError:
-            return False
-    return True
+
+    def __init__(self, socket: Path = SOCKET) -> None:
+        self._socket = socket
+
+    def log(self, event: Event, message: str, priority: int, fields: Fields) -> bool:
+        """Write an entry.
+
+        Args:
+            event: What happened.
+            message: One sentence for people.
+            priority: The level, as syslog(3) numbers it.
+            fields: Names without ``REPOINT_`` and their values; a name may come more than once.
+
+        Returns:
+            False if there is no journal, or it does not accept the entry.
+        """
+        entry = [
+            ("MESSAGE", message),
+            ("MESSAGE_ID", MESSAGE_IDS[event]),
+            ("PRIORITY", str(priority)),
+            ("SYSLOG_IDENTIFIER", "repoint"),
+            ("REPOINT_EVENT", event),
+            *((f"REPOINT_{name}", value) for name, value in fields if value),
+        ]
+        # A line break would start a field: text from a repository must not contain one.
+        lines = (f"{name}={' '.join(value.split())}\n" for name, value in entry)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as journal:
+            journal.settimeout(1.0)
+            try:
+                journal.sendto("".join(lines).encode(errors="replace"), str(self._socket))
+            except OSError:
+                return False
+        return True

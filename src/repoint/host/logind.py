@@ -1,7 +1,7 @@
-"""Restarting the session or the machine through logind, with a countdown that can be stopped.
+"""Restart the session or the machine through logind, with a countdown that can be stopped.
 
-The countdown is logind's own: nothing of ours stays resident for it, everybody who is logged in is
-told, and ``shutdown -c`` stops it as well.
+The countdown is logind's own: no process of Repoint stays resident for it, everybody who is logged
+in is notified, and ``shutdown -c`` stops it as well.
 """
 
 from __future__ import annotations
@@ -10,12 +10,11 @@ import contextlib
 import time
 from collections.abc import Collection
 
-from repoint.host.dbus import BusError, call, get_property, system_bus
+from repoint.host.dbus import Bus, BusError, BusObject
 from repoint.model.errors import RepointError
 
 _NAME = "org.freedesktop.login1"
-_PATH = "/org/freedesktop/login1"
-_MANAGER = f"{_NAME}.Manager"
+_MANAGER = BusObject(_NAME, "/org/freedesktop/login1", f"{_NAME}.Manager")
 _REBOOT = "reboot"
 
 
@@ -23,96 +22,100 @@ class CannotRestartError(RepointError):
     """The session or the machine cannot be restarted from here; a person must do it."""
 
 
-def schedule_restart(when: int, message: str) -> None:
-    """Let the machine restart at a moment, and tell everybody who is logged in.
+class Logind:
+    """The login manager of a machine.
 
     Args:
-        when: Seconds since 1970.
-        message: Why, one line.
-
-    Raises:
-        CannotRestartError: A program asks not to be interrupted, or there is no logind, or it
-            does not let us.
+        bus: The system bus.
     """
-    holding = _inhibitors()
-    if holding:
-        raise CannotRestartError(
-            f"The machine cannot restart now: {', '.join(holding)}",
-            hint="Let that finish, then try again",
-        )
-    _call("SetWallMessage", "sb", (message, True))
-    _call("ScheduleShutdown", "st", (_REBOOT, when * 1_000_000))
 
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
 
-def scheduled_restart() -> int | None:
-    """When the machine restarts, in seconds since 1970; nothing where that is not announced."""
-    with contextlib.suppress(BusError, ValueError):
-        kind, when = get_property(system_bus(), _NAME, _PATH, _MANAGER, "ScheduledShutdown")
-        if kind == _REBOOT and when:
-            return int(when // 1_000_000)
-    return None
+    def schedule_restart(self, when: int, message: str) -> None:
+        """Schedule a restart of the machine, and notify everybody who is logged in.
 
+        Args:
+            when: Seconds since 1970.
+            message: The reason, in one line.
 
-def cancel_restart() -> bool:
-    """Stop the countdown; whether there was one.
+        Raises:
+            CannotRestartError: A program blocks restarts, or there is no logind, or it refuses.
+        """
+        blockers = self._inhibitors()
+        if blockers:
+            raise CannotRestartError(
+                f"The machine cannot restart now: {', '.join(blockers)}",
+                hint="Let that finish, then try again",
+            )
+        self._call("SetWallMessage", "sb", (message, True))
+        self._call("ScheduleShutdown", "st", (_REBOOT, when * 1_000_000))
 
-    Raises:
-        CannotRestartError: There is no logind, or it does not let us.
-    """
-    (stopped,) = _call("CancelScheduledShutdown")
-    return bool(stopped)
+    def scheduled_restart(self) -> int | None:
+        """Return when the machine restarts, in seconds since 1970; None if none is scheduled."""
+        with contextlib.suppress(BusError, ValueError):
+            kind, when = self._bus.get_property(_MANAGER, "ScheduledShutdown")
+            if kind == _REBOOT and when:
+                return int(when // 1_000_000)
+        return None
 
+    def cancel_restart(self) -> bool:
+        """Stop the countdown. Return whether there was one.
 
-def end_sessions(pids: Collection[int]) -> int:
-    """End the sessions that processes belong to; what is not saved there is lost.
+        Raises:
+            CannotRestartError: There is no logind, or it refuses.
+        """
+        (stopped,) = self._call("CancelScheduledShutdown")
+        return bool(stopped)
 
-    Returns:
-        How many were ended.
+    def end_sessions(self, pids: Collection[int]) -> int:
+        """End the sessions that processes belong to. Unsaved work is lost.
 
-    Raises:
-        CannotRestartError: There is no logind, or it does not let us.
-    """
-    paths = set()
-    for pid in pids:
-        with contextlib.suppress(BusError):  # it ended, or belongs to no session
-            paths.add(call(system_bus(), _NAME, _PATH, _MANAGER, "GetSessionByPID", "u", (pid,))[0])
-    for path in sorted(paths):
+        Returns:
+            How many sessions were ended.
+
+        Raises:
+            CannotRestartError: There is no logind, or it refuses.
+        """
+        paths = set()
+        for pid in pids:
+            with contextlib.suppress(BusError):  # It has ended, or belongs to no session.
+                paths.add(self._bus.call(_MANAGER, "GetSessionByPID", "u", (pid,))[0])
+        for path in sorted(paths):
+            try:
+                self._bus.call(BusObject(_NAME, path, f"{_NAME}.Session"), "Terminate")
+            except BusError as error:
+                raise _cannot("end the session", error) from error
+        return len(paths)
+
+    def _inhibitors(self) -> list[str]:
+        """The programs that block a restart, with their reasons; those that delay it do not."""
         try:
-            call(system_bus(), _NAME, path, f"{_NAME}.Session", "Terminate")
+            (inhibitors,) = self._bus.call(_MANAGER, "ListInhibitors")
         except BusError as error:
-            raise _cannot("end the session", error) from error
-    return len(paths)
+            raise _cannot("restart", error) from error
+        return [
+            f"{program} ({reason})" if reason else program
+            for what, program, reason, mode, *_ in inhibitors
+            if mode == "block" and "shutdown" in what.split(":")
+        ]
+
+    def _call(
+        self, method: str, signature: str = "", arguments: tuple[object, ...] = ()
+    ) -> tuple[object, ...]:
+        try:
+            return self._bus.call(_MANAGER, method, signature, arguments)
+        except BusError as error:
+            raise _cannot("restart", error) from error
 
 
 def in_seconds(seconds: float) -> int:
-    """The moment so many seconds from now, in seconds since 1970."""
+    """Return the time that many seconds from now, in seconds since 1970."""
     return int(time.time() + seconds)
 
 
-def _inhibitors() -> list[str]:
-    """Who blocks a restart, and why; a delay is none of our business."""
-    try:
-        (held,) = call(system_bus(), _NAME, _PATH, _MANAGER, "ListInhibitors")
-    except BusError as error:
-        raise _cannot("restart", error) from error
-    return [
-        f"{who} ({why})" if why else who
-        for what, who, why, mode, *_ in held
-        if mode == "block" and "shutdown" in what.split(":")
-    ]
-
-
-def _call(
-    method: str, signature: str = "", arguments: tuple[object, ...] = ()
-) -> tuple[object, ...]:
-    try:
-        return call(system_bus(), _NAME, _PATH, _MANAGER, method, signature, arguments)
-    except BusError as error:
-        raise _cannot("restart", error) from error
-
-
-def _cannot(what: str, error: BusError) -> CannotRestartError:
+def _cannot(action: str, error: BusError) -> CannotRestartError:
     return CannotRestartError(
-        f"The machine cannot {what} from here: {error.message}",
-        hint="Do it yourself; what is staged comes into force then",
+        f"The machine cannot {action} from here: {error.message}",
+        hint="Do it yourself; the staged improvement comes into force then",
     )

@@ -1,4 +1,4 @@
-"""Which running processes use a tree, read from the kernel's own account of them."""
+"""The running processes: their accounts, and the trees that they run from."""
 
 from __future__ import annotations
 
@@ -69,71 +69,124 @@ class Census:
     unreadable: int
 
 
-def take_census(
-    trees: Path,
-    adopted: Mapping[str, str] | None = None,
-    shared: Mapping[str, SharedFile] | None = None,
-) -> Census:
-    """Look at all processes: their memory maps, programs and open files.
+@dataclass(frozen=True)
+class Owner:
+    """The account of a process, and what the process was started with.
 
-    A folder that a process merely stands in does not count: nothing runs from it.
+    Attributes:
+        user: The number of the account.
+        group: The number of its group.
+        groups: The numbers of its supplementary groups.
+        environment: The environment of the process.
+    """
+
+    user: int
+    group: int
+    groups: tuple[int, ...]
+    environment: dict[str, str]
+
+
+class Processes:
+    """The running processes of a machine.
 
     Args:
-        trees: The folder of the sealed trees.
-        adopted: Folders that trees were adopted from, and their seals. The folders are gone, but
-            a program that was started before still runs from them.
-        shared: Files of the system by their path. They count only where they are mapped.
+        proc: The proc file system.
     """
-    places = _Places(os.path.realpath(trees) + "/", dict(adopted or {}), dict(shared or {}))
-    uses: list[Use] = []
-    unreadable = 0
-    for pid in _pids():
+
+    def __init__(self, proc: Path = Path("/proc")) -> None:
+        self._proc = proc
+
+    def pids(self) -> list[int]:
+        """Return the numbers of all processes but this one."""
+        own = os.getpid()
+        names = (path.name for path in self._proc.iterdir())
+        return [int(name) for name in names if name.isdigit() and int(name) != own]
+
+    def owner_of(self, pid: int) -> Owner | None:
+        """Return the owner of a process; None if it has ended or may not be inspected."""
+        process = self._proc / str(pid)
         try:
-            uses.extend(_uses(pid, places))
-        except PermissionError:
-            unreadable += 1
-        except (FileNotFoundError, ProcessLookupError):
-            continue  # it ended while we looked
-    return Census(tuple(uses), unreadable)
+            lines = (process / "status").read_text().splitlines()
+            variables = (process / "environ").read_bytes().split(b"\0")
+        except OSError:
+            return None
+        status = dict(line.split(":", 1) for line in lines)
+        pairs = (os.fsdecode(variable).partition("=") for variable in variables if b"=" in variable)
+        return Owner(
+            # The real numbers: a set-user-id program's effective ones are not its owner's.
+            int(status["Uid"].split()[0]),
+            int(status["Gid"].split()[0]),
+            tuple(int(number) for number in status["Groups"].split()),
+            {name: value for name, _, value in pairs},
+        )
+
+    def command_line(self, pid: int) -> tuple[str, ...]:
+        """Return the arguments of a process; empty if it has ended or may not be inspected."""
+        try:
+            words = (self._proc / str(pid) / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            return ()
+        return tuple(word.decode(errors="replace") for word in words if word)
+
+    def take_census(
+        self,
+        trees: Path,
+        adopted: Mapping[str, str] | None = None,
+        shared: Mapping[str, SharedFile] | None = None,
+    ) -> Census:
+        """Inspect all processes: their memory maps, programs and open files.
+
+        The working directory of a process does not count: nothing runs from it.
+
+        Args:
+            trees: The folder of the sealed trees.
+            adopted: Folders that trees were adopted from, and their seals. The folders are gone,
+                but a program that was started before still runs from them.
+            shared: Files of the system by their path. They count only if they are mapped.
+        """
+        places = _Places(os.path.realpath(trees) + "/", dict(adopted or {}), dict(shared or {}))
+        uses: list[Use] = []
+        unreadable = 0
+        for pid in self.pids():
+            try:
+                uses.extend(_uses(self._proc / str(pid), places))
+            except PermissionError:
+                unreadable += 1
+            except (FileNotFoundError, ProcessLookupError):
+                continue  # It ended meanwhile.
+        return Census(tuple(uses), unreadable)
 
 
-def _pids() -> list[int]:
-    me = os.getpid()
-    return [int(n) for n in os.listdir("/proc") if n.isdigit() and int(n) != me]
-
-
-def _uses(pid: int, places: _Places) -> list[Use]:
-    process = f"/proc/{pid}"
-    with open(f"{process}/maps", "rb") as file:  # tells whether we may look at all
-        maps = file.read()
+def _uses(process: Path, places: _Places) -> list[Use]:
+    maps = (process / "maps").read_bytes()  # Fails if we may not inspect the process at all.
     touched: dict[str, set[str]] = {}
     for marker in places.markers():
         if marker in maps:
             for line in maps.splitlines():
-                place = line.find(marker)
-                if place >= 0:
-                    places.note(os.fsdecode(line[place:]), touched)
+                start = line.find(marker)
+                if start >= 0:
+                    places.note(os.fsdecode(line[start:]), touched)
     if places.shared and _has_our_root(process):
         places.note_shared(maps, touched)
     places.note(_readlink(f"{process}/exe"), touched)
     held = set()
-    for number in os.listdir(f"{process}/fd"):
+    for number in os.listdir(process / "fd"):
         path = _readlink(f"{process}/fd/{number}")
         places.note(path, touched)
         if path.startswith(places.trees) and "/" not in path[len(places.trees) :]:
             held.add(path[len(places.trees) :])
     if not touched:
         return []
-    name = Path(process, "comm").read_text(errors="replace").strip()
+    name = (process / "comm").read_text(errors="replace").strip()
     return [
-        Use(pid, name, seal, tuple(sorted(files - {""})), seal in held)
+        Use(int(process.name), name, seal, tuple(sorted(files - {""})), seal in held)
         for seal, files in sorted(touched.items())
     ]
 
 
-def _has_our_root(process: str) -> bool:
-    """Whether a path means to the process what it means to us: a container has files of its own."""
-    return os.path.samestat(Path(process, "root").stat(), Path("/").stat())
+def _has_our_root(process: Path) -> bool:
+    """Return whether paths mean the same to the process as to us; a container has its own files."""
+    return os.path.samestat((process / "root").stat(), Path("/").stat())
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Starting a program again as the person whose it was, so that it outlives us."""
+"""Start a program so that it outlives Repoint, as the account that ran it before."""
 
 from __future__ import annotations
 
@@ -11,114 +11,107 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from repoint.fs.durable import make_folder
+from repoint.host.processes import Owner
+from repoint.host.systemd import Systemd, TransientUnit
 
-_OURS = ("INVOCATION_ID", "JOURNAL_STREAM", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES",
-         "NOTIFY_SOCKET", "MAINPID", "SYSTEMD_EXEC_PID", "MANAGERPID")  # fmt: skip
-"""What systemd tells one service (systemd.exec(5)); another one must not believe it."""
+_SERVICE_VARIABLES = (
+    "INVOCATION_ID", "JOURNAL_STREAM", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES",
+    "NOTIFY_SOCKET", "MAINPID", "SYSTEMD_EXEC_PID", "MANAGERPID",
+)  # fmt: skip
+"""What systemd passes to one service (systemd.exec(5)); another program must not act on it."""
 
 
 @dataclass(frozen=True)
-class Owner:
-    """Whose a process is, and what it was started with.
+class StartedProgram:
+    """The outcome of starting a program or a service.
 
     Attributes:
-        user: Its account.
-        group: Its group.
-        groups: Its other groups.
-        environment: Its environment.
+        name: The command as a shell would read it, or the name of the service.
+        reason: Why it could not be started; empty if it was started.
     """
 
-    user: int
-    group: int
-    groups: tuple[int, ...]
-    environment: dict[str, str]
+    name: str
+    reason: str = ""
+
+    @property
+    def started(self) -> bool:
+        """True if it was started."""
+        return not self.reason
 
 
-def owner_of(pid: int) -> Owner | None:
-    """Whose a process is; nothing where it has ended or may not be looked at."""
-    process = Path(f"/proc/{pid}")
-    try:
-        status = dict(
-            line.split(":", 1) for line in process.joinpath("status").read_text().splitlines()
-        )
-        variables = process.joinpath("environ").read_bytes().split(b"\0")
-    except OSError:
-        return None
-    pairs = (os.fsdecode(variable).partition("=") for variable in variables if b"=" in variable)
-    return Owner(
-        # The real ones: what a set-user-id program was given by its caller is not its owner's.
-        int(status["Uid"].split()[0]),
-        int(status["Gid"].split()[0]),
-        tuple(int(number) for number in status["Groups"].split()),
-        _without_ours({name: value for name, _, value in pairs}),
-    )
-
-
-def start_again(command: Sequence[str], log: Path, owner: Owner | None) -> str:
-    """Start a program in a session of its own.
-
-    Where we are a service of systemd, it is started through systemd: it would otherwise be bound
-    by the hardening of our service, and end with it. Where it was another account's, it is that
-    account's again, with the environment that it had.
+class Programs:
+    """Programs that outlive Repoint.
 
     Args:
-        command: The program and its arguments.
-        log: Where what it prints is added.
-        owner: Whose it was; our own where that is not known.
-
-    Returns:
-        What was started, or why it could not be.
+        systemd: Starts them if this process is itself a service.
     """
-    said = shlex.join(command)
-    environment = _without_ours(os.environ) if owner is None else owner.environment
-    search = environment.get("PATH", os.defpath) + os.pathsep + os.environ.get("PATH", os.defpath)
-    program = shutil.which(command[0], path=search)
-    if program is None:
-        return f"{said}: there is no such program"
-    foreign = owner if owner is not None and owner.user != os.geteuid() else None
-    make_folder(log.parent)
-    started = [program, *command[1:]]
-    if "INVOCATION_ID" in os.environ and shutil.which("systemd-run") is not None:
-        return said if _through_systemd(started, log, environment, foreign) else f"{said}: failed"
+
+    def __init__(self, systemd: Systemd) -> None:
+        self._systemd = systemd
+
+    def start(self, command: Sequence[str], log: Path, owner: Owner | None) -> StartedProgram:
+        """Start a program in a session of its own.
+
+        If this process is a service of systemd, systemd starts the program: otherwise the
+        hardening of our service would bind it, and it would end with our service. If another
+        account ran it before, that account runs it again, with the environment that it had.
+
+        Args:
+            command: The program and its arguments.
+            log: The file to which its output is appended.
+            owner: The account that ran it; None for our own.
+        """
+        name = shlex.join(command)
+        environment = environment_for(os.environ if owner is None else owner.environment)
+        search = os.pathsep.join(
+            (environment.get("PATH", os.defpath), os.environ.get("PATH", os.defpath))
+        )
+        program = shutil.which(command[0], path=search)
+        if program is None:
+            return StartedProgram(name, "there is no such program")
+        make_folder(log.parent)
+        foreign = owner if owner is not None and owner.user != os.geteuid() else None
+        start = self._start_by_systemd if self._is_service() else _start_directly
+        return StartedProgram(name, start((program, *command[1:]), log, environment, foreign))
+
+    def _is_service(self) -> bool:
+        return "INVOCATION_ID" in os.environ and shutil.which("systemd-run") is not None
+
+    def _start_by_systemd(
+        self, command: tuple[str, ...], log: Path, environment: dict[str, str], owner: Owner | None
+    ) -> str:
+        unit = TransientUnit(
+            command,
+            properties=(f"StandardOutput=append:{log}",),
+            environment=tuple((n, v) for n, v in environment.items() if "\n" not in v),
+            account=(owner.user, owner.group) if owner is not None else None,
+        )
+        return self._systemd.start_transient(unit).reason
+
+
+def environment_for(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment without what systemd passes to one service."""
+    return {name: value for name, value in variables.items() if name not in _SERVICE_VARIABLES}
+
+
+def _start_directly(
+    command: tuple[str, ...], log: Path, environment: dict[str, str], owner: Owner | None
+) -> str:
     with open(log, "ab", opener=lambda path, flags: os.open(path, flags, 0o644)) as output:
         if output.tell() == 0:
             os.fchmod(output.fileno(), 0o644)
         try:
             subprocess.Popen(
-                started,
+                command,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=environment,
                 start_new_session=True,
-                user=foreign.user if foreign else None,
-                group=foreign.group if foreign else None,
-                extra_groups=foreign.groups if foreign else None,
-            ).returncode = 0  # it is not ours to wait for
+                user=owner.user if owner else None,
+                group=owner.group if owner else None,
+                extra_groups=owner.groups if owner else None,
+            ).returncode = 0  # Nobody waits for it; this keeps Popen from warning about that.
         except OSError as error:
-            return f"{said}: {error.strerror}"
-    return said
-
-
-def _without_ours(environment: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in environment.items() if name not in _OURS}
-
-
-def _through_systemd(
-    command: Sequence[str], log: Path, environment: dict[str, str], owner: Owner | None
-) -> bool:
-    whose = ["--user"] if os.geteuid() != 0 else []
-    if owner is not None:
-        whose = [f"--uid={owner.user}", f"--gid={owner.group}"]
-    variables = [f"--setenv={name}={value}" for name, value in environment.items()
-                 if "\n" not in value]  # fmt: skip
-    done = subprocess.run(
-        [
-            "systemd-run", *whose, "--quiet", "--collect", "--no-ask-password",
-            f"--property=StandardOutput=append:{log}", *variables, "--", *command,
-        ],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        check=False,
-    )  # fmt: skip
-    return done.returncode == 0
+            return error.strerror or str(error)
+    return ""

@@ -1,29 +1,26 @@
-"""systemd's services: which one a process belongs to, how it goes, and stopping and starting it."""
+"""systemd: the service that a process belongs to, the states of services, and control of units."""
 
 from __future__ import annotations
 
 import os
 import re
-import shutil
-import subprocess
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from repoint.host.run import ProgramResult, run
+
 _MANAGER = re.compile(r"user@(\d+)\.service")
 
-# Desktops start programs in units of this form; such a unit is gone when the program ends, so that
-# it cannot be started again (the desktop specification "XDG standardization for applications").
-# Our own are no programs either, but what a restart has started may live in them.
+# Desktops start programs in units of this form; such a unit is gone when the program ends, so it
+# cannot be started again (the desktop specification "XDG standardization for applications").
+# Repoint's own units are not programs either, but a program that a restart started may run in one.
 _NO_SERVICES = ("app-", "repoint-")
 
 SECONDS = 120.0
-"""How long a service may take to stop or start."""
-
-_BOOTED = Path("/run/systemd/system")
-"""There exactly where systemd runs the machine (sd_booted(3))."""
+"""Time limit for stopping or starting a service."""
 
 _SHOWN = ("ActiveState", "Job", "StateChangeTimestampMonotonic", "Result")
 
@@ -36,7 +33,7 @@ class Unit:
 
     Attributes:
         name: Its name, such as ``kiosk.service``.
-        user: The account whose own systemd runs it; nothing for the system's.
+        user: The account whose own systemd runs it; None for the system's.
     """
 
     name: str
@@ -45,15 +42,15 @@ class Unit:
 
 @dataclass(frozen=True)
 class ServiceState:
-    """How a service goes.
+    """The state of a service.
 
     Attributes:
         unit: The service.
-        state: What systemd calls its ActiveState (org.freedesktop.systemd1(5)); ``unknown`` where
-            it does not answer.
-        steady: Seconds since it came into that state.
-        queued: Whether systemd is still to start or stop it.
-        result: Why its last run ended; ``success`` where nothing was wrong.
+        state: Its ActiveState (org.freedesktop.systemd1(5)); ``unknown`` if systemd does not
+            answer.
+        steady: Seconds since it entered that state.
+        queued: True if systemd still has to start or stop it.
+        result: Why its last run ended; ``success`` if nothing was wrong.
     """
 
     unit: Unit
@@ -63,13 +60,32 @@ class ServiceState:
     result: str = "success"
 
 
-def is_booted() -> bool:
-    """Whether systemd runs this machine."""
-    return _BOOTED.is_dir()
+@dataclass(frozen=True)
+class TransientUnit:
+    """A unit that exists only while its program runs.
+
+    Attributes:
+        command: The program and its arguments.
+        name: The unit's name; systemd chooses one by default.
+        description: What systemd shows for it.
+        properties: Settings of the unit, such as ``Restart=on-abnormal``.
+        environment: Variables of the program.
+        account: The numbers of the user and the group to run it as; by default those of the
+            systemd that runs it.
+        wait: Wait until the program is started.
+    """
+
+    command: tuple[str, ...]
+    name: str = ""
+    description: str = ""
+    properties: tuple[str, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
+    account: tuple[int, int] | None = None
+    wait: bool = True
 
 
-def named_in(command: Sequence[str]) -> tuple[Unit, ...]:
-    """The services of the system that a command restarts, such as ``systemctl restart kiosk``."""
+def restarted_services(command: Sequence[str]) -> tuple[Unit, ...]:
+    """Return the system services that a command such as ``systemctl restart kiosk`` restarts."""
     words = [word for word in command[1:] if not word.startswith("-")]
     if not command or Path(command[0]).name != "systemctl" or len(words) < 2:
         return ()
@@ -77,67 +93,129 @@ def named_in(command: Sequence[str]) -> tuple[Unit, ...]:
     return tuple(Unit(name) for name in names if name.endswith(".service"))
 
 
-def look_at(units: Iterable[Unit]) -> list[ServiceState]:
-    """How services go."""
-    found = []
-    for unit in units:
-        said = _ask(unit.user, "show", f"--property={','.join(_SHOWN)}", "--", unit.name)
-        told = dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
-        now = time.monotonic()  # the clock of systemd's timestamps as well
-        since = int(told.get("StateChangeTimestampMonotonic") or 0) / 1e6
-        queued = told.get("Job", "") not in ("", "0")
-        state, result = told.get("ActiveState", "unknown"), told.get("Result", "success")
-        found.append(ServiceState(unit, state, max(0.0, now - since), queued, result))
-    return found
+def systemctl(*arguments: str, user: bool = False) -> tuple[str, ...]:
+    """The systemctl command for the system's systemd, or for this account's own."""
+    return ("systemctl", *(["--user"] if user else []), *arguments)
 
 
-def machine_state() -> MachineState:
-    """Whether the machine, or without root this account's session, has finished its start."""
-    own = None if os.geteuid() == 0 else os.geteuid()
-    said = _ask(own, "is-system-running").strip()
-    if said == "stopping":
-        return "stopping"
-    if own is not None and said in ("", "offline"):
-        return "running"  # this account has no systemd of its own
-    # In "maintenance" it waits for an administrator to start it further.
-    return "running" if said in ("running", "degraded") else "starting"
+class Systemd:
+    """The systemd of a machine, and those of its accounts.
 
+    Args:
+        booted: Exists exactly if systemd runs the machine (sd_booted(3)).
+        proc: The proc file system.
+        monotonic: The clock of systemd's monotonic timestamps, in seconds.
+    """
 
-def unit_of(pid: int, *, proc: Path = Path("/proc")) -> Unit | None:
-    """The service that a process belongs to, if it is one that can be started again."""
-    try:
-        lines = (proc / str(pid) / "cgroup").read_text(errors="replace").splitlines()
-    except OSError:
+    def __init__(
+        self,
+        booted: Path = Path("/run/systemd/system"),
+        proc: Path = Path("/proc"),
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._booted = booted
+        self._proc = proc
+        self._monotonic = monotonic
+
+    def is_booted(self) -> bool:
+        """Return whether systemd runs this machine."""
+        return self._booted.is_dir()
+
+    def unit_of(self, pid: int) -> Unit | None:
+        """Return the service that a process belongs to; None if it is not one, or has ended."""
+        try:
+            text = (self._proc / str(pid) / "cgroup").read_text(errors="replace")
+        except OSError:
+            return None
+        # cgroups(7): "0::/path" in version 2, "N:name=systemd:/path" in version 1.
+        for line in text.splitlines():
+            controllers, _, path = line.partition(":")[2].partition(":")
+            if controllers in ("", "name=systemd"):
+                unit = _service(path.split("/"))
+                if unit is not None:
+                    return unit
         return None
-    # cgroups(7): "0::/path" in version 2, "N:name=systemd:/path" in version 1.
-    for line in lines:
-        controllers, _, path = line.partition(":")[2].partition(":")
-        if controllers in ("", "name=systemd"):
-            found = _service(path.split("/"))
-            if found is not None:
-                return found
-    return None
 
+    def states(self, units: Iterable[Unit]) -> list[ServiceState]:
+        """Return the states of services."""
+        return [self._state(unit) for unit in units]
 
-def stop_unit(unit: Unit) -> str:
-    """Stop a service; returns why it could not be stopped, or nothing."""
-    return _systemctl(unit, "stop")
+    def machine_state(self) -> MachineState:
+        """Return whether the machine, or this account's session if not root, has started."""
+        own = None if os.geteuid() == 0 else os.geteuid()
+        state = self._systemctl(own, "is-system-running").output.strip()
+        if state == "stopping":
+            return "stopping"
+        if own is not None and state in ("", "offline"):
+            return "running"  # This account has no systemd of its own.
+        # In "maintenance" the start waits for an administrator.
+        return "running" if state in ("running", "degraded") else "starting"
 
+    def stop(self, unit: Unit) -> ProgramResult:
+        """Stop a service and wait until it has stopped."""
+        return self._systemctl(unit.user, "stop", "--", unit.name)
 
-def start_unit(unit: Unit) -> str:
-    """Start a service; returns why it could not be started, or nothing."""
-    return _systemctl(unit, "start")
+    def start(self, unit: Unit) -> ProgramResult:
+        """Start a service and wait until it has started."""
+        return self._systemctl(unit.user, "start", "--", unit.name)
 
+    def restart_failed(self, unit: Unit) -> None:
+        """Queue the start of a service that may have failed; its state shows the outcome."""
+        self._systemctl(unit.user, "reset-failed", "--", unit.name)
+        self._systemctl(unit.user, "--no-block", "start", "--", unit.name)
 
-def start_anew(unit: Unit) -> None:
-    """Let a service start although it failed; how it goes is seen later."""
-    _ask(unit.user, "reset-failed", "--", unit.name)
-    _ask(unit.user, "--no-block", "start", "--", unit.name)
+    def resume_boot(self) -> None:
+        """Start what the boot could not start because of a service that works now."""
+        self._systemctl(None, "--no-block", "start", "default.target")
 
+    def start_own(self, name: str) -> ProgramResult:
+        """Queue the start of a unit of this account, or of the system if this is root."""
+        return self.control("--no-ask-password", "--no-block", "start", name)
 
-def go_on_with_start() -> None:
-    """Let the machine start what it could not because of a service that is well now."""
-    _ask(None, "--no-block", "start", "default.target")
+    def is_active(self, name: str) -> bool:
+        """Return whether a unit of this account, or of the system if this is root, is active."""
+        return self.control("--no-ask-password", "--quiet", "is-active", name).succeeded
+
+    def control(self, *arguments: str) -> ProgramResult:
+        """Run systemctl for this account, or for the system if this is root."""
+        return self.execute(systemctl(*arguments, user=os.geteuid() != 0))
+
+    def execute(self, command: Sequence[str]) -> ProgramResult:
+        """Run a command that `systemctl` gave."""
+        return run(command, seconds=SECONDS)
+
+    def start_transient(self, unit: TransientUnit) -> ProgramResult:
+        """Start a program in a unit of its own (systemd-run(1))."""
+        options = ["--user"] if os.geteuid() != 0 and unit.account is None else []
+        if unit.account is not None:
+            options += [f"--uid={unit.account[0]}", f"--gid={unit.account[1]}"]
+        options += ["--quiet", "--collect", "--no-ask-password"]
+        options += [] if unit.wait else ["--no-block"]
+        options += [f"--unit={unit.name}"] if unit.name else []
+        options += [f"--description={unit.description}"] if unit.description else []
+        options += [f"--property={line}" for line in unit.properties]
+        options += [f"--setenv={name}={value}" for name, value in unit.environment]
+        return run(["systemd-run", *options, "--", *unit.command], seconds=SECONDS)
+
+    def _state(self, unit: Unit) -> ServiceState:
+        output = self._systemctl(
+            unit.user, "show", f"--property={','.join(_SHOWN)}", "--", unit.name
+        ).output
+        fields = dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
+        since = int(fields.get("StateChangeTimestampMonotonic") or 0) / 1e6
+        return ServiceState(
+            unit,
+            fields.get("ActiveState", "unknown"),
+            max(0.0, self._monotonic() - since),
+            fields.get("Job", "") not in ("", "0"),
+            fields.get("Result", "success"),
+        )
+
+    def _systemctl(self, user: int | None, *arguments: str) -> ProgramResult:
+        options = [] if user is None else ["--user"]
+        if user not in (None, os.geteuid()):
+            options.append(f"--machine={user}@.host")
+        return self.execute(["systemctl", *options, "--no-ask-password", *arguments])
 
 
 def _service(parts: list[str]) -> Unit | None:
@@ -147,37 +225,3 @@ def _service(parts: list[str]) -> Unit | None:
     if name is None or name.startswith(_NO_SERVICES):
         return None
     return Unit(name, int(manager[1]) if manager else None)
-
-
-def _systemctl(unit: Unit, verb: str) -> str:
-    if shutil.which("systemctl") is None:
-        return "there is no systemctl"
-    try:
-        done = _run(unit.user, verb, "--", unit.name)
-    except subprocess.TimeoutExpired:
-        return f"it took longer than {SECONDS:.0f} seconds"
-    said = done.stderr.strip().splitlines()
-    return "" if done.returncode == 0 else (said[-1] if said else "systemctl failed")
-
-
-def _ask(user: int | None, *arguments: str) -> str:
-    """What systemctl prints; nothing where it cannot be asked."""
-    try:
-        return _run(user, *arguments).stdout
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-
-
-def _run(user: int | None, *arguments: str) -> subprocess.CompletedProcess[str]:
-    whose = [] if user is None else ["--user"]
-    if user not in (None, os.geteuid()):
-        whose.append(f"--machine={user}@.host")
-    return subprocess.run(
-        ["systemctl", *whose, "--no-ask-password", *arguments],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        timeout=SECONDS,
-        check=False,
-    )

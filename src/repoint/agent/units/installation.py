@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import zlib
 from collections.abc import Sequence
@@ -27,6 +26,7 @@ from repoint.agent.units.unit_files import (
 from repoint.device.os_errors import explained
 from repoint.device.store.store import Store
 from repoint.fs.durable import write_durably
+from repoint.host.systemd import Systemd, systemctl
 from repoint.model.errors import RepointError
 
 
@@ -75,30 +75,39 @@ def installation(setup: Setup, folder: Path, desktops: Path) -> UnitChange:
         desktops: The folder for the units of everybody's session, for the system's store.
     """
     files: dict[Path, str | None] = {folder / n: text for n, text in unit_files(setup).items()}
-    ask = _systemctl(setup.user)
-    after = [(*ask, "daemon-reload"), (*ask, "enable", "--now", TIMER, PAGE_SOCKET),
-             (*ask, "enable", START)]  # fmt: skip
+    user = setup.user
+    after = [
+        systemctl("daemon-reload", user=user),
+        systemctl("enable", "--now", TIMER, PAGE_SOCKET, user=user),
+        systemctl("enable", START, user=user),
+    ]
     if not setup.user:
         # A person's own round tells that person; the system's has to reach everybody.
         files |= {desktops / name: text for name, text in desktop_files(setup).items()}
-        after.append(("systemctl", "--global", "enable", TELL_PATH))
+        after.append(systemctl("--global", "enable", TELL_PATH))
     return UnitChange(files, after=tuple(after))
 
 
 def removal(user: bool, folder: Path, desktops: Path) -> UnitChange:
     """What `repoint agent uninstall` does; see `installation`."""
-    ask = _systemctl(user)
     names = [AGENT, TIMER, ACTIVATE, START, PAGE, PAGE_SOCKET]
     places = [folder / name for name in names]
-    before = [(*ask, "disable", "--now", TIMER, PAGE_SOCKET, PAGE), (*ask, "disable", START)]
+    before = [
+        systemctl("disable", "--now", TIMER, PAGE_SOCKET, PAGE, user=user),
+        systemctl("disable", START, user=user),
+    ]
     if not user:
         places += [desktops / TELL, desktops / TELL_PATH]
-        before.append(("systemctl", "--global", "disable", TELL_PATH))
+        before.append(systemctl("--global", "disable", TELL_PATH))
     found: dict[Path, str | None] = {place: None for place in places if place.exists()}
-    return UnitChange(found, tuple(before), ((*ask, "daemon-reload"),)) if found else UnitChange({})
+    return (
+        UnitChange(found, tuple(before), (systemctl("daemon-reload", user=user),))
+        if found
+        else UnitChange({})
+    )
 
 
-def apply(change: UnitChange) -> None:
+def apply(change: UnitChange, systemd: Systemd) -> None:
     """Write or remove the files, and run the commands.
 
     Raises:
@@ -106,7 +115,7 @@ def apply(change: UnitChange) -> None:
         CannotWriteError: There is no right to write.
     """
     for command in change.before:
-        _run(command, may_fail=True)  # a unit may be gone, or was never enabled
+        _run(systemd, command, may_fail=True)  # a unit may be gone, or was never enabled
     for path, text in change.files.items():
         with explained(f"write {path}"):
             if text is None:
@@ -115,7 +124,7 @@ def apply(change: UnitChange) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_durably(path, text.encode())
     for command in change.after:
-        _run(command)
+        _run(systemd, command)
 
 
 def cron_lines(setup: Setup) -> list[str]:
@@ -145,20 +154,10 @@ def _for_cron(setup: Setup, *arguments: str) -> str:
     return " ".join(quoted(word).replace("%%", "\\%").replace("$$", "\\$") for word in words)
 
 
-def _systemctl(user: bool) -> tuple[str, ...]:
-    return ("systemctl", "--user") if user else ("systemctl",)
-
-
-def _run(command: Sequence[str], *, may_fail: bool = False) -> None:
-    try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-        )
-        failed, said = done.returncode != 0, done.stderr
-    except OSError as error:
-        failed, said = True, str(error.strerror)
-    if failed and not may_fail:
+def _run(systemd: Systemd, command: Sequence[str], *, may_fail: bool = False) -> None:
+    result = systemd.execute(command)
+    if not result.succeeded and not may_fail:
         raise UnitsError(
-            f"`{' '.join(command)}` fails: {' '.join(said.split())}",
+            f"`{' '.join(command)}` fails: {result.reason}",
             hint="The units are written; put that right, then run `repoint agent install` again",
         )

@@ -38,8 +38,10 @@ def run_once(
 ) -> None:
     """Run one update: check, download, verify, stage, and activate what needs no restart."""
     from repoint.agent.units.start import start_activation
+    from repoint.host.host import Host
 
-    agent = agent_of(store, if_due, start_activation if hand_over else None)
+    systemd = Host.local().systemd
+    agent = agent_of(store, if_due, (lambda: start_activation(systemd)) if hand_over else None)
     print_runs(agent.run(product), store)
 
 
@@ -108,20 +110,21 @@ def install(dry_run: DryRunOption = False, store: StoreOption = None) -> None:
     from repoint.agent.units import installation as units
     from repoint.cli.options import store_path
     from repoint.device.store.store import Store
-    from repoint.host.systemd import is_booted
+    from repoint.host.host import Host
 
     user = os.geteuid() != 0
+    systemd = Host.local().systemd
     setup = units.setup_for(Store(store_path(store)), user=user)
-    if not is_booted() and not dry_run:
+    if not systemd.is_booted() and not dry_run:
         _print_cron(setup)
         return
     change = units.installation(setup, units.units_in(user), Path("/etc/systemd/user"))
     if dry_run:
         _print_change(change)
-        if not is_booted():
+        if not systemd.is_booted():
             print("# systemd does not run this machine. Without --dry-run, none of this is done.")
         return
-    units.apply(change)
+    units.apply(change, systemd)
     for path in change.files:
         print(f"Wrote {path}.")
     print("An update runs once an hour, at a minute of this device's own. It checks the repository "
@@ -135,19 +138,20 @@ def uninstall(dry_run: DryRunOption = False) -> None:
     from pathlib import Path
 
     from repoint.agent.units import installation as units
-    from repoint.host.systemd import is_booted
+    from repoint.host.host import Host
 
     user = os.geteuid() != 0
+    systemd = Host.local().systemd
     change = units.removal(user, units.units_in(user), Path("/etc/systemd/user"))
     if not change.files:
         print("No units of Repoint are installed.")
-        if not is_booted():
+        if not systemd.is_booted():
             print(f"systemd does not run this machine; see {units.cron_place(user)}.")
         return
     if dry_run:
         _print_change(change)
         return
-    units.apply(change)
+    units.apply(change, systemd)
     for path in change.files:
         print(f"Removed {path}.")
 

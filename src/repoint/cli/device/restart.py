@@ -39,10 +39,10 @@ def restart(
     from repoint.agent.restart import restart as restart_all
     from repoint.cli.device.device import open_device
     from repoint.cli.output import print_json
-    from repoint.host import logind
+    from repoint.host.host import Host
 
     if cancel:
-        stopped = logind.cancel_restart()
+        stopped = Host.local().logind.cancel_restart()
         print("The restart is cancelled." if stopped else "No restart was scheduled.")
         return
     device = open_device(store)

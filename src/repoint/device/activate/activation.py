@@ -14,8 +14,10 @@ from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation, HistoryEntry
 from repoint.device.strategy.strategy import show_active
 from repoint.host.errors import CannotMergeError
+from repoint.host.host import Host
 from repoint.host.processes import Census, Use
 from repoint.host.systemd import Unit
+from repoint.model.baseline import RestartScope
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,18 @@ def changed_seals(state: ProductState) -> dict[str, str]:
     return {seal: name for name, seal in before.items() if after.get(name) != seal}
 
 
+def pending_scopes(state: ProductState) -> set[RestartScope]:
+    """Return the restart scopes of the components that the staged generation changes."""
+    staged = state.links.staged()
+    if staged is None:
+        return set()
+    changed = set(changed_seals(state).values())
+    return {c.restart for c in state.generations.baseline(staged).components if c.name in changed}
+
+
 def activate(
     state: ProductState,
+    host: Host,
     *,
     now: int,
     census: Census | None = None,
@@ -61,6 +73,7 @@ def activate(
 
     Args:
         state: The product.
+        host: The machine.
         now: Seconds since 1970.
         census: The running processes, if they were just looked at.
         services: Services that were stopped for it; who stopped them starts them, then settles.
@@ -78,7 +91,7 @@ def activate(
         raise NothingToDoError(
             "Nothing waits for a restart", hint="Run `repoint check` to see what is offered"
         )
-    in_the_way = blocking(state, census or census_of(state.store))
+    in_the_way = blocking(state, census or census_of(state.store, host))
     if in_the_way:
         who = ", ".join(f"{use.name} ({use.pid})" for use in in_the_way)
         raise StillRunningError(
@@ -88,17 +101,21 @@ def activate(
         )
     with explained(f"activate {staged.label}", COMPLETED_NEXT):
         started = time.perf_counter()
-        how = switch(state, staged, active, services)
+        how = switch(state, host, staged, active, services)
         switched = time.perf_counter()
         why = how if staged.letter else f"instead of {active.label}"
         state.history.add(HistoryEntry(now, "activated", staged.label, why))
     if not services or state.trials.current() is None:
-        settle(state, now=now)
+        settle(state, host, now=now)
     return Activation(staged, switched - started, time.perf_counter() - switched)
 
 
 def switch(
-    state: ProductState, staged: Generation, active: Generation, services: Collection[Unit] = ()
+    state: ProductState,
+    host: Host,
+    staged: Generation,
+    active: Generation,
+    services: Collection[Unit] = (),
 ) -> str:
     """The switch itself: everything before the second rename can be repeated or dropped.
 
@@ -107,10 +124,10 @@ def switch(
     """
     if state.generations.is_confirmed(active):  # what is itself on trial is nothing to go back to
         state.links.point_previous(active)
-    begin_trial(state, staged, active, services)
+    begin_trial(state, host, staged, active, services)
     state.links.point_active(staged)
     try:
-        how = show_active(state)
+        how = show_active(state, host)
     except CannotMergeError:
         state.links.point_active(active)
         raise

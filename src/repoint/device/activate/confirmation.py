@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection
-from pathlib import Path
 
 import msgspec
 
@@ -25,31 +23,20 @@ from repoint.device.status.exposure import outdated_uses
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation, HistoryEntry, Mark, Trial
 from repoint.device.strategy.strategy import show_active
-from repoint.host.systemd import (
-    Unit,
-    go_on_with_start,
-    is_booted,
-    look_at,
-    machine_state,
-    named_in,
-    start_anew,
-    stop_unit,
-    unit_of,
-)
-
-_BOOT = Path("/proc/sys/kernel/random/boot_id")
+from repoint.host.host import Host
+from repoint.host.systemd import Unit, restarted_services
 
 
-def note_services(state: ProductState) -> None:
+def note_services(state: ProductState, host: Host) -> None:
     """Remember which services run from what a staged letter changes.
 
     When it comes into force at a start of the machine, nothing runs from which to see that.
     """
-    if state.links.staged() is None or not is_booted():
+    if state.links.staged() is None or not host.systemd.is_booted():
         return
     found: dict[str, dict[Unit, None]] = {}
-    for component, use in outdated_uses(state, census_of(state.store)):
-        unit = unit_of(use.pid)
+    for component, use in outdated_uses(state, census_of(state.store, host)):
+        unit = host.systemd.unit_of(use.pid)
         if unit is not None:
             found.setdefault(component, {})[unit] = None
     services = {component: tuple(units) for component, units in sorted(found.items())}
@@ -58,7 +45,11 @@ def note_services(state: ProductState) -> None:
 
 
 def begin_trial(
-    state: ProductState, letter: Generation, before: Generation, running: Collection[Unit]
+    state: ProductState,
+    host: Host,
+    letter: Generation,
+    before: Generation,
+    running: Collection[Unit],
 ) -> None:
     """Write down what a letter has to show once it is switched to, if it has to show anything.
 
@@ -68,11 +59,12 @@ def begin_trial(
 
     Args:
         state: The product.
+        host: The machine.
         letter: What is switched to.
         before: What is active still.
         running: Services that were stopped for it, and are started again.
     """
-    if state.generations.is_confirmed(letter) or not is_booted():
+    if state.generations.is_confirmed(letter) or not host.systemd.is_booted():
         return
     changed = state.generations.changed_seals(before, letter)
     points = [point for point in state.documents.enrolment().grafts if point.component in changed]
@@ -80,29 +72,36 @@ def begin_trial(
     seen = state.trials.services()
     services = dict.fromkeys(running)
     for point in points:
-        services |= dict.fromkeys((*named_in(point.program), *seen.get(point.component, ())))
+        known = (*restarted_services(point.program), *seen.get(point.component, ()))
+        services |= dict.fromkeys(known)
     scopes = {part.restart for part in parts}
     of_system = "service" in scopes or any(point.strategy == "sysext" for point in points)
     whole = bool(scopes & {"session", "system"}) or (of_system and not services)
     if services or whole:
         state.trials.set(
             Trial(
-                letter.folder, _boot(), time.monotonic(), services=tuple(services), whole=whole,
-                starting=machine_state() == "starting",
+                letter.folder, host.boot.identity(), host.boot.uptime(),
+                services=tuple(services), whole=whole,
+                starting=host.systemd.machine_state() == "starting",
             )
         )  # fmt: skip
 
 
-def look(state: ProductState) -> Verdict:
+def look(state: ProductState, host: Host) -> Verdict:
     """What is to become of the active letter, by how its services go now."""
     found = _undecided(state)
-    if found is None or not is_booted():
+    if found is None or not host.systemd.is_booted():
         return HOLDS
     _, trial = found
-    return judge(trial, look_at(trial.services), machine_state(), time.monotonic())
+    return judge(
+        trial,
+        host.systemd.states(trial.services),
+        host.systemd.machine_state(),
+        host.boot.uptime(),
+    )
 
 
-def count_start(state: ProductState, *, now: int) -> None:
+def count_start(state: ProductState, host: Host, *, now: int) -> None:
     """Count this start of the machine, and take the letter back that had all its tries.
 
     Called before anything is merged: whatever the letter does to the machine, it is counted.
@@ -111,7 +110,7 @@ def count_start(state: ProductState, *, now: int) -> None:
     if found is None:
         return
     active, trial = found
-    here = counted(trial, _boot(), time.monotonic())
+    here = counted(trial, host.boot.identity(), host.boot.uptime())
     if not is_spent(here):
         if here is not trial:
             state.trials.set(here)
@@ -123,7 +122,7 @@ def count_start(state: ProductState, *, now: int) -> None:
     state.trials.clear()
 
 
-def settle(state: ProductState, *, now: int) -> bool:
+def settle(state: ProductState, host: Host, *, now: int) -> bool:
     """Confirm the active generation, or go back; whether that is decided.
 
     Raises:
@@ -132,7 +131,7 @@ def settle(state: ProductState, *, now: int) -> bool:
     active = state.links.active()
     if active is None or state.generations.is_confirmed(active):
         return True
-    verdict = look(state)
+    verdict = look(state, host)
     if verdict == WAITS:
         return False
     before = _before(state, active)
@@ -143,7 +142,7 @@ def settle(state: ProductState, *, now: int) -> bool:
             state.history.add(HistoryEntry(now, "confirmed", active.label))
             state.trials.clear()
             return True
-        _take_back(state, active, failure, now)
+        _take_back(state, host, active, failure, now)
         state.history.add(HistoryEntry(now, "failed", active.label, failure))
     raise failed(active, failure, before)
 
@@ -156,7 +155,18 @@ def failed(letter: Generation, why: str, before: Generation) -> HealthCheckError
     )
 
 
-def finish_trial(state: ProductState) -> None:
+def rollback_error(state: ProductState, letter: Generation | None) -> HealthCheckError | None:
+    """Return why a letter was rolled back; None if it is active or has not failed."""
+    active = state.links.active()
+    if letter is None or active is None or active == letter:
+        return None
+    mark = state.marks.get(letter)
+    if mark is None or mark.kind != "failed":
+        return None
+    return failed(letter, mark.why, active)
+
+
+def finish_trial(state: ProductState, host: Host) -> None:
     """Do what remains to be done of a trial that is decided: idempotent, for every start.
 
     Of a letter that failed: its services are stopped, what ran before becomes active, and they are
@@ -165,46 +175,48 @@ def finish_trial(state: ProductState) -> None:
     trial = state.trials.current()
     letter = Generation.from_folder(trial.generation) if trial is not None else None
     if trial is not None and letter is not None and _has_failed(state, letter):
-        _return(state, trial)
+        _return(state, host, trial)
     else:
-        go_back(state)
+        go_back(state, host)
     if letter is not None and (
         letter != state.links.active() or state.generations.is_confirmed(letter)
     ):
         state.trials.clear()
 
 
-def go_back(state: ProductState) -> None:
+def go_back(state: ProductState, host: Host) -> None:
     """Return from an active generation that is marked as failed to what ran before it."""
     active = state.links.active()
     if active is not None and _has_failed(state, active):
         state.links.point_active(_before(state, active))
-        show_active(state)
+        show_active(state, host)
 
 
-def _take_back(state: ProductState, active: Generation, why: str, now: int) -> None:
+def _take_back(state: ProductState, host: Host, active: Generation, why: str, now: int) -> None:
     """The commit point is the rename of the mark."""
     trial = state.trials.current()
-    if trial is not None and trial.generation == active.folder and is_booted():
+    if trial is not None and trial.generation == active.folder and host.systemd.is_booted():
         # What rests, nobody asked for.
-        wanted = tuple(s.unit for s in look_at(trial.services) if s.state != "inactive" or s.queued)
+        states = host.systemd.states(trial.services)
+        wanted = tuple(s.unit for s in states if s.state != "inactive" or s.queued)
         if wanted != trial.services:
             state.trials.set(msgspec.structs.replace(trial, services=wanted))
     state.marks.set(active, Mark("failed", now, why))
-    finish_trial(state)
+    finish_trial(state, host)
 
 
-def _return(state: ProductState, trial: Trial) -> None:
-    services = trial.services if trial.boot == _boot() and is_booted() else ()
+def _return(state: ProductState, host: Host, trial: Trial) -> None:
+    same_boot = trial.boot == host.boot.identity() and host.systemd.is_booted()
+    services = trial.services if same_boot else ()
     for unit in services:
-        stop_unit(unit)
+        host.systemd.stop(unit)
     try:
-        go_back(state)
+        go_back(state, host)
     finally:
         for unit in services:
-            start_anew(unit)
+            host.systemd.restart_failed(unit)
         if services and trial.starting:
-            go_on_with_start()
+            host.systemd.resume_boot()
 
 
 def _undecided(state: ProductState) -> tuple[Generation, Trial] | None:
@@ -234,7 +246,3 @@ def _check_health(state: ProductState, active: Generation, before: Generation) -
     changed = state.generations.changed_seals(before, active)
     trees = {name: state.store.tree(seal) for name, seal in changed.items()}
     return run_health_checks(state.generations.baseline(active), trees)
-
-
-def _boot() -> str:
-    return _BOOT.read_text().strip()

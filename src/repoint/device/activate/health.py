@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
+from repoint.host.run import run
 from repoint.model.baseline import Baseline
 
 SECONDS = 60.0
@@ -34,24 +34,20 @@ def run_health_checks(baseline: Baseline, trees: dict[str, Path]) -> str:
 
 
 def _run(command: list[str], tree: Path) -> str:
-    try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=SECONDS,
-            cwd="/",
-            # A check must not fill the sealed tree with what it caches.
-            env={**os.environ, "REPOINT_TREE": str(tree), "PYTHONDONTWRITEBYTECODE": "1"},
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
+    result = run(
+        command,
+        seconds=SECONDS,
+        directory="/",
+        # A check must not fill the sealed tree with what it caches.
+        environment={**os.environ, "REPOINT_TREE": str(tree), "PYTHONDONTWRITEBYTECODE": "1"},
+        merge_output=True,
+    )
+    if result.failure == "timed out":
         return f"the health check did not end within {SECONDS:.0f} seconds"
-    except OSError as error:
-        return f"the health check {command[0]!r} cannot be started: {error.strerror}"
-    if done.returncode == 0:
+    if result.failure:
+        return f"the health check {command[0]!r} cannot be started: {result.detail}"
+    if result.succeeded:
         return ""
-    said = done.stdout.decode(errors="replace").strip().splitlines()
-    last = f": {said[-1][:200]}" if said else ""
-    return f"the health check ended with status {done.returncode}{last}"
+    lines = result.output.strip().splitlines()
+    last = f": {lines[-1][:200]}" if lines else ""
+    return f"the health check ended with status {result.status}{last}"

@@ -16,11 +16,12 @@ from repoint.device.store.store import Store
 from repoint.device.strategy.grafts import forget_graft, graft, is_grafted, is_prepared
 from repoint.device.strategy.strategy import show_active
 from repoint.host.errors import CannotMergeError
+from repoint.host.host import Host
 from repoint.tree.errors import SealMismatchError, UnfitTreeError
 from repoint.tree.verify import verify_tree
 
 
-def recover(store: Store, *, now: int, settling: bool = True) -> None:
+def recover(store: Store, host: Host, *, now: int, settling: bool = True) -> None:
     """Bring every product to a state that an undisturbed command would have left.
 
     The store must be locked. What can be found half done:
@@ -37,6 +38,7 @@ def recover(store: Store, *, now: int, settling: bool = True) -> None:
 
     Args:
         store: The store.
+        host: The machine.
         now: Seconds since 1970.
         settling: Whether health checks are run and layers merged; else that is left to the next
             command.
@@ -45,10 +47,10 @@ def recover(store: Store, *, now: int, settling: bool = True) -> None:
         return
     clear_leftovers(store)
     for product in store.enrolled():
-        _recover(product, now, settling)
+        _recover(product, host, now, settling)
 
 
-def _recover(state: ProductState, now: int, settling: bool) -> None:
+def _recover(state: ProductState, host: Host, now: int, settling: bool) -> None:
     enrolment = state.documents.enrolment()
     baseline = Generation.of(enrolment.baseline)
     if is_unfinished(state):
@@ -59,20 +61,20 @@ def _recover(state: ProductState, now: int, settling: bool) -> None:
         if point.strategy == "tree"
     ]
     if settling:
-        count_start(state, now=now)
+        count_start(state, host, now=now)
     # Before anything else is done: what has moved on must not be shadowed a moment longer. Where
     # the system does not merge, `status` says so. Who has mounts of its own cannot tell.
     if settling:
         with contextlib.suppress(SupersededError, CannotMergeError):
-            show_active(state)
+            show_active(state, host)
     active = state.links.active() or baseline
     staged = state.links.staged()
     if staged is None or (staged.letter and state.marks.get(staged) is not None):
         state.links.clear_staged()
     if settling:
-        finish_trial(state)
+        finish_trial(state, host)
     else:
-        go_back(state)
+        go_back(state, host)
     active = state.links.active() or baseline
     mark = state.marks.get(active)
     complete_history(state, now=now, kept=kept)
@@ -81,7 +83,7 @@ def _recover(state: ProductState, now: int, settling: bool) -> None:
         state.links.point_staged(baseline)
     elif settling and not state.generations.is_confirmed(active):
         with contextlib.suppress(HealthCheckError):
-            settle(state, now=now)
+            settle(state, host, now=now)
 
 
 def _finish_graft(state: ProductState, point: GraftPoint, baseline: Generation) -> Path | None:

@@ -15,9 +15,9 @@ from repoint.device.status.census import census_of
 from repoint.device.status.exposure import outdated_uses
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation, GraftPoint
-from repoint.host.processes import Use
-from repoint.host.programs import Owner, owner_of, start_again
-from repoint.host.systemd import Unit, start_unit, stop_unit, unit_of
+from repoint.host.host import Host
+from repoint.host.processes import Owner, Use
+from repoint.host.systemd import Unit
 
 GRACE = 10.0
 """Seconds that a program has to close after it was asked to."""
@@ -40,7 +40,7 @@ class Restarted:
     started: tuple[str, ...]
 
 
-def restart(state: ProductState, *, now: int, grace: float = GRACE) -> Restarted:
+def restart(state: ProductState, host: Host, *, now: int, grace: float = GRACE) -> Restarted:
     """Close the programs that run the old tree, switch, and start them again.
 
     What systemd runs as a service is stopped and started by systemd. Other programs are asked to
@@ -53,33 +53,33 @@ def restart(state: ProductState, *, now: int, grace: float = GRACE) -> Restarted
         HealthCheckError: It failed; the programs are started with what ran before. Where services
             are started again, that is seen later: see `settling`.
     """
-    running = outdated_uses(state, census_of(state.store))
+    running = outdated_uses(state, census_of(state.store, host))
     active, staged = state.links.active(), state.links.staged()
     if active is None or (staged is None and not running):
         raise NothingToDoError(
             "Nothing waits for a restart, and nothing runs replaced code",
             hint="Run `repoint check` to see what is offered",
         )
-    units = {use.pid: unit_of(use.pid) for _, use in running}
+    units = {use.pid: host.systemd.unit_of(use.pid) for _, use in running}
     services = list(dict.fromkeys(unit for unit in units.values() if unit is not None))
     programs = [(component, use) for component, use in running if units[use.pid] is None]
-    to_start = _to_start(state, programs)
+    to_start = _to_start(state, host, programs)
     stopped: list[Unit] = []
     closed = False
     activation = None
     try:
         for unit in services:
-            _stop(unit)
+            _stop(host, unit)
             stopped.append(unit)
         _close([use for _, use in programs], grace)
         closed = True
         if staged is not None:
-            activation = activate(state, now=now, services=services)
+            activation = activate(state, host, now=now, services=services)
     finally:
         # Whatever became of the activation, what was closed is started again.
-        names = [_started(unit) for unit in stopped]
+        names = [_started(host, unit) for unit in stopped]
         names += [
-            _start(state, point, owner)
+            _start(state, host, point, owner)
             for point, owner, pids in to_start
             if closed or not any(map(_runs, pids))
         ]
@@ -87,21 +87,21 @@ def restart(state: ProductState, *, now: int, grace: float = GRACE) -> Restarted
 
 
 def _to_start(
-    state: ProductState, programs: Sequence[tuple[str, Use]]
+    state: ProductState, host: Host, programs: Sequence[tuple[str, Use]]
 ) -> list[tuple[GraftPoint, Owner | None, list[int]]]:
     """What to start again, once for each account that ran it; looked up while it still runs."""
     found: dict[tuple[str, int], tuple[GraftPoint, Owner | None, list[int]]] = {}
     for point in state.documents.enrolment().grafts:
         for component, use in programs:
             if component == point.component and point.program:
-                owner = owner_of(use.pid)
+                owner = host.processes.owner_of(use.pid)
                 key = (component, owner.user if owner is not None else os.geteuid())
                 found.setdefault(key, (point, owner, []))[2].append(use.pid)
     return list(found.values())
 
 
-def _stop(unit: Unit) -> None:
-    why = stop_unit(unit)
+def _stop(host: Host, unit: Unit) -> None:
+    why = host.systemd.stop(unit).reason
     if why:
         raise StillRunningError(
             f"The service {unit.name} could not be stopped: {why}",
@@ -109,8 +109,8 @@ def _stop(unit: Unit) -> None:
         )
 
 
-def _started(unit: Unit) -> str:
-    why = start_unit(unit)
+def _started(host: Host, unit: Unit) -> str:
+    why = host.systemd.start(unit).reason
     return f"{unit.name}: {why}" if why else unit.name
 
 
@@ -161,6 +161,7 @@ def _ended(descriptor: int) -> bool:
     return bool(select.select([descriptor], [], [], 0)[0])
 
 
-def _start(state: ProductState, point: GraftPoint, owner: Owner | None) -> str:
+def _start(state: ProductState, host: Host, point: GraftPoint, owner: Owner | None) -> str:
     log = state.path / "programs" / f"{point.component}.log"
-    return start_again(point.program, log, owner)
+    done = host.programs.start(point.program, log, owner)
+    return f"{done.name}: {done.reason}" if done.reason else done.name

@@ -8,8 +8,8 @@ import msgspec
 
 from repoint.device.status.exposure import outdated_uses
 from repoint.device.store.product_state import ProductState
+from repoint.host.host import Host
 from repoint.host.processes import Census
-from repoint.host.systemd import unit_of
 from repoint.model.baseline import RestartScope
 from repoint.model.improvement import Improvement
 
@@ -35,7 +35,7 @@ class Affected(msgspec.Struct, frozen=True):
 
 
 def affected_by(
-    state: ProductState, wanted: Mapping[str, str], census: Census
+    state: ProductState, host: Host, wanted: Mapping[str, str], census: Census
 ) -> tuple[Affected, ...]:
     """What has to restart so that every component runs from the tree that is wanted for it.
 
@@ -43,6 +43,7 @@ def affected_by(
 
     Args:
         state: The product.
+        host: The machine.
         wanted: The seal of each component's tree.
         census: The running processes.
     """
@@ -54,7 +55,7 @@ def affected_by(
     programs = {point.component: point.program for point in state.documents.enrolment().grafts}
     groups: dict[tuple[str, str, str], list[int]] = {}
     for component, use in outdated_uses(state, census, wanted):
-        unit = unit_of(use.pid)
+        unit = host.systemd.unit_of(use.pid)
         key = (component, unit.name if unit else use.name, unit.name if unit else "")
         groups.setdefault(key, []).append(use.pid)
     running = {component for component, _, _ in groups}
@@ -74,14 +75,16 @@ def affected_by(
     )
 
 
-def affected_now(state: ProductState, census: Census) -> tuple[Affected, ...]:
+def affected_now(state: ProductState, host: Host, census: Census) -> tuple[Affected, ...]:
     """What has to restart for what is staged, or for what is active where nothing is."""
     target = state.links.staged() or state.links.active()
-    return () if target is None else affected_by(state, state.generations.seals(target), census)
+    if target is None:
+        return ()
+    return affected_by(state, host, state.generations.seals(target), census)
 
 
 def affected_by_offer(
-    state: ProductState, improvement: Improvement, census: Census
+    state: ProductState, host: Host, improvement: Improvement, census: Census
 ) -> tuple[Affected, ...]:
     """What would have to restart for an improvement that is not installed yet."""
     active = state.links.active()
@@ -89,4 +92,4 @@ def affected_by_offer(
         return ()
     wanted = state.generations.seals(active.baseline)
     wanted |= {part.name: part.seal for part in improvement.components if part.name in wanted}
-    return affected_by(state, wanted, census)
+    return affected_by(state, host, wanted, census)

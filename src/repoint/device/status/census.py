@@ -10,11 +10,11 @@ from repoint.device.store.records import GraftPoint
 from repoint.device.store.store import Store
 from repoint.device.strategy.grafts import adopted_from
 from repoint.device.strategy.layer_images import numbers_of
-from repoint.host.processes import Census, SharedFile, take_census
-from repoint.host.sysext import device_below
+from repoint.host.host import Host
+from repoint.host.processes import Census, SharedFile
 
 
-def census_of(store: Store) -> Census:
+def census_of(store: Store, host: Host) -> Census:
     """All processes that run from the store's trees.
 
     A program that was started before the enrolment still runs from the folder that stood at the
@@ -31,16 +31,18 @@ def census_of(store: Store) -> Census:
             if point.component in seals and point.strategy == "tree":
                 adopted[adopted_from(point)] = seals[point.component]
             elif point.component in seals:
-                shared |= _shared_files(product, point, seals[point.component])
-    return take_census(store.trees, adopted, shared)
+                shared |= _shared_files(product, host, point, seals[point.component])
+    return host.processes.take_census(store.trees, adopted, shared)
 
 
-def seals_in_use(store: Store) -> set[str]:
+def seals_in_use(store: Store, host: Host) -> set[str]:
     """Return the seals of the trees that processes run from."""
-    return {use.seal for use in census_of(store).uses}
+    return {use.seal for use in census_of(store, host).uses}
 
 
-def _shared_files(state: ProductState, point: GraftPoint, base: str) -> dict[str, SharedFile]:
+def _shared_files(
+    state: ProductState, host: Host, point: GraftPoint, base: str
+) -> dict[str, SharedFile]:
     """Files of the system that some generation changes.
 
     A file that is merged from a folder is the very file of the extension, which is that of the tree
@@ -68,7 +70,7 @@ def _shared_files(state: ProductState, point: GraftPoint, base: str) -> dict[str
                 continue  # this generation removes it
     return {
         (place := str(Path(point.path, path))): SharedFile(
-            path, known, base, images.get(path, {}), device_below(place)
+            path, known, base, images.get(path, {}), host.sysext.device_below(place)
         )
         for path, known in numbers.items()
     }

@@ -14,6 +14,7 @@ from repoint.device.status.exposure import Exposed, find_exposed
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Form, Generation, LastCheck, Mark, UserSettings
 from repoint.device.strategy.strategy import layer_form, strategy_of
+from repoint.host.host import Host
 from repoint.host.processes import Census
 from repoint.model.catalog import Offer, Urgency
 from repoint.model.improvement import Improvement
@@ -100,17 +101,17 @@ class Status(msgspec.Struct, frozen=True):
     last_check: LastCheck | None
 
 
-def read_status(state: ProductState, *, census: Census | None = None) -> Status:
+def read_status(state: ProductState, host: Host, *, census: Census | None = None) -> Status:
     """Read the status of an enrolled product."""
     enrolment = state.documents.enrolment()
     active, staged = state.links.active(), state.links.staged()
     base = Generation.of(enrolment.baseline)
     running = active or base
-    census = census or census_of(state.store)
+    census = census or census_of(state.store, host)
     exposed = find_exposed(state, census)
     offer = _live_offer(state, running)
-    in_place = [strategy_of(point).is_in_place(state, point) for point in enrolment.grafts]
-    form = layer_form(state, seen=all(in_place))
+    in_place = [strategy_of(point, host).is_in_place(state, point) for point in enrolment.grafts]
+    form = layer_form(state, host, seen=all(in_place))
     grafts = tuple(
         GraftStatus(point.component, point.path, seen, form if point.strategy == "sysext" else "")
         for point, seen in zip(enrolment.grafts, in_place, strict=True)

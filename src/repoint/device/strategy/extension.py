@@ -18,7 +18,6 @@ from repoint.device.store.records import GraftPoint
 from repoint.fs.clone import copy_file
 from repoint.fs.durable import make_folder, sync, write_new
 from repoint.fs.removal import remove_tree
-from repoint.host.base_system import release_of
 from repoint.model.baseline import Component
 from repoint.model.improvement import ImprovedComponent
 from repoint.model.system import release_fields, release_file, release_text, why_unfit
@@ -86,13 +85,16 @@ def check_layer(point: GraftPoint, component: Component, improved: ImprovedCompo
             )
 
 
-def build_extension(place: Path, product: str, parts: Iterable[ExtensionPart]) -> None:
+def build_extension(
+    place: Path, product: str, parts: Iterable[ExtensionPart], system: dict[str, str]
+) -> None:
     """Lay out an extension; the commit point is the rename to its place.
 
     Args:
         place: Where to put it, on the file system of the trees.
         product: The product whose layers these are.
         parts: The components that differ from the baseline.
+        system: ``ID`` and ``VERSION_ID`` of the system it is made for.
 
     Raises:
         OSError: It cannot be written.
@@ -111,7 +113,7 @@ def build_extension(place: Path, product: str, parts: Iterable[ExtensionPart]) -
             os.mknod(gone, stat.S_IFCHR, os.makedev(0, 0))
     release = beside / release_file(product)
     _make_parents(beside, release)
-    write_new(release, release_text(release_of()).encode())
+    write_new(release, release_text(system).encode())
     for folder, _, files in os.walk(beside, topdown=False):
         for file in files:
             if stat.S_ISREG(Path(folder, file).lstat().st_mode):

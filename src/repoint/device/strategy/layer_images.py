@@ -18,7 +18,7 @@ from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Enrolment, Generation
 from repoint.fs.durable import create_file, make_folder, sync, write_new
 from repoint.fs.removal import remove_tree
-from repoint.host.base_system import unlike_folders
+from repoint.host.host import Host
 from repoint.image.erofs import Image
 from repoint.image.layer_image import folders_of, layer_image, layered
 from repoint.image.verity import HashTree
@@ -172,13 +172,13 @@ def numbers_of(state: ProductState, generation: Generation) -> dict[str, int]:
     return made.image.numbers if made is not None else {}
 
 
-def why_folders_differ(made: LayerImage) -> str:
+def why_folders_differ(made: LayerImage, host: Host) -> str:
     """Why an image would change folders of the base that it should only pass on, if it would.
 
     Raises:
         CannotMergeError: The base cannot be looked at.
     """
-    unlike = unlike_folders(folders_of(made.image))
+    unlike = host.base.mismatched_folders(folders_of(made.image))
     return f"/{unlike[0]} has an owner or permissions that the image has not" if unlike else ""
 
 

@@ -30,6 +30,7 @@ from repoint.device.strategy.grafts import (
     ungraft,
 )
 from repoint.fs.removal import make_writable, remove_tree
+from repoint.host.host import Host
 from repoint.model.baseline import Component
 from repoint.model.improvement import Improvement
 from repoint.model.tree import Entry
@@ -120,26 +121,26 @@ class TreeStrategy:
         ungraft(point, beside)
 
 
-def strategy_named(name: str) -> Strategy:
-    """The strategy of that name."""
+def strategy_named(name: str, host: Host) -> Strategy:
+    """The strategy of that name, on a machine."""
     if name == "sysext":
         from repoint.device.strategy.sysext import SysextStrategy
 
-        return SysextStrategy()
+        return SysextStrategy(host)
     return TreeStrategy()
 
 
-def strategy_of(point: GraftPoint) -> Strategy:
+def strategy_of(point: GraftPoint, host: Host) -> Strategy:
     """The strategy of a graft point."""
-    return strategy_named(point.strategy)
+    return strategy_named(point.strategy, host)
 
 
-def replaced_points(state: ProductState, enrolment: Enrolment) -> list[GraftPoint]:
+def replaced_points(state: ProductState, host: Host, enrolment: Enrolment) -> list[GraftPoint]:
     """Graft points at which a full update has put something else than what was enrolled."""
-    return [p for p in enrolment.grafts if strategy_of(p).is_replaced(state, p)]
+    return [p for p in enrolment.grafts if strategy_of(p, host).is_replaced(state, p)]
 
 
-def show_active(state: ProductState) -> str:
+def show_active(state: ProductState, host: Host) -> str:
     """Let programs see what is active, where a link alone does not do that.
 
     Called whenever the active generation has changed, and by every start.
@@ -155,25 +156,26 @@ def show_active(state: ProductState) -> str:
     if _has_layers(state.documents.enrolment()):
         from repoint.device.strategy.sysext import show
 
-        return show(state)
+        return show(state, host)
     return ""
 
 
-def layer_form(state: ProductState, *, seen: bool) -> Form:
+def layer_form(state: ProductState, host: Host, *, seen: bool) -> Form:
     """How the layer of a product's components of the system is merged; empty where none is.
 
     Args:
         state: The product.
+        host: The machine.
         seen: Whether programs are known to see all of it, so that it need not be read again.
     """
     if not _has_layers(state.documents.enrolment()):
         return ""
     from repoint.device.strategy.sysext import form_of
 
-    return form_of(state, seen=seen)
+    return form_of(state, host, seen=seen)
 
 
-def hide_active(state: ProductState) -> bool:
+def hide_active(state: ProductState, host: Host) -> bool:
     """Let programs see the base for a while, where a layer is merged over it; whether one was.
 
     Raises:
@@ -183,7 +185,7 @@ def hide_active(state: ProductState) -> bool:
         return False
     from repoint.device.strategy.sysext import hide
 
-    return hide(state)
+    return hide(state, host)
 
 
 def check_fits(
@@ -203,7 +205,7 @@ def check_fits(
                 check_layer(point, components[point.component], improved)
 
 
-def prepare_layers(state: ProductState, generation: Generation) -> None:
+def prepare_layers(state: ProductState, host: Host, generation: Generation) -> None:
     """Lay out what a strategy needs beside the trees, before the generation is staged.
 
     Raises:
@@ -213,7 +215,7 @@ def prepare_layers(state: ProductState, generation: Generation) -> None:
     if _has_layers(state.documents.enrolment()):
         from repoint.device.strategy.sysext import prepare_extension
 
-        prepare_extension(state, generation)
+        prepare_extension(state, host, generation)
 
 
 def _has_layers(enrolment: Enrolment) -> bool:

@@ -36,10 +36,9 @@ from repoint.device.strategy.extension import (
 )
 from repoint.device.strategy.layer_images import LayerImage, image_of, why_folders_differ
 from repoint.device.strategy.merged_view import is_unreadable, unseen
-from repoint.host.base_system import look_at_base
-from repoint.host.dm_verity import is_checked
 from repoint.host.errors import CannotMergeError
-from repoint.host.sysext import is_offered, merged, offer, offer_image, offered, withdraw
+from repoint.host.host import Host
+from repoint.host.sysext import ImageOffer
 from repoint.model.baseline import Component
 from repoint.model.system import HIERARCHIES, extension_name
 from repoint.model.tree import Entry
@@ -48,6 +47,9 @@ from repoint.tree.compare import Difference, compare_trees
 
 class SysextStrategy:
     """The component's files stay where they are; a layer is merged over them."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
 
     def resolve(self, path: Path, store: Store) -> Path:
         """The folder that the component's paths are relative to: / or one below /usr or /opt."""
@@ -69,7 +71,7 @@ class SysextStrategy:
         """Those of the component's paths that the base has, as it has them."""
         check_base(point, component)
         paths = tuple(entry.path for entry in component.entries)
-        found = look_at_base(point.path, paths)
+        found = self._host.base.read(point.path, paths)
         if found.foreign:
             raise EnrolmentRefusedError(
                 f"/{on_system(point, found.foreign[0])} belongs to another user than root or has "
@@ -95,8 +97,8 @@ class SysextStrategy:
             return True
         parts = [part for part in _parts(state, active) if part.point == point]
         if not parts:
-            return not _is_merged(state) or bool(list(_parts(state, active)))
-        return _is_merged(state) and not unseen(parts)
+            return not _is_merged(state, self._host) or bool(list(_parts(state, active)))
+        return _is_merged(state, self._host) and not unseen(parts)
 
     def is_replaced(self, state: ProductState, point: GraftPoint) -> bool:
         """Whether the base is no longer the baseline's, or of another system.
@@ -108,17 +110,17 @@ class SysextStrategy:
         with contextlib.suppress(CannotMergeError):
             if active is None:
                 return False
-            differences, now = _moved_on(state, active, point)
+            differences, now = _moved_on(state, self._host, active, point)
             system = state.generations.baseline(active).system
             return bool(differences) or (system is not None and system.fields() != now)
         return False
 
     def give_back(self, state: ProductState, point: GraftPoint, component: Component) -> None:
         """Let nothing be merged."""
-        withdraw(extension_name(state.name))
+        self._host.sysext.withdraw(extension_name(state.name))
 
 
-def prepare_extension(state: ProductState, generation: Generation) -> None:
+def prepare_extension(state: ProductState, host: Host, generation: Generation) -> None:
     """Lay out the extension of a generation, before it can be staged.
 
     Raises:
@@ -132,10 +134,10 @@ def prepare_extension(state: ProductState, generation: Generation) -> None:
     if image is not None:
         image.build()
     else:
-        build_extension(_place(state, generation), state.name, parts)
+        build_extension(_place(state, generation), state.name, parts, host.base.release())
 
 
-def show(state: ProductState) -> str:
+def show(state: ProductState, host: Host) -> str:
     """Let what is merged be what is active: see `strategy.show_active`."""
     active = state.links.active()
     if active is None:
@@ -143,22 +145,22 @@ def show(state: ProductState) -> str:
     name = extension_name(state.name)
     parts = list(_parts(state, active))
     if not parts:
-        withdraw(name)
+        host.sysext.withdraw(name)
         return ""
-    _require_base(state, active, name)
-    if _is_merged(state) and _is_offer_of(state, active) and not unseen(parts):
-        merged_as = offered(name)
+    _require_base(state, host, active, name)
+    if _is_merged(state, host) and _is_offer_of(state, host, active) and not unseen(parts):
+        merged_as = host.sysext.offered(name)
         folder = merged_as is not None and merged_as.is_dir()
         return "merged as a folder" if folder else "merged as an image"
-    why = _show_image(state, active, parts)
+    why = _show_image(state, host, active, parts)
     if not why:
         return "merged as an image"
     extension = _place(state, active)
-    build_extension(extension, state.name, parts)
-    offer(name, extension)
+    build_extension(extension, state.name, parts, host.base.release())
+    host.sysext.offer_folder(name, extension)
     wrong = unseen(parts)
     if wrong:
-        withdraw(name)
+        host.sysext.withdraw(name)
         raise CannotMergeError(
             f"The system does not show {active.label} although it was merged: {wrong[0]}",
             hint="Look for another extension over it with `systemd-sysext status`; "
@@ -170,7 +172,9 @@ def show(state: ProductState) -> str:
 _UNSIGNED = "no image is signed"
 
 
-def _show_image(state: ProductState, active: Generation, parts: list[ExtensionPart]) -> str:
+def _show_image(
+    state: ProductState, host: Host, active: Generation, parts: list[ExtensionPart]
+) -> str:
     """Merge the signed image of what is active; why that cannot be, where it cannot.
 
     One that is damaged is made again from the trees.
@@ -178,12 +182,12 @@ def _show_image(state: ProductState, active: Generation, parts: list[ExtensionPa
     image, name = image_of(state, active), extension_name(state.name)
     if image is None:
         return _UNSIGNED
-    why = why_folders_differ(image)
+    why = why_folders_differ(image, host)
     if why:
         return why
     try:
         image.build()
-        why = _merge_image(image, name, parts)
+        why = _merge_image(image, host, name, parts)
         if not why or image.is_whole():
             return why
         image.repair()
@@ -191,58 +195,58 @@ def _show_image(state: ProductState, active: Generation, parts: list[ExtensionPa
         return f"its image cannot be made: {getattr(error, 'message', error)}"
     said = "its image was damaged on the disk, and was made again from what the patches gave"
     state.history.add(HistoryEntry(int(time.time()), "repaired", active.label, said))
-    return _merge_image(image, name, parts)
+    return _merge_image(image, host, name, parts)
 
 
-def _merge_image(image: LayerImage, name: str, parts: list[ExtensionPart]) -> str:
+def _merge_image(image: LayerImage, host: Host, name: str, parts: list[ExtensionPart]) -> str:
     """Merge an image; why it is not seen whole and checked by the kernel, where it is not."""
     if image.has_shadows():
         return "its image was tampered with"
     try:
-        offer_image(name, image.raw, image.tree, image.extension.root_hash)
+        host.sysext.offer_image(name, ImageOffer(image.raw, image.tree, image.extension.root_hash))
     except CannotMergeError as error:
         why = error.message
     else:
-        checked = is_checked(image.raw, image.extension.root_hash)
+        checked = host.verity.is_verified(image.raw, image.extension.root_hash)
         wrong = unseen(parts) if checked else []
         if checked and not wrong:
             return ""
         why = str(wrong[0]) if wrong else "the kernel does not check the image"
-    withdraw(name)
+    host.sysext.withdraw(name)
     return why
 
 
-def form_of(state: ProductState, *, seen: bool) -> Form:
+def form_of(state: ProductState, host: Host, *, seen: bool) -> Form:
     """How the layer of a product is merged: see `strategy.layer_form`."""
-    place, active = offered(extension_name(state.name)), state.links.active()
-    if place is None or active is None or not _is_merged(state):
+    place, active = host.sysext.offered(extension_name(state.name)), state.links.active()
+    if place is None or active is None or not _is_merged(state, host):
         return ""
     if place.is_dir():
         return "folder"
     return "damaged" if not seen and is_unreadable(_parts(state, active)) else "image"
 
 
-def _is_offer_of(state: ProductState, active: Generation) -> bool:
+def _is_offer_of(state: ProductState, host: Host, active: Generation) -> bool:
     """Whether what is offered is the layer of what is active, and guarded as it can be."""
     name = extension_name(state.name)
-    if is_offered(name, _place(state, active)):
+    if host.sysext.is_offered(name, _place(state, active)):
         return True
     image = image_of(state, active)
     return (
         image is not None
-        and is_offered(name, image.raw)
-        and is_checked(image.raw, image.extension.root_hash)
+        and host.sysext.is_offered(name, image.raw)
+        and host.verity.is_verified(image.raw, image.extension.root_hash)
     )
 
 
-def hide(state: ProductState) -> bool:
+def hide(state: ProductState, host: Host) -> bool:
     """Take the layer away although it is active: see `strategy.hide_active`."""
-    was = _is_merged(state)
-    withdraw(extension_name(state.name))
+    was = _is_merged(state, host)
+    host.sysext.withdraw(extension_name(state.name))
     return was
 
 
-def _require_base(state: ProductState, active: Generation, name: str) -> None:
+def _require_base(state: ProductState, host: Host, active: Generation, name: str) -> None:
     """Take the layer away where the base has moved on, and go back to the baseline.
 
     Raises:
@@ -251,7 +255,7 @@ def _require_base(state: ProductState, active: Generation, name: str) -> None:
     why = ""
     now: dict[str, str] = {}
     for point in _points(state):
-        differences, now = _moved_on(state, active, point)
+        differences, now = _moved_on(state, host, active, point)
         if differences:
             why = f"/{on_system(point, differences[0].path)} {differences[0].how}"
     was = _made_for(state, active)
@@ -259,7 +263,7 @@ def _require_base(state: ProductState, active: Generation, name: str) -> None:
         why = f"the system is {' '.join(now.values())}, not {' '.join(was.values())}"
     if not why:
         return
-    withdraw(name)
+    host.sysext.withdraw(name)
     state.links.clear_staged()
     state.links.clear_previous()
     state.links.point_active(active.baseline)
@@ -280,18 +284,18 @@ def _made_for(state: ProductState, active: Generation) -> dict[str, str] | None:
 
 
 def _moved_on(
-    state: ProductState, active: Generation, point: GraftPoint
+    state: ProductState, host: Host, active: Generation, point: GraftPoint
 ) -> tuple[tuple[Difference, ...], dict[str, str]]:
     """How the base differs from the baseline, and which release of the system it is."""
     component = state.generations.baseline(active).component(point.component)
     entries = component.entries if component is not None else ()
-    found = look_at_base(point.path, tuple(entry.path for entry in entries))
+    found = host.base.read(point.path, tuple(entry.path for entry in entries))
     return compare_trees(entries, found.entries), found.release
 
 
-def _is_merged(state: ProductState) -> bool:
+def _is_merged(state: ProductState, host: Host) -> bool:
     name = extension_name(state.name)
-    return offered(name) is not None and any(name in names for names in merged().values())
+    return host.sysext.offered(name) is not None and host.sysext.is_merged(name)
 
 
 def _parts(state: ProductState, generation: Generation) -> Iterator[ExtensionPart]:

@@ -12,6 +12,7 @@ from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import HistoryEntry, LastCheck
 from repoint.device.update.candidate import choose
 from repoint.device.update.enroll import supersede
+from repoint.host.host import Host
 from repoint.model.catalog import Catalog, Offer
 from repoint.model.encoding import decode_record
 from repoint.model.errors import RepointError
@@ -46,7 +47,9 @@ def client_for(state: ProductState, on_wait: Callable[[], None] | None = None) -
     )
 
 
-def check(state: ProductState, *, now: int, client: RepositoryClient | None = None) -> Checked:
+def check(
+    state: ProductState, host: Host, *, now: int, client: RepositoryClient | None = None
+) -> Checked:
     """Ask the repository what it offers, and write down the answer.
 
     Where the vendor's full update has put a newer baseline in place, the device moves to it first.
@@ -55,6 +58,7 @@ def check(state: ProductState, *, now: int, client: RepositoryClient | None = No
 
     Args:
         state: The product; the store must be locked.
+        host: The machine.
         now: Seconds since 1970.
         client: A client that is at hand.
 
@@ -65,7 +69,7 @@ def check(state: ProductState, *, now: int, client: RepositoryClient | None = No
     client = client or client_for(state)
     with explained("write down what the repository says", COMPLETED_NEXT):
         try:
-            supersede(state, client, now=now)
+            supersede(state, host, client, now=now)
             if client.has_news():
                 client.refresh()
                 _take_catalog(state, client)

@@ -24,11 +24,11 @@ from repoint.device.store.records import Enrolment, Generation, GraftPoint, Stra
 from repoint.device.store.trees import add_tree, taken_from
 from repoint.device.strategy.strategy import replaced_points, strategy_named, strategy_of
 from repoint.fs.durable import make_folder, write_durably
-from repoint.host.base_system import release_of
-from repoint.host.sysext import HIERARCHIES
+from repoint.host.host import Host
 from repoint.model.baseline import Baseline
 from repoint.model.catalog import Catalog, ListedBaseline
 from repoint.model.encoding import decode_record
+from repoint.model.system import HIERARCHIES
 from repoint.model.tree import Entry
 from repoint.repository import names
 from repoint.tree.compare import Difference, compare_trees
@@ -69,6 +69,7 @@ class DifferentTreesError(EnrolmentRefusedError):
 
 def enroll(
     state: ProductState,
+    host: Host,
     url: str,
     root: bytes,
     requests: Mapping[str, GraftRequest],
@@ -83,6 +84,7 @@ def enroll(
 
     Args:
         state: Where to enrol it.
+        host: The machine.
         url: The repository.
         root: The trusted root, from the vendor.
         requests: The graft point of each component.
@@ -100,7 +102,7 @@ def enroll(
             hint="See `repoint status`; take it out with `repoint unenroll` first",
         )
     url = check_url(url)
-    points = _graft_points(state, requests)
+    points = _graft_points(state, host, requests)
     try:
         with explained(f"enrol {state.name}"):
             shutil.rmtree(state.path, ignore_errors=True)
@@ -109,26 +111,29 @@ def enroll(
             client = RepositoryClient(url, state.metadata, state.downloads, root)
             client.has_news()
             client.refresh()
-            baseline = _recognise(client, state, points, wanted)
-            _take_trees(state, baseline, points)
+            baseline = _recognise(client, state, host, points, wanted)
+            _take_trees(state, host, baseline, points)
         enrolment = Enrolment(1, state.name, url, baseline.name, points, now)
-        _adopt(state, baseline, enrolment, now)
+        _adopt(state, host, baseline, enrolment, now)
     except BaseException:
         # Where the disk refuses even that, the next start does it.
         with contextlib.suppress(OSError):
             if not (state.path / "enrolment.json").exists():
                 for point in points:
-                    strategy_of(point).forget(point)
+                    strategy_of(point, host).forget(point)
                 shutil.rmtree(state.path)
         raise
     return enrolment
 
 
-def supersede(state: ProductState, client: RepositoryClient, *, now: int) -> Generation | None:
+def supersede(
+    state: ProductState, host: Host, client: RepositoryClient, *, now: int
+) -> Generation | None:
     """Move to the baseline that a full update has put at the graft points, if one has.
 
     Args:
         state: The product; the store must be locked.
+        host: The machine.
         client: Its repository.
         now: Seconds since 1970.
 
@@ -139,21 +144,23 @@ def supersede(state: ProductState, client: RepositoryClient, *, now: int) -> Gen
         DifferentTreesError: What stands there is no baseline of the product.
     """
     enrolment = state.documents.enrolment()
-    if not replaced_points(state, enrolment):
+    if not replaced_points(state, host, enrolment):
         return None
     client.forget_version()
     client.has_news()
     client.refresh()
     wanted = BaselineFilter(platform=enrolment.baseline.platform)
-    baseline = _recognise(client, state, enrolment.grafts, wanted)
+    baseline = _recognise(client, state, host, enrolment.grafts, wanted)
     with explained(f"move to {baseline.name}"):
-        _take_trees(state, baseline, enrolment.grafts)
+        _take_trees(state, host, baseline, enrolment.grafts)
     moved = Enrolment(1, state.name, enrolment.repository, baseline.name, enrolment.grafts, now)
-    _adopt(state, baseline, moved, now)
+    _adopt(state, host, baseline, moved, now)
     return state.links.active()
 
 
-def _take_trees(state: ProductState, baseline: Baseline, grafts: Sequence[GraftPoint]) -> None:
+def _take_trees(
+    state: ProductState, host: Host, baseline: Baseline, grafts: Sequence[GraftPoint]
+) -> None:
     """Copy what stands at the graft points into the store; nothing refers to it yet."""
     for point in grafts:
         component = baseline.component(point.component)
@@ -173,15 +180,17 @@ def _take_trees(state: ProductState, baseline: Baseline, grafts: Sequence[GraftP
     state.generations.add(generation, seals, {"baseline.json": baseline})
     try:
         for point in grafts:
-            strategy_of(point).prepare(state, point)
+            strategy_of(point, host).prepare(state, point)
     except OSError:
         with contextlib.suppress(OSError):
             for point in grafts:
-                strategy_of(point).forget(point)
+                strategy_of(point, host).forget(point)
         raise
 
 
-def _adopt(state: ProductState, baseline: Baseline, enrolment: Enrolment, now: int) -> None:
+def _adopt(
+    state: ProductState, host: Host, baseline: Baseline, enrolment: Enrolment, now: int
+) -> None:
     """Commit the enrolment and follow it; what is cut off here, the next start does."""
     with explained(f"enrol {state.name} {baseline.name}", COMPLETED_NEXT):
         commit_enrolment(state, enrolment)
@@ -190,18 +199,18 @@ def _adopt(state: ProductState, baseline: Baseline, enrolment: Enrolment, now: i
         for point in enrolment.grafts:
             component = baseline.component(point.component)
             entries = component.entries if component is not None else ()
-            kept.append(strategy_of(point).take(state, point, entries))
+            kept.append(strategy_of(point, host).take(state, point, entries))
         complete_history(state, now=now, kept=kept)
         finish_enrolment(state)
 
 
 def _graft_points(
-    state: ProductState, requests: Mapping[str, GraftRequest]
+    state: ProductState, host: Host, requests: Mapping[str, GraftRequest]
 ) -> tuple[GraftPoint, ...]:
     points = tuple(
         GraftPoint(
             name,
-            str(strategy_named(r.strategy).resolve(r.path, state.store)),
+            str(strategy_named(r.strategy, host).resolve(r.path, state.store)),
             r.program,
             r.strategy,
         )
@@ -230,6 +239,7 @@ def _reach(point: GraftPoint) -> list[Path]:
 def _recognise(
     client: RepositoryClient,
     state: ProductState,
+    host: Host,
     points: Sequence[GraftPoint],
     wanted: BaselineFilter,
 ) -> Baseline:
@@ -240,7 +250,7 @@ def _recognise(
     nearest: dict[str, tuple[Difference, ...]] | None = None
     name = listed[-1].name
     scans: dict[tuple[str, tuple[str, ...], str], tuple[Entry, ...]] = {}
-    release = release_of()
+    release = host.base.release()
     foreign: Baseline | None = None
     for candidate in reversed(listed):
         path = names.baseline_path(state.name, candidate.name)
@@ -257,7 +267,7 @@ def _recognise(
             seal = component.seal if point.strategy == "sysext" else ""
             key = (point.path, component.ignore, seal)
             if key not in scans:
-                scans[key] = strategy_of(point).scan(point, component)
+                scans[key] = strategy_of(point, host).scan(point, component)
             if seal_of(scans[key]) != component.seal:
                 differences[component.name] = compare_trees(component.entries, scans[key])
         if not differences:

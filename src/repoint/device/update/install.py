@@ -28,6 +28,7 @@ from repoint.device.update.candidate import Candidate, CandidateComponent
 from repoint.device.update.check import client_for, next_offer
 from repoint.device.update.space import space_needed
 from repoint.fs.durable import make_folder, sync
+from repoint.host.host import Host
 from repoint.model.encoding import decode_record
 from repoint.model.improvement import Improvement
 from repoint.repository import names
@@ -51,7 +52,12 @@ class Staged:
 
 
 def install(
-    state: ProductState, *, user_initiated: bool, now: int, progress: Progress | None = None
+    state: ProductState,
+    host: Host,
+    *,
+    user_initiated: bool,
+    now: int,
+    progress: Progress | None = None,
 ) -> Staged:
     """Bring the next improvement to where it waits for its activation.
 
@@ -59,6 +65,7 @@ def install(
 
     Args:
         state: The product; the store must be locked, and a check must have been made.
+        host: The machine.
         user_initiated: Whether a person asks, rather than the timer.
         now: Seconds since 1970.
         progress: Told how far each step is, with a total of 0 while that is not known; an exception
@@ -112,7 +119,7 @@ def install(
         state.generations.add(
             candidate.generation, candidate.trees(), {"improvement.json": improvement}
         )
-        prepare_layers(state, candidate.generation)
+        prepare_layers(state, host, candidate.generation)
     with explained(f"stage {offer.label}", COMPLETED_NEXT):
         # A person who asks for what was removed has thought better of it.
         state.marks.clear(candidate.generation)

@@ -9,10 +9,11 @@ from repoint.device.os_errors import COMPLETED_NEXT, explained
 from repoint.device.store.product_state import ProductState
 from repoint.device.strategy.strategy import strategy_of
 from repoint.fs.durable import sync
+from repoint.host.host import Host
 from repoint.tree.verify import verify_tree
 
 
-def unenroll(state: ProductState) -> None:
+def unenroll(state: ProductState, host: Host) -> None:
     """Put the baseline's trees back as plain folders and forget the product.
 
     Each graft point changes by one exchange. The product must be at its baseline.
@@ -34,7 +35,7 @@ def unenroll(state: ProductState) -> None:
                 continue
             old = state.store.tree(component.seal)
             verify_tree(old, component.entries, component.seal, ignore=component.ignore)
-            strategy_of(point).give_back(state, point, component)
+            strategy_of(point, host).give_back(state, point, component)
         (state.path / "enrolment.json").unlink()
         # Before anything that it speaks of goes.
         sync(state.path)

@@ -11,10 +11,10 @@ import hmac
 import secrets
 import threading
 from collections.abc import Callable
-from pathlib import Path
 
 import msgspec
 
+from repoint.host.boot import Boot
 from repoint.page.page_store import PageStore
 
 LIFETIME = 12 * 3600
@@ -128,10 +128,7 @@ def is_form_token(secret: str, token: str) -> bool:
 
 def boot_id() -> str:
     """Return the kernel's identifier of this boot (man 5 proc); empty if there is none."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return ""
+    return Boot().identity()
 
 
 def _digest(secret: str) -> str:

@@ -10,7 +10,6 @@ from starlette.responses import Response
 from repoint.agent import restart as agent_restart
 from repoint.device.activate.restart import Restarted
 from repoint.device.store.records import UserSettings
-from repoint.host import logind
 from repoint.page.auth.errors import PasscodeError, RequestRefusedError
 from repoint.page.auth.passcode_prompt import require_passcode
 from repoint.page.jobs import Job
@@ -121,7 +120,7 @@ def stop(context: RequestContext) -> Response:
         job.stop()
         context.app.jobs.wait(_SHORT_WAIT)
     elif context.panel().overview.scheduled_restart is not None:
-        logind.cancel_restart()
+        context.app.device().host.logind.cancel_restart()
     return context.redirect_to_panel()
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import PurePath
 
 from repoint.device.status.affected import Affected
 from repoint.device.status.status import ExposedProcess
+from repoint.host.processes import Processes
 
 _INTERPRETERS = ("python", "perl", "ruby", "node", "java", "bash", "sh")
 
@@ -63,11 +64,7 @@ def name_of(pid: int, kernel_name: str) -> str:
         pid: The process.
         kernel_name: The kernel's name for it, of at most 15 bytes (man 5 proc, ``comm``).
     """
-    try:
-        command_line = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    except OSError:
-        return kernel_name
-    arguments = [argument.decode(errors="replace") for argument in command_line if argument]
+    arguments = Processes().command_line(pid)
     if not arguments:
         return kernel_name
     program = PurePath(arguments[0]).name

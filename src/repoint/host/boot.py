@@ -1,0 +1,33 @@
+"""The current boot of the machine: its identity and its age."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+
+class Boot:
+    """The current boot.
+
+    Args:
+        proc: The proc file system.
+        monotonic: The clock of systemd's monotonic timestamps, in seconds.
+    """
+
+    def __init__(
+        self, proc: Path = Path("/proc"), monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._proc = proc
+        self._monotonic = monotonic
+
+    def identity(self) -> str:
+        """The kernel's name for this boot (random(4), ``boot_id``); empty if it gives none."""
+        try:
+            return (self._proc / "sys/kernel/random/boot_id").read_text().strip()
+        except OSError:
+            return ""
+
+    def uptime(self) -> float:
+        """Seconds since the machine started, without the time it was suspended."""
+        return self._monotonic()
