@@ -158,6 +158,6 @@ def _run(systemd: Systemd, command: Sequence[str], *, may_fail: bool = False) ->
     result = systemd.execute(command)
     if not result.succeeded and not may_fail:
         raise UnitsError(
-            f"`{' '.join(command)}` fails: {result.reason}",
+            f"`{' '.join(command)}` fails: {result.detail or result.reason}",
             hint="The units are written; put that right, then run `repoint agent install` again",
         )
