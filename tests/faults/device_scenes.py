@@ -239,7 +239,7 @@ class Unenrolling(DeviceScene):
     done = (NotEnrolledError,)
 
 
-class TakingBack(DeviceScene):
+class RollingBack(DeviceScene):
     expected = (HealthCheckError,)
 
 
@@ -349,7 +349,7 @@ def device_scenes(base: Path, served: str) -> dict[str, Callable[[], DeviceScene
                 lambda s: s.device.activate(None),
             ),
             scene(
-                TakingBack, "take back", {OLD: BASE, A: BROKEN}, _broken,
+                RollingBack, "roll back", {OLD: BASE, A: BROKEN}, _broken,
                 lambda s: s.device.activate(None),
             ),
             scene(
@@ -361,7 +361,7 @@ def device_scenes(base: Path, served: str) -> dict[str, Callable[[], DeviceScene
                 lambda s: s.device.check(None),
             ),
             scene(
-                DeviceScene, "collect", {B: AGAIN}, _collectable,
+                DeviceScene, "collect garbage", {B: AGAIN}, _collectable,
                 lambda s: s.device.change_settings(None, UserSettings(automatic=False)),
             ),
             scene(

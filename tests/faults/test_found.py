@@ -109,7 +109,7 @@ class TestAnActivation:
     def test_that_is_taken_back_is_in_the_history_even_if_the_disk_fails_then(
         self, judged: Judged
     ) -> None:
-        assert wrong_at(judged("take back"), "EIO", r"^write .*history.jsonl") == []
+        assert wrong_at(judged("roll back"), "EIO", r"^write .*history.jsonl") == []
 
     def test_needs_no_room_to_say_who_is_at_work(self, judged: Judged) -> None:
         assert wrong_at(judged("activate"), "ENOSPC", r"^pwrite64 store/lock") == []
@@ -153,7 +153,7 @@ class TestTakingAProductOut:
 
 class TestSettings:
     def test_that_cannot_be_written_end_with_an_error_for_people(self, judged: Judged) -> None:
-        assert wrong_at(judged("collect"), "EIO", r"^openat .*\.new-settings.json") == []
+        assert wrong_at(judged("collect garbage"), "EIO", r"^openat .*\.new-settings.json") == []
 
 
 class TestAPublication:
