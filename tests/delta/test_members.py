@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from repoint.delta.codecs import CODECS
 from repoint.delta.errors import PatchError
 from repoint.delta.members import rebuild, recipe
-from repoint.delta.members.deflate import beginning, deflate
+from repoint.delta.members.deflate import deflate, stable_prefix
 from repoint.delta.members.recipe import Member, Part, Piece, Recipe
-from repoint.delta.members.scan import find
+from repoint.delta.members.scan import find_members
 
 VECTORS = Path(__file__).parent / "vectors"
 ELF = [(VECTORS / f"x86_64.{age}").read_bytes() for age in ("old", "new")]
@@ -51,8 +51,8 @@ def decode(old: bytes, payload: bytes, size: int) -> bytes:
 
 
 def parts(payload: bytes, old: bytes, new: bytes) -> list[str]:
-    said, _ = recipe.load(memoryview(payload), len(old), len(new))
-    return [part.codec for part in said.parts]
+    plan, _ = recipe.load(memoryview(payload), len(old), len(new))
+    return [part.codec for part in plan.parts]
 
 
 def best_of_the_others(old: bytes, new: bytes) -> int:
@@ -101,11 +101,11 @@ def test_our_deflate_gives_zlibs_bits_with_any_setting(
 
 
 @pytest.mark.parametrize("level", [2, 6])
-def test_a_beginning_is_one_however_the_content_goes_on(level: int) -> None:
-    begun = beginning(text(7, 14_000), level, 8)
-    assert len(begun) > 5000
+def test_a_stable_prefix_does_not_depend_on_what_follows(level: int) -> None:
+    prefix = stable_prefix(text(7, 14_000), level, 8)
+    assert len(prefix) > 5000
     for seed in (8, 9):
-        assert zlibs(text(7, 14_000) + text(seed, 5000), level, 8).startswith(begun)
+        assert zlibs(text(7, 14_000) + text(seed, 5000), level, 8).startswith(prefix)
 
 
 @pytest.mark.parametrize("level", [1, 6, 9])
@@ -172,7 +172,7 @@ def test_a_member_under_another_name_is_found_by_its_content() -> None:
     assert len(payload) < 1000
 
 
-def test_a_member_that_nothing_of_ours_makes_again_stays_as_it_is() -> None:
+def test_a_member_that_cannot_be_rebuilt_stays_in_the_skeleton() -> None:
     """Streams whose maker found other matches: here, none at all in one half."""
 
     def odd(content: bytes) -> bytes:
@@ -183,7 +183,7 @@ def test_a_member_that_nothing_of_ours_makes_again_stays_as_it_is() -> None:
         gzip.compress(content, 6, mtime=0)[:10] + odd(content) + bytes(8)
         for content in (text(1, 2000), text(2, 2000))
     )
-    assert len(find(memoryview(new))) == 1
+    assert len(find_members(memoryview(new))) == 1
     assert patch(old, new) is None
 
 
@@ -304,9 +304,9 @@ def test_a_small_file_cannot_ask_for_much_work() -> None:
     huge = bytes(8 << 20)
     packed = zlibs(huge, 9, 8)
     full = CODECS.named("full").encode(memoryview(b""), memoryview(huge)) or b""
-    said = Recipe(
+    plan = Recipe(
         (Part("full", len(full), 1, ()), Part("full", len(full), len(huge), ())),
         (Member(0, len(packed), 1, len(huge), 9, 8, zlib.crc32(packed)),),
     )
     with pytest.raises(PatchError, match="more work"):
-        decode(b"", recipe.dump(said, [full, full]), len(packed) + 1)
+        decode(b"", recipe.dump(plan, [full, full]), len(packed) + 1)

@@ -38,11 +38,11 @@ def mutate(payload: bytes, new_size: int, chance: random.Random) -> bytes:
 def mutate_recipe(payload: bytes, old_size: int, new_size: int, chance: random.Random) -> bytes:
     """Change a payload of codec `members`: a number of its recipe, a part's bytes, or any bytes."""
     try:
-        said, parts = recipe.load(memoryview(payload), old_size, new_size)
+        plan, parts = recipe.load(memoryview(payload), old_size, new_size)
     except PatchError:
         return mutate_bytes(payload, chance)
     payloads = [bytes(part) for part in parts]
-    raw = msgspec.msgpack.decode(msgspec.msgpack.encode(said))
+    raw = msgspec.msgpack.decode(msgspec.msgpack.encode(plan))
     for _ in range(chance.choice((1, 1, 2))):
         match chance.randrange(5):
             case 0:

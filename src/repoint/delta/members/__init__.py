@@ -1,6 +1,7 @@
-"""Files that hold other files, each compressed for itself: wheels, jars, .gz, and archives of ELF.
+"""Codec `members`: files that hold compressed files (wheels, jars, .gz) or compiled code.
 
-`finding` lists what a file holds, `rebuilding` says which compressed members can be made again byte
-for byte, `pairing` puts old members beside new ones, and `codec` diffs what is inside. `matching`,
-`trees` and `deflating` are zlib's compression once more, for devices whose zlib is another.
+`scan` lists the members of a file, `pairing` finds the old member for each new one, `rebuild` finds
+the settings with which zlib compresses a member to its exact bytes, and `codec` encodes and
+decodes. `match_search`, `huffman` and `deflate` reimplement zlib's compression for devices whose
+zlib module is another library.
 """

@@ -1,7 +1,7 @@
-"""zlib's compression, bit by bit: matches from `match_search`, codes from `huffman`.
+"""zlib's compression to the bit: matches from `match_search`, codes from `huffman` (RFC 1951).
 
-Some hundred times slower than zlib itself, so it is for devices whose zlib is another (zlib-ng and
-others find other matches), and for seeing which kind this device's is.
+It is a few hundred times slower than zlib. It serves devices whose zlib module is another library
+(zlib-ng and others find other matches), and to find out which one a device has.
 """
 
 from __future__ import annotations
@@ -17,25 +17,26 @@ _UNSURE = 1 << 10
 
 
 def deflate(content: bytes, level: int, memory: int) -> bytes:
-    """The raw DEFLATE stream that zlib makes of a content in one go, with a window of 32 KiB.
+    """Return the raw DEFLATE stream of zlib for a content in one call, with a window of 32 KiB.
 
     Args:
-        content: What to compress.
+        content: The bytes to compress.
         level: From 1 to 9.
         memory: zlib's `memLevel`, from 1 to 9.
     """
-    made = list(blocks(content, level, memory))
+    *most, last = blocks(content, level, memory)
     out = _Bits()
-    for block in made:
-        _write(out, content, block, block is made[-1])
+    for block in most:
+        _write(out, content, block, last=False)
+    _write(out, content, last, last=True)
     return out.finish()
 
 
-def beginning(content: bytes, level: int, memory: int) -> bytes:
-    """Whole bytes that the stream of any longer content begins with, as many as are sure."""
+def stable_prefix(content: bytes, level: int, memory: int) -> bytes:
+    """Return the bytes with which the stream of any longer content begins, as far as is certain."""
     out = _Bits()
     for block in blocks(content, level, memory):
-        # What lies near the end would be matched otherwise, did the content go on.
+        # Bytes near the end might be matched differently if the content went on.
         if block.end > len(content) - _UNSURE:
             break
         _write(out, content, block, last=False)
@@ -55,18 +56,18 @@ class _Bits:
         self._widths.append(np.asarray(widths, np.uint64))
 
     def align(self) -> None:
-        """Add zeros up to a whole byte."""
-        have = sum(int(widths.sum()) for widths in self._widths)
-        if have % 8:
-            self.add([0], [8 - have % 8])
+        """Add zeros up to a byte boundary."""
+        bits = sum(int(widths.sum()) for widths in self._widths)
+        if bits % 8:
+            self.add([0], [8 - bits % 8])
 
     def whole(self) -> bytes:
-        """The bytes that are full."""
+        """Return the complete bytes."""
         bits = sum(int(widths.sum()) for widths in self._widths)
         return self.finish()[: bits // 8]
 
     def finish(self) -> bytes:
-        """All bits, filled up with zeros to whole bytes."""
+        """Return all bits, padded with zeros to whole bytes."""
         if not self._values:
             return b""
         values, widths = np.concatenate(self._values), np.concatenate(self._widths)
@@ -75,7 +76,7 @@ class _Bits:
         size = (int(ends[-1]) + 7) // 8
         shifted = values << (starts & np.uint64(7))
         first = (starts >> np.uint64(3)).astype(np.int64)
-        # No two numbers have a bit in common, so adding them is joining them.
+        # No two numbers share a bit, so adding them joins them.
         out = np.zeros(size + 8)
         for lane in range(7):
             part = (shifted >> np.uint64(8 * lane)) & np.uint64(255)
@@ -127,15 +128,14 @@ def _join(
     values: npt.NDArray[np.int64],
     extra: tuple[int, ...],
 ) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
-    """Per symbol its code with the extra bits behind it, and the width of both.
+    """Return per symbol its code followed by the extra bits, and the width of both.
 
-    Extra bits are the lowest of a value: codes that have n of them start at multiples of 2**n,
-    but for the base that all codes below them add up to.
+    The extra bits are the low bits of the distance from the first value of the symbol's code.
     """
     codes = np.array(code.codes, np.uint64)[symbols]
     widths = np.array(code.lengths, np.uint64)[symbols]
     starts = np.cumsum([0, *(1 << bits for bits in extra)])
-    # The longest match has a code of its own, though the one before it could say it too.
+    # The longest match has a code of its own, although the code before it could express it.
     plain = symbols < first
     index = np.where(plain, 0, symbols - first)
     bits = np.where(plain, 0, np.array(extra)[index]).astype(np.uint64)

@@ -1,4 +1,4 @@
-"""The Huffman codes that zlib gives to symbols, ties and overlong codes as it settles them."""
+"""zlib's Huffman codes, with its rules for ties and for codes that are too long."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ END = 256
 _FIXED_LITERALS = (8,) * 144 + (9,) * 112 + (7,) * 24 + (8,) * 8
 _FIXED_DISTANCES = (5,) * 30
 _ORDER = (16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15)
-"""RFC 1951, 3.2.7: the order in which the lengths of the codes for lengths are sent."""
+"""The order in which the lengths of the codes for lengths are sent (RFC 1951, 3.2.7)."""
 
 
 class Code(NamedTuple):
@@ -32,17 +32,17 @@ class Code(NamedTuple):
 
 
 def literal_code(counts: Sequence[int]) -> Code:
-    """The code of literals, end and match lengths, from how often each occurs."""
+    """Return the code of literals, end of block and match lengths, from their frequencies."""
     return _code([*counts], (0,) * 257 + LENGTH_EXTRA, 15)
 
 
 def distance_code(counts: Sequence[int]) -> Code:
-    """The code of distances, from how often each occurs."""
+    """Return the code of distances, from their frequencies."""
     return _code([*counts], DISTANCE_EXTRA, 15)
 
 
 def fixed_codes() -> tuple[Code, Code]:
-    """The codes of literals and distances that need not be sent (RFC 1951, 3.2.6)."""
+    """Return the fixed codes of literals and distances (RFC 1951, 3.2.6)."""
     return (
         Code(list(_FIXED_LITERALS), _canonical(_FIXED_LITERALS, 15), 288, 0),
         Code(list(_FIXED_DISTANCES), _canonical(_FIXED_DISTANCES, 15), 30, 0),
@@ -50,7 +50,7 @@ def fixed_codes() -> tuple[Code, Code]:
 
 
 def fixed_cost(literals: Sequence[int], distances: Sequence[int]) -> int:
-    """Bits that symbols take in the fixed codes, from how often each occurs."""
+    """Return the bits that symbols take in the fixed codes, from their frequencies."""
     extra = (0,) * 257 + LENGTH_EXTRA
     return sum(
         count * (_FIXED_LITERALS[i] + extra[i]) for i, count in enumerate(literals) if count
@@ -58,7 +58,7 @@ def fixed_cost(literals: Sequence[int], distances: Sequence[int]) -> int:
 
 
 def description(literals: Code, distances: Code) -> tuple[list[tuple[int, int]], int]:
-    """How a block says its codes: (value, bits) one after the other, and their cost in bits."""
+    """Return the header that describes a block's codes: (value, bits) in order, and total bits."""
     runs = _runs(literals.lengths[: literals.used]) + _runs(distances.lengths[: distances.used])
     counts = [0] * 19
     for symbol, _ in runs:
@@ -77,8 +77,8 @@ def description(literals: Code, distances: Code) -> tuple[list[tuple[int, int]],
 
 
 def _runs(lengths: list[int]) -> list[tuple[int, int]]:
-    """Lengths as symbols 0 to 18 with the value of their extra bits (RFC 1951, 3.2.7)."""
-    made: list[tuple[int, int]] = []
+    """Return code lengths as symbols 0 to 18, each with its extra bits (RFC 1951, 3.2.7)."""
+    symbols: list[tuple[int, int]] = []
     before, at = -1, 0
     while at < len(lengths):
         length = lengths[at]
@@ -89,31 +89,31 @@ def _runs(lengths: list[int]) -> list[tuple[int, int]]:
         at += run
         fresh = length != 0 and length != before
         if fresh and run > 3:
-            made.append((length, 0))
+            symbols.append((length, 0))
             run -= 1
         elif fresh or run < 3:
-            made += [(length, 0)] * run
+            symbols += [(length, 0)] * run
             run = 0
         if run and length:
-            made.append((16, run - 3))
+            symbols.append((16, run - 3))
         elif run:
-            made.append((17, run - 3) if run <= 10 else (18, run - 11))
+            symbols.append((17, run - 3) if run <= 10 else (18, run - 11))
         before = length
-    return made
+    return symbols
 
 
 def _code(counts: list[int], extra: Sequence[int], longest: int) -> Code:
-    """The code that zlib builds: a heap by count, then depth, then its own order for ties."""
+    """Return zlib's code: a heap by count, then by depth, with zlib's order for ties."""
     elements = len(counts)
     heap = [i for i, count in enumerate(counts) if count]
     last = heap[-1] if heap else -1
     paid = {i: count for i, count in enumerate(counts) if count}
-    # A code needs two symbols at least; those added cost nothing.
+    # A code needs at least two symbols; added ones cost nothing.
     while len(heap) < 2:
-        last_or_first = last + 1 if last < 2 else 0
-        last = max(last, last_or_first)
-        heap.append(last_or_first)
-        counts[last_or_first] = 1
+        added = last + 1 if last < 2 else 0
+        last = max(last, added)
+        heap.append(added)
+        counts[added] = 1
     weight = counts + [0] * elements
     depth = [0] * (2 * elements)
     parent = [0] * (2 * elements)
@@ -126,7 +126,7 @@ def _code(counts: list[int], extra: Sequence[int], longest: int) -> Code:
 def _merge(
     heap: list[int], weight: list[int], depth: list[int], parent: list[int], first: int
 ) -> list[int]:
-    """Join the two lightest until one is left; all nodes from the last joined to the first."""
+    """Join the two lightest nodes until one is left; return all nodes, the last joined first."""
 
     def lighter(a: int, b: int) -> bool:
         return weight[a] < weight[b] or (weight[a] == weight[b] and depth[a] <= depth[b])
@@ -169,7 +169,7 @@ def _merge(
 def _lengths(
     order: list[int], parent: list[int], elements: int, last: int, longest: int
 ) -> list[int]:
-    """Code lengths from the tree, none above `longest`."""
+    """Return the code lengths of the tree, none above `longest`."""
     bits = [0] * (2 * elements)
     used = [0] * (longest + 1)
     overflow = 0
@@ -197,7 +197,7 @@ def _lengths(
 
 
 def _canonical(lengths: Sequence[int], longest: int) -> list[int]:
-    """Codes from lengths (RFC 1951, 3.2.2), each with its first bit lowest."""
+    """Return codes from lengths (RFC 1951, 3.2.2), each with its first bit lowest."""
     following, code = [0] * (longest + 1), 0
     for length in range(1, longest + 1):
         code = (code + sum(1 for each in lengths if each == length - 1 and each)) << 1

@@ -1,9 +1,9 @@
-"""Which matches zlib finds: the choice between literals and matches, for all levels from 1 to 9.
+"""zlib's search for matches: the choice between literals and matches, for levels 1 to 9.
 
-DEFLATE says how matches are written, not how they are found; a compressed member can be made again
-only by finding the very matches that its maker found. Nearly always that was zlib, whose way of
-searching (chains of equal hashes, lazy evaluation) has not changed its results since 1.2.5. The
-names of the parameters are those of its documentation (`deflateTune`).
+DEFLATE defines how matches are written, not how they are found. A compressed member can be rebuilt
+only by finding exactly the matches that its compressor found. That was nearly always zlib, whose
+search (chains of equal hashes, lazy evaluation) has given the same results since version 1.2.5.
+The names of the parameters are those of its documentation (`deflateTune`).
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import numpy as np
 _SHORTEST, _LONGEST = 3, 258
 _WINDOW = 1 << 15
 _AHEAD = _LONGEST + _SHORTEST + 1
-"""With less than this ahead of it, zlib reads more before it goes on."""
+"""With fewer bytes than this ahead, zlib reads more before it continues."""
 _FARTHEST = _WINDOW - _AHEAD
 _TOO_FAR = 4096
-"""A match of three bytes from farther back costs more than three literals."""
+"""A match of three bytes from farther away costs more than three literals."""
 _NEVER = -1
 
 
@@ -50,8 +50,8 @@ class Block(NamedTuple):
     Attributes:
         lengths: Per symbol the length of its match, or zero for a literal.
         values: Per symbol the distance of its match, or the literal.
-        start, end: The bytes that they stand for.
-        storable: Whether zlib still has those bytes, should the block be no smaller than they are.
+        start, end: The range of the content that they encode.
+        storable: True if zlib still holds those bytes, to store them if that is no longer.
     """
 
     lengths: list[int]
@@ -62,10 +62,10 @@ class Block(NamedTuple):
 
 
 def blocks(content: bytes, level: int, memory: int) -> Iterator[Block]:
-    """The blocks of symbols that zlib makes of a content; the last one may be empty.
+    """Yield zlib's blocks of symbols for a content; the last one may be empty.
 
     Args:
-        content: What to compress.
+        content: The bytes to compress.
         level: From 1 to 9.
         memory: zlib's `memLevel`, from 1 to 9.
     """
@@ -87,8 +87,8 @@ def blocks(content: bytes, level: int, memory: int) -> Iterator[Block]:
 class _Search:
     """The chains of positions with equal hashes, and the search along one of them.
 
-    zlib keeps two windows of 32 KiB and moves the upper one down when it comes to its end; the
-    first byte of what it then has can never be the start of a match. `base` is that byte.
+    zlib holds two windows of 32 KiB and moves the upper one down when it reaches its end. The first
+    byte that it then holds can never be the start of a match. `base` is the offset of that byte.
     """
 
     def __init__(self, content: bytes, tuning: _Tuning, memory: int) -> None:
@@ -102,7 +102,7 @@ class _Search:
         self.found_at = 0
 
     def advance(self, at: int) -> None:
-        """Read more, where zlib would do so before it looks at this position."""
+        """Read more if zlib would do so before this position."""
         if self._read - at >= _AHEAD:
             return
         if at - self.base >= _WINDOW + _FARTHEST:
@@ -110,7 +110,7 @@ class _Search:
         self._read = min(len(self.content), self.base + 2 * _WINDOW)
 
     def insert(self, at: int) -> int:
-        """Add the position to its chain; the one before it there, or a negative number."""
+        """Add a position to its chain; return the one before it, or `_NEVER` if it is unusable."""
         if at >= len(self._hashes):
             return _NEVER
         key = self._hashes[at]
@@ -120,9 +120,9 @@ class _Search:
         return head if head > self.base and at - head <= _FARTHEST else _NEVER
 
     def longest(self, at: int, candidate: int, best: int) -> int:
-        """The length of the longest match that is longer than `best`, if any; else `best`.
+        """Return the length of the longest match longer than `best`; `best` if there is none.
 
-        Where it is goes to `found_at`.
+        `found_at` is set to the position of the match.
         """
         content, chain = self.content, self._chain
         good, _, nice, steps = self.tuning
@@ -154,12 +154,12 @@ class _Search:
 
 
 def _lazy(search: _Search) -> Iterator[tuple[int, int, int]]:
-    """Symbols with the end of the bytes taken: a match waits whether the next one is better."""
+    """Yield (length, value, end) of symbols; a match is deferred in case the next is better."""
     content, lazy = search.content, search.tuning.lazy
     at, size = 0, len(search.content)
     length = _SHORTEST - 1
     found = 0
-    waiting = False
+    deferred = False
     while True:
         search.advance(at)
         if at >= size:
@@ -178,18 +178,18 @@ def _lazy(search: _Search) -> Iterator[tuple[int, int, int]]:
             for inside in range(at + 1, end):
                 search.insert(inside)
             yield before, at - 1 - before_at, end
-            at, waiting, length = end, False, _SHORTEST - 1
+            at, deferred, length = end, False, _SHORTEST - 1
             continue
-        if waiting:
+        if deferred:
             yield 0, content[at - 1], at
-        waiting = True
+        deferred = True
         at += 1
-    if waiting:
+    if deferred:
         yield 0, content[size - 1], size
 
 
 def _greedy(search: _Search) -> Iterator[tuple[int, int, int]]:
-    """Symbols with the end of the bytes taken: the first match is as good as any."""
+    """Yield (length, value, end) of symbols; every match is taken at once."""
     content, longest_inserted = search.content, search.tuning.lazy
     at, size = 0, len(search.content)
     while True:
@@ -211,7 +211,7 @@ def _greedy(search: _Search) -> Iterator[tuple[int, int, int]]:
 
 
 def _common(content: bytes, at: int, whole: bytes, known: int) -> int:
-    """How many bytes at a position are those of `whole`; the first `known` ones are."""
+    """Return how many bytes at a position equal those of `whole`; the first `known` ones do."""
     if content.startswith(whole, at):
         return len(whole)
     low, high = known, len(whole)
@@ -225,11 +225,11 @@ def _common(content: bytes, at: int, whole: bytes, known: int) -> int:
 
 
 def _hashes(content: bytes, bits: int) -> list[int]:
-    """Per position zlib's hash of three bytes."""
+    """Return zlib's hash of the three bytes at each position."""
     shift = (bits + _SHORTEST - 1) // _SHORTEST
     data = np.frombuffer(content, np.uint8).astype(np.uint32)
     if len(data) < _SHORTEST:
         return []
     joined = data[:-2] << np.uint32(2 * shift) ^ data[1:-1] << np.uint32(shift) ^ data[2:]
-    made: list[int] = (joined & np.uint32((1 << bits) - 1)).tolist()
-    return made
+    hashes: list[int] = (joined & np.uint32((1 << bits) - 1)).tolist()
+    return hashes

@@ -1,4 +1,4 @@
-"""Members inflated, and made again byte for byte: by which settings of zlib, if by any."""
+"""Inflating members, and compressing them again to the same bytes."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from functools import cache
 from typing import NamedTuple
 
 from repoint.delta.errors import PatchError
-from repoint.delta.members.deflate import beginning, deflate
+from repoint.delta.members.deflate import deflate, stable_prefix
 
 _WINDOW_BITS = -15
-"""A raw stream, without zlib's own header."""
+"""A raw stream, without zlib's header."""
 _PREFIX = 96 << 10
-"""Bytes of a content by which settings are told apart before all of it is compressed."""
+"""Bytes of a content that are compressed first, to rule out most settings quickly."""
 
 
 class ZlibSettings(NamedTuple):
@@ -25,19 +25,19 @@ class ZlibSettings(NamedTuple):
 _CANDIDATES = tuple(
     ZlibSettings(level, memory) for memory in (8, 9) for level in (6, 9, 1, 5, 8, 7, 4, 3, 2)
 )
-"""What programs use, the most usual first."""
+"""The settings that programs use, the most common first."""
 
 
 def inflate(packed: bytes | memoryview, size: int) -> bytes:
-    """What a raw DEFLATE stream holds.
+    """Return the content of a raw DEFLATE stream.
 
     Raises:
-        PatchError: It is none, or does not hold so many bytes.
+        PatchError: The stream is damaged, or its content has another size.
     """
     inflater = zlib.decompressobj(_WINDOW_BITS)
     try:
         content = inflater.decompress(packed, size + 1)
-        # The end of the stream may still have to be read when all of its bytes are there.
+        # The end-of-block code may still be unread when all bytes are out.
         content += inflater.decompress(inflater.unconsumed_tail, 1)
     except zlib.error as error:
         raise PatchError("a compressed member is damaged") from error
@@ -46,42 +46,42 @@ def inflate(packed: bytes | memoryview, size: int) -> bytes:
     return content
 
 
-def settings_of(
+def find_settings(
     content: bytes, packed: bytes | memoryview, likely: ZlibSettings | None
 ) -> ZlibSettings | None:
-    """The settings with which zlib makes `packed` of `content`; None where there are none.
+    """Return the settings with which zlib compresses `content` to `packed`; None if there are none.
 
     Args:
-        content: The content.
-        packed: What its maker made of it.
-        likely: What to try first.
+        content: The content of a member.
+        packed: The member's compressed bytes.
+        likely: Settings to try first.
     """
-    wanted = bytes(packed)
+    expected = bytes(packed)
     for settings in dict.fromkeys([likely, *_CANDIDATES] if likely else _CANDIDATES):
-        if len(content) > _PREFIX and not wanted.startswith(_beginning(content, settings)):
+        if len(content) > _PREFIX and not expected.startswith(_prefix(content, settings)):
             continue
-        if _compressed(content, settings) == wanted:
+        if _compressed(content, settings) == expected:
             return settings
     return None
 
 
 def rebuild(content: bytes, settings: ZlibSettings, length: int, crc: int) -> bytes:
-    """The compressed member again, whatever zlib this device has.
+    """Return the compressed member, whatever zlib this device has.
 
     Raises:
-        PatchError: It does not have that length and CRC-32.
+        PatchError: The result does not have the expected length and CRC-32.
     """
     packed = _compressed(content, settings)
     if len(packed) != length or zlib.crc32(packed) != crc:
-        raise PatchError("a compressed member cannot be made again")
+        raise PatchError("a compressed member cannot be rebuilt")
     return packed
 
 
 @cache
 def device_has_zlib(settings: ZlibSettings) -> bool:
-    """Whether this device's zlib finds the matches that zlib finds with these settings.
+    """Return whether this device's zlib module compresses as zlib does with these settings.
 
-    zlib-ng and others that take its place give streams of their own.
+    zlib-ng and other replacements give different streams.
     """
     sample = " ".join(str(n * n) for n in range(1, 1500)).encode()
     return _by_device(sample, settings) == deflate(sample, *settings)
@@ -93,11 +93,11 @@ def _compressed(content: bytes, settings: ZlibSettings) -> bytes:
     return deflate(content, *settings)
 
 
-def _beginning(content: bytes, settings: ZlibSettings) -> bytes:
-    """Whole bytes that the compressed content surely begins with."""
+def _prefix(content: bytes, settings: ZlibSettings) -> bytes:
+    """Return bytes with which the compressed content certainly begins."""
     if device_has_zlib(settings):
         return _compressor(settings).compress(content[:_PREFIX])
-    return beginning(content[:_PREFIX], *settings)
+    return stable_prefix(content[:_PREFIX], *settings)
 
 
 def _by_device(content: bytes, settings: ZlibSettings) -> bytes:

@@ -1,4 +1,4 @@
-"""What a payload of codec `members` says before its parts; validated before anything is done.
+"""The recipe at the start of a payload, validated as a whole before any of it is followed.
 
 | bytes | what |
 |---|---|
@@ -7,8 +7,8 @@
 | n | the recipe: one zstd frame with its content size, over MessagePack arrays |
 |   | the payloads of the parts, back to back, in their order; nothing after the last |
 
-The new file is its *skeleton*, which is part 0, with the members put in: before each member come
-`gap` bytes of the skeleton, and behind the last one what is left of it.
+The new file is its *skeleton*, which is part 0, with the members inserted: before each member come
+`gap` bytes of the skeleton, and after the last one the rest of it.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from repoint.delta.errors import PatchError
 _PREAMBLE = struct.Struct("<II")
 _LONGEST = 64 << 20
 _PER_BYTE = 200
-"""How much longer than as stored a recipe may be: arrays of members of one kind are much alike."""
+"""How many times longer than stored a recipe may be; members of one kind compress very well."""
 LARGEST_PART = 96 << 20
-"""Bytes of the old and new contents of a part together: they are held in memory."""
+"""Largest size of a part's old and new content together, in bytes: they are held in memory."""
 _MOST_WORK = 32 << 20
 _WORK_PER_BYTE = 32
 _SPARE_WORK = 64 << 10
@@ -35,11 +35,11 @@ _Some = Annotated[int, msgspec.Meta(ge=1, le=(1 << 62) - 1)]
 
 
 class Piece(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """Bytes of the old file: as they are, or what a raw DEFLATE stream holds.
+    """Bytes of the old file: plain ones, or a raw DEFLATE stream.
 
     Attributes:
-        start, length: Where they are.
-        size: How long they are once inflated; 0 for bytes as they are.
+        start, length: Their position.
+        size: Their length once inflated; 0 for plain bytes.
     """
 
     start: _Count
@@ -52,9 +52,9 @@ class Part(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=T
 
     Attributes:
         codec: Any codec but `members`.
-        length: Of the payload.
-        size: Of the content.
-        old: What the old content is put together from.
+        length: Length of the payload.
+        size: Size of the content.
+        old: The pieces of the old content.
     """
 
     codec: Annotated[str, msgspec.Meta(max_length=16)]
@@ -64,14 +64,15 @@ class Part(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=T
 
 
 class Member(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """What is to be put into the skeleton.
+    """A member to insert into the skeleton.
 
     Attributes:
         gap: Bytes of the skeleton since the member before.
-        length: Bytes that it takes in the new file.
-        part: The part whose content its own is the next piece of; part 0 is the skeleton.
+        length: Its bytes in the new file.
+        part: The part that holds its content, after the contents of the members before it; never
+            part 0, the skeleton.
         size: Bytes of its content.
-        level: zlib's level, from 1 to 9; 0 for a member that is its content.
+        level: zlib's level, from 1 to 9; 0 for a member that is not compressed.
         memory: zlib's `memLevel`, from 1 to 9.
         crc: CRC-32 of the compressed bytes.
     """
@@ -86,24 +87,24 @@ class Member(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields
 
 
 class Recipe(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """How the new file is put together."""
+    """How to assemble the new file."""
 
     parts: tuple[Part, ...]
     members: tuple[Member, ...]
 
 
 def work(size: int, level: int) -> int:
-    """How much work it is to compress so many bytes again: high levels search longer."""
+    """Return the work of compressing so many bytes; high levels search longer."""
     return size * (4 if level > 6 else 1 if level else 0)
 
 
 def most_work(new_size: int) -> int:
-    """How much work there may be in one file: as much as a device can do that has no zlib."""
+    """Return the work allowed for one file: what a device without zlib can do in minutes."""
     return min(_MOST_WORK, new_size * _WORK_PER_BYTE + _SPARE_WORK)
 
 
 def dump(recipe: Recipe, payloads: list[bytes]) -> bytes:
-    """A payload."""
+    """Return the payload of a recipe and its parts."""
     from repoint.delta.zstd import compress
 
     raw = msgspec.msgpack.encode(recipe)
@@ -112,17 +113,17 @@ def dump(recipe: Recipe, payloads: list[bytes]) -> bytes:
 
 
 def load(payload: memoryview, old_size: int, new_size: int) -> tuple[Recipe, list[memoryview]]:
-    """The recipe and the payloads of its parts.
+    """Return the recipe and the payloads of its parts.
 
     Raises:
-        PatchError: It is damaged, or not for files of these sizes.
+        PatchError: The recipe is damaged, or made for files of other sizes.
     """
     if len(payload) < _PREAMBLE.size:
         raise PatchError("a recipe of members is truncated")
     stored, length = _PREAMBLE.unpack(payload[: _PREAMBLE.size])
     start = _PREAMBLE.size + stored
     if start > len(payload) or length > min(_LONGEST, 4096 + stored * _PER_BYTE):
-        raise PatchError("a recipe of members does not have the length that it says")
+        raise PatchError("a recipe of members does not have the declared length")
     recipe = _parsed(bytes(payload[_PREAMBLE.size : start]), length)
     _check(recipe, old_size, new_size)
     payloads = []
@@ -130,7 +131,7 @@ def load(payload: memoryview, old_size: int, new_size: int) -> tuple[Recipe, lis
         payloads.append(payload[start : start + part.length])
         start += part.length
     if start != len(payload):
-        raise PatchError("the parts of a recipe are not as long as it says")
+        raise PatchError("the parts of a recipe do not have the declared length")
     return recipe, payloads
 
 
@@ -152,26 +153,26 @@ def _check(recipe: Recipe, old_size: int, new_size: int) -> None:
     left[0] = new_size
     for member in members:
         if member.part >= len(parts):
-            raise PatchError("a recipe names a part that it does not have")
+            raise PatchError("a recipe names a part that does not exist")
         if not member.level and member.length != member.size:
             raise PatchError("a recipe has a member of two lengths")
         left[member.part] -= member.size
         left[0] -= member.length
     if left[0] != parts[0].size or any(left[1:]):
-        raise PatchError("the members of a recipe are not as long as their parts")
+        raise PatchError("the members of a recipe do not have the length of their parts")
     if sum(member.gap for member in members) > parts[0].size:
         raise PatchError("a recipe has members outside of the skeleton")
     if not all(part.size for part in parts[1:]):
         raise PatchError("a recipe has a part without members")
     if sum(work(member.size, member.level) for member in members) > most_work(new_size):
-        raise PatchError("a recipe asks for more work than it may")
+        raise PatchError("a recipe asks for more work than allowed")
     for number, part in enumerate(parts):
         if any(piece.start + piece.length > old_size for piece in part.old):
             raise PatchError("a recipe names bytes outside of the old file")
         old = sum(piece.size or piece.length for piece in part.old)
         if number and old + part.size > LARGEST_PART:
-            raise PatchError("a part of a recipe is larger than it may be")
-    # The skeleton is made from the old file as it is; what others inflate follows their size.
+            raise PatchError("a part of a recipe is larger than allowed")
+    # The skeleton is encoded against the old file itself. What the other parts inflate is bounded.
     if sum(piece.size for piece in parts[0].old) or len(parts[0].old) > 1:
         raise PatchError("a skeleton is made from more than the old file")
     taken = sum(max(piece.size, piece.length) for part in parts[1:] for piece in part.old)

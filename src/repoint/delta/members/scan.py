@@ -1,6 +1,6 @@
-"""What a file holds: members of zip files, gzip streams, and compiled code as it is.
+"""Finding the members of a file: zip entries, gzip streams, and uncompressed compiled code.
 
-Only the encoder looks; a decoder is told where everything is.
+Only the encoder scans; the recipe tells a decoder where everything is.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ _ELF_TABLE = struct.Struct("<40xQ10xHH")
 _CHUNK = 64 << 10
 _LONGEST_GZIP_HEADER = 4096
 _SMALLEST = 64
-"""Bytes below which a member is not worth its entry."""
+"""Size in bytes below which a member is not worth its entry in a recipe."""
 _MOST_INFLATED = 1 << 30
 
 
 class FoundMember(NamedTuple):
-    """A member.
+    """A member of a file.
 
     Attributes:
-        name: What it is called there; empty where nothing says.
-        start, length: Its bytes in the file.
+        name: Its name in the container; empty if it has none.
+        start, length: The position of its bytes in the file.
         size: Bytes of its content.
-        packed: Whether the bytes are a raw DEFLATE stream, or the content itself.
+        packed: True if the bytes are a raw DEFLATE stream, False if they are the content.
     """
 
     name: str
@@ -42,8 +42,8 @@ class FoundMember(NamedTuple):
     packed: bool
 
 
-def find(data: memoryview) -> list[FoundMember]:
-    """The members of a file in their order; none overlaps another."""
+def find_members(data: memoryview) -> list[FoundMember]:
+    """Return the members of a file in order, without overlaps."""
     found = sorted([*_zipped(data), *_gzipped(data), *_elf(data)], key=lambda each: each.start)
     kept: list[FoundMember] = []
     end = 0
@@ -100,7 +100,7 @@ def _gzipped(data: memoryview) -> Iterator[FoundMember]:
 
 
 def _gzip_header(data: bytes) -> tuple[int, str] | None:
-    """The length of a gzip header and the name in it (RFC 1952, 2.3)."""
+    """Return the length of a gzip header and the name in it; None if it is none (RFC 1952, 2.3)."""
     flags, at, name = data[3], 10, b""
     if flags & 4:
         if len(data) < at + 2:
@@ -118,7 +118,7 @@ def _gzip_header(data: bytes) -> tuple[int, str] | None:
 
 
 def _measure(data: memoryview, start: int) -> tuple[int, int] | None:
-    """The length of a raw DEFLATE stream, and of what it holds; None for no such stream."""
+    """Return the length of a raw DEFLATE stream and of its content; None if it is not one."""
     inflater = zlib.decompressobj(-15)
     size = 0
     for at in range(start, len(data), _CHUNK):
@@ -136,7 +136,7 @@ def _measure(data: memoryview, start: int) -> tuple[int, int] | None:
 
 
 def _elf(data: memoryview) -> Iterator[FoundMember]:
-    """64-bit little-endian ELF files that end with their section headers."""
+    """Yield the 64-bit little-endian ELF files that end with their section headers."""
     end = 0
     for match in _ELF.finditer(data):
         start = match.start()
