@@ -12,10 +12,10 @@ from repoint.model.advisory import Advisory, Fix
 from repoint.model.baseline import BaselineName
 from repoint.model.improvement import Improvement
 from repoint.model.system import System
-from repoint.publisher.baselines import ComponentSource, add_baseline
-from repoint.publisher.catalogs import withdraw
-from repoint.publisher.improve import Built, improve
-from repoint.publisher.publish import publish
+from repoint.model.version import label
+from repoint.publisher.baselines import ComponentSource, Release
+from repoint.publisher.improve import BuiltImprovement, ImprovementRequest
+from repoint.publisher.publisher import Publisher
 from repoint.repository.repository import Repository
 
 Files = dict[str, str | bytes]
@@ -26,7 +26,7 @@ _numbers = itertools.count(1)
 
 
 def big(seed: int, size: int = 40_000) -> bytes:
-    """Bytes that do not compress, always the same for one seed."""
+    """Incompressible bytes, always the same for one seed."""
     return random.Random(seed).randbytes(size)
 
 
@@ -42,13 +42,13 @@ FIXED: Files = {**OLD, "lib/engine.so": big(1)[:20_000] + b"fixed" + big(1)[20_0
 
 
 def write_tree(root: Path, files: Files) -> Path:
-    """Write files, over whatever stands there."""
+    """Write a tree of files, replacing what is there."""
     remove_tree(root)
     root.mkdir(parents=True)
     for path, content in files.items():
-        place = root / path
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(content.encode() if isinstance(content, str) else content)
+        file = root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content.encode() if isinstance(content, str) else content)
     return root
 
 
@@ -78,6 +78,10 @@ class Vendor:
         self.repository = Repository.create(self.folder / "repository", passphrase=None)
 
     @property
+    def publisher(self) -> Publisher:
+        return Publisher(self.repository, passphrases=no_passphrase, clock=lambda: next(self.clock))
+
+    @property
     def public(self) -> Path:
         return self.repository.public
 
@@ -100,11 +104,7 @@ class Vendor:
             ComponentSource(component, self.source(files), **living)  # type: ignore[arg-type]
             for component, files in (components or {"engine": OLD}).items()
         ]
-        add_baseline(
-            self.repository, self.product, name, sources,
-            passphrases=no_passphrase, new_passphrase=lambda: None, created=next(self.clock),
-            system=system,
-        )  # fmt: skip
+        self.publisher.add_baseline(Release(self.product, name, tuple(sources), system))
 
     def improve(
         self,
@@ -113,19 +113,27 @@ class Vendor:
         name: BaselineName = NAME,
         letter: str | None = None,
         told: Advisory | None = None,
-    ) -> Built:
+    ) -> BuiltImprovement:
         fixed = components or {"engine": FIXED}
-        return improve(
-            self.repository, self.product, name,
-            {component: self.source(files) for component, files in fixed.items()},
-            told or advisory(*cves, component=next(iter(fixed))),
-            letter=letter, created=next(self.clock),
-        )  # fmt: skip
+        sources = {component: self.source(files) for component, files in fixed.items()}
+        fixes = told or advisory(*cves, component=next(iter(fixed)))
+        return self.improve_from(sources, fixes, name=name, letter=letter)
+
+    def improve_from(
+        self,
+        sources: dict[str, Path],
+        fixes: Advisory,
+        *,
+        name: BaselineName = NAME,
+        letter: str | None = None,
+    ) -> BuiltImprovement:
+        """Build an improvement from folders that a test has made itself."""
+        return self.publisher.improve(
+            ImprovementRequest(self.product, name, sources, fixes, letter)
+        )
 
     def publish(self) -> list[Improvement]:
-        return publish(
-            self.repository, self.product, passphrases=no_passphrase, now=next(self.clock)
-        )
+        return self.publisher.publish(self.product)
 
     def release(
         self, components: dict[str, Files] | None = None, *cves: str, **named: object
@@ -134,7 +142,4 @@ class Vendor:
         return self.publish()[-1]
 
     def withdraw(self, letter: str, reason: str = "it crashes") -> None:
-        withdraw(
-            self.repository, self.product, NAME.version, letter,
-            reason=reason, passphrases=no_passphrase, now=next(self.clock),
-        )  # fmt: skip
+        self.publisher.withdraw(self.product, label(NAME.version, letter), reason=reason)

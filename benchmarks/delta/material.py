@@ -50,10 +50,10 @@ def changed_files(pair: Pair, cache: Path) -> list[ChangedFile]:
     if pair.packed:
         return [ChangedFile(new.name, old, new)]
     before, after = _unpacked(old, cache), _unpacked(new, cache)
-    layered = layer_between(before, scan_tree(before), after, scan_tree(after))
+    comparison = layer_between(before, scan_tree(before), after, scan_tree(after))
     return [
         ChangedFile(c.entry.path, before / c.source if c.source else None, after / c.entry.path)
-        for c in layered.needing_content
+        for c in comparison.needing_content
     ]
 
 

@@ -1,3 +1,131 @@
-"""Background security improvements for any Linux product."""
+"""Background security improvements for any Linux product.
+
+This module is the public interface for programs that embed Repoint: `Device` for a device,
+`Repository` and `Publisher` for a vendor, the records that their methods take, and the errors that
+a program catches. Everything else is private and may change.
+
+Names are imported when they are first used, so ``import repoint`` costs nothing and a device does
+not load what only vendors need.
+"""
+
+from __future__ import annotations
+
+import importlib
 
 __version__ = "0.1.0"
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from repoint.device.device import Device
+    from repoint.device.errors import (
+        EnrolmentRefusedError,
+        HealthCheckError,
+        NoNetworkError,
+        NotApplicableError,
+        NotEnrolledError,
+        NotTrustedError,
+        PolicyForbidsError,
+        StaleRepositoryError,
+        StillRunningError,
+        StoreBusyError,
+        StoreDamagedError,
+        StoreWriteError,
+    )
+    from repoint.device.update.enroll import BaselineFilter, GraftRequest
+    from repoint.model.baseline import BaselineName
+    from repoint.model.errors import RepointError
+    from repoint.publisher.advisory_file import read_advisory
+    from repoint.publisher.baselines import ComponentSource, Release
+    from repoint.publisher.errors import (
+        BaselineExistsError,
+        LetterTakenError,
+        NothingChangedError,
+        UnknownBaselineError,
+        UnknownImprovementError,
+    )
+    from repoint.publisher.improve import ImprovementRequest
+    from repoint.publisher.ingest.errors import UnfitSourceError
+    from repoint.publisher.publisher import Publisher
+    from repoint.repository.errors import (
+        KeyProblemError,
+        RepositoryBusyError,
+        RepositoryError,
+        UnknownProductError,
+        WrongPassphraseError,
+    )
+    from repoint.repository.repository import Repository
+
+_MODULES = {
+    "repoint.device.device": ("Device",),
+    "repoint.device.errors": (
+        "EnrolmentRefusedError", "HealthCheckError", "NoNetworkError", "NotApplicableError",
+        "NotEnrolledError", "NotTrustedError", "PolicyForbidsError", "StaleRepositoryError",
+        "StillRunningError", "StoreBusyError", "StoreDamagedError", "StoreWriteError",
+    ),
+    "repoint.device.update.enroll": ("BaselineFilter", "GraftRequest"),
+    "repoint.model.baseline": ("BaselineName",),
+    "repoint.model.errors": ("RepointError",),
+    "repoint.publisher.advisory_file": ("read_advisory",),
+    "repoint.publisher.baselines": ("ComponentSource", "Release"),
+    "repoint.publisher.errors": (
+        "BaselineExistsError", "LetterTakenError", "NothingChangedError", "UnknownBaselineError",
+        "UnknownImprovementError",
+    ),
+    "repoint.publisher.improve": ("ImprovementRequest",),
+    "repoint.publisher.ingest.errors": ("UnfitSourceError",),
+    "repoint.publisher.publisher": ("Publisher",),
+    "repoint.repository.errors": (
+        "KeyProblemError", "RepositoryBusyError", "RepositoryError", "UnknownProductError",
+        "WrongPassphraseError",
+    ),
+    "repoint.repository.repository": ("Repository",),
+}  # fmt: skip
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+
+__all__ = [
+    "BaselineExistsError",
+    "BaselineFilter",
+    "BaselineName",
+    "ComponentSource",
+    "Device",
+    "EnrolmentRefusedError",
+    "GraftRequest",
+    "HealthCheckError",
+    "ImprovementRequest",
+    "KeyProblemError",
+    "LetterTakenError",
+    "NoNetworkError",
+    "NotApplicableError",
+    "NotEnrolledError",
+    "NotTrustedError",
+    "NothingChangedError",
+    "PolicyForbidsError",
+    "Publisher",
+    "Release",
+    "RepointError",
+    "Repository",
+    "RepositoryBusyError",
+    "RepositoryError",
+    "StaleRepositoryError",
+    "StillRunningError",
+    "StoreBusyError",
+    "StoreDamagedError",
+    "StoreWriteError",
+    "UnfitSourceError",
+    "UnknownBaselineError",
+    "UnknownImprovementError",
+    "UnknownProductError",
+    "WrongPassphraseError",
+    "__version__",
+    "read_advisory",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_MODULE_OF[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

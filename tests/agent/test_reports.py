@@ -23,10 +23,9 @@ from repoint.device.store.records import UserSettings
 from repoint.host import journal
 from repoint.host.conditions import Conditions
 from repoint.model.advisory import Advisory, Fix
-from repoint.publisher.improve import improve
 from tests.agent.buses import Bus, needs_bus
 from tests.places import MAPS_A_LIBRARY, Place
-from tests.world import FIXED, NAME, Vendor
+from tests.world import FIXED, Vendor
 
 
 class Journal:
@@ -187,10 +186,7 @@ def test_text_from_a_repository_is_not_markup(
     bus.play_desktop()
     evil = '<img src="file:///etc/passwd"/><a href="https://evil.example">fix</a> & more'
     fix = Fix(cves=("CVE-2023-4863",), component="engine", impact=evil, description=evil)
-    improve(
-        vendor.repository, vendor.product, NAME, {"engine": vendor.source(FIXED)},
-        Advisory(title=evil, fixes=(fix,)), letter=None, created=next(vendor.clock),
-    )  # fmt: skip
+    vendor.improve_from({"engine": vendor.source(FIXED)}, Advisory(title=evil, fixes=(fix,)))
     vendor.publish()
     enrolled.device.check(None)
     assert notify_desktop(overview(enrolled), tmp_path / "record.json")

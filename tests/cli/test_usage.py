@@ -32,14 +32,14 @@ ENROLL = ("enroll", "http://localhost", "--product", "kiosk", "--root", "root.js
         ((*ADD, "--component", "=a", "--component", "b=c"), "is not of the form NAME=VALUE"),
         ((*ADD, "--component", "a=b", "--component", "a=c"), "a is named twice"),
         ((*ADD, "--component", "a=b", "--restart", "b=app"), "there is no --component b"),
-        ((*ADD, "--component", "a=b", "--restart", "a=soon"), "'soon' is no restart scope"),
+        ((*ADD, "--component", "a=b", "--restart", "a=soon"), "'soon' is not a restart scope"),
         ((*ADD, "--component", "a=b", "--ignore", "a"), "--ignore: 'a' is not of the form"),
         ((*ADD, "--component", "a=b", "--health", "a=say 'hi"),
          "--health: \"say 'hi\" has a quotation mark that is not closed"),
         ((*ENROLL, "--graft", "/srv/app"), "'/srv/app' is not of the form NAME=VALUE"),
         ((*ENROLL, "--graft", "a=/srv", "--program", "b=run"), "there is no --graft b"),
         ((*ENROLL, "--graft", "a=/srv", "--program", "a=run '"), "quotation mark"),
-        (("repository", "init", "here", "--signer", "root=hsm:1"), "--public-key go together"),
+        (("repository", "init", "here", "--signer", "root=hsm:1"), "--public-key belong together"),
     ],
 )  # fmt: skip
 def test_wrong_usage_is_told_in_one_line(

@@ -88,7 +88,7 @@ def test_a_fixed_component_in_which_nothing_changed(
 
 
 def test_a_letter_that_exists(shop: Vendor, fixed: Path, advisory: Path) -> None:
-    refusal(improve(shop, fixed, advisory, "--letter", "a"), "26.3.1 (a) was given already",
+    refusal(improve(shop, fixed, advisory, "--letter", "a"), "26.3.1 (a) is already used",
             "The next free letter is (b)")  # fmt: skip
 
 
@@ -102,7 +102,7 @@ def test_a_baseline_that_exists(shop: Vendor, fixed: Path) -> None:
         "--platform", NAME.platform, "--component", f"engine={fixed}",
         "--repository", shop.repository.path,
     )  # fmt: skip
-    refusal(answer, f"acme-kiosk {NAME} is registered already", "own version or build")
+    refusal(answer, f"acme-kiosk {NAME} is already registered", "own version or build")
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_a_baseline_with_a_name_that_cannot_be(
 def test_withdrawing_a_label_that_was_never_published(shop: Vendor) -> None:
     answer = repoint("withdraw", shop.product, "26.3.1 (c)", "--reason", "it crashes",
                      "--repository", shop.repository.path)  # fmt: skip
-    refusal(answer, "no published improvement 26.3.1 (c)", "Published are: 26.3.1 (a)")
+    refusal(answer, "no published improvement 26.3.1 (c)", "Published improvements: 26.3.1 (a)")
 
 
 def test_withdrawing_what_is_no_label(shop: Vendor) -> None:
@@ -132,7 +132,7 @@ def test_withdrawing_what_is_no_label(shop: Vendor) -> None:
 
 def test_publishing_where_nothing_was_built(shop: Vendor) -> None:
     answer = repoint("publish", shop.product, "--repository", shop.repository.path)
-    refusal(answer, "no improvement that waits to be published", "repoint improve")
+    refusal(answer, "no draft to publish", "repoint improve")
 
 
 def test_a_folder_that_is_no_repository(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from repoint.tree.digest import seal_of
 from repoint.tree.scan import scan_tree
 from tests.device.conftest import MAPS_A_LIBRARY, Place, wait_for
 from tests.serving import WebServer
-from tests.world import FIXED, NAME, OLD, Vendor, big
+from tests.world import FIXED, OLD, Vendor, big
 
 
 def test_an_improvement_is_staged_then_active_then_removed(place: Place, vendor: Vendor) -> None:
@@ -123,13 +123,9 @@ def test_modes_links_and_folders_are_part_of_a_layer(
     (source / "share/readme").chmod(0o755)
     (source / "current").symlink_to("lib/engine.so")
     (source / "empty").mkdir()
-    from repoint.publisher.improve import improve
     from tests.world import advisory
 
-    improve(
-        vendor.repository, vendor.product, NAME, {"engine": source}, advisory(),
-        letter=None, created=next(vendor.clock),
-    )  # fmt: skip
+    vendor.improve_from({"engine": source}, advisory())
     vendor.publish()
     place.update()
     assert seal_of(scan_tree(place.graft.resolve())) == seal_of(scan_tree(source))

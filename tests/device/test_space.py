@@ -16,9 +16,8 @@ from repoint.device.update.space import RESERVE, space_needed
 from repoint.image.verity import HashTree
 from repoint.model.improvement import Improvement
 from repoint.model.system import Extension
-from repoint.publisher.improve import improve
 from tests.places import Place
-from tests.world import FIXED, NAME, OLD, Vendor, advisory, big
+from tests.world import FIXED, OLD, Vendor, advisory, big
 
 BIG_FIX = {**FIXED, "lib/plugin.so": big(7, 30_000)}
 
@@ -27,10 +26,7 @@ def release_with_another_mode(vendor: Vendor) -> Improvement:
     """A fix that also makes an unchanged file executable: it is copied, but not in the patch."""
     source = vendor.source(BIG_FIX)
     (source / "lib/helper.so").chmod(0o755)
-    improve(
-        vendor.repository, vendor.product, NAME, {"engine": source}, advisory(),
-        letter=None, created=next(vendor.clock),
-    )  # fmt: skip
+    vendor.improve_from({"engine": source}, advisory())
     return vendor.publish()[-1]
 
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import re
 import shutil
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
 from repoint.model.baseline import BaselineName, RestartScope
 from repoint.model.improvement import Improvement
 from repoint.model.system import System
-from repoint.publisher.baselines import ComponentSource, add_baseline
-from repoint.publisher.improve import improve
-from repoint.publisher.publish import publish
+from repoint.publisher.baselines import ComponentSource, Release
+from repoint.publisher.improve import ImprovementRequest
+from repoint.publisher.publisher import Publisher
 from repoint.repository.repository import Repository
 from tests.machine.asking import decided, expect, read, say, started, wait_until
 from tests.machine.image import LIBRARY, PASSCODE, TABLE
@@ -28,22 +27,20 @@ def register(
     system: System | None = None,
 ) -> None:  # fmt: skip
     """Register the baseline of a product with one component of the system."""
-    add_baseline(
-        repository, product, NAME, [ComponentSource(component, tree, restart=scope)],
-        passphrases=no_passphrase, new_passphrase=lambda: None, created=int(time.time()),
-        system=system,
-    )  # fmt: skip
+    sources = (ComponentSource(component, tree, restart=scope),)
+    Publisher(repository, passphrases=no_passphrase).add_baseline(
+        Release(product, NAME, sources, system)
+    )
 
 
 def release(
     repository: Repository, product: str, component: str, tree: Path, cve: str
 ) -> Improvement:
     """Publish the next letter, which fixes a CVE."""
-    improve(
-        repository, product, NAME, {component: tree}, advisory(cve, component=component),
-        letter=None, created=int(time.time()),
-    )  # fmt: skip
-    return publish(repository, product, passphrases=no_passphrase, now=int(time.time()))[-1]
+    publisher = Publisher(repository, passphrases=no_passphrase)
+    fixes = advisory(cve, component=component)
+    publisher.improve(ImprovementRequest(product, NAME, {component: tree}, fixes))
+    return publisher.publish(product)[-1]
 
 
 def tree_of(folder: Path, files: Mapping[str, Path | str]) -> Path:

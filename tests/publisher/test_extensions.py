@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from repoint.image.layer_image import Over, layer_image
+from repoint.image.layer_image import Overlay, layer_image
 from repoint.image.verity import HashTree
 from repoint.model.baseline import Baseline
 from repoint.model.encoding import decode_record, encode_record
@@ -45,7 +45,7 @@ def expected(vendor: Vendor, tmp_path: Path, said: Improvement, trees: dict[str,
     for name, files in trees.items():
         old = baseline_folder(vendor.repository, vendor.product, NAME) / name
         new = write_tree(tmp_path / f"{said.letter}-{name}", files)
-        overs.append(Over(scan_tree(old), scan_tree(new), lambda path, new=new: new / path))
+        overs.append(Overlay(scan_tree(old), scan_tree(new), lambda path, new=new: new / path))
     assert said.extension is not None
     image = layer_image(overs, RELEASE, created=said.created, first=said.extension.first)
     assert image.size == said.extension.size
@@ -146,7 +146,7 @@ def test_a_component_that_no_image_could_improve_is_refused(
     ("files", "said"),
     [
         ({**CODEC, "etc/cron.d/job": "x"}, "/etc of codec lies neither below"),
-        ({"usr/lib": "a file"}, "/usr/lib of codec is a file in the place of a folder"),
+        ({"usr/lib": "a file"}, "/usr/lib of codec is a file that replaces a folder"),
     ],
 )
 def test_a_change_that_no_image_could_bring_is_refused(

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from repoint.image.erofs import BLOCK, FIRST, LAST_FIRST, SLOT, Image, Node
-from repoint.image.layer_image import Over, layer_image
+from repoint.image.layer_image import Overlay, layer_image
 from repoint.image.verity import HashTree
 from repoint.model.errors import InvalidRecordError
 from repoint.model.tree import Entry
@@ -197,10 +197,10 @@ def test_a_file_that_changed_its_length_is_refused(tmp_path: Path, length: int) 
         list(made.chunks())
 
 
-def over(tmp_path: Path, before: dict[str, bytes], after: dict[str, bytes]) -> Over:
+def over(tmp_path: Path, before: dict[str, bytes], after: dict[str, bytes]) -> Overlay:
     old = write_tree(tmp_path / "old", dict(before))
     new = write_tree(tmp_path / "new", dict(after))
-    return Over(scan_tree(old), scan_tree(new), lambda path: new / path)
+    return Overlay(scan_tree(old), scan_tree(new), lambda path: new / path)
 
 
 def test_an_image_holds_what_changes_and_hides_what_is_gone(tmp_path: Path) -> None:
@@ -230,12 +230,12 @@ def test_two_trees_that_disagree_on_a_path_give_no_image(tmp_path: Path) -> None
         return Entry("usr/a", "file", 0o444, 1, digit * 64)
 
     folder = Entry("usr", "folder", 0o555)
-    one = Over((folder, entry("1")), (folder, entry("2")), lambda path: tmp_path / path)
-    other = Over((folder, entry("1")), (folder, entry("3")), lambda path: tmp_path / path)
+    one = Overlay((folder, entry("1")), (folder, entry("2")), lambda path: tmp_path / path)
+    other = Overlay((folder, entry("1")), (folder, entry("3")), lambda path: tmp_path / path)
     layer_image([one, one], {}, created=CREATED)
     with pytest.raises(InvalidRecordError, match="Two components disagree on 'usr/a'"):
         layer_image([one, other], {}, created=CREATED)
     wider = Entry("usr", "folder", 0o2555)
-    other = Over((wider,), (wider, Entry("usr/z", "link", target="a")), lambda path: tmp_path)
+    other = Overlay((wider,), (wider, Entry("usr/z", "link", target="a")), lambda path: tmp_path)
     with pytest.raises(InvalidRecordError, match="Two components disagree on 'usr'"):
         layer_image([one, other], {}, created=CREATED)

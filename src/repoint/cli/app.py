@@ -8,7 +8,7 @@ import typer
 
 from repoint import __version__
 from repoint.cli.device import agent, device, policy, restart, settings, system
-from repoint.cli.vendor import baseline, delta, repository, vendor
+from repoint.cli.vendor import baselines, improvements, plumbing, repository
 
 app = typer.Typer(
     name="repoint",
@@ -43,7 +43,7 @@ settings.add_to(app)
 policy.add_to(app)
 app.add_typer(agent.app, name="agent", rich_help_panel="For devices")
 app.add_typer(system.app, name="system", rich_help_panel="For devices")
-vendor.add_to(app)
+improvements.add_to(app)
 app.add_typer(repository.app, name="repository", rich_help_panel="For vendors")
-app.add_typer(baseline.app, name="baseline", rich_help_panel="For vendors")
-delta.add_to(app)
+app.add_typer(baselines.app, name="baseline", rich_help_panel="For vendors")
+plumbing.add_to(app)

@@ -1,4 +1,4 @@
-"""What of a tree has to lie over the old one, and the image that holds it."""
+"""The image of a layer: what of an improved tree must lie over the baseline's."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _HEAD = b"repoint image 1\0"
 
 
 @dataclass(frozen=True)
-class Over:
-    """A tree that lies over another one.
+class Overlay:
+    """A tree that is laid over another one.
 
     Attributes:
-        before: What the other one holds.
-        after: What the tree holds.
-        content: Tells where the content of a changed file is.
+        before: The entries of the lower tree.
+        after: The entries of the tree that is laid over it.
+        content: Returns the file with the content of a changed path.
     """
 
     before: tuple[Entry, ...]
@@ -31,26 +31,32 @@ class Over:
     content: Callable[[str], Path]
 
 
-def layered(baseline: tuple[Entry, ...], layer: Layer, content: Callable[[str], Path]) -> Over:
-    """The tree that a layer makes of a baseline, over that baseline."""
-    return Over(baseline, apply_layer(baseline, layer), content)
+def layer_overlay(
+    baseline: tuple[Entry, ...], layer: Layer, content: Callable[[str], Path]
+) -> Overlay:
+    """Return the overlay of a baseline with the tree that a layer makes of it."""
+    return Overlay(baseline, apply_layer(baseline, layer), content)
 
 
 def layer_image(
-    overs: Iterable[Over], more: Mapping[str, bytes], *, created: int, first: int = FIRST
+    overlays: Iterable[Overlay],
+    extra_files: Mapping[str, bytes],
+    *,
+    created: int,
+    first: int = FIRST,
 ) -> Image:
-    """The image of what lies over trees that all begin at one place.
+    """Return the image of several overlays whose paths have one common root.
 
-    It is the same wherever it is made: nothing but the arguments and the contents goes into it.
+    The image is reproducible: it depends on nothing but the arguments and the files' contents.
 
     Args:
-        overs: The trees.
-        more: Files that it holds beside, by their path.
-        created: Time of everything in it, in seconds since 1970.
+        overlays: The trees.
+        extra_files: Additional files, by path.
+        created: Modification time of every inode, in seconds since 1970.
         first: See `erofs.Image`.
 
     Raises:
-        InvalidRecordError: Something cannot stand in one image, or two trees disagree.
+        InvalidRecordError: An image cannot hold an entry, or two trees differ about a path.
     """
     nodes: dict[str, Node] = {}
     digests: dict[str, str] = {}
@@ -60,19 +66,19 @@ def layer_image(
         if (known.mode, digests.setdefault(path, digest)) != (node.mode, digest):
             raise InvalidRecordError(f"Two components disagree on {path!r}")
 
-    for over in overs:
-        entries = {e.path: e for e in (*over.before, *over.after)}
-        shown = changed(over.before, over.after)
-        gone = hidden(over.before, over.after)
-        for entry in (*shown, *gone):
+    for overlay in overlays:
+        entries = {e.path: e for e in (*overlay.before, *overlay.after)}
+        present = changed(overlay.before, overlay.after)
+        removed = hidden(overlay.before, overlay.after)
+        for entry in (*present, *removed):
             for above in _folders_above(entry.path):
                 mode = entries[above].mode if above in entries else 0o755
                 put(above, Node(stat.S_IFDIR | mode | 0o200), "")
-        for entry in shown:
-            put(entry.path, _node(entry, over), entry.sha256 or entry.target)
-        for entry in gone:
+        for entry in present:
+            put(entry.path, _node(entry, overlay), entry.sha256 or entry.target)
+        for entry in removed:
             put(entry.path, Node(stat.S_IFCHR), "")
-    for path, text in more.items():
+    for path, text in extra_files.items():
         for above in _folders_above(path):
             nodes.setdefault(above, Node(stat.S_IFDIR | 0o755))
         node = Node(stat.S_IFREG | 0o444, len(text), text)
@@ -81,7 +87,7 @@ def layer_image(
 
 
 def folders_of(image: Image) -> dict[str, int]:
-    """The folders of an image but its root, and their permissions."""
+    """Return the permissions of every folder of an image except its root."""
     return {
         path: stat.S_IMODE(node.mode)
         for path, node in image.nodes.items()
@@ -89,13 +95,13 @@ def folders_of(image: Image) -> dict[str, int]:
     }
 
 
-def _node(entry: Entry, over: Over) -> Node:
+def _node(entry: Entry, overlay: Overlay) -> Node:
     if entry.kind == "folder":
-        # A sealed mode has no write bits. For its owner a folder of the system has them.
+        # A sealed mode has no write bits, but the system's folders are writable by their owner.
         return Node(stat.S_IFDIR | entry.mode | 0o200)
     if entry.kind == "link":
         return Node(stat.S_IFLNK | 0o777, target=entry.target)
-    return Node(stat.S_IFREG | entry.mode, entry.size, over.content(entry.path))
+    return Node(stat.S_IFREG | entry.mode, entry.size, overlay.content(entry.path))
 
 
 def _folders_above(path: str) -> list[str]:
@@ -104,11 +110,11 @@ def _folders_above(path: str) -> list[str]:
 
 
 def _identity(nodes: Mapping[str, Node], digests: Mapping[str, str]) -> bytes:
-    """A UUID of the sort that may hold anything (RFC 9562, version 8), from the content."""
+    """Return a UUID with custom content (RFC 9562, version 8), derived from the image's content."""
     digest = hashlib.sha256(_HEAD)
     for path in sorted(nodes, key=lambda path: path.encode()):
         digest.update(f"{path}\0{nodes[path].mode:06o}\0{digests.get(path, '')}\0".encode())
-    made = bytearray(digest.digest()[:16])
-    made[6] = made[6] & 0x0F | 0x80
-    made[8] = made[8] & 0x3F | 0x80
-    return bytes(made)
+    uuid = bytearray(digest.digest()[:16])
+    uuid[6] = uuid[6] & 0x0F | 0x80
+    uuid[8] = uuid[8] & 0x3F | 0x80
+    return bytes(uuid)

@@ -1,13 +1,13 @@
-"""Registering baselines: the sealed state of all components of one release."""
+"""Registration of baselines: the sealed state of all components of one release."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from repoint.fs.durable import sync
+from repoint.fs.durable import rename_durably, sync
 from repoint.fs.removal import remove_tree
 from repoint.fs.scratch import clear_scratch, scratch_folder
 from repoint.model.baseline import Baseline, BaselineName, Component, RestartScope
@@ -20,6 +20,7 @@ from repoint.publisher.errors import BaselineExistsError, UnknownBaselineError
 from repoint.publisher.extensions import require_fit
 from repoint.publisher.ingest import unpack_source
 from repoint.repository import names
+from repoint.repository.keys import Passphrases
 from repoint.repository.repository import Repository
 from repoint.tree.digest import seal_of
 from repoint.tree.scan import ALWAYS_IGNORED, WRITTEN_BY_INSTALLERS, scan_tree
@@ -27,7 +28,15 @@ from repoint.tree.scan import ALWAYS_IGNORED, WRITTEN_BY_INSTALLERS, scan_tree
 
 @dataclass(frozen=True)
 class ComponentSource:
-    """A component as the vendor names it: its source, and how devices should live with it."""
+    """A component of a release.
+
+    Attributes:
+        name: The component's name.
+        source: Folder, wheel, .deb or tar archive that holds the component.
+        restart: What must restart for a fix of it to be in force.
+        health: Command that must succeed after an activation; empty for none.
+        ignore: Shell patterns of names or paths that programs write among the component's files.
+    """
 
     name: str
     source: Path
@@ -36,64 +45,74 @@ class ComponentSource:
     ignore: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Release:
+    """A release of a product, to be registered as a baseline.
+
+    Attributes:
+        product: The product's name.
+        name: Platform, version and build.
+        components: All components of the baseline.
+        system: The system whose files the components are; their paths are relative to ``/`` then.
+    """
+
+    product: str
+    name: BaselineName
+    components: tuple[ComponentSource, ...]
+    system: System | None = None
+
+
 def add_baseline(
     repository: Repository,
-    product: str,
-    name: BaselineName,
-    sources: Sequence[ComponentSource],
+    release: Release,
     *,
-    passphrases: Callable[[str], bytes],
+    passphrases: Passphrases,
     new_passphrase: Callable[[], bytes | None],
     created: int,
-    system: System | None = None,
 ) -> Baseline:
     """Seal every component of a release and publish the baseline.
 
-    The trees are kept in the vendor's private part of the repository, because every improvement
-    is built against them. The commit point is the publication; before it nothing is changed.
+    The trees are kept in the private part of the repository, because every improvement is built
+    against them. The commit point is the publication; nothing changes before it.
 
     Args:
-        repository: Where to register it.
-        product: The product; it gets its own roles and keys with its first baseline.
-        name: Platform, version and build.
-        sources: All components of the baseline.
-        passphrases: Gives the passphrase of a role's key.
-        new_passphrase: Gives the passphrase for the keys of a new product; nothing leaves them
+        repository: The vendor's repository.
+        release: The release. A new product gets its own roles and keys.
+        passphrases: Returns the passphrase of a role's key.
+        new_passphrase: Returns the passphrase for the keys of a new product, or None to leave them
             unencrypted.
-        created: Now, in seconds since 1970.
-        system: The system whose files the components are.
+        created: Seconds since 1970.
 
     Raises:
-        BaselineExistsError: It is registered already.
-        UnfitForSystemError: No improvement of a component could be put over that system.
+        BaselineExistsError: The baseline is already registered.
+        UnfitForSystemError: A system extension cannot hold improvements of a component.
         RepointError: A source is unfit, or the repository cannot be signed.
     """
-    check_product(product)
-    place = baseline_folder(repository, product, name)
-    clear_scratch(place)
+    product, name = check_product(release.product), release.name
+    target = baseline_folder(repository, product, name)
+    clear_scratch(target)
     catalog = _catalog(repository, product)
     if any(listed.name == name for listed in catalog.baselines):
         raise BaselineExistsError(
-            f"{product} {name} is registered already",
+            f"{product} {name} is already registered",
             hint="A baseline never changes; register a new release under its own version or build",
         )
-    with scratch_folder(place) as folder:
+    with scratch_folder(target) as folder:
         trees = folder / "trees"
         trees.mkdir()
-        components = tuple(_seal(source, trees) for source in sources)
-        if system is not None:
+        components = tuple(_seal(source, trees) for source in release.components)
+        if release.system is not None:
             require_fit(components)
         baseline = Baseline(
             format=1, product=product, name=name, created=created, components=components,
-            system=system,
+            system=release.system,
         )  # fmt: skip
         listed = ListedBaseline(name, {c.name: c.seal for c in components})
         catalog = Catalog(1, product, (*catalog.baselines, listed), catalog.offers)
-        # A registration that failed before may have left its trees; they were never published.
-        remove_tree(place)
+        # A registration that failed earlier may have left its trees; they were never published.
+        remove_tree(target)
         sync(trees)
-        trees.rename(place)
-        sync(place.parent)
+        rename_durably(trees, target)
         try:
             with repository.publication(passphrases) as publication:
                 if product not in repository.products():
@@ -103,7 +122,7 @@ def add_baseline(
                 publication.put_catalog(product, encode_record(catalog))
         except BaseException:
             if not any(b.name == name for b in _catalog(repository, product).baselines):
-                remove_tree(place)
+                remove_tree(target)
             raise
     return baseline
 
@@ -111,37 +130,37 @@ def add_baseline(
 def find_baseline(
     catalog: Catalog, version: str, build: str | None, platform: str | None
 ) -> BaselineName:
-    """The one baseline that a vendor means by a version and, if need be, build and platform.
+    """Return the one baseline that a version and, if necessary, build and platform identify.
 
     Raises:
-        UnknownBaselineError: None is meant, or several are.
+        UnknownBaselineError: No baseline matches, or several do.
     """
-    found = [
+    matches = [
         listed.name
         for listed in catalog.baselines
         if listed.name.version == version
         and build in (None, listed.name.build)
         and platform in (None, listed.name.platform)
     ]
-    if len(found) == 1:
-        return found[0]
+    if len(matches) == 1:
+        return matches[0]
     known = "; ".join(str(listed.name) for listed in catalog.baselines) or "none"
-    if not found:
+    if not matches:
         wanted = " ".join(
             filter(None, [version, build and f"({build})", platform and f"for {platform}"])
         )
         raise UnknownBaselineError(
             f"{catalog.product} has no baseline {wanted}",
-            hint=f"Register it with `repoint baseline add`, or name one of these: {known}",
+            hint=f"Register it with `repoint baseline add`, or choose another: {known}",
         )
     raise UnknownBaselineError(
-        f"{catalog.product} has {len(found)} baselines {version}",
-        hint=f"Say which with --build and --platform: {'; '.join(map(str, found))}",
+        f"{catalog.product} has {len(matches)} baselines {version}",
+        hint=f"Choose one with --build and --platform: {'; '.join(map(str, matches))}",
     )
 
 
 def baseline_folder(repository: Repository, product: str, name: BaselineName) -> Path:
-    """Where the vendor keeps the trees of a baseline, one folder a component."""
+    """Return the folder that holds the trees of a baseline, one folder per component."""
     return repository.path / "baselines" / product / name.platform / name.version / name.build
 
 

@@ -1,8 +1,8 @@
-"""Reading and changing the catalog: what is offered, paused and withdrawn."""
+"""The published documents of a product, and the withdrawal of improvements."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 
 import msgspec
 
@@ -14,11 +14,12 @@ from repoint.model.version import label
 from repoint.publisher.errors import UnknownImprovementError
 from repoint.repository import names
 from repoint.repository.errors import UnknownProductError
+from repoint.repository.keys import Passphrases
 from repoint.repository.repository import Repository
 
 
 def read_catalog(repository: Repository, product: str) -> Catalog:
-    """The published catalog of a product.
+    """Return the published catalog of a product.
 
     Raises:
         UnknownProductError: The repository has no such product.
@@ -27,15 +28,15 @@ def read_catalog(repository: Repository, product: str) -> Catalog:
     if product not in known:
         raise UnknownProductError(
             f"The repository at {repository.path} has no product {product!r}",
-            hint="Register its first release with `repoint baseline add`, or name one of these: "
-            f"{', '.join(known) or 'none'}",
+            hint="Register its first release with `repoint baseline add`, or name another. "
+            f"Known products: {', '.join(known) or 'none'}",
         )
     path = names.catalog_path(product)
     return decode_record(repository.read_target(path), Catalog, path)
 
 
 def read_baseline(repository: Repository, product: str, name: BaselineName) -> Baseline:
-    """A published baseline."""
+    """Return a published baseline."""
     path = names.baseline_path(product, name)
     return decode_record(repository.read_target(path), Baseline, path)
 
@@ -43,49 +44,63 @@ def read_baseline(repository: Repository, product: str, name: BaselineName) -> B
 def read_improvement(
     repository: Repository, product: str, baseline: BaselineName, letter: str
 ) -> Improvement:
-    """A published improvement."""
+    """Return a published improvement."""
     path = names.improvement_path(product, baseline, letter)
     return decode_record(repository.read_target(path), Improvement, path)
 
 
-def withdraw(
-    repository: Repository,
-    product: str,
-    version: str,
-    letter: str,
-    *,
-    reason: str,
-    passphrases: Callable[[str], bytes],
-    now: int,
-    platform: str | None = None,
-) -> list[Offer]:
-    """Withdraw an improvement, for all baselines of that version or for one platform.
+@dataclass(frozen=True)
+class Withdrawal:
+    """Which improvement to withdraw, and why.
 
-    Only the catalog changes: devices no longer install the improvement, and say why. The letter
-    is never given again.
+    Attributes:
+        product: The product.
+        version: The version of its baselines.
+        letter: The improvement's letter.
+        reason: The reason, which people at devices read.
+        platform: Only the baseline for this platform; None for all platforms.
+    """
+
+    product: str
+    version: str
+    letter: str
+    reason: str
+    platform: str | None = None
+
+
+def withdraw(
+    repository: Repository, withdrawal: Withdrawal, passphrases: Passphrases, now: int
+) -> list[Offer]:
+    """Withdraw an improvement for all baselines of a version, or for one platform.
+
+    Only the catalog changes: devices no longer install the improvement, and show the reason. The
+    letter is never used again.
 
     Returns:
-        The offers as they are now.
+        The changed offers.
 
     Raises:
         UnknownImprovementError: It was never published.
     """
+    product, version, letter = withdrawal.product, withdrawal.version, withdrawal.letter
     catalog = read_catalog(repository, product)
-    chosen = [
+    selected = [
         offer
         for offer in catalog.offers
         if (offer.baseline.version, offer.letter) == (version, letter)
-        and platform in (None, offer.baseline.platform)
+        and withdrawal.platform in (None, offer.baseline.platform)
     ]
-    if not chosen:
+    if not selected:
         known = ", ".join(sorted({offer.label for offer in catalog.offers})) or "none"
         raise UnknownImprovementError(
             f"{product} has no published improvement {label(version, letter)}",
-            hint=f"Published are: {known}",
+            hint=f"Published improvements: {known}",
         )
     withdrawn = {
-        offer: msgspec.structs.replace(offer, state="withdrawn", since=now, reason=reason)
-        for offer in chosen
+        offer: msgspec.structs.replace(
+            offer, state="withdrawn", since=now, reason=withdrawal.reason
+        )
+        for offer in selected
     }
     offers = tuple(withdrawn.get(offer, offer) for offer in catalog.offers)
     with repository.publication(passphrases) as publication:

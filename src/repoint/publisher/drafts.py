@@ -24,12 +24,12 @@ class Draft:
     folder: Path
 
     def patch(self, component: str) -> Path:
-        """The patch file of a component."""
+        """Return the patch file of a component."""
         return self.folder / f"{component}.patch"
 
 
 def draft_folder(repository: Repository, product: str, baseline: BaselineName, letter: str) -> Path:
-    """Where the draft of an improvement stands."""
+    """Return the folder of an improvement's draft."""
     return (
         repository.path / "drafts" / product
         / baseline.platform / baseline.version / baseline.build / letter
@@ -37,7 +37,7 @@ def draft_folder(repository: Repository, product: str, baseline: BaselineName, l
 
 
 def read_drafts(repository: Repository, product: str) -> list[Draft]:
-    """All drafts of a product, in the order of their baselines and letters."""
+    """Return all drafts of a product, ordered by baseline and letter."""
     root = repository.path / "drafts" / product
     drafts = [
         Draft(decode_record(file.read_bytes(), Improvement, str(file)), file.parent)
@@ -47,13 +47,13 @@ def read_drafts(repository: Repository, product: str) -> list[Draft]:
 
 
 def remove_draft(folder: Path) -> None:
-    """Remove a draft that is published; what cannot be removed now is removed another time."""
+    """Remove a published draft. If that fails, a later publication removes it."""
     with contextlib.suppress(OSError):
         remove_tree(folder)
 
 
 def clear_drafts(repository: Repository, product: str) -> None:
-    """Remove what is left of drafts whose removal was cut off."""
+    """Remove the remains of drafts whose removal was interrupted."""
     for folder in (repository.path / "drafts" / product).glob("*/*/*/[a-z]*"):
         if not (folder / "improvement.json").exists():
             remove_draft(folder)
@@ -62,28 +62,28 @@ def clear_drafts(repository: Repository, product: str) -> None:
 def next_letter(
     catalog: Catalog, drafts: list[Draft], baseline: BaselineName, wanted: str | None
 ) -> str:
-    """The letter of the next improvement of a baseline.
+    """Return the letter of the next improvement of a baseline.
 
-    Letters only go forward: one that was given is not given again, withdrawn or not, so that a
-    label means one thing for ever.
+    Letters only go forward. A letter is never used twice, even if its improvement was withdrawn,
+    so a label always means the same improvement.
 
     Args:
-        catalog: What is published.
-        drafts: What is built.
-        baseline: For which baseline.
-        wanted: A letter that the vendor asks for, to keep several platforms in step.
+        catalog: The published catalog.
+        drafts: The drafts.
+        baseline: The baseline to improve.
+        wanted: A later letter to use instead, to keep several platforms in step.
 
     Raises:
-        LetterTakenError: The wanted letter was given, or lies before one that was.
+        LetterTakenError: The wanted letter is not after the last one used.
     """
-    given = [Letter(offer.letter) for offer in catalog.offers_for(baseline)]
-    given += [Letter(d.improvement.letter) for d in drafts if d.improvement.baseline == baseline]
-    free = max(given).next() if given else Letter("a")
+    used = [Letter(offer.letter) for offer in catalog.offers_for(baseline)]
+    used += [Letter(d.improvement.letter) for d in drafts if d.improvement.baseline == baseline]
+    free = max(used).next() if used else Letter("a")
     if wanted is None:
         return free.text
     if Letter(wanted) < free:
         raise LetterTakenError(
-            f"{label(baseline.version, wanted)} was given already for {baseline}",
+            f"{label(baseline.version, wanted)} is already used for {baseline}",
             hint=f"The next free letter is ({free})",
         )
     return wanted

@@ -1,4 +1,4 @@
-"""What can stand in a vendor's way."""
+"""Errors of the publisher."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from repoint.model.errors import RepointError
 
 
 class UnknownBaselineError(RepointError):
-    """No baseline of the product is the one that was named, or several are."""
+    """No baseline of the product matches, or several do."""
 
 
 class BaselineExistsError(RepointError):
-    """The baseline is registered already; baselines are never modified."""
+    """The baseline is already registered; baselines are never modified."""
 
 
 class UnknownImprovementError(RepointError):
@@ -18,7 +18,7 @@ class UnknownImprovementError(RepointError):
 
 
 class LetterTakenError(RepointError):
-    """The letter was given before, or lies before one that was."""
+    """The letter is already used, or is before one that is."""
 
 
 class NothingChangedError(RepointError):
@@ -30,8 +30,8 @@ class WrongPatchError(RepointError):
 
 
 class OutputWriteError(RepointError):
-    """A path that was named cannot be read or written."""
+    """A given path cannot be read or written."""
 
 
 class UnfitForSystemError(RepointError):
-    """A component, or a change of it, that no system extension could hold."""
+    """A system extension cannot hold a component, or a change of it."""

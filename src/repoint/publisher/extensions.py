@@ -1,7 +1,7 @@
-"""The image that an improvement becomes on the system that its baseline belongs to.
+"""The image of an improvement for the system that its baseline belongs to.
 
-The device makes the same image from what the patches gave, and installs it only if its root hash is
-the one in the signed improvement. So nothing of it has to be downloaded.
+A device builds the same image from the decoded patches, and installs it only if its root hash is
+the one in the signed improvement. The image itself is never downloaded.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from repoint.image.erofs import FIRST, Image
-from repoint.image.layer_image import layer_image, layered
+from repoint.image.layer_image import layer_image, layer_overlay
 from repoint.image.verity import HashTree
 from repoint.model.baseline import Baseline, BaselineName, Component
 from repoint.model.errors import InvalidRecordError
@@ -22,14 +22,15 @@ from repoint.publisher.errors import UnfitForSystemError
 from repoint.repository.repository import Repository
 
 Contents = Mapping[str, Callable[[str], Path]]
-"""For each component what tells where the content of a changed file is."""
+"""For each component, a function that returns the file with the content of a changed path."""
 
 
 def require_fit(components: Iterable[Component]) -> None:
-    """Refuse components that no improvement could be put over on a system.
+    """Refuse components whose improvements a system extension could not hold.
 
     Raises:
-        UnfitForSystemError: It is such a one, or two hold the same file.
+        UnfitForSystemError: A component has a path outside /usr and /opt, or two components have
+            the same file.
     """
     owners: dict[str, str] = {}
     for component in components:
@@ -38,30 +39,30 @@ def require_fit(components: Iterable[Component]) -> None:
             if why:
                 raise UnfitForSystemError(
                     f"/{entry.path} of {component.name} {why}",
-                    hint="Name sources whose paths begin below /, or leave --os-release out",
+                    hint="Name sources whose paths are relative to /, or omit --os-release",
                 )
             owner = owners.setdefault(entry.path, component.name)
             if owner != component.name and entry.kind != "folder":
                 raise UnfitForSystemError(
                     f"/{entry.path} is part of {owner} and of {component.name}",
-                    hint="Leave it out of one of them",
+                    hint="Remove it from one of them",
                 )
 
 
 def make_extension(
     baseline: Baseline, system: System, improvement: Improvement, contents: Contents, first: int
 ) -> Extension:
-    """Say what image an improvement becomes; the image itself is not kept.
+    """Return the description of an improvement's image; the image itself is not kept.
 
     Args:
-        baseline: Its baseline.
+        baseline: The baseline.
         system: The baseline's system.
-        improvement: The improvement, all but its extension.
-        contents: Where what it changes is.
+        improvement: The improvement, complete except for its extension.
+        contents: The contents of the changed files.
         first: The number of the image's first inode.
 
     Raises:
-        UnfitForSystemError: It can become none.
+        UnfitForSystemError: An image cannot hold the changes.
         OSError: A file cannot be read.
     """
     folders = {e.path for c in baseline.components for e in c.entries if e.kind == "folder"}
@@ -70,7 +71,7 @@ def make_extension(
             path, kind = change.entry.path, change.entry.kind
             why = why_unfit(path, kind)
             if path in folders and kind != "folder":
-                why = f"is a {kind} in the place of a folder, in which other files may lie"
+                why = f"is a {kind} that replaces a folder, which may hold other files"
             if why:
                 raise UnfitForSystemError(
                     f"/{path} of {improved.name} {why}", hint="Such a change needs a full release"
@@ -80,7 +81,7 @@ def make_extension(
     except InvalidRecordError as error:
         raise UnfitForSystemError(
             f"{improvement.label} cannot be one image: {error.message}",
-            hint="Put the components right; such a change may need a full release",
+            hint="Correct the components; such a change may need a full release",
         ) from None
     tree = HashTree()
     for chunk in image.chunks():
@@ -91,7 +92,7 @@ def make_extension(
 def first_number(
     repository: Repository, baseline: Baseline, system: System, drafts: Iterable[Draft]
 ) -> int:
-    """The least number that no image of a baseline's letters has given to an inode yet."""
+    """Return the lowest inode number that no image of a baseline's letters uses yet."""
     ends = [
         _image(baseline, system, known, {}, known.extension.first).end
         for known in _known(repository, baseline.product, baseline.name, drafts)
@@ -103,11 +104,11 @@ def first_number(
 def _known(
     repository: Repository, product: str, name: BaselineName, drafts: Iterable[Draft]
 ) -> list[Improvement]:
-    """Every letter of a baseline, also those that were withdrawn: devices may still run them."""
+    """Return every improvement of a baseline, also withdrawn ones: devices may still run them."""
     offers = read_catalog(repository, product).offers_for(name)
     published = [read_improvement(repository, product, name, offer.letter) for offer in offers]
-    waiting = [draft.improvement for draft in drafts if draft.improvement.baseline == name]
-    return published + waiting
+    unpublished = [draft.improvement for draft in drafts if draft.improvement.baseline == name]
+    return published + unpublished
 
 
 def _image(
@@ -116,7 +117,7 @@ def _image(
     before = {component.name: component.entries for component in baseline.components}
     return layer_image(
         [
-            layered(before[part.name], part.layer, contents.get(part.name, Path))
+            layer_overlay(before[part.name], part.layer, contents.get(part.name, Path))
             for part in improvement.components
         ],
         release_files(baseline.product, system),

@@ -1,7 +1,8 @@
-"""Building an improvement: the fixed component against the baseline's, as a draft."""
+"""Construction of improvements: the fixed components against the baseline's, as a draft."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,154 +11,171 @@ import msgspec
 
 from repoint.delta.container import PatchEntry, PatchInput, write_patch
 from repoint.delta.sandbox.child import DecodeJob, decode_in_child
-from repoint.fs.durable import sync
+from repoint.fs.durable import rename_durably, write_new
 from repoint.fs.scratch import scratch_folder
 from repoint.model.advisory import Advisory
 from repoint.model.baseline import Baseline, BaselineName, Component
 from repoint.model.encoding import encode_record
 from repoint.model.improvement import ImprovedComponent, Improvement, LetteredAdvisory
-from repoint.model.tree import Layer
 from repoint.publisher.baselines import baseline_folder
 from repoint.publisher.catalogs import read_baseline, read_catalog, read_improvement
 from repoint.publisher.drafts import Draft, draft_folder, next_letter, read_drafts
 from repoint.publisher.errors import NothingChangedError, UnknownBaselineError, WrongPatchError
 from repoint.publisher.extensions import first_number, make_extension
 from repoint.publisher.ingest import unpack_source
-from repoint.publisher.layers import Layered, layer_between
+from repoint.publisher.layers import LayerComparison, layer_between
 from repoint.repository import names
 from repoint.repository.repository import Repository
 from repoint.tree.compare import apply_layer, changes_needing_content
 from repoint.tree.digest import seal_of
 from repoint.tree.scan import scan_tree
 
+
+@dataclass(frozen=True)
+class TreePair:
+    """The baseline's tree of a component and the fixed one."""
+
+    old: Path
+    new: Path
+
+
 Progress = Callable[[str, int, int], None]
-"""Told the component, and the bytes done of the bytes to do."""
+"""Called with the component, the bytes done and the total number of bytes."""
 
 
 @dataclass(frozen=True)
-class Built:
-    """What came of building an improvement.
+class ImprovementRequest:
+    """An improvement to build.
+
+    Attributes:
+        product: The product's name.
+        baseline: The baseline to improve.
+        sources: The fixed components, by name: folder, wheel, .deb or tar archive of each.
+        advisory: What the improvement fixes.
+        letter: A later letter to use instead of the next free one.
+    """
+
+    product: str
+    baseline: BaselineName
+    sources: Mapping[str, Path]
+    advisory: Advisory
+    letter: str | None = None
+
+
+@dataclass(frozen=True)
+class BuiltImprovement:
+    """A built improvement.
 
     Attributes:
         draft: The finished draft.
-        layers: What changes, by component.
+        layers: The changes to each component.
         entries: The files in each component's patch.
     """
 
     draft: Draft
-    layers: dict[str, Layered]
+    layers: dict[str, LayerComparison]
     entries: dict[str, tuple[PatchEntry, ...]]
 
 
 def improve(
     repository: Repository,
-    product: str,
-    baseline_name: BaselineName,
-    sources: Mapping[str, Path],
-    advisory: Advisory,
+    request: ImprovementRequest,
     *,
-    letter: str | None,
     created: int,
     progress: Progress | None = None,
-) -> Built:
-    """Build the next improvement of a baseline.
+) -> BuiltImprovement:
+    """Build the next improvement of a baseline, as a draft.
 
-    It is cumulative: what the last improvement did to other components, and what it fixed, is
-    taken over. Every patch is decoded and checked against the improved tree before the draft
+    It is cumulative: the layers of other components and the advisories are inherited from the last
+    improvement. Every patch is decoded and compared with the improved tree before the draft
     appears, by one rename.
 
     Args:
         repository: The vendor's repository.
-        product: The product.
-        baseline_name: The baseline to improve.
-        sources: The fixed components.
-        advisory: What it fixes.
-        letter: A letter to use instead of the next free one.
-        created: Now, in seconds since 1970.
-        progress: Told how far each component's patch is.
+        request: What to build.
+        created: Seconds since 1970.
+        progress: Called while the patch of a component is made.
 
     Raises:
-        RepointError: A source is unfit, nothing changed, the letter was given before, a component
-            is not part of the baseline, or no image can hold what changes.
+        RepointError: A source is unfit, nothing changed, the letter is already used, a component
+            is not part of the baseline, or no image can hold the changes.
     """
+    product, name = request.product, request.baseline
     catalog = read_catalog(repository, product)
     drafts = read_drafts(repository, product)
-    chosen = next_letter(catalog, drafts, baseline_name, letter)
-    baseline = read_baseline(repository, product, baseline_name)
-    before = _last_improvement(repository, product, baseline_name, drafts)
-    place = draft_folder(repository, product, baseline_name, chosen)
-    layers: dict[str, Layered] = {}
+    letter = next_letter(catalog, drafts, name, request.letter)
+    baseline = read_baseline(repository, product, name)
+    trees = baseline_folder(repository, product, name)
+    before = _last_improvement(repository, product, name, drafts)
+    target = draft_folder(repository, product, name, letter)
+    layers: dict[str, LayerComparison] = {}
     entries: dict[str, tuple[PatchEntry, ...]] = {}
     improved: dict[str, ImprovedComponent] = {}
     contents: dict[str, Callable[[str], Path]] = {}
-    # Fixes that are not published yet are nobody else's business.
-    with scratch_folder(place, mode=0o700) as folder:
+    # Unpublished fixes are confidential.
+    with scratch_folder(target, mode=0o700) as folder:
         draft = folder / "draft"
         draft.mkdir()
-        for kept in _take_over(repository, baseline, before, set(sources), draft):
+        for kept in _inherit(repository, baseline, before, set(request.sources), draft):
             improved[kept.name] = kept
-        for name, source in sources.items():
-            component = _component(baseline, name)
-            old = baseline_folder(repository, product, baseline_name) / name
-            new = folder / f"tree-{name}"
-            unpack_source(source, new)
-            layered = layer_between(
-                old, component.entries, new, scan_tree(new, ignore=component.ignore)
-            )
-            patch = draft / f"{name}.patch"
-            entries[name] = _encode(layered, old, new, patch, name, progress)
-            contents[name] = _prove(
-                component, layered.layer, layered.seal, old, patch, folder / f"proof-{name}"
-            )
-            layers[name] = layered
-            improved[name] = ImprovedComponent(
-                name=name,
-                seal=layered.seal,
-                layer=layered.layer,
+        for component_name, source in request.sources.items():
+            component = _component(baseline, component_name)
+            pair = TreePair(trees / component_name, folder / f"tree-{component_name}")
+            unpack_source(source, pair.new)
+            fixed = scan_tree(pair.new, ignore=component.ignore)
+            comparison = layer_between(pair.old, component.entries, pair.new, fixed)
+            patch = draft / f"{component_name}.patch"
+            report = None if progress is None else functools.partial(progress, component_name)
+            entries[component_name] = _encode(comparison, pair, patch, report)
+            layers[component_name] = comparison
+            improved[component_name] = ImprovedComponent(
+                name=component_name,
+                seal=comparison.seal,
+                layer=comparison.layer,
                 patch_size=patch.stat().st_size if patch.exists() else 0,
             )
+            contents[component_name] = _verify_patch(
+                component, improved[component_name], pair.old, patch,
+                folder / f"decoded-{component_name}",
+            )  # fmt: skip
         if all(component.seal == _component(baseline, component.name).seal
                for component in improved.values()):  # fmt: skip
             raise NothingChangedError(
-                f"The fixed components are the same as in {product} {baseline_name}",
+                f"The fixed components are the same as in {product} {name}",
                 hint="Name the component that holds the fix",
             )
         inherited = before.improvement.advisories if before else ()
         improvement = Improvement(
             format=1,
             product=product,
-            baseline=baseline_name,
-            letter=chosen,
+            baseline=name,
+            letter=letter,
             created=max(created, (before.improvement.created + 1) if before else 0),
-            advisories=(*inherited, LetteredAdvisory(chosen, advisory)),
-            components=tuple(improved[name] for name in sorted(improved)),
+            advisories=(*inherited, LetteredAdvisory(letter, request.advisory)),
+            components=tuple(improved[each] for each in sorted(improved)),
         )
         if baseline.system is not None:
             for kept in improved.values():
                 if kept.name not in contents:
-                    contents[kept.name] = _prove(
-                        _component(baseline, kept.name), kept.layer, kept.seal,
-                        baseline_folder(repository, product, baseline_name) / kept.name,
-                        draft / f"{kept.name}.patch", folder / f"proof-{kept.name}",
+                    contents[kept.name] = _verify_patch(
+                        _component(baseline, kept.name), kept, trees / kept.name,
+                        draft / f"{kept.name}.patch", folder / f"decoded-{kept.name}",
                     )  # fmt: skip
             first = first_number(repository, baseline, baseline.system, drafts)
             extension = make_extension(baseline, baseline.system, improvement, contents, first)
             improvement = msgspec.structs.replace(improvement, extension=extension)
-        (draft / "improvement.json").write_bytes(encode_record(improvement))
-        sync(draft / "improvement.json")
-        sync(draft)
-        draft.rename(place)
-        sync(place.parent)
-    return Built(Draft(improvement, place), layers, entries)
+        write_new(draft / "improvement.json", encode_record(improvement))
+        rename_durably(draft, target)
+    return BuiltImprovement(Draft(improvement, target), layers, entries)
 
 
 def _last_improvement(
     repository: Repository, product: str, baseline: BaselineName, drafts: list[Draft]
 ) -> Draft | None:
-    """The improvement that the next one builds upon: the last draft, or the last offered one."""
-    mine = [draft for draft in drafts if draft.improvement.baseline == baseline]
-    if mine:
-        return mine[-1]
+    """Return the improvement that the next one extends: the last draft, or the last one offered."""
+    own = [draft for draft in drafts if draft.improvement.baseline == baseline]
+    if own:
+        return own[-1]
     offers = read_catalog(repository, product).offers_for(baseline)
     live = [offer for offer in offers if offer.state != "withdrawn"]
     if not live:
@@ -166,26 +184,24 @@ def _last_improvement(
     return Draft(last, Path())
 
 
-def _take_over(
+def _inherit(
     repository: Repository,
     baseline: Baseline,
     before: Draft | None,
-    replaced: set[str],
+    fixed: set[str],
     draft: Path,
 ) -> list[ImprovedComponent]:
-    kept = [c for c in (before.improvement.components if before else ()) if c.name not in replaced]
+    kept = [c for c in (before.improvement.components if before else ()) if c.name not in fixed]
     for component in kept:
         if component.patch_size and before is not None:
             letter = before.improvement.letter
             path = names.patch_path(baseline.product, baseline.name, letter, component.name)
-            unpublished = before.patch(component.name)
             data = (
-                unpublished.read_bytes()
+                before.patch(component.name).read_bytes()
                 if before.folder != Path()
                 else repository.read_target(path)
             )
-            (draft / f"{component.name}.patch").write_bytes(data)
-            sync(draft / f"{component.name}.patch")
+            write_new(draft / f"{component.name}.patch", data)
     return kept
 
 
@@ -201,32 +217,36 @@ def _component(baseline: Baseline, name: str) -> Component:
 
 
 def _encode(
-    layered: Layered, old: Path, new: Path, patch: Path, name: str, progress: Progress | None
+    comparison: LayerComparison,
+    pair: TreePair,
+    patch: Path,
+    progress: Callable[[int, int], None] | None,
 ) -> tuple[PatchEntry, ...]:
     inputs = [
         PatchInput(
             name=change.entry.path,
-            new=new / change.entry.path,
+            new=pair.new / change.entry.path,
             source=change.source,
-            old=old / change.source if change.source else None,
+            old=pair.old / change.source if change.source else None,
         )
-        for change in layered.needing_content
+        for change in comparison.needing_content
     ]
-    if not inputs:
-        return ()
-    report = None if progress is None else (lambda done, total: progress(name, done, total))
-    return write_patch(patch, inputs, progress=report)
+    return write_patch(patch, inputs, progress=progress) if inputs else ()
 
 
-def _prove(
-    component: Component, layer: Layer, seal: str, old: Path, patch: Path, folder: Path
+def _verify_patch(
+    component: Component, improved: ImprovedComponent, old: Path, patch: Path, folder: Path
 ) -> Callable[[str], Path]:
-    """Decode a patch as a device would, so that no device is the first to try.
+    """Decode a patch as a device does, so that no device is the first to try it.
 
     Returns:
-        What tells where the content of a changed file is.
+        A function that returns the file with the content of a changed path.
+
+    Raises:
+        WrongPatchError: The patch does not give the improved tree.
     """
     folder.mkdir()
+    layer = improved.layer
     jobs = [
         DecodeJob(
             name=change.entry.path,
@@ -237,10 +257,10 @@ def _prove(
         for change in changes_needing_content(component.entries, layer)
     ]
     if jobs:
-        # The child checks every file's digest; together with the layer they give the seal.
+        # The child checks the digest of every file, and with the layer the digests give the seal.
         decode_in_child(patch, jobs, folder)
-    if seal_of(apply_layer(component.entries, layer)) != seal:
+    if seal_of(apply_layer(component.entries, layer)) != improved.seal:
         raise WrongPatchError(f"The patch for {component.name} does not give the improved tree")
-    places = {change.entry.path: old / change.source for change in layer.changes}
-    places |= {job.name: folder / str(number) for number, job in enumerate(jobs)}
-    return places.__getitem__
+    files = {change.entry.path: old / change.source for change in layer.changes}
+    files |= {job.name: folder / str(number) for number, job in enumerate(jobs)}
+    return files.__getitem__

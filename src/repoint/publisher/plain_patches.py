@@ -1,4 +1,4 @@
-"""Patches of any two files or folders, for trying the delta engine and for other tools."""
+"""Patches between any two files or folders, to try the delta engine and for other tools."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _FILE = "file"
 
 
 class _TreePatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a patch of two folders says beside the content: which tree becomes which."""
+    """The annex of a patch between two folders: which tree becomes which."""
 
     old_seal: str
     new_seal: str
@@ -36,8 +36,8 @@ class _TreePatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @dataclass(frozen=True)
-class Made:
-    """A patch that was made: its size, and that of what it makes, in bytes."""
+class PatchSizes:
+    """The size of a patch and of its result, in bytes."""
 
     patch_size: int
     new_size: int
@@ -45,41 +45,41 @@ class Made:
 
 def diff_paths(
     old: Path, new: Path, patch: Path, *, progress: Callable[[int, int], None] | None = None
-) -> Made:
-    """Make the patch that turns one file, or one folder, into another.
+) -> PatchSizes:
+    """Make the patch that turns one file or folder into another.
 
     Raises:
-        CannotWriteError: A path is missing, or one is a file and the other a folder.
-        RepointError: A folder holds something that no tree may hold.
+        OutputWriteError: A path is missing, or one is a file and the other a folder.
+        RepointError: A folder contains something that a tree cannot hold.
     """
     _require(old, new)
     if old.is_file():
         write_patch(patch, [PatchInput(_FILE, new, _FILE, old)], progress=progress)
-        return Made(patch.stat().st_size, new.stat().st_size)
+        return PatchSizes(patch.stat().st_size, new.stat().st_size)
     before, after = scan_tree(old), scan_tree(new)
-    layered = layer_between(old, before, new, after)
-    if not layered.layer.changes and not layered.layer.removed:
+    comparison = layer_between(old, before, new, after)
+    if not comparison.layer.changes and not comparison.layer.removed:
         raise NothingChangedError(f"{old} and {new} are the same tree", hint="There is no patch")
-    annex = encode_record(_TreePatch(seal_of(before), layered.seal, layered.layer))
+    annex = encode_record(_TreePatch(seal_of(before), comparison.seal, comparison.layer))
     inputs = [
         PatchInput(c.entry.path, new / c.entry.path, c.source, old / c.source if c.source else None)
-        for c in layered.needing_content
+        for c in comparison.needing_content
     ]
     write_patch(patch, inputs, annex=annex, progress=progress)
-    return Made(patch.stat().st_size, layered.full_size)
+    return PatchSizes(patch.stat().st_size, comparison.full_size)
 
 
 def apply_path(old: Path, patch: Path, new: Path) -> None:
-    """Turn a file or folder into another by a patch; the commit point is the rename to ``new``.
+    """Apply a patch to a file or folder; the commit point is the rename to ``new``.
 
     Raises:
-        CannotWriteError: ``new`` exists, or ``old`` does not.
-        PatchError: The patch is damaged, or made for something else than ``old``.
+        OutputWriteError: ``new`` exists, or ``old`` does not.
+        PatchError: The patch is damaged, or was not made for ``old``.
     """
     if not old.exists():
         raise OutputWriteError(f"There is no {old}", hint="Name the file or folder to patch")
     if new.exists() or new.is_symlink():
-        raise OutputWriteError(f"{new} exists already", hint="Name a path that does not exist yet")
+        raise OutputWriteError(f"{new} already exists", hint="Name a path that does not exist yet")
     header = read_header(patch)
     with tempfile.TemporaryDirectory(prefix=".repoint-", dir=new.absolute().parent) as folder:
         decoded = Path(folder, "decoded")
@@ -99,29 +99,31 @@ def apply_path(old: Path, patch: Path, new: Path) -> None:
 
 def _apply_tree(old: Path, patch: Path, annex: bytes, decoded: Path, tree: Path) -> None:
     try:
-        said = decode_record(annex, _TreePatch, str(patch))
+        header = decode_record(annex, _TreePatch, str(patch))
     except RepointError:
-        raise PatchError(f"{patch} is damaged", hint="Make or fetch it again") from None
+        raise PatchError(f"{patch} is damaged", hint="Make it or download it again") from None
     before = scan_tree(old)
-    if seal_of(before) != said.old_seal:
+    if seal_of(before) != header.old_seal:
         raise SealMismatchError(
             f"{old} is not the tree that {patch} was made for",
-            hint=f"`repoint seal {old}` should say {said.old_seal}",
+            hint=f"`repoint seal {old}` should print {header.old_seal}",
         )
-    after = apply_layer(before, said.layer)
+    after = apply_layer(before, header.layer)
     jobs = [
         DecodeJob(c.entry.path, old / c.source if c.source else None, c.entry.size, c.entry.sha256)
-        for c in changes_needing_content(before, said.layer)
+        for c in changes_needing_content(before, header.layer)
     ]
     if jobs:
         decode_in_child(patch, jobs, decoded)
     taken = {entry.path: old / entry.path for entry in before if entry.kind == "file"}
-    taken |= {c.entry.path: old / c.source for c in said.layer.changes if c.source}
+    taken |= {c.entry.path: old / c.source for c in header.layer.changes if c.source}
     made = {job.name: decoded / str(number) for number, job in enumerate(jobs)}
     try:
         build_tree(tree, after, made=made, taken=taken, share=False)
-        if seal_of(scan_tree(tree, ignore=())) != said.new_seal:
-            raise PatchError(f"{patch} does not give the tree it promises", hint="Make it again")
+        if seal_of(scan_tree(tree, ignore=())) != header.new_seal:
+            raise PatchError(
+                f"{patch} does not give the tree that it was made for", hint="Make it again"
+            )
         make_writable(tree)
     except BaseException:
         remove_tree(tree)

@@ -1,8 +1,7 @@
-"""Publishing drafts: from here on, devices may install them."""
+"""Publication of drafts: after it, devices may install them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -14,6 +13,7 @@ from repoint.publisher.catalogs import read_catalog
 from repoint.publisher.drafts import Draft, clear_drafts, read_drafts, remove_draft
 from repoint.publisher.errors import LetterTakenError, UnknownImprovementError
 from repoint.repository import names
+from repoint.repository.keys import Passphrases
 from repoint.repository.repository import Repository
 
 
@@ -21,27 +21,27 @@ def publish(
     repository: Repository,
     product: str,
     *,
-    passphrases: Callable[[str], bytes],
+    passphrases: Passphrases,
     now: int,
     urgency: Urgency = "routine",
 ) -> list[Improvement]:
-    """Publish all drafts of a product, and offer them.
+    """Publish all drafts of a product, and offer them to devices.
 
-    All or nothing: what devices see changes with one rename of the repository's timestamp.
+    All of them are published or none: the commit point is one rename of the repository's timestamp.
 
     Returns:
-        What was published, in order.
+        The published improvements, in order.
 
     Raises:
         UnknownImprovementError: There is no draft.
-        LetterTakenError: A draft's letter was published in the meantime.
+        LetterTakenError: Another improvement with a draft's letter was published in the meantime.
     """
     catalog = read_catalog(repository, product)
     clear_drafts(repository, product)
     drafts = read_drafts(repository, product)
     if not drafts:
         raise UnknownImprovementError(
-            f"{product} has no improvement that waits to be published",
+            f"{product} has no draft to publish",
             hint="Build one with `repoint improve`",
         )
     known = {(offer.baseline, offer.letter) for offer in catalog.offers}
@@ -49,23 +49,24 @@ def publish(
     for draft in published:
         if not _is_same(repository, draft):
             raise LetterTakenError(
-                f"Another {draft.improvement.label} is published for {draft.improvement.baseline}",
-                hint=f"Build it again under the next letter, and remove {draft.folder}",
+                f"Another {draft.improvement.label} is already published for "
+                f"{draft.improvement.baseline}",
+                hint=f"Build it again with the next letter, and remove {draft.folder}",
             )
-        # A publication that was cut off after its commit leaves its draft behind.
+        # A publication that is killed after its commit leaves its draft behind.
         remove_draft(draft.folder)
-    fresh = [draft for draft in drafts if draft not in published]
-    if fresh:
+    new = [draft for draft in drafts if draft not in published]
+    if new:
         offers = [
             Offer(d.improvement.baseline, d.improvement.letter, "offered", now, urgency)
-            for d in fresh
+            for d in new
         ]
         with repository.publication(passphrases) as publication:
-            for draft in fresh:
+            for draft in new:
                 publication.add_targets(product, _targets(draft))
             changed = msgspec.structs.replace(catalog, offers=(*catalog.offers, *offers))
             publication.put_catalog(product, encode_record(changed))
-        for draft in fresh:
+        for draft in new:
             remove_draft(draft.folder)
     return [draft.improvement for draft in drafts]
 

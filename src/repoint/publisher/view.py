@@ -1,4 +1,4 @@
-"""What a repository holds, as one record."""
+"""A view of a repository's content, as one record."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from repoint.repository.repository import Repository
 
 
 class RoleView(msgspec.Struct, frozen=True):
-    """A role of the repository. ``key_uris`` are where its private keys are, as far as known."""
+    """A role of the repository. ``key_uris`` locate its private keys, as far as they are known."""
 
     role: str
     version: int
@@ -23,7 +23,7 @@ class RoleView(msgspec.Struct, frozen=True):
 
 
 class ImprovementView(msgspec.Struct, frozen=True):
-    """A published improvement and what the catalog says of it. ``size`` in bytes."""
+    """A published improvement and its offer. ``size`` is the download size in bytes."""
 
     offer: Offer
     title: str
@@ -32,7 +32,7 @@ class ImprovementView(msgspec.Struct, frozen=True):
 
 
 class ProductView(msgspec.Struct, frozen=True):
-    """A product. ``drafts`` are labels of improvements that wait to be published."""
+    """A product. ``drafts`` are the labels of unpublished improvements."""
 
     product: str
     baselines: tuple[ListedBaseline, ...]
@@ -41,22 +41,22 @@ class ProductView(msgspec.Struct, frozen=True):
 
 
 class RepositoryView(msgspec.Struct, frozen=True):
-    """Everything a vendor wants to see at a glance."""
+    """The roles and products of a repository."""
 
     roles: tuple[RoleView, ...]
     products: tuple[ProductView, ...]
 
 
-def view(repository: Repository, product: str | None) -> RepositoryView:
-    """Read what the repository holds, of all products or of one."""
+def read_view(repository: Repository, product: str | None) -> RepositoryView:
+    """Read the content of a repository, for one product or for all."""
     roles = tuple(
         RoleView(r.role, r.version, r.expires, r.threshold, tuple(filter(None, r.keys.values())))
         for r in repository.roles()
     )
     if product is not None:
-        repository.target_paths(product)  # says so where there is no such product
-    chosen = [product] if product is not None else repository.products()
-    return RepositoryView(roles, tuple(_product(repository, name) for name in chosen))
+        repository.target_paths(product)  # raises if there is no such product
+    selected = [product] if product is not None else repository.products()
+    return RepositoryView(roles, tuple(_product(repository, name) for name in selected))
 
 
 def _product(repository: Repository, product: str) -> ProductView:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import shutil
-import time
 from pathlib import Path
 
 import msgspec
 
 from repoint.model.baseline import BaselineName
-from repoint.publisher.baselines import ComponentSource, add_baseline
-from repoint.publisher.improve import improve
-from repoint.publisher.publish import publish
+from repoint.publisher.baselines import ComponentSource, Release
+from repoint.publisher.improve import ImprovementRequest
+from repoint.publisher.publisher import Publisher
 from repoint.repository.repository import Repository
 from repoint.tree.digest import seal_of
 from repoint.tree.scan import scan_tree
@@ -84,18 +83,13 @@ def publish_all(folder: Path, sources: dict[str, dict[str, Path]]) -> dict[str, 
             "engine", base["engine"], restart="service", health=("test", "-e", "{tree}/main.py")
         ),
     ]
-    add_baseline(
-        repository, PRODUCT, NAME, components,
-        passphrases=no_passphrase, new_passphrase=lambda: None, created=int(time.time()),
-    )  # fmt: skip
+    publisher = Publisher(repository, passphrases=no_passphrase)
+    publisher.add_baseline(Release(PRODUCT, NAME, tuple(components)))
     served = {}
     for label in (A, B):
-        improve(
-            repository, PRODUCT, NAME, sources[label],
-            advisory(f"CVE-2026-000{LETTERS[label]}", component="codec"),
-            letter=None, created=int(time.time()),
-        )  # fmt: skip
-        publish(repository, PRODUCT, passphrases=no_passphrase, now=int(time.time()))
+        fixes = advisory(f"CVE-2026-000{LETTERS[label]}", component="codec")
+        publisher.improve(ImprovementRequest(PRODUCT, NAME, sources[label], fixes))
+        publisher.publish(PRODUCT)
         served[label] = folder / f"served-{LETTERS[label]}"
         shutil.rmtree(served[label], ignore_errors=True)
         shutil.copytree(repository.public, served[label], symlinks=True)

@@ -1,1 +1,1 @@
-"""The commands for a vendor."""
+"""Commands for vendors."""

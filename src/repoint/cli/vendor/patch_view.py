@@ -1,4 +1,4 @@
-"""Printing where the bytes of a patch go."""
+"""Tables of what the bytes of a patch are for."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MOST_SECTIONS = 12
 
 
 def print_explained(files: Sequence[FileAccount]) -> None:
-    """Print a table of the files, largest payload first, and tables of the compiled ones."""
+    """Print a table of the files, largest payload first, and tables for compiled files."""
     console = Console(highlight=False)
     ordered = sorted(files, key=lambda file: -file.length)
     total = sum(file.length for file in files)

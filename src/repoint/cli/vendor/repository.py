@@ -1,4 +1,4 @@
-"""``repoint repository``: making a repository and keeping its signatures fresh."""
+"""``repoint repository``: creation of a repository, refresh of its signatures, rotation of keys."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 from repoint.cli.options import RepositoryOption, named
 
-app = typer.Typer(help="Make a repository and keep it fresh.", no_args_is_help=True)
+app = typer.Typer(help="Create a repository and keep its signatures fresh.", no_args_is_help=True)
 
 ROLES = ("root", "targets", "snapshot", "timestamp")
 
@@ -18,20 +18,18 @@ ROLES = ("root", "targets", "snapshot", "timestamp")
 def init(
     path: Annotated[Path, typer.Argument(help="A folder that does not exist yet.")],
     no_passphrase: Annotated[
-        bool, typer.Option("--no-passphrase", help="Leave the key files unencrypted.")
+        bool, typer.Option("--no-passphrase", help="Do not encrypt the key files.")
     ] = False,
     signer: Annotated[
         list[str] | None,
-        typer.Option(
-            help="ROLE=URI: where a role's private key is (KMS, HSM, …) instead of a key file."
-        ),
+        typer.Option(help="ROLE=URI: a role's private key in a KMS or HSM, instead of a key file."),
     ] = None,
     public_key: Annotated[
         list[str] | None,
-        typer.Option(help="ROLE=FILE: the public key (PEM) that belongs to --signer."),
+        typer.Option(help="ROLE=FILE: the public key (PEM) of --signer."),
     ] = None,
 ) -> None:
-    """Make a repository with a key for each role."""
+    """Create a repository with a key for each role."""
     from repoint.cli.passphrases import asking, new_passphrase
     from repoint.repository.keys import read_public_key
     from repoint.repository.repository import Repository
@@ -40,50 +38,51 @@ def init(
     files = named(public_key or [], "--public-key")
     if uris.keys() != files.keys() or not uris.keys() <= set(ROLES):
         raise typer.BadParameter(
-            f"--signer and --public-key go together, for any of {', '.join(ROLES)}"
+            f"--signer and --public-key belong together, for any of {', '.join(ROLES)}"
         )
     signers = {role: (uri, read_public_key(Path(files[role]))) for role, uri in uris.items()}
     passphrase = None if no_passphrase or len(signers) == len(ROLES) else new_passphrase()
     repository = Repository.create(path, passphrase=passphrase, signers=signers, pins=asking())
     root = repository.public / "metadata" / "1.root.json"
-    print(f"Made a repository at {path}. Keys: {path / 'keys'} (keep them private, root offline).")
-    print(f"Devices trust it by its root: {root}")
+    print(f"Created a repository at {path}.")
+    print(f"Keys: {path / 'keys'} (keep them private, and the root key offline).")
+    print(f"Devices enrol with its root: {root}")
 
 
 @app.command("refresh")
 def refresh(repository: RepositoryOption = Path()) -> None:
-    """Sign anew what expires soon, snapshot and timestamp always; run it daily."""
+    """Renew the signatures that expire soon. Run it daily."""
     from repoint.cli.passphrases import asking
     from repoint.repository.repository import Repository
 
     opened = Repository.open(repository)
     with opened.publication(asking()) as publication:
-        left = publication.refresh()
+        expiring = publication.refresh()
     soonest = min(opened.roles(), key=lambda role: role.expires)
     print(f"Refreshed. The first to expire is {soonest.role}, on {soonest.expires:%Y-%m-%d}.")
-    for role in left:
-        print(f"{role} expires soon, and its key is not at hand; refresh it where the key is.")
+    for role in expiring:
+        print(f"{role} expires soon, but its key is not available; refresh it where the key is.")
 
 
 @app.command("rotate")
 def rotate(
-    role: Annotated[str, typer.Argument(help="The role that gets another key.")],
+    role: Annotated[str, typer.Argument(help="The role that gets a new key.")],
     repository: RepositoryOption = Path(),
     no_passphrase: Annotated[
-        bool, typer.Option("--no-passphrase", help="Leave the new key file unencrypted.")
+        bool, typer.Option("--no-passphrase", help="Do not encrypt the new key file.")
     ] = False,
     signer: Annotated[
-        str | None, typer.Option(help="URI of a key that is there (KMS, HSM, …).")
+        str | None, typer.Option(help="URI of an existing key in a KMS or HSM.")
     ] = None,
     public_key: Annotated[Path | None, typer.Option(help="Its public key (PEM).")] = None,
 ) -> None:
-    """Give a role a new key; devices follow by themselves."""
+    """Give a role a new key. Devices follow automatically."""
     from repoint.cli.passphrases import asking, new_passphrase
     from repoint.repository.keys import KeyPlace, read_public_key
     from repoint.repository.repository import Repository
 
     if (signer is None) != (public_key is None):
-        raise typer.BadParameter("--signer and --public-key go together")
+        raise typer.BadParameter("--signer and --public-key belong together")
     passphrase = None if no_passphrase or signer is not None else new_passphrase()
     with Repository.open(repository).publication(asking()) as publication:
         if signer is not None and public_key is not None:

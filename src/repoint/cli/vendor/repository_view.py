@@ -1,4 +1,4 @@
-"""Printing what a repository holds."""
+"""Printed form of a repository's content."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ def print_view(view: RepositoryView) -> None:
     print("Roles")
     width = max(len(role.role) for role in view.roles)
     for role in view.roles:
-        where = ", ".join(role.key_uris) or "nobody said where"
+        location = ", ".join(role.key_uris) or "location unknown"
         print(
             f"  {role.role:<{width}}  version {role.version:<4} expires "
-            f"{role.expires:%Y-%m-%d}  key {where}"
+            f"{role.expires:%Y-%m-%d}  key {location}"
         )
     for product in view.products:
         _print_product(product)
     if not view.products:
-        print("No product yet; register a release with `repoint baseline add`.")
+        print("No products yet; register a release with `repoint baseline add`.")
 
 
 def _print_product(product: ProductView) -> None:
@@ -32,4 +32,4 @@ def _print_product(product: ProductView) -> None:
         print(f"  {offer.label} for {offer.baseline.platform} ({offer.baseline.build}), {state}")
         print(f"    {improvement.title}, {size(improvement.size)}; {', '.join(improvement.cves)}")
     for draft in product.drafts:
-        print(f"  draft {draft}, not published yet")
+        print(f"  draft {draft}, unpublished")

@@ -20,7 +20,7 @@ from repoint.fs.durable import create_file, make_folder, sync, write_new
 from repoint.fs.removal import remove_tree
 from repoint.host.host import Host
 from repoint.image.erofs import Image
-from repoint.image.layer_image import folders_of, layer_image, layered
+from repoint.image.layer_image import folders_of, layer_image, layer_overlay
 from repoint.image.verity import HashTree
 from repoint.model.baseline import Baseline
 from repoint.model.errors import InvalidRecordError
@@ -208,7 +208,9 @@ def _layout(
     try:
         return layer_image(
             [
-                layered(before[part.name], part.layer, _content_in(state.store.tree(part.seal)))
+                layer_overlay(
+                    before[part.name], part.layer, _content_in(state.store.tree(part.seal))
+                )
                 for part in improvement.components
             ],
             release_files(state.name, system),

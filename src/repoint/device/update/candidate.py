@@ -29,7 +29,7 @@ from pathlib import Path
 
 from repoint.device.errors import NotApplicableError, NothingToDoError, NotTrustedError
 from repoint.device.store.records import Generation, Mark
-from repoint.image.layer_image import Over, layer_image
+from repoint.image.layer_image import Overlay, layer_image
 from repoint.model.baseline import Baseline
 from repoint.model.catalog import Catalog, Offer
 from repoint.model.errors import InvalidRecordError
@@ -181,7 +181,7 @@ class Candidate:
         try:
             image = layer_image(
                 [
-                    Over(component.entries, part.entries, Path)
+                    Overlay(component.entries, part.entries, Path)
                     for component in self.baseline.components
                     if (part := self.parts.get(component.name)) is not None
                 ],

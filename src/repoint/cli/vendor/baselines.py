@@ -1,9 +1,8 @@
-"""``repoint baseline``: registering the sealed state of a release."""
+"""``repoint baseline``: registration of the sealed state of a release."""
 
 from __future__ import annotations
 
 import platform as machine
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
 
@@ -14,7 +13,7 @@ from repoint.cli.options import RepositoryOption, VersionOption, command_line, n
 if TYPE_CHECKING:
     from repoint.model.system import System
 
-app = typer.Typer(help="Register the releases that improvements are made for.",
+app = typer.Typer(help="Register releases as baselines for improvements.",
                   no_args_is_help=True)  # fmt: skip
 
 
@@ -26,7 +25,7 @@ def add(
     component: Annotated[
         list[str],
         typer.Option(
-            help="NAME=SOURCE: a component, and the folder, wheel, .deb or tar archive it is in."
+            help="NAME=SOURCE: a component, and the folder, wheel, .deb or tar archive with it."
         ),
     ],
     platform: Annotated[
@@ -39,31 +38,32 @@ def add(
     health: Annotated[
         list[str] | None,
         typer.Option(
-            help="NAME=COMMAND: must succeed after an activation; {tree} and {python} stand for "
-            "the tree and for Repoint's interpreter."
+            help="NAME=COMMAND: must succeed after an activation; {tree} and {python} are replaced "
+            "by the tree and by Repoint's interpreter."
         ),
     ] = None,
     ignore: Annotated[
         list[str] | None,
-        typer.Option(help="NAME=PATTERN: what programs write beside the component's files."),
+        typer.Option(help="NAME=PATTERN: files that programs write among the component's own."),
     ] = None,
     os_release: Annotated[
         Path | None,
         typer.Option(
-            help="The components are files of a system, with paths relative to /: the file "
+            help="For components that are files of a system, with paths relative to /: the "
             "/etc/os-release of that system."
         ),
     ] = None,
     no_passphrase: Annotated[
-        bool, typer.Option("--no-passphrase", help="Leave a new product's keys unencrypted.")
+        bool, typer.Option("--no-passphrase", help="Do not encrypt the keys of a new product.")
     ] = False,
     repository: RepositoryOption = Path(),
 ) -> None:
-    """Register a baseline: seal every component of a release, and publish it."""
+    """Register a baseline: seal every component of a release and publish it."""
     from repoint.cli.output import counted, size
     from repoint.cli.passphrases import asking, new_passphrase
     from repoint.model.baseline import BaselineName, RestartScope
-    from repoint.publisher.baselines import ComponentSource, add_baseline
+    from repoint.publisher.baselines import ComponentSource, Release
+    from repoint.publisher.publisher import Publisher
     from repoint.repository.repository import Repository
 
     sources = named(component, "--component")
@@ -75,7 +75,7 @@ def add(
             raise typer.BadParameter(f"there is no --component {name}")
     for scope in scopes.values():
         if scope not in get_args(RestartScope):
-            raise typer.BadParameter(f"{scope!r} is no restart scope", param_hint="--restart")
+            raise typer.BadParameter(f"{scope!r} is not a restart scope", param_hint="--restart")
     parts = [
         ComponentSource(
             name=name,
@@ -86,15 +86,11 @@ def add(
         )
         for name, source in sources.items()
     ]
-    baseline = add_baseline(
-        Repository.open(repository),
-        product,
-        BaselineName(platform, version, build),
-        parts,
-        passphrases=asking(),
-        new_passphrase=(lambda: None) if no_passphrase else new_passphrase,
-        created=int(time.time()),
-        system=None if os_release is None else _read_system(os_release),
+    system = None if os_release is None else _read_system(os_release)
+    release = Release(product, BaselineName(platform, version, build), tuple(parts), system)
+    publisher = Publisher(Repository.open(repository), passphrases=asking())
+    baseline = publisher.add_baseline(
+        release, new_passphrase=(lambda: None) if no_passphrase else new_passphrase
     )
     print(f"Registered {product} {baseline.name}.")
     for part in baseline.components:
@@ -102,7 +98,7 @@ def add(
         total = size(sum(entry.size for entry in files))
         print(f"  {part.name}: {counted(len(files), 'file')}, {total}, seal {part.seal[:16]}…")
     if baseline.system is not None:
-        print(f"  for the system {baseline.system}; what improves it becomes an image there")
+        print(f"  for the system {baseline.system}; its improvements become images there")
 
 
 def _read_system(path: Path) -> System:
@@ -114,6 +110,6 @@ def _read_system(path: Path) -> System:
     except OSError as error:
         raise OutputWriteError(
             f"{path} cannot be read: {error.strerror}",
-            hint="Name the file /etc/os-release of the system that the release is made for",
+            hint="Name the /etc/os-release of the system that the release is made for",
         ) from None
     return read_system(text, str(path))

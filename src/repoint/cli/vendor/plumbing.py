@@ -1,4 +1,4 @@
-"""Plumbing: seals and patches of any files and folders, without a repository."""
+"""``repoint delta`` and ``repoint seal``: patches and seals of any files, without a repository."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def add_to(app: typer.Typer) -> None:
 def seal(
     path: Annotated[Path, typer.Argument(help="A folder.")],
     ignore: Annotated[
-        list[str] | None, typer.Option(help="Shell pattern of what to leave out.")
+        list[str] | None, typer.Option(help="Shell pattern of paths to leave out.")
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Tell the seal of a tree."""
+    """Print the seal of a tree."""
     from repoint.cli.output import print_json
     from repoint.tree.digest import seal_of
     from repoint.tree.scan import ALWAYS_IGNORED, scan_tree
@@ -48,8 +48,10 @@ def diff(
     from repoint.publisher.plain_patches import diff_paths
 
     with progress_bar({"diff": "diff"}) as report:
-        made = diff_paths(old, new, patch, progress=lambda done, all_: report("diff", done, all_))
-    print(f"{patch}: {size(made.patch_size)} for {size(made.new_size)}")
+        sizes = diff_paths(
+            old, new, patch, progress=lambda done, total: report("diff", done, total)
+        )
+    print(f"{patch}: {size(sizes.patch_size)} for {size(sizes.new_size)}")
 
 
 @delta.command("apply")
@@ -58,7 +60,7 @@ def apply(
     patch: Annotated[Path, typer.Argument(help="The patch.")],
     new: Annotated[Path, typer.Argument(help="Where to write the new file or folder.")],
 ) -> None:
-    """Turn OLD into NEW. Nothing is left at NEW if the patch does not fit."""
+    """Turn OLD into NEW. NEW is not created if the patch does not fit."""
     from repoint.publisher.plain_patches import apply_path
 
     apply_path(old, patch, new)
@@ -68,18 +70,18 @@ def apply(
 def explain(
     patch: Annotated[Path, typer.Argument(help="A patch that you trust.")],
     old: Annotated[
-        Path | None, typer.Option(help="The old file or folder, to tell section by section.")
+        Path | None, typer.Option(help="The old file or folder, to report by section.")
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Show where the bytes of a patch go: by file, and for compiled code by stream and section."""
+    """Show what the bytes of a patch are for, by file, stream and section."""
     from repoint.cli.output import print_json
     from repoint.cli.vendor.patch_view import print_explained
     from repoint.delta.explain import explain as explain_patch
 
     def old_file(source: str) -> Path | None:
-        place = old if old is None or old.is_file() else old / source
-        return place if place is not None and place.is_file() else None
+        path = old if old is None or old.is_file() else old / source
+        return path if path is not None and path.is_file() else None
 
     files = explain_patch(patch, old_file)
     if json:

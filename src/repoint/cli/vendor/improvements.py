@@ -1,0 +1,165 @@
+"""``repoint improve``, ``publish``, ``withdraw``, ``show`` and ``serve``."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from repoint.cli.options import (
+    BuildOption,
+    JsonOption,
+    PlatformOption,
+    RepositoryOption,
+    VersionOption,
+    named,
+)
+
+if TYPE_CHECKING:
+    from repoint.model.catalog import Urgency
+    from repoint.publisher.layers import LayerComparison
+    from repoint.publisher.publisher import Publisher
+
+ProductArgument = Annotated[str, typer.Argument(help="The product.")]
+_PANEL = "For vendors"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the vendor's commands."""
+    for command in (improve, publish, withdraw, show, serve):
+        app.command(rich_help_panel=_PANEL)(command)
+
+
+def improve(
+    product: ProductArgument,
+    version: VersionOption,
+    component: Annotated[list[str], typer.Option(help="NAME=SOURCE: a fixed component, in full.")],
+    advisory: Annotated[Path, typer.Option(help="TOML file with the advisory: what it fixes.")],
+    build: BuildOption = None,
+    platform: PlatformOption = None,
+    letter: Annotated[
+        str | None, typer.Option(help="Skip to this letter, to keep platforms in step.")
+    ] = None,
+    repository: RepositoryOption = Path(),
+) -> None:
+    """Build an improvement as a draft: one patch for each fixed component."""
+    from repoint.cli.output import progress_bar, size
+    from repoint.publisher.advisory_file import read_advisory
+    from repoint.publisher.improve import ImprovementRequest
+
+    sources = {name: Path(source) for name, source in named(component, "--component").items()}
+    publisher = _publisher(repository)
+    baseline = publisher.baseline(product, version, build=build, platform=platform)
+    fixes = read_advisory(advisory, [component.name for component in baseline.components])
+    request = ImprovementRequest(product, baseline.name, sources, fixes, letter)
+    started = time.monotonic()
+    with progress_bar({part: f"diff {part}" for part in sources}) as report:
+        built = publisher.improve(request, progress=report)
+    improvement = built.draft.improvement
+    print(f"Built {improvement.label} for {baseline.name} in {time.monotonic() - started:.1f} s.")
+    for part, layer in built.layers.items():
+        _print_layer(part, layer)
+        patch = improvement.component(part)
+        length = patch.patch_size if patch else 0
+        saved = 1 - length / max(layer.full_size, 1)
+        print(
+            f"  patch {size(length)} for a tree of {size(layer.full_size)}"
+            + (f": {saved:.1%} saved" if saved > 0 else "")
+        )
+    print("Publish it with `repoint publish`.")
+
+
+def publish(
+    product: ProductArgument,
+    exploited: Annotated[
+        bool,
+        typer.Option("--exploited", help="Mark it urgent: the vulnerability is being exploited."),
+    ] = False,
+    repository: RepositoryOption = Path(),
+) -> None:
+    """Publish all drafts of a product and offer them to devices."""
+    from repoint.cli.output import size
+
+    urgency: Urgency = "exploited" if exploited else "routine"
+    for improvement in _publisher(repository).publish(product, urgency=urgency):
+        print(
+            f"Published {improvement.label} for {improvement.baseline}: {improvement.title} "
+            f"({size(improvement.download_size)} to download)"
+        )
+
+
+def withdraw(
+    product: ProductArgument,
+    label: Annotated[str, typer.Argument(help='The improvement, such as "26.3.1 (a)".')],
+    reason: Annotated[str, typer.Option(help="The reason, which people at devices read.")],
+    platform: PlatformOption = None,
+    repository: RepositoryOption = Path(),
+) -> None:
+    """Withdraw an improvement: devices no longer install it. Its letter is never used again."""
+    publisher = _publisher(repository)
+    for offer in publisher.withdraw(product, label, reason=reason, platform=platform):
+        print(f"Withdrew {offer.label} for {offer.baseline}: {reason}")
+
+
+def show(
+    product: Annotated[str | None, typer.Argument(help="Only this product.")] = None,
+    json: JsonOption = False,
+    repository: RepositoryOption = Path(),
+) -> None:
+    """Show the roles, products, baselines and improvements of a repository."""
+    from repoint.cli.output import print_json
+    from repoint.cli.vendor.repository_view import print_view
+
+    view = _publisher(repository).show(product)
+    if json:
+        print_json(view)
+    else:
+        print_view(view)
+
+
+def serve(
+    repository: RepositoryOption = Path(),
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 chooses a free one.")
+    ] = 8750,
+    log: Annotated[bool, typer.Option("--log", help="Print a line per request.")] = False,
+) -> None:
+    """Serve the repository over HTTP, to try things out and for small fleets."""
+    from repoint.repository.repository import Repository
+    from repoint.repository.serving import serve as serve_folder
+
+    public = Repository.open(repository).public
+    serve_folder(
+        public, host, port, lambda url: print(f"Serving {public} at {url}", flush=True),
+        access_log=log,
+    )  # fmt: skip
+
+
+def _publisher(repository: Path) -> Publisher:
+    from repoint.cli.passphrases import asking
+    from repoint.publisher.publisher import Publisher
+    from repoint.repository.repository import Repository
+
+    return Publisher(Repository.open(repository), passphrases=asking())
+
+
+def _print_layer(component: str, layer: LayerComparison) -> None:
+    counts = [
+        f"{len(paths)} {word}"
+        for paths, word in (
+            (layer.changed, "changed"), (layer.renamed, "renamed"),
+            (layer.added, "added"), (layer.removed, "removed"),
+        )
+        if paths
+    ]  # fmt: skip
+    print(f"{component}: {', '.join(counts) or 'no changes'}")
+    lines = [f"  ~ {path}" for path in layer.changed]
+    lines += [f"  > {path}  from {old}" for path, old in layer.renamed.items()]
+    lines += [f"  + {path}" for path in layer.added]
+    lines += [f"  - {path}" for path in layer.removed]
+    print("\n".join(lines[:40]))
+    if len(lines) > 40:
+        print(f"  … and {len(lines) - 40} more")

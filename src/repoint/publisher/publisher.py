@@ -1,0 +1,158 @@
+"""The public interface for a vendor: baselines, improvements, publication and withdrawal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from repoint.model.baseline import Baseline
+from repoint.model.catalog import Offer, Urgency
+from repoint.model.improvement import Improvement
+from repoint.model.version import parse_label
+from repoint.publisher.baselines import Release, add_baseline, find_baseline
+from repoint.publisher.catalogs import Withdrawal, read_baseline, read_catalog, withdraw
+from repoint.publisher.improve import BuiltImprovement, ImprovementRequest, Progress, improve
+from repoint.publisher.publish import publish
+from repoint.publisher.view import RepositoryView, read_view
+from repoint.repository.errors import WrongPassphraseError
+from repoint.repository.keys import Passphrases
+from repoint.repository.repository import Repository
+
+
+def _no_passphrase(role: str) -> bytes:
+    raise WrongPassphraseError(
+        f"The key of {role} is encrypted, and the publisher has no passphrases",
+        hint="Create the publisher with `passphrases`",
+    )
+
+
+def _unencrypted() -> None:
+    return None
+
+
+class Publisher:
+    """A vendor's interface to a repository.
+
+    Every method reads the published state anew, and every change is published whole or not at all.
+    Methods raise subclasses of `RepointError`.
+
+    Args:
+        repository: The repository, from `Repository.open` or `Repository.create`.
+        passphrases: Returns the passphrase of a role's key file. Called with the name of the role,
+            only if a change needs the key and the file is encrypted.
+        clock: Returns seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        repository: Repository,
+        *,
+        passphrases: Passphrases = _no_passphrase,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.repository = repository
+        self._passphrases = passphrases
+        self._clock = clock
+
+    def add_baseline(
+        self, release: Release, *, new_passphrase: Callable[[], bytes | None] = _unencrypted
+    ) -> Baseline:
+        """Seal every component of a release, publish the baseline, and return it.
+
+        The first baseline of a product creates the product, its roles and their keys.
+
+        Args:
+            release: The release.
+            new_passphrase: Returns the passphrase for the keys of a new product, or None to leave
+                them unencrypted.
+
+        Raises:
+            BaselineExistsError: The baseline is already registered.
+            UnfitForSystemError: A system extension cannot hold improvements of a component.
+            RepointError: A source is unfit, or the repository cannot be signed.
+        """
+        return add_baseline(
+            self.repository,
+            release,
+            passphrases=self._passphrases,
+            new_passphrase=new_passphrase,
+            created=self._now(),
+        )
+
+    def baseline(
+        self, product: str, version: str, *, build: str | None = None, platform: str | None = None
+    ) -> Baseline:
+        """Return the one baseline of a version; build and platform distinguish several.
+
+        Raises:
+            UnknownProductError: The repository has no such product.
+            UnknownBaselineError: No baseline matches, or several do.
+        """
+        catalog = read_catalog(self.repository, product)
+        name = find_baseline(catalog, version, build, platform)
+        return read_baseline(self.repository, product, name)
+
+    def improve(
+        self, request: ImprovementRequest, *, progress: Progress | None = None
+    ) -> BuiltImprovement:
+        """Build the next improvement of a baseline, as a draft that `publish` publishes.
+
+        Args:
+            request: What to build.
+            progress: Called while the patch of a component is made.
+
+        Raises:
+            RepointError: A source is unfit, nothing changed, the letter is already used, or a
+                component is not part of the baseline.
+        """
+        return improve(self.repository, request, created=self._now(), progress=progress)
+
+    def publish(self, product: str, *, urgency: Urgency = "routine") -> list[Improvement]:
+        """Publish all drafts of a product, offer them to devices, and return them in order.
+
+        Args:
+            product: The product.
+            urgency: ``exploited`` if attacks on what they fix were seen.
+
+        Raises:
+            UnknownImprovementError: There is no draft.
+            LetterTakenError: Another improvement with a draft's letter is already published.
+        """
+        return publish(
+            self.repository,
+            product,
+            passphrases=self._passphrases,
+            now=self._now(),
+            urgency=urgency,
+        )
+
+    def withdraw(
+        self, product: str, label: str, *, reason: str, platform: str | None = None
+    ) -> list[Offer]:
+        """Withdraw an improvement, and return the changed offers.
+
+        Devices no longer install it. Its letter is never used again.
+
+        Args:
+            product: The product.
+            label: The improvement, such as ``26.3.1 (a)``.
+            reason: The reason, which people at devices read.
+            platform: Only for this platform; None for all platforms.
+
+        Raises:
+            UnknownImprovementError: It was never published.
+        """
+        version, letter = parse_label(label)
+        withdrawal = Withdrawal(product, version, letter, reason, platform)
+        return withdraw(self.repository, withdrawal, self._passphrases, self._now())
+
+    def show(self, product: str | None = None) -> RepositoryView:
+        """Return the roles, baselines, improvements and drafts of one product or of all.
+
+        Raises:
+            UnknownProductError: The repository has no such product.
+        """
+        return read_view(self.repository, product)
+
+    def _now(self) -> int:
+        return int(self._clock())
