@@ -38,6 +38,10 @@ html_show_sphinx = False
 myst_heading_anchors = 4
 myst_enable_extensions = ["attrs_inline"]
 
+# Docstrings set code in single backticks.
+default_role = "code"
+
+autodoc_preserve_defaults = True
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
