@@ -1,6 +1,6 @@
-"""Disturb every operation at every point: `make faults`.
+"""Interrupt every operation at every point: `make faults`.
 
-Writes the figures to a table that `docs/reliability.md` holds.
+Writes the figures to a table in `docs/reliability.md`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _PAGE = Path(__file__).resolve().parents[2] / "docs/reliability.md"
 
 
 def main() -> int:
-    """Run what was asked for; ends with 1 where anything is not as it must be."""
+    """Run the selected operations; return 1 if any promise was broken."""
     arguments = _arguments()
     names = arguments.only or scene_names()
     of = 1 if arguments.every > 3 else 2
@@ -71,7 +71,7 @@ def _first_of_each(result: Result) -> list:
 
 
 def _rows(results: list[Result]) -> dict[str, dict[str, list[int]]]:
-    """Points and violations, by operation and kind of trouble."""
+    """Count points and violations by operation and kind of fault."""
     rows: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(lambda: [0, 0, 0]))
     for result in results:
         cell = rows[result.share.scene][result.share.group]

@@ -1,4 +1,4 @@
-"""The operations of a device, on a product of two components."""
+"""Operations of a device on a product of two components."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ BROKEN: Trees = {**FIXED, "engine": {**FIXED["engine"], "broken": "yes\n"}}
 
 
 class Maker(Vendor):
-    """A vendor whose trees also hold a link and a program."""
+    """A vendor whose trees also contain a link and a program."""
 
     def source(self, files: Files) -> Path:
         return dress(super().source(files))
 
 
 def dress(tree: Path) -> Path:
-    """Add what a dictionary of files cannot say."""
+    """Add what a dictionary of files cannot express."""
     (tree / "current").symlink_to("main.py" if (tree / "main.py").exists() else "bin/kiosk")
     for program in tree.glob("bin/*"):
         program.chmod(0o755)
@@ -69,8 +69,8 @@ class DeviceScene:
         name: The operation.
         base: A folder for the vendor and the device.
         served: The address at which ``base`` is served.
-        labels: What may be in force at any instant: label to trees.
-        before: What the vendor and the device do before the operation.
+        labels: The states that may be in force at any instant: label to trees.
+        before: Brings the vendor and the device to the state before the operation.
         operation: The operation.
     """
 
@@ -115,7 +115,7 @@ class DeviceScene:
         return self.folder / "app" / component
 
     def standing(self, component: str) -> str:
-        """The seal of what programs find of a component."""
+        """Return the seal of the component's files as programs see them."""
         return seal_of(scan_tree(self.graft(component).resolve(strict=True)))
 
     def put(self, trees: Trees) -> None:
@@ -210,7 +210,7 @@ class DeviceScene:
             yield f"the history says twice: {doubled[0].event} {doubled[0].label}"
 
     def note_end(self) -> None:
-        """The labels say already what may be in force."""
+        """Do nothing: the labels already name the states that may be in force."""
 
     def settle(self) -> None:
         with contextlib.suppress(NotEnrolledError):
@@ -221,8 +221,8 @@ class DeviceScene:
 
 
 def without_order(found: Image, folder: Path) -> Image:
-    """A picture without what depends on how often something was tried."""
-    # The update framework's own way to the newest root; it begins at the pinned one.
+    """Return an image without what depends on the number of attempts."""
+    # TUF's chain of roots, from the pinned one to the newest.
     found = {path: said for path, said in found.items() if "/metadata/root" not in path}
     for path in [path for path in found if path.endswith("history.jsonl")]:
         lines = (folder / path).read_bytes().splitlines()
@@ -270,7 +270,7 @@ def _improved(scene: DeviceScene) -> None:
 
 
 def _removed_waiting(scene: DeviceScene) -> None:
-    """A second letter is staged beside the active one, so that removal has both to take away."""
+    """Stage a second letter while the first is active, so that removal has to drop both."""
     _improved(scene)
     scene.vendor.release(AGAIN)
     scene.device.check(None)
@@ -284,7 +284,7 @@ def _updated(scene: DeviceScene) -> None:
 
 
 def _collectable(scene: DeviceScene) -> None:
-    """What two letters have left, as after programs that held them have ended."""
+    """Leave the trees of two letters, as after the programs that held them ended."""
     _improved(scene)
     store = scene.device.store
     product = store.product(scene.vendor.product)
@@ -323,7 +323,7 @@ OLD, A, B = "26.3.1", "26.3.1 (a)", "26.3.1 (b)"
 
 
 def device_scenes(base: Path, served: str) -> dict[str, Callable[[], DeviceScene]]:
-    """All operations of a device by name; each is made when it is asked for."""
+    """Return all operations of a device by name; each is built on demand."""
 
     def scene(
         kind: type[DeviceScene],

@@ -1,20 +1,20 @@
-"""What a disk may hold after a power cut: a recording of an operation, and its states.
+"""The possible states of a disk after a power cut, from a recording of an operation.
 
-While an operation runs, the folder is looked at before each call that changes or syncs it, so the
-recording says of each call what it changed: names, contents, permissions. A power cut keeps what
-was synced. Of the rest it keeps any part, in any order, within these rules:
+While an operation runs, the folder is read before each call that changes or syncs it. So the
+recording knows what each call changed: names, contents, permissions. A power cut keeps what was
+synced. Of the rest it keeps any part, in any order, within these rules:
 
-- one call's change of names happens as a whole or not (a rename, also between two folders, and an
-  exchange; this is what journals are for);
-- a change of a name is not kept without the changes of that name, and of the names of that file,
-  that came before it, nor is the removal of a folder kept without the removal of what was in it;
+- the names that one call changes are changed together or not at all (a rename, also between two
+  folders, and an exchange; this is what journals are for);
+- a change of a name is not kept without the earlier changes of that name and of other names of the
+  same file; the removal of a folder is not kept without the removal of its contents;
 - `fsync` of a file keeps its content and its permissions, but not its name; `fsync` of a folder
   keeps its names and its permissions, but not its own name;
-- content that was not synced is lost, cut short, or zeros, from where it differs from what was
-  synced, or it is kept.
+- content that was not synced is kept, or from the first byte that differs from the synced content
+  on it is lost, truncated or zeros.
 
-So nothing is promised of the order of two calls with no sync between them, which is less than any
-file system in use promises.
+So nothing is assumed about the order of two calls without a sync between them. Every file system in
+use guarantees more than this.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _ROOT = 1
 
 
 class Node(NamedTuple):
-    """A folder, file or link. ``data`` is a file's content or a link's target."""
+    """A folder, file or link. ``data`` is the content of a file or the target of a link."""
 
     kind: str
     mode: int
@@ -44,7 +44,7 @@ class Node(NamedTuple):
 
 
 class Change(NamedTuple):
-    """A part of what one call changed, which is kept or lost as a whole."""
+    """A part of the changes of one call that is kept or lost as a whole."""
 
     call: int
     names: tuple[tuple[Name, int | None], ...] = ()
@@ -56,7 +56,7 @@ class Change(NamedTuple):
 
 @dataclass
 class _Look:
-    """The folder at one moment."""
+    """The state of the folder at one moment."""
 
     nodes: dict[int, Node] = field(default_factory=dict)
     names: dict[Name, int] = field(default_factory=dict)
@@ -65,9 +65,9 @@ class _Look:
 
 @dataclass
 class State:
-    """What a disk may hold: what stands at each path.
+    """A possible content of a disk: what is at each path.
 
-    ``links`` names the file's node, so that hard links stay one file.
+    ``links`` names the node of a file, so that hard links remain one file.
     """
 
     paths: dict[str, tuple[int, Node]]
@@ -80,7 +80,7 @@ class State:
         return said.hexdigest()
 
     def put(self, folder: Path) -> None:
-        """Write it to a folder that is empty."""
+        """Write this state to an empty folder."""
         made: dict[int, Path] = {}
         folders = []
         for path, (number, node) in sorted(self.paths.items()):
@@ -101,7 +101,7 @@ class State:
 
 
 class Recording:
-    """What each call of an operation changed, and what it synced."""
+    """What each call of an operation changed and synced."""
 
     def __init__(self, folder: Path, action: Callable[[], object]) -> None:
         self._folder = folder
@@ -123,7 +123,7 @@ class Recording:
         return "go"
 
     def _note(self, call: int) -> None:
-        """Write down what the last call has changed."""
+        """Record what the last call changed."""
         now, before = self._look(self._last), self._last
         self._last = now
         self.nodes |= {n: node for n, node in now.nodes.items() if n not in self.nodes}
@@ -184,7 +184,7 @@ class Recording:
         return look
 
     def synced(self, cut: int) -> set[int]:
-        """The changes that a power cut after the call of that number cannot undo."""
+        """Return the changes that a power cut after call number `cut` cannot undo."""
         kept: set[int] = set()
         for call, node in self.syncs:
             if call <= cut:
@@ -195,22 +195,22 @@ class Recording:
         return self._with_needed(kept)
 
     def _with_needed(self, kept: set[int]) -> set[int]:
-        # What a change needs stands before it in the list.
+        # The list has each change after the changes that it depends on.
         for number in range(len(self.changes) - 1, -1, -1):
             if number in kept:
                 kept |= self.changes[number].needs
         return kept
 
     def states(self, cut: int, tries: int, seed: str) -> Iterator[State]:
-        """States of a disk after a power cut that comes after the call of that number.
+        """Yield possible states of the disk after a power cut.
 
-        First those of a disk that keeps all names but no content, in each way in which content can
-        be lost, and of one that keeps only what it must; then random ones.
+        First the states that keep all names but no content, for each way in which content can be
+        lost; then the state that keeps only what it must; then random ones.
 
         Args:
-            cut: How many calls were done.
-            tries: How many random ones.
-            seed: Makes the same choice each time.
+            cut: The number of calls before the power cut.
+            tries: The number of random states.
+            seed: The seed of the random choice.
         """
         must = self.synced(cut)
         may = [i for i, c in enumerate(self.changes) if c.call <= cut and i not in must]
@@ -267,7 +267,7 @@ def _is_in(folder: int, change: Change) -> bool:
 
 
 def _same(durable: bytes, written: bytes) -> int:
-    """How many bytes stay as they are from the beginning."""
+    """Return the length of the common beginning, in bytes."""
     pairs = enumerate(zip(durable, written, strict=False))
     return next((n for n, (a, b) in pairs if a != b), min(len(durable), len(written)))
 

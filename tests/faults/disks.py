@@ -1,10 +1,9 @@
 """Power cuts on real file systems: `make faults-disks`, as root.
 
-Each operation runs on a file system of its own in an image file. The image holds what has been
-brought to the disk and nothing else, because what is only in the kernel's memory lies above it. So a
-copy of the image that is made while the operation stands still at a call is the disk as a power cut
-there would leave it. Each copy is mounted, which replays the journal, and looked at as the next
-start would.
+Each operation runs on a separate file system in an image file. The image contains only what was
+written to the disk; what is only in the kernel's memory is not in it. So a copy of the image, made
+while the operation is stopped at a call, is the disk as a power cut at that call would leave it. Each
+copy is mounted, which replays the journal, and checked as the next start would check it.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ FILE_SYSTEMS: dict[str, tuple[int, list[str], str]] = {
 
 
 class Disk(Ground):
-    """A file system of its own under the folder of a scene."""
+    """A separate file system mounted at the folder of a scene."""
 
     def __init__(self, scene: Scene, kind: str, images: Path) -> None:
         self.scene = scene
@@ -57,17 +56,17 @@ class Disk(Ground):
         self._mount()
 
     def put(self, kept: Path) -> None:
-        """Put a disk in place and mount it."""
+        """Copy a disk into place and mount it."""
         self.unmount()
         _copy(kept, self.image)
         self._mount()
 
     def keep(self, place: Path) -> None:
-        """Keep the disk as it is at this moment."""
+        """Copy the disk in its present state."""
         _copy(self.image, place)
 
     def unmount(self) -> None:
-        """Take the disk away."""
+        """Unmount and remove the disk."""
         subprocess.run(["umount", self.scene.folder], check=True)
 
     def _mount(self) -> None:
@@ -76,7 +75,7 @@ class Disk(Ground):
 
 
 def cut(judge: Judge, disk: Disk, images: Path, every: int) -> tuple[int, list[Finding]]:
-    """Cut the power before each so manyth call of an operation, and after the last."""
+    """Cut the power before every n-th call of an operation, and after the last call."""
     disk.restore()
     calls: list[Call] = []
 
@@ -104,7 +103,7 @@ def cut(judge: Judge, disk: Disk, images: Path, every: int) -> tuple[int, list[F
 
 
 def main() -> int:
-    """Run what was asked for; ends with 1 where anything is not as it must be."""
+    """Run the selected operations; return 1 if any promise was broken."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults.disks", description=__doc__)
     parser.add_argument("--only", action="append", choices=scene_names(), help="one operation")
     parser.add_argument("--kind", action="append", choices=list(FILE_SYSTEMS))
@@ -136,7 +135,7 @@ def main() -> int:
 
 @contextmanager
 def _places() -> Iterator[tuple[Path, Path]]:
-    """A folder to mount in, and one for images, in memory where there is some."""
+    """Yield a folder for mounts and a folder for images, the latter in memory if there is enough."""
     above = Path("/dev/shm")
     memory = str(above) if above.is_dir() and shutil.disk_usage(above).free > 8 << 30 else None
     with (

@@ -1,4 +1,4 @@
-"""One operation, disturbed at one point, and what must be true afterwards."""
+"""Interrupt one operation at one point, and check the promise afterwards."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Kind = Literal["crash", "fault", "power cut"]
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """Something that is not as it must be.
+    """A broken promise.
 
     Attributes:
         scene: The operation.
-        trouble: What was done to it.
-        number: At which call, counted from 1.
+        trouble: The fault that was injected.
+        number: The number of the call, counted from 1.
         call: The call.
-        wrong: What is not as it must be.
+        wrong: A description of what is wrong.
     """
 
     scene: str
@@ -37,14 +37,14 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class Trouble(msgspec.Struct, frozen=True):
-    """What is done to an operation: ``what`` at a call, and ``lasting`` at all after it."""
+    """A fault: ``what`` happens to one call, and ``lasting`` to all calls after it."""
 
     name: str
     what: Decision
     lasting: bool = False
 
     def fits(self, call: Call) -> bool:
-        """Whether the kernel could do this to that call."""
+        """Return whether the kernel could do this to that call."""
         if self.what == "go":
             return False
         if self.what in ("half", "half and kill"):
@@ -52,7 +52,7 @@ class Trouble(msgspec.Struct, frozen=True):
         return self.what == "kill" or _may_fail(call.what, self.name.removesuffix(" from there on"))
 
     def decide(self, number: int) -> Callable[[Call], Decision]:
-        """What becomes of each call, if the trouble begins at the call of that number."""
+        """Return the decision for each call if the fault begins at call `number`."""
 
         def decision(call: Call) -> Decision:
             if call.number == number or (self.lasting and call.number > number):
@@ -82,7 +82,7 @@ def _may_fail(what: Syscall, error: str) -> bool:
 
 
 class Judge:
-    """Disturbs one operation again and again."""
+    """Interrupts one operation repeatedly."""
 
     def __init__(self, scene: Scene, ground: Ground | None = None) -> None:
         self.scene = scene
@@ -106,16 +106,16 @@ class Judge:
             raise AssertionError(f"{self.scene.name}, undisturbed, leaves: {wrong}")
 
     def record(self) -> Recording:
-        """Run the operation once more and record what it does to the disk."""
+        """Run the operation again and record what it does to the disk."""
         self.ground.restore()
         return Recording(self.scene.folder, self.scene.act)
 
     def points(self, trouble: Trouble) -> list[int]:
-        """The calls, by number, to which that trouble can come."""
+        """Return the numbers of the calls to which the fault can happen."""
         return [call.number for call in self.undisturbed.calls if trouble.fits(call)]
 
     def disturb(self, trouble: Trouble, number: int) -> list[Finding]:
-        """Run the operation with a trouble at one call, and look at what it leaves."""
+        """Run the operation with a fault at one call, and check what it leaves."""
         self.ground.restore()
         decide = trouble.decide(number)
         trace = run_traced(self.scene.act, self.scene.folder, decide, self.scene.said)
@@ -126,11 +126,11 @@ class Judge:
         ]
 
     def cut_power(self, state: State, cut: int) -> list[Finding]:
-        """Put what a disk may hold after a power cut, and look at it as the next start would.
+        """Restore a possible state after a power cut, and check it as the next start would.
 
         Args:
-            state: What it holds.
-            cut: How many calls were done.
+            state: The content of the disk.
+            cut: The number of calls before the power cut.
         """
         clear(self.scene.folder)
         self.scene.folder.mkdir()
@@ -144,7 +144,7 @@ class Judge:
         return [Finding(self.scene.name, "power cut after", cut, last, text) for text in wrong]
 
     def _after_trouble(self, trace: Trace) -> Iterator[str]:
-        """A fault is told to a person in their words, and what they are told is true."""
+        """Check that the fault is reported in plain words, and that the report is true."""
         end = trace.end
         if end.how == "crashed":
             yield f"it crashed: {end.message}"
@@ -156,11 +156,11 @@ class Judge:
             yield f"it said it was done, but left {self.scene.position()}, not {self.after}"
 
     def aftermath(self, *, settle: bool = False) -> Iterator[str]:
-        """What must be true of whatever is on disk now, and after the next run.
+        """Check the promise for the present content of the disk, and after the next run.
 
         Args:
-            settle: Whether the ends are compared only after what comes next. What a power cut takes
-                of the metadata, which can be had again, comes back with the next check.
+            settle: Whether to compare the ends only after the next step. Metadata that a power cut
+                destroyed can be downloaded again; the next check restores it.
         """
         settle = settle or self.scene.settles
         expected = self._settled if settle else self._image
@@ -168,12 +168,12 @@ class Judge:
 
 
 def aftermath(scene: Scene, expected: Image, *, settle: bool) -> Iterator[str]:
-    """What must be true of whatever a scene has on disk now, and after the next run.
+    """Check the promise for the present content of a scene's disk, and after the next run.
 
     Args:
         scene: The operation.
-        expected: What an undisturbed run leaves.
-        settle: Whether that is so only after what comes next.
+        expected: The result of an undisturbed run.
+        settle: Whether to compare the ends only after the next step.
     """
     yield from scene.wrong()
     end = run_alone(scene.act)
@@ -189,7 +189,7 @@ def aftermath(scene: Scene, expected: Image, *, settle: bool) -> Iterator[str]:
 
 
 def settled(scene: Scene) -> Iterator[str]:
-    """Do what comes next; each line says what is wrong with that."""
+    """Run the next step and yield a line for each thing that is wrong with it."""
     end = run_alone(scene.settle)
     if end.how != "done":
         yield f"what comes after the next run ends with {end.how} {end.kind} {end.message}"

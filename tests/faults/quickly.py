@@ -1,7 +1,7 @@
-"""What makes thousands of runs bearable, and changes nothing of what they do to a disk.
+"""Speed up thousands of runs without changing what they do to a disk.
 
-A decoder's process is forked from one that has loaded its modules, rather than started anew; and
-no other processes than the harness's own are looked at, as none of them runs from a store here.
+The process of a decoder is forked from one that has already loaded its modules, and only the harness's
+own processes are inspected, since no other process runs from a store here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from repoint.host.processes import Processes
 
 
 def be_quick() -> None:
-    """Make it so in this process and in all that it forks."""
+    """Apply this to the present process and to all that it forks."""
     decoder.prepare()
     own = os.getpid()
     Processes.pids = lambda self: [own]  # type: ignore[method-assign]
@@ -28,7 +28,7 @@ def be_quick() -> None:
 
 
 class _Decoder:
-    """As much of `subprocess.Popen` as is needed, for the decoder alone."""
+    """The part of `subprocess.Popen` that the decoder needs."""
 
     def __init__(self, *_: object, **__: object) -> None:
         theirs, ours = os.pipe()

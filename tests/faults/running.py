@@ -1,4 +1,4 @@
-"""Runs of the judge over many points, shared among processes, and what they found."""
+"""Run the judge over many points in several processes, and collect the findings."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ GROUPS: dict[str, tuple[Trouble, ...]] = {"crash": CRASHES, "fault": (*SHORT, *F
 
 
 class Share(NamedTuple):
-    """A part of the work: every ``of``-th point of an operation, beginning with one."""
+    """A part of the work: every ``of``-th point of an operation, from point ``first`` on."""
 
     scene: str
     group: str
@@ -42,7 +42,7 @@ class Share(NamedTuple):
 
 @dataclass
 class Result:
-    """What came of a share."""
+    """The result of a share."""
 
     share: Share
     calls: int = 0
@@ -53,7 +53,7 @@ class Result:
 
 
 def scenes(base: Path, url: str) -> dict[str, Callable[[], Scene]]:
-    """All operations by name."""
+    """Return all operations by name."""
     return {
         **device_scenes(base, url),
         **trial_scenes(base, url),
@@ -62,17 +62,17 @@ def scenes(base: Path, url: str) -> dict[str, Callable[[], Scene]]:
 
 
 def scene_names() -> list[str]:
-    """The names of all operations, devices' first."""
+    """Return the names of all operations, those of devices first."""
     return list(scenes(Path("/nowhere"), ""))
 
 
 def run(shares: list[Share], processes: int, report: Callable[[Result], None]) -> None:
-    """Work off all shares in some processes.
+    """Process all shares in several processes.
 
     Args:
-        shares: What to do.
-        processes: How many at once.
-        report: Told each result as it comes.
+        shares: The work.
+        processes: The number of processes.
+        report: Called with each result when it is complete.
     """
     context = multiprocessing.get_context("spawn")
     waiting, running = list(reversed(shares)), {}
@@ -109,7 +109,7 @@ def _work(share: Share, connection: Connection) -> None:
 
 @contextlib.contextmanager
 def _place() -> Iterator[Path]:
-    """A folder to work in; in memory where that is possible, as nothing here needs a real disk."""
+    """Yield a folder to work in, in memory if possible: nothing here needs a real disk."""
     above = Path("/dev/shm")
     roomy = above.is_dir() and shutil.disk_usage(above).free > 1 << 30
     base = Path(tempfile.mkdtemp(prefix="faults-", dir=above if roomy else None))
@@ -143,5 +143,5 @@ def _judge(scene: Scene, share: Share, result: Result) -> None:
 
 
 def processors() -> int:
-    """How many processes may run at once."""
+    """Return the number of processors that this process may use."""
     return len(os.sched_getaffinity(0))

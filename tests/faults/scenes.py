@@ -1,4 +1,4 @@
-"""What an operation starts from, what it does, and what must be true whatever becomes of it."""
+"""A scene: the state before an operation, the operation, and its promise."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class Scene(Protocol):
     """One operation.
 
     Attributes:
-        name: What the operation is called.
-        folder: Everything that it changes lies below; it is put back before each try.
-        done: Errors by which a second run says that there is nothing left to do.
+        name: The name of the operation.
+        folder: Contains everything that the operation changes; restored before each attempt.
+        done: Errors with which a second run reports that nothing is left to do.
         expected: Errors with which an undisturbed run ends.
-        said: Errors that people are told in one line.
-        settles: Whether its ends are compared only after what comes next in the ordinary course.
+        said: Errors that people see as one line.
+        settles: Whether to compare the ends only after the next ordinary step.
     """
 
     name: str
@@ -37,29 +37,29 @@ class Scene(Protocol):
     said: tuple[type[Exception], ...]
 
     def prepare(self) -> None:
-        """Make the folder as it is before the operation."""
+        """Create the state before the operation."""
 
     def act(self) -> object:
-        """Do it, or do it again after it was cut off."""
+        """Run the operation, or repeat it after an interruption."""
 
     def wrong(self) -> Iterator[str]:
-        """Check what must be true at any instant; each line says what is not."""
+        """Check what must be true at any instant; yield a line for each violation."""
 
     def settle(self) -> None:
-        """Do what comes next in the ordinary course, such as the next check."""
+        """Run the next ordinary step, such as the next check."""
 
     def image(self) -> Image:
-        """What is on disk, to compare two ends."""
+        """Return the content of the disk, to compare two ends."""
 
     def note_end(self) -> None:
-        """Take what is there now for the end of the operation."""
+        """Record the present state as the end of the operation."""
 
     def position(self) -> object:
-        """What a person would say has or has not changed."""
+        """Return the state as a person would describe it, to see whether it changed."""
 
 
 class Ground:
-    """The place of a scene: puts back what was prepared."""
+    """The folder of a scene, which can be restored to its prepared state."""
 
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
@@ -70,22 +70,22 @@ class Ground:
         copy(scene.folder, self.kept)
 
     def restore(self) -> None:
-        """Put the folder back as it was prepared."""
+        """Restore the folder to its prepared state."""
         self.put(self.kept)
 
     def put(self, kept: Path) -> None:
-        """Put a state in place."""
+        """Write a state to the folder."""
         clear(self.scene.folder)
         copy(kept, self.scene.folder)
 
 
 def copy(source: Path, target: Path) -> None:
-    """Copy a tree with everything: links, hard links, permissions, times."""
+    """Copy a tree with its links, hard links, permissions and times."""
     subprocess.run(["cp", "-a", "-T", source, target], check=True)
 
 
 def clear(folder: Path) -> None:
-    """Remove a tree although parts of it are read-only."""
+    """Remove a tree, including its read-only parts."""
     if os.geteuid() == 0:
         subprocess.run(["rm", "-rf", folder], check=True)
     else:
@@ -93,7 +93,7 @@ def clear(folder: Path) -> None:
 
 
 def picture(folder: Path, *, without: tuple[str, ...] = ()) -> Image:
-    """All paths below a folder, each with its type, permissions and content."""
+    """Return all paths below a folder with their types, permissions and contents."""
     found = {}
     for place, folders, files in os.walk(folder):
         for name in (*folders, *files):
@@ -114,7 +114,7 @@ def picture(folder: Path, *, without: tuple[str, ...] = ()) -> Image:
 
 
 def compared(found: Image, expected: Image) -> Iterator[str]:
-    """In what two images differ."""
+    """Yield the differences between two images."""
     for path in sorted(found.keys() | expected.keys()):
         if found.get(path) != expected.get(path):
             here, there = found.get(path, "nothing"), expected.get(path, "nothing")

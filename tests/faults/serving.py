@@ -1,4 +1,4 @@
-"""A web server in a process of its own, so that a process that forks has no threads."""
+"""A web server in a separate process, so that the process that forks has no threads."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.serving import WebServer
 
 @contextmanager
 def served(folder: Path) -> Iterator[str]:
-    """Serve a folder; gives its address."""
+    """Serve a folder and yield its address."""
     ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(target=_serve, args=(folder, theirs))
     process.start()
@@ -28,7 +28,7 @@ def served(folder: Path) -> Iterator[str]:
 
 def _serve(folder: Path, connection: Any) -> None:
     server = WebServer(folder)
-    # Whoever is killed in the middle of an answer is no news here.
+    # Clients are killed in the middle of an answer on purpose.
     server._server.handle_error = lambda *_: None  # type: ignore[method-assign]
     connection.send(server.url)
     server._thread.join()

@@ -1,8 +1,8 @@
-"""The system calls that change a file system or sync it, on x86-64, and what they name.
+"""System calls of x86-64 that change or sync a file system, and how they name files.
 
-Numbers: `arch/x86/entry/syscalls/syscall_64.tbl` of Linux. A call names what it changes by an open
-file (an argument's number) or by paths (pairs of the folder's argument, None for the current
-one, and the path's argument).
+Numbers: `arch/x86/entry/syscalls/syscall_64.tbl` of Linux. A call names what it changes by a
+file descriptor (the number of an argument) or by paths (pairs of arguments: the folder, None for the
+current one, and the path).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ Path = tuple[int | None, int]
 
 
 class Syscall(NamedTuple):
-    """One system call. ``sync`` is True where it syncs, ``allocates`` where a full disk stops it."""
+    """One system call. ``sync`` is True if it syncs, ``allocates`` if a full disk makes it fail."""
 
     name: str
     number: int
@@ -40,7 +40,7 @@ SYSCALLS = (
     Syscall("fallocate", 285, file=0, allocates=True),
     Syscall("ftruncate", 77, file=0),
     Syscall("truncate", 76, paths=_ONE),
-    Syscall("ioctl", 16, file=0, allocates=True),  # FICLONE alone, see the filter
+    Syscall("ioctl", 16, file=0, allocates=True),  # FICLONE only, see the filter
     Syscall("open", 2, paths=_ONE, allocates=True),
     Syscall("creat", 85, paths=_ONE, allocates=True),
     Syscall("openat", 257, paths=_AT, allocates=True),

@@ -1,6 +1,6 @@
-"""What the harness has found: one test each, at the call at which it was found.
+"""One test for each fault that the harness has found, at the call where it was found.
 
-`make faults` looks at every call of every operation; these are the ones that once were wrong.
+`make faults` tries every call of every operation; these are the calls that once failed.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judged]:
 
 
 def wrong_at(judge: Judge, trouble: str, call: str, *, which: int = -1) -> list[str]:
-    """Make a trouble at a call of an operation: of those that match, the last."""
+    """Inject a fault at the last call of an operation that matches."""
     pattern = re.compile(call)
     calls = judge.undisturbed.calls
     numbers = [c.number for c in calls if TROUBLES[trouble].fits(c) and pattern.search(str(c))]

@@ -1,9 +1,9 @@
-"""Running something in a child that stops at each call that changes or syncs the file system.
+"""Run an action in a child that stops at each call that changes or syncs the file system.
 
-The child installs a seccomp filter that hands those calls to us before the kernel looks at them
-(seccomp_unotify(2)), and so do all processes that it starts. For each call we decide: let it
-happen, let it fail, let it do half of its work, or end all of it there and then. Other calls run at
-full speed, which a tracer that stops at each of them would not allow.
+The child installs a seccomp filter that passes those calls to us before the kernel handles them
+(seccomp_unotify(2)); the processes that it starts inherit the filter. For each call we decide: let it
+happen, let it fail, let it do half of its work, or kill everything at this point. Other calls run at
+full speed; a tracer would stop at each of them.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ class Call(NamedTuple):
     """A call that is about to happen.
 
     Attributes:
-        number: Which of the calls that touch the watched folder, counted from 1.
+        number: The number of the call among those that touch the watched folder, from 1.
         what: The call.
-        path: What it changes, relative to the watched folder; empty where nobody can tell.
-        inode: Inode of the open file that it names, 0 where it names a path.
-        main: Whether the traced process itself makes it, rather than one that it has started.
-        size: Bytes to write, where it writes.
+        path: The changed path, relative to the watched folder; empty if unknown.
+        inode: The inode of the open file that it names, 0 if it names a path.
+        main: Whether the traced process itself makes the call, not one of its children.
+        size: The number of bytes to write, if it writes.
     """
 
     number: int
@@ -72,7 +72,7 @@ Decide = Callable[[Call], Decision]
 
 
 class End(msgspec.Struct):
-    """How it ended: done, refused by an error that is made for people, killed or crashed."""
+    """How the action ended: done, refused with an error for people, killed or crashed."""
 
     how: Literal["done", "refused", "killed", "crashed"]
     kind: str = ""
@@ -82,7 +82,7 @@ class End(msgspec.Struct):
 
 @dataclass
 class Trace:
-    """What was seen."""
+    """The calls and the end of a traced action."""
 
     end: End
     calls: list[Call] = field(default_factory=list)
@@ -97,10 +97,10 @@ def run_traced(
     """Run an action in a child.
 
     Args:
-        action: What to do.
-        watched: Only calls that touch what is below this folder are told to ``decide``.
-        decide: What becomes of each.
-        said: Errors that people are told in one line; they are an end like others.
+        action: The action.
+        watched: Only calls that touch paths below this folder are passed to ``decide``.
+        decide: Returns the decision for each call.
+        said: Errors that people see as one line; they are ordinary ends.
     """
     ours, theirs = socket.socketpair()
     pid = os.fork()
@@ -127,7 +127,7 @@ def run_traced(
 def run_alone(
     action: Callable[[], object], said: tuple[type[Exception], ...] = (RepointError,)
 ) -> End:
-    """Run an action in a child that nothing disturbs."""
+    """Run an action undisturbed in a child."""
     ours, theirs = socket.socketpair()
     pid = os.fork()
     if pid == 0:
@@ -217,7 +217,7 @@ def _program() -> bytes:
 
 
 class _Supervisor:
-    """Answers the calls of a child and of all that it starts, until all of them have ended."""
+    """Decides the calls of a child and of all its descendants, until all of them have ended."""
 
     def __init__(self, listener: int, pid: int, watched: str, decide: Decide) -> None:
         self.calls: list[Call] = []
@@ -246,7 +246,7 @@ class _Supervisor:
         try:
             fcntl.ioctl(self._listener, _NOTIF_RECV, request)
         except OSError:
-            return  # it was killed meanwhile
+            return  # the process was killed in the meantime
         ident, pid, _, number, _, _, *arguments = _NOTIF.unpack(request)
         self._seen.add(pid)
         value, error, flags = 0, 0, _CONTINUE
@@ -275,7 +275,7 @@ class _Supervisor:
                 os.kill(pid, signal.SIGKILL)
 
     def _call(self, pid: int, what: Syscall, arguments: list[int]) -> Call | None:
-        """The call, if it touches what is watched."""
+        """Return the call if it touches the watched folder."""
         try:
             inode = 0
             if what.file is not None:
@@ -288,7 +288,7 @@ class _Supervisor:
             else:
                 path = self._watched
         except FileNotFoundError:
-            return None  # no such descriptor: the kernel will say so
+            return None  # no such descriptor: the kernel reports the error
         if not f"{path}/".startswith(self._watched):
             return None
         size = min(arguments[2], 1 << 40) if what.writes else 0
@@ -296,7 +296,7 @@ class _Supervisor:
         return Call(len(self.calls) + 1, what, inside, inode, pid == self._pid, size)
 
     def _write_half(self, pid: int, call: Call, arguments: list[int]) -> int:
-        """Write the first half, in the place of the process, through its own open file."""
+        """Write the first half on behalf of the process, through its own file descriptor."""
         size = max(1, call.size // 2)
         with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
             memory.seek(arguments[1])
@@ -314,7 +314,7 @@ class _Supervisor:
 
 def _path(pid: int, where: tuple[int | None, int], arguments: list[int]) -> str:
     folder, place = where
-    # Without a path, the call is about the open file itself.
+    # Without a path, the call refers to the open file itself.
     named = _string(pid, arguments[place]) if arguments[place] else ""
     if named.startswith("/"):
         return os.path.normpath(named)
@@ -327,7 +327,7 @@ def _string(pid: int, address: int) -> str:
     with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
         found = b""
         while b"\0" not in found and len(found) < 4096:
-            # A string may end shortly before memory that is not there.
+            # A string may end just before unmapped memory.
             memory.seek(address + len(found))
             found += memory.read(4096 - (address + len(found)) % 4096)
         return os.fsdecode(found.partition(b"\0")[0])

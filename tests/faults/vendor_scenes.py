@@ -1,4 +1,4 @@
-"""The operations of a vendor: what is served is what was published before, or after."""
+"""Operations of a vendor: the repository serves the state before or the state after."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _SIGNED_ANEW = ("expires", "meta")
 
 
 class VendorScene:
-    """A vendor's repository, served, and one operation on it.
+    """A served repository and one operation on it.
 
     Args:
         name: The operation.
-        base: A folder for the repository and the devices that look at it.
+        base: A folder for the repository and the devices that read it.
         served: The address at which ``base`` is served.
-        done: Errors by which a second run says that all is done.
-        before: What the vendor does before the operation.
+        done: Errors with which a second run reports that nothing is left to do.
+        before: Brings the vendor to the state before the operation.
         operation: The operation.
     """
 
@@ -69,16 +69,16 @@ class VendorScene:
         return self._operation(self.vendor)
 
     def settle(self) -> None:
-        """Sign anew, as vendors do every day."""
+        """Refresh the signatures, as vendors do every day."""
         with self.vendor.repository.publication(no_passphrase) as publication:
             publication.refresh()
 
     def position(self) -> object:
-        """What devices are offered."""
+        """Return what devices are offered."""
         return _offered(read_catalog(self.vendor.repository, self.vendor.product))
 
     def note_end(self) -> None:
-        """Take what is served now for the one other thing that may be served."""
+        """Record the served state as the other permitted state."""
         self._allowed.append(self.position())
 
     def wrong(self) -> Iterator[str]:
@@ -99,7 +99,7 @@ class VendorScene:
             shutil.copytree(self._known, self._look, symlinks=True)
 
     def _take_all(self) -> object:
-        """Fetch all that is offered, as a device does; gives what is offered."""
+        """Fetch all that is offered, as a device does, and return the offers."""
         client = self._client(self._look)
         path = names.catalog_path(self.vendor.product)
         catalog = decode_record(client.read(path), Catalog, path)
@@ -143,7 +143,7 @@ def _drafted(vendor: Maker) -> None:
 
 
 def vendor_scenes(base: Path, served: str) -> dict[str, Callable[[], VendorScene]]:
-    """All operations of a vendor by name; each is made when it is asked for."""
+    """Return all operations of a vendor by name; each is built on demand."""
 
     def scene(
         name: str,
