@@ -1,7 +1,7 @@
-"""How much memory the engine for compiled code takes, held by the kernel's own limit.
+"""The memory of the engine for compiled code, bounded by the kernel's own limit.
 
-The files are those that NumPy brings along: large, real, and with nothing in common, which costs
-the encoder most.
+The files are libraries of NumPy: large, real, and with nothing in common, which costs the encoder
+most. Smaller ones would be encoded faster, but the interpreter's own memory would hide the engine's.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ else:
 
 
 def _run(way: str, old: Path, new: Path, patch: Path, limit: int) -> str:
-    """What the child complains about when it may have `limit` bytes of private memory."""
+    """Return the child's error if it may have `limit` bytes of private memory, or ""."""
     done = subprocess.run(
         [sys.executable, "-c", _CHILD, way, str(old), str(new), str(patch), str(limit)],
         env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
@@ -53,17 +53,18 @@ def _libraries() -> tuple[Path, Path]:
     blas = list(package.with_name("numpy.libs").glob("*openblas*"))
     core = list(package.glob("_core/_multiarray_umath*.so"))
     if not blas or not core:
-        pytest.skip("this NumPy brings no large libraries along")
+        pytest.skip("this NumPy has no large libraries")
     return blas[0], core[0]
 
 
+@pytest.mark.slow
 def test_the_encoder_takes_twelve_times_the_larger_file_and_the_decoder_a_fixed_amount(
     tmp_path: Path,
 ) -> None:
     old, new = _libraries()
     sizes = [path.stat().st_size for path in (old, new)]
     patch, again = tmp_path / "patch", tmp_path / "again"
-    # The pages of the mapped files are memory, too; the limit does not see them.
+    # The pages of the mapped files are memory as well, but the limit does not count them.
     assert _run("encode", old, new, patch, 12 * max(sizes) - sum(sizes)) == ""
     with again.open("wb") as file:
         file.truncate(sizes[1])

@@ -84,6 +84,8 @@ def decompress_into(
     try:
         if zstd.get_frame_info(frame).decompressed_size != len(new):
             raise PatchError(f"{what} does not have the declared length")
+        if _window_size(frame) > 1 << window:
+            raise PatchError(f"{what} asks for a larger window than allowed")
         options: dict[int, int] = {zstd.DecompressionParameter.window_log_max: window}
         decompressor = zstd.ZstdDecompressor(zstd_dict=_dictionary(old), options=options)
         filled, rest = 0, frame
@@ -103,6 +105,20 @@ def decompress_into(
 def window_log(old: memoryview, new: memoryview) -> int:
     """Return the log2 of a window that reaches from the end of `new` to the start of `old`."""
     return max((len(old) + len(new)).bit_length(), WINDOW_LOGS[0])
+
+
+def _window_size(frame: bytes | memoryview) -> int:
+    """Return the window that a frame's header declares in bytes; 0 if it is the whole content.
+
+    The library checks the window only when it reserves one, which is not so for short content.
+    RFC 8878, 3.1.1.1: after the magic number come a byte of flags and a window descriptor.
+    """
+    header = bytes(frame[4:6])
+    if len(header) < 2 or header[0] & 0x20:
+        return 0
+    descriptor = header[1]
+    base = 1 << (10 + (descriptor >> 3))
+    return base + base // 8 * (descriptor & 7)
 
 
 def _dictionary(old: memoryview) -> tuple[zstd.ZstdDict, int] | None:
