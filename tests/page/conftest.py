@@ -10,17 +10,15 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from repoint.agent.agent_state import AgentState, write_agent_state
-from repoint.page.auth.passcodes import OwnPasscode
-from repoint.page.page_store import PageStore
 from tests.page.browsing import browser
 from tests.page.kiosk import Kiosk, kiosk, vendor_folder
 from tests.page.panel import LONG
-from tests.page.settings import PASSCODE, Settings, settings
+from tests.page.settings import Settings, set_test_passcode, settings
 from tests.places import Place
 from tests.serving import WebServer
 from tests.world import Vendor
 
-# A busy machine is no failure.
+# A busy machine must not fail a test.
 expect.set_options(timeout=LONG)
 
 
@@ -32,8 +30,8 @@ class Fort:
     served: Settings
 
     @property
-    def stands(self) -> bool:
-        """Whether nothing was changed."""
+    def unchanged(self) -> bool:
+        """Whether no attack has changed anything."""
         device = self.place.device
         return device.settings(None).automatic and not device.status(None).staged
 
@@ -49,39 +47,52 @@ def viewer_kiosk(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> It
     shared = tmp_path_factory.getbasetemp()
     if shared.name.startswith("popen-"):  # a worker of pytest-xdist; its parent is the run's
         shared = shared.parent
-    with kiosk(tmp_path, vendor_folder(shared)) as made:
-        yield made
+    with kiosk(tmp_path, vendor_folder(shared)) as device:
+        yield device
+
+
+@pytest.fixture(scope="session")
+def vendor(tmp_path_factory: pytest.TempPathFactory) -> Vendor:
+    """A vendor that has published one improvement. All tests share it, so none may change it."""
+    vendor = Vendor(tmp_path_factory.mktemp("vendor"))
+    vendor.baseline()
+    vendor.release()
+    return vendor
+
+
+@pytest.fixture
+def own_vendor_place(tmp_path: Path) -> Iterator[Place]:
+    """A device whose vendor belongs to the test, and has published nothing."""
+    vendor = Vendor(tmp_path / "vendor")
+    vendor.baseline()
+    server = WebServer(vendor.public)
+    place = Place(tmp_path / "device", server, vendor)
+    place.put()
+    yield place
+    place.stop()
+    server.close()
 
 
 @pytest.fixture
 def enrolled(place: Place) -> Place:
-    """A device whose vendor has published an improvement, which it knows of."""
-    place.enroll()
-    place.vendor.release()
-    place.device.check(None)
-    write_agent_state(place.product, AgentState(last_run=int(time.time())))
-    return place
+    """An enrolled device that knows of an improvement, and that an agent looks after."""
+    return enroll(place)
 
 
 @pytest.fixture
 def served(enrolled: Place) -> Iterator[Settings]:
-    with settings(enrolled.folder / "store") as made:
-        yield made
+    with settings(enrolled.folder / "store") as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
-def fort(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fort]:
+def fort(tmp_path_factory: pytest.TempPathFactory, vendor: Vendor) -> Iterator[Fort]:
     """One page for many attacks, none of which changes anything."""
-    folder = tmp_path_factory.mktemp("fort")
-    vendor = Vendor(folder / "vendor")
-    vendor.baseline()
     server = WebServer(vendor.public)
-    place = Place(folder / "device", server, vendor)
+    place = Place(tmp_path_factory.mktemp("fort"), server, vendor)
     place.put()
-    place.enroll()
-    vendor.release()
-    place.device.check(None)
-    OwnPasscode(PageStore(place.folder / "store")).set(PASSCODE, PASSCODE)
+    enroll(place)
+    set_test_passcode(place.folder / "store")
     try:
         with settings(place.folder / "store") as served:
             yield Fort(place, served)
@@ -91,6 +102,14 @@ def fort(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fort]:
 
 @pytest.fixture
 def pictures(tmp_path: Path) -> Callable[[str], Path]:
-    """Where the pictures of the documentation go; see `make pictures`."""
+    """Where to write the pictures of the documentation; see `make pictures`."""
     folder = Path(os.environ.get("REPOINT_PICTURES", tmp_path))
     return lambda name: folder / f"settings-{name}.png"
+
+
+def enroll(place: Place) -> Place:
+    """Enroll a device, check the repository, and record that the agent has run."""
+    place.enroll()
+    place.device.check(None)
+    write_agent_state(place.product, AgentState(last_run=int(time.time())))
+    return place

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,10 +13,27 @@ from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
+from argon2 import PasswordHasher
+
 from repoint.page.control_socket import request_link
 from repoint.page.page_store import PageStore
+from tests.page.prefork import Server
 
 PASSCODE = "let me through"
+
+_CHEAP_ARGON2 = {"time_cost": 1, "memory_cost": 64, "parallelism": 1}
+
+
+def set_test_passcode(store: Path, passcode: str = PASSCODE) -> None:
+    """Set the passcode of a page with a hash that is quick to verify.
+
+    A hash carries its own cost. Verifying it exercises the same code as a passcode that was set
+    at the page.
+    """
+    page_store = PageStore(store)
+    page_store.folder.mkdir(mode=0o700, exist_ok=True)
+    kept = {"argon2": PasswordHasher(**_CHEAP_ARGON2).hash(passcode)}
+    (page_store.folder / "passcode.json").write_text(json.dumps(kept))
 
 
 @dataclass
@@ -25,7 +41,7 @@ class Settings:
     """A running server of a store's page."""
 
     store: Path
-    process: subprocess.Popen[bytes]
+    process: Server
 
     def link(self, uid: int | None = None) -> str:
         """A fresh one-time link, for another account where root asks."""
@@ -44,22 +60,18 @@ class Settings:
 def settings(store: Path, *, idle: float = 120, policy: Path = Path("/none")) -> Iterator[Settings]:
     """Serve the page of a store until the end of the block."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("REPOINT_")}
-    command = [sys.executable, "-m", "repoint.page", "--store", str(store),
-               "--idle", str(idle)]  # fmt: skip
-    with subprocess.Popen(
-        command, env={**environment, "TZ": "UTC", "REPOINT_POLICY": str(policy)}
-    ) as process:
-        made = Settings(store, process)
-        try:
-            deadline = time.monotonic() + 20
-            while request_link(PageStore(store).socket, None) is None:
-                assert process.poll() is None, "the page's server has ended"
-                assert time.monotonic() < deadline, "the page's server does not start"
-                time.sleep(0.02)
-            yield made
-        finally:
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(20) in (0, -signal.SIGKILL)
+    environment |= {"TZ": "UTC", "REPOINT_POLICY": str(policy)}
+    process = Server.start(["--store", str(store), "--idle", str(idle)], environment)
+    try:
+        deadline = time.monotonic() + 20
+        while request_link(PageStore(store).socket, None) is None:
+            assert process.poll() is None, "the page's server has ended"
+            assert time.monotonic() < deadline, "the page's server does not start"
+            time.sleep(0.01)
+        yield Settings(store, process)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait() in (0, -signal.SIGKILL)
 
 
 @dataclass

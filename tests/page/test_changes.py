@@ -15,10 +15,9 @@ from playwright.sync_api import APIResponse, Browser, Route, expect
 from repoint.agent.agent_state import AgentState, write_agent_state
 from repoint.device.store.records import Generation, Mark, UserSettings
 from repoint.device.update.enroll import BaselineFilter, GraftRequest
-from repoint.page.auth.passcodes import OwnPasscode
-from repoint.page.page_store import PageStore
+from tests.page.conftest import enroll
 from tests.page.panel import Panel
-from tests.page.settings import PASSCODE, Client, settings
+from tests.page.settings import PASSCODE, Client, set_test_passcode, settings
 from tests.places import MAPS_A_LIBRARY, Place, wait_for
 from tests.serving import WebServer
 from tests.world import NAME, OLD, PLATFORM, Vendor, write_tree
@@ -33,8 +32,16 @@ STUBBORN = MAPS_A_LIBRARY.replace(
 @pytest.fixture
 def known(enrolled: Place) -> Place:
     """An enrolled device whose person has chosen a passcode already."""
-    OwnPasscode(PageStore(enrolled.folder / "store")).set(PASSCODE, PASSCODE)
+    set_test_passcode(enrolled.folder / "store")
     return enrolled
+
+
+@pytest.fixture
+def known_with_own_vendor(own_vendor_place: Place) -> Place:
+    """The same, where the test may publish and withdraw."""
+    own_vendor_place.vendor.release()
+    set_test_passcode(enroll(own_vendor_place).folder / "store")
+    return own_vendor_place
 
 
 @contextmanager
@@ -79,8 +86,9 @@ def test_what_policy_decides_is_shown_as_locked_and_cannot_be_got_round(
 
 
 def test_a_deferral_and_a_deadline_are_told_with_their_moments(
-    chromium: Browser, known: Place
+    chromium: Browser, known_with_own_vendor: Place
 ) -> None:
+    known = known_with_own_vendor
     folder = known.folder / "policy.d"
     folder.mkdir()
     (folder / "10-fleet.toml").write_text("defer_days = 10\ndeadline_days = 30\n")
@@ -116,6 +124,7 @@ def test_where_nothing_makes_rounds_the_page_promises_nothing(
         )
 
 
+@pytest.mark.slow  # the page waits ten seconds for the program
 def test_a_program_that_does_not_close_is_named_and_nothing_is_switched(
     chromium: Browser, known: Place
 ) -> None:
@@ -231,8 +240,9 @@ def test_an_improvement_that_failed_its_check_is_not_offered_for_installation(
 
 
 def test_a_withdrawn_improvement_says_why_and_can_be_removed(
-    chromium: Browser, known: Place
+    chromium: Browser, known_with_own_vendor: Place
 ) -> None:
+    known = known_with_own_vendor
     known.update()
     known.vendor.withdraw("a", "it draws <b>odd</b> pictures")
     known.device.check(None)

@@ -11,13 +11,17 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.page.browsing import foreign_requests
+from tests.page.conftest import enroll
 from tests.page.kiosk import Kiosk
 from tests.page.panel import Panel
 from tests.page.settings import Settings, settings
+from tests.places import Place
+from tests.world import FIXED, big
 
 Pictures = Callable[[str], Path]
 
 
+@pytest.mark.slow  # builds the patch of a real program
 @pytest.mark.parametrize("javascript", [True, False], ids=["with javascript", "without javascript"])
 def test_a_person_installs_restarts_and_removes(
     chromium: Browser, viewer_kiosk: Kiosk, pictures: Pictures, javascript: bool
@@ -135,3 +139,48 @@ def _switch_off_and_on(panel: Panel) -> None:
     panel.press("Turn On")
     panel.done()
     expect(switch).to_have_attribute("aria-checked", "true")
+
+
+def test_a_person_installs_and_removes_a_small_improvement(
+    chromium: Browser, own_vendor_place: Place
+) -> None:
+    """The same steps on a small product, quick enough for every commit."""
+    place = own_vendor_place
+    place.vendor.release({"engine": {**FIXED, "lib/engine.so": big(3, 300_000)}})
+    enroll(place)
+    with (
+        settings(place.folder / "store") as served,
+        chromium.new_context(locale="en-US") as context,
+    ):
+        page = context.new_page()
+        requests = foreign_requests(page)
+        panel = Panel(page)
+        page.goto(served.link())
+        panel.verdict("This device is not protected")
+        _switch_off_and_on(panel)
+        panel.open("Install")
+        panel.give("not the passcode")
+        panel.press("Install")
+        expect(panel.sheet.get_by_role("alert")).to_have_text("The passcode is incorrect.")
+        panel.give()
+        place.server.stall_after.append(100_000)
+        panel.press("Install")
+        panel.see(re.compile(r"Downloading: 100\skB of 3\d\d\skB"))
+        value = float(page.get_by_role("progressbar").get_attribute("value") or 0)
+        assert 0 < value < 60
+        place.server.go_on.set()
+        panel.verdict("Restart to protect this device")
+        panel.close("Later")
+        panel.open("Restart & Install")
+        panel.press("Restart & Install")
+        panel.verdict("This device is protected")
+        expect(panel.group("In force")).to_contain_text("Fixed")
+        panel.open("Remove")
+        expect(panel.sheet).to_contain_text("This device will be exposed again to:")
+        panel.give("it looks odd", "Reason (optional, kept in the history)")
+        panel.give()
+        panel.press("Remove")
+        panel.verdict("This device is not protected")
+        expect(panel.group("Available")).to_contain_text("You removed this improvement")
+        expect(panel.group("History")).to_contain_text("it looks odd")
+        assert requests == []

@@ -21,6 +21,7 @@ from repoint.page.auth.errors import (
 from repoint.page.auth.passcode_guard import PasscodeGuard
 from repoint.page.auth.passcodes import OwnPasscode, may_change
 from repoint.page.page_store import PageStore
+from tests.page.settings import set_test_passcode
 
 RIGHT = "open sesame"
 
@@ -56,10 +57,9 @@ class Asked:
 
 @pytest.fixture
 def asked(tmp_path: Path) -> Asked:
-    passcode = OwnPasscode(PageStore(tmp_path))
-    passcode.set(RIGHT, RIGHT)
-    clock = Clock()
-    return Asked(PasscodeGuard(PageStore(tmp_path), "", passcode, clock), clock)
+    set_test_passcode(tmp_path, RIGHT)
+    store, clock = PageStore(tmp_path), Clock()
+    return Asked(PasscodeGuard(store, "", OwnPasscode(store), clock), clock)
 
 
 def test_ten_thousand_guesses_a_second_apart_are_hardly_looked_at(asked: Asked) -> None:
@@ -153,8 +153,12 @@ def test_a_new_passcode_that_does_not_fit_is_not_set(
     assert not passcode.is_set()
 
 
-def test_only_a_hash_is_kept_for_its_owners_eyes(asked: Asked) -> None:
-    folder = asked.guard.store.folder
+def test_only_a_hash_is_kept_for_its_owners_eyes(tmp_path: Path) -> None:
+    passcode = OwnPasscode(PageStore(tmp_path))
+    passcode.set(RIGHT, RIGHT)
+    assert passcode.verify(RIGHT)
+    assert not passcode.verify("wrong")
+    folder = passcode.store.folder
     kept = (folder / "passcode.json").read_text()
     assert RIGHT not in kept
     assert "$argon2id$" in kept
@@ -202,6 +206,10 @@ def with_accounts(tmp_path: Path) -> Callable[[str], subprocess.CompletedProcess
         (tmp_path / name).write_text(content)
         (tmp_path / name).chmod(0o640 if name == "shadow" else 0o644)
         mounts.append(f"mount --bind {tmp_path / name} /etc/{name}")
+    # What `login` requires, without the seconds that it waits after a wrong password.
+    pam = tmp_path / "pam"
+    pam.write_text("auth required pam_unix.so nodelay\naccount required pam_unix.so\n")
+    mounts.append(f"mount --bind {pam} /etc/pam.d/login")
 
     def run(code: str) -> subprocess.CompletedProcess[str]:
         script = " && ".join([*mounts, 'exec "$0" -c "$1"'])
