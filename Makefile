@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 SECONDS ?= 60
 CUTS ?= 3
 
-.PHONY: help docs demo demo-page test test-slow pictures tools emulator lint deb machine machine-cuts fuzz faults faults-sample faults-disks bench bench-job bench-delta lock clean
+.PHONY: help docs demo demo-page test test-slow pictures tools emulator lint deb machine machine-cuts fuzz faults faults-sample faults-disks bench bench-job bench-delta bench-startup lock clean
 help:
 	@echo "make demo        take a real fix from a vendor to a running program and back"
 	@echo "make demo-page   open the Settings page on the demo's device, until Ctrl-C"
@@ -19,7 +19,8 @@ help:
 	@echo "make faults      interrupt every operation at every system call (up to an hour;"
 	@echo "                 make faults-sample: every twentieth point)"
 	@echo "make bench       measure everything, compared with other tools (an hour or two;"
-	@echo "                 make bench-job: the main job only, make bench-delta: the patches only)"
+	@echo "                 make bench-job: the main job only, make bench-delta: the patches only,"
+	@echo "                 make bench-startup: the start-up time of commands only)"
 	@echo "make machine     test the package on a machine that boots, with power cuts (CUTS=3)"
 	@echo "make machine-cuts   cut the power of that machine a thousand times (CUTS=1000; half an hour)"
 	@echo "make clean       remove everything that these targets create"
@@ -87,7 +88,10 @@ bench-delta: $(READY)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
 	@$(BIN)/python -m benchmarks.delta
 
-bench: bench-job bench-delta
+bench: bench-job bench-delta bench-startup
+
+bench-startup: $(READY)
+	@$(BIN)/python -m benchmarks.startup
 
 bench-job: $(READY)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt

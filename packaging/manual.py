@@ -8,10 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import typer
-
 from repoint import __version__
-from repoint.cli.app import app
+from repoint.cli.app import command_tree
 
 
 def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -140,7 +138,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--date", required=True, help="as in 2026-11-25")
     arguments = parser.parse_args()
-    everything = list(commands(typer.main.get_command(app)))
+    everything = list(commands(command_tree()))
     arguments.folder.mkdir(parents=True, exist_ok=True)
     for path, command in everything:
         name = "-".join(("repoint", *path))

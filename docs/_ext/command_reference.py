@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import typer
 from docutils import nodes
 from manual import argument_name, commands, environment_variable, option_names, usage
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from repoint.cli.app import app
+from repoint.cli.app import command_tree
 
 
 class Commands(SphinxDirective):
@@ -24,7 +23,7 @@ class Commands(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Return the sections."""
-        everything = commands(typer.main.get_command(app))
+        everything = commands(command_tree())
         return [self._section(path, command) for path, command in everything]
 
     def _section(self, path: tuple[str, ...], command: Any) -> nodes.section:

@@ -105,7 +105,9 @@ KILLED = """
 import os, signal, sys
 from repoint.device.strategy import grafts, strategy
 from repoint.device.update import enroll
-from repoint.device.store.product_state import ProductState
+from repoint.device.store.generations import Generations
+from repoint.device.store.history import History
+from repoint.device.store.links import Links
 
 def dies(module, name, number=1, after=False):
     real, calls = getattr(module, name), []
@@ -129,12 +131,12 @@ main()
     "where",
     [
         "dies(enroll, 'add_tree')",
-        "dies(enroll, 'add_generation', after=True)",
+        "dies(Generations, 'add', after=True)",
         "dies(strategy, 'prepare_graft', after=True)",
-        "dies(ProductState, 'point_active')",
-        "dies(grafts, '_exchange')",
-        "dies(grafts, '_exchange', after=True)",
-        "dies(ProductState, 'record')",
+        "dies(Links, 'point_active')",
+        "dies(grafts, 'exchange')",
+        "dies(grafts, 'exchange', after=True)",
+        "dies(History, 'add')",
     ],
 )
 def test_interrupted_it_is_finished_by_a_second_enrolment(place: Place, where: str) -> None:

@@ -122,7 +122,7 @@ def test_a_download_is_cancelled_by_ctrl_c_and_taken_up_by_the_next_command(
         out, err = program.communicate(timeout=20)
     server.go_on.set()
     assert (program.returncode, out) == (1, "")
-    assert err == "repoint: Stopped. Nothing half done stays behind; run it again to go on\n"
+    assert err == "repoint: Stopped. Nothing half-done remains; run it again to continue\n"
     assert everything(waiting.folder, "downloads") == before
     (part,) = waiting.product.downloads.iterdir()
     kept = part.stat().st_size

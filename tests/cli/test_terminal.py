@@ -1,4 +1,4 @@
-"""What a person at a terminal is asked and shown."""
+"""Questions and progress at a terminal."""
 
 from __future__ import annotations
 
@@ -6,37 +6,52 @@ import os
 import pty
 import select
 import sys
-import threading
 import time
 
 from tests.places import MAPS_A_LIBRARY, Place
 from tests.world import Vendor
 
+_TIMEOUT = 120.0
+"""Seconds until a command that does not end fails the test."""
 
-def at_terminal(place: Place, *arguments: str, answer: bytes) -> tuple[int, str]:
-    """Run the command at a terminal of its own, and answer its first question."""
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.environ["REPOINT_STORE"] = str(place.folder / "store")
-        os.execv(sys.executable, [sys.executable, "-m", "repoint", *arguments])
-    said = b""
-    answered = False
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        if not select.select([terminal], [], [], 0.1)[0]:
-            continue
+
+class Terminal:
+    """A command that runs at a terminal of its own."""
+
+    def __init__(self, place: Place, *arguments: str) -> None:
+        self._pid, self._terminal = pty.fork()
+        if self._pid == 0:
+            os.environ["REPOINT_STORE"] = str(place.folder / "store")
+            os.execv(sys.executable, [sys.executable, "-m", "repoint", *arguments])
+        self._output = b""
+        self._deadline = time.monotonic() + _TIMEOUT
+
+    def read_until(self, text: str) -> None:
+        """Read until a text has been shown."""
+        while text.encode() not in self._output:
+            assert self._read(), self._output.decode()
+
+    def answer(self, text: str) -> None:
+        """Type an answer."""
+        os.write(self._terminal, text.encode())
+
+    def finish(self) -> tuple[int, str]:
+        """Read to the end; return the exit status and everything that was shown."""
+        while self._read():
+            pass
+        os.close(self._terminal)
+        status = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
+        return status, self._output.decode()
+
+    def _read(self) -> bool:
+        left = max(0.0, self._deadline - time.monotonic())
+        assert select.select([self._terminal], [], [], left)[0], self._output.decode()
         try:
-            data = os.read(terminal, 4096)
+            data = os.read(self._terminal, 4096)
         except OSError:
-            break  # the other side has closed it
-        if not data:
-            break
-        said += data
-        if b"[y/N]" in said and not answered:
-            os.write(terminal, answer)
-            answered = True
-    os.close(terminal)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), said.decode()
+            return False  # the command has ended
+        self._output += data
+        return bool(data)
 
 
 def test_a_restart_asks_before_it_closes_a_program_and_no_means_no(
@@ -47,36 +62,43 @@ def test_a_restart_asks_before_it_closes_a_program_and_no_means_no(
     place.device.check(None)
     place.device.install(None, user_initiated=True)
     pid = place.run(MAPS_A_LIBRARY, launched=False)
-    status, said = at_terminal(place, "restart", answer=b"n\n")
-    assert f"This closes python ({pid})" in said.replace("python3", "python")
-    assert "repoint: Stopped, as you said. Nothing was changed" in said
-    assert "Traceback" not in said
+    terminal = Terminal(place, "restart")
+    terminal.read_until("[y/N]")
+    terminal.answer("n\n")
+    status, output = terminal.finish()
+    assert f"This closes python ({pid})" in output.replace("python3", "python")
+    assert "repoint: Stopped at your request. Nothing was changed" in output
+    assert "Traceback" not in output
     assert status == 1
     assert place.device.status(None).staged == "26.3.1 (a)"
-    status, said = at_terminal(place, "restart", answer=b"y\n")
+    terminal = Terminal(place, "restart")
+    terminal.read_until("[y/N]")
+    terminal.answer("y\n")
+    status, output = terminal.finish()
     assert status == 0
-    assert "26.3.1 (a) is active." in said
+    assert "26.3.1 (a) is active." in output
 
 
 def test_progress_is_shown_at_a_terminal(place: Place, vendor: Vendor) -> None:
     place.enroll()
     vendor.release()
     place.device.check(None)
-    status, said = at_terminal(place, "install", "--yes", answer=b"")
+    status, output = Terminal(place, "install", "--yes").finish()
     assert status == 0
-    assert "verify" in said
-    assert "Staged 26.3.1 (a)" in said
+    assert "verify" in output
+    assert "Staged 26.3.1 (a)" in output
 
 
-def test_before_the_size_of_a_download_is_known_none_is_shown(place: Place, vendor: Vendor) -> None:
+def test_no_size_is_shown_before_the_size_of_a_download_is_known(
+    place: Place, vendor: Vendor
+) -> None:
     place.enroll()
     vendor.release()
     place.device.check(None)
     place.server.stall_after.append(100)
-    over = threading.Timer(2, place.server.go_on.set)
-    over.start()
-    status, said = at_terminal(place, "install", "--yes", answer=b"")
-    over.join()
-    assert "0/? bytes" in said
-    assert "cannot be reached" in said.replace("\r\n", " ")
+    terminal = Terminal(place, "install", "--yes")
+    terminal.read_until("0/? bytes")
+    place.server.go_on.set()
+    status, output = terminal.finish()
+    assert "cannot be reached" in output.replace("\r\n", " ")
     assert status == 1

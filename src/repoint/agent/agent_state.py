@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import random
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -10,6 +10,9 @@ from repoint import __version__
 from repoint.device.store.files import RecordFolder, read_note
 from repoint.device.store.product_state import ProductState
 from repoint.model.catalog import Offer
+
+if TYPE_CHECKING:
+    import random
 
 FIRST_RETRY = 15 * 60
 """Mean delay in seconds before the first retry; it doubles with each further failure."""

@@ -1,69 +1,92 @@
-"""The ``repoint`` command: parse, call, print. What it does is done by the other rooms."""
+"""The ``repoint`` command: parse, call, print. The other rooms do the work.
+
+What this module imports delays every command, so it imports little and leaves the command-line
+library to `repoint.cli.app`.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
 import sys
-from typing import NoReturn
 
 from repoint.model.errors import RepointError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
 _INTERRUPTED = 130
-"""What typer returns after Ctrl-C: 128 and the number of SIGINT."""
+"""What Typer returns after Ctrl-C: 128 plus the number of SIGINT."""
 
 _HINTS = {
     errno.ENOENT: "Check the path",
     errno.ENOTDIR: "Check the path",
     errno.EISDIR: "Name a file",
-    errno.EEXIST: "Name a path where nothing is yet",
+    errno.EEXIST: "Name a path that does not exist yet",
     errno.ENOSPC: "Free some space and try again",
     errno.EDQUOT: "Free some space and try again",
     errno.EFBIG: "Free some space and try again",
-    errno.EROFS: "Name a place that can be written to",
+    errno.EROFS: "Name a path that can be written to",
     errno.EACCES: "Run it as the user who owns it, or as root",
     errno.EPERM: "Run it as the user who owns it, or as root",
 }
 
 
 def main() -> None:
-    """Run the command; ends with status 0, 1 (failed or stopped) or 2 (wrong usage)."""
+    """Run the command. Exits with status 0, 1 (failed or stopped) or 2 (wrong usage)."""
     try:
-        from repoint.cli.app import app
-
-        status = app(prog_name="repoint", standalone_mode=False)
+        status = _run(sys.argv[1:])
     except RepointError as error:
         _fail(str(error))
     except KeyboardInterrupt:
         status = _INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has gone; there is nobody to tell.
+        # The reader of the output has closed it, so nobody would read a message.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
-        place = error.filename2 or error.filename
-        where = f": {place}" if place else ""
+        path = error.filename2 or error.filename
         hint = _HINTS.get(error.errno or 0, "Correct that, then try again")
-        _fail(f"{error.strerror or error}{where}. {hint}")
+        _fail(f"{error.strerror or error}{f': {path}' if path else ''}. {hint}")
     except Exception as error:
         import typer
 
         if isinstance(error, typer.Abort):
-            _fail("Stopped, as you said. Nothing was changed")
-        # typer's versions differ in which of the exceptions for wrong usage have public names.
+            _fail("Stopped at your request. Nothing was changed")
+        # The public names of the exceptions for wrong usage differ between versions of Typer.
         if not hasattr(error, "format_message"):
             raise
+        if type(error).__name__ == "NoArgsIsHelpError":
+            print(error.format_message())
+            sys.exit(2)
         _misused(error.format_message(), getattr(error, "ctx", None))
     if status == _INTERRUPTED:
-        _fail("Stopped. Nothing half done stays behind; run it again to go on")
+        _fail("Stopped. Nothing half-done remains; run it again to continue")
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _run(arguments: list[str]) -> object:
+    """Run a command; return its exit status."""
+    if arguments == ["--version"]:
+        from repoint import __version__
+
+        print(f"repoint {__version__}")
+        return 0
+    if arguments[:1] == ["launch"]:
+        from repoint.cli.launch import launch
+
+        launch(arguments[1:])  # returns only if Typer has to parse the command
+    from repoint.cli.app import app
+
+    return app(prog_name="repoint", standalone_mode=False)
 
 
 def _misused(message: str, context: object) -> NoReturn:
     if message:
         command = getattr(context, "command_path", "repoint")
         _fail(f"{message.rstrip('.')}. See `{command} --help`", 2)
-    # The help was asked for by saying nothing, and has been printed.
+    # A group without a command has printed its help.
     sys.exit(2)
 
 

@@ -1,24 +1,126 @@
-"""All commands under one roof."""
+"""All commands of ``repoint``. A command's module is imported when the command is named."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from repoint import __version__
-from repoint.cli.device import agent, device, policy, restart, settings, system
-from repoint.cli.vendor import baselines, improvements, plumbing, repository
+from repoint.cli.command_group import CommandEntry, LazyGroup
+
+_DEVICE, _VENDOR, _PLUMBING = "For devices", "For vendors", "Plumbing"
+_PATCHES = "repoint.cli.vendor.plumbing"
+
+
+def _device(
+    module: str, attribute: str, help_text: str, *, takes_any_arguments: bool = False
+) -> CommandEntry:
+    path = f"repoint.cli.device.{module}"
+    return CommandEntry(path, attribute, _DEVICE, help_text, takes_any_arguments)
+
+
+def _vendor(module: str, attribute: str, help_text: str) -> CommandEntry:
+    return CommandEntry(f"repoint.cli.vendor.{module}", attribute, _VENDOR, help_text)
+
+
+ENTRIES = {
+    "status": _device(
+        "device",
+        "status",
+        "Show whether this device is protected, what is fixed, and what happens next.",
+    ),
+    "check": _device("device", "check", "Check the repository for improvements. Installs nothing."),
+    "install": _device(
+        "device", "install", "Download, verify, prepare and stage what the last check found."
+    ),
+    "restart": _device(
+        "restart", "restart", "Restart what runs old code, to bring what is staged into force."
+    ),
+    "remove": _device("device", "remove", "Remove the improvement and return to the baseline."),
+    "history": _device("device", "history", "Show what happened on this device, when and why."),
+    "settings": _device(
+        "settings", "settings", "Open the Settings page in the browser, or change a setting."
+    ),
+    "enroll": _device(
+        "device",
+        "enroll",
+        "Enrol a product: verify the installed files against the vendor's baseline.",
+    ),
+    "unenroll": _device(
+        "device", "unenroll", "Unenrol a product: put plain folders in place of Repoint's links."
+    ),
+    "launch": _device(
+        "device",
+        "launch",
+        "Start a program that keeps one tree of each component until it ends.",
+        takes_any_arguments=True,
+    ),
+    "policy": _device(
+        "policy", "policy", "Show the policy in force, and the file that sets each rule."
+    ),
+    "motd": _device(
+        "policy", "motd", "Print a message for people who log in: what is not protected."
+    ),
+    "agent": _device(
+        "agent", "app", "Install improvements in the background. No process stays resident."
+    ),
+    "system": _device("system", "app", "Commands for the machine's own units and package hooks."),
+    "improve": _vendor(
+        "improvements",
+        "improve",
+        "Build an improvement as a draft: one patch for each fixed component.",
+    ),
+    "publish": _vendor(
+        "improvements", "publish", "Publish all drafts of a product and offer them to devices."
+    ),
+    "withdraw": _vendor(
+        "improvements",
+        "withdraw",
+        "Withdraw an improvement: devices no longer install it. Its letter is never used again.",
+    ),
+    "show": _vendor(
+        "improvements",
+        "show",
+        "Show the roles, products, baselines and improvements of a repository.",
+    ),
+    "serve": _vendor(
+        "improvements",
+        "serve",
+        "Serve the repository over HTTP, to try things out and for small fleets.",
+    ),
+    "repository": _vendor(
+        "repository", "app", "Create a repository and keep its signatures fresh."
+    ),
+    "baseline": _vendor("baselines", "app", "Register releases as baselines for improvements."),
+    "delta": CommandEntry(_PATCHES, "delta", _PLUMBING, "Make and apply patches."),
+    "seal": CommandEntry(_PATCHES, "seal", _PLUMBING, "Print the seal of a tree."),
+}
+"""All commands, in the order of the help, each with the first line of its own help."""
+
+
+class _Commands(LazyGroup):
+    entries = ENTRIES
+
 
 app = typer.Typer(
     name="repoint",
-    help="Background security improvements: small signed patches, installed quietly, "
-    "removable at any time.",
+    cls=_Commands,
+    help="Background security improvements: small signed patches, installed in the background "
+    "and removable at any time.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def command_tree() -> Any:
+    """Return the root command with all commands loaded, for man pages and references."""
+    root: Any = typer.main.get_command(app)
+    root.load_all()
+    return root
 
 
 def _print_version(wanted: bool) -> None:
@@ -31,19 +133,9 @@ def _print_version(wanted: bool) -> None:
 def _main(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="Tell the version."),
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Show the version and exit."
+        ),
     ] = False,
 ) -> None:
     pass
-
-
-device.add_to(app)
-restart.add_to(app)
-settings.add_to(app)
-policy.add_to(app)
-app.add_typer(agent.app, name="agent", rich_help_panel="For devices")
-app.add_typer(system.app, name="system", rich_help_panel="For devices")
-improvements.add_to(app)
-app.add_typer(repository.app, name="repository", rich_help_panel="For vendors")
-app.add_typer(baselines.app, name="baseline", rich_help_panel="For vendors")
-plumbing.add_to(app)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from repoint.cli.store import default_store
 
 RepositoryOption = Annotated[
     Path,
@@ -39,13 +40,8 @@ PlatformOption = Annotated[
 
 
 def store_path(given: Path | None) -> Path:
-    """The store that a person means."""
-    if given is not None:
-        return given
-    if os.geteuid() == 0:
-        return Path("/var/lib/repoint")
-    data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
-    return Path(data).expanduser() / "repoint"
+    """Return the store that an option names, or the default."""
+    return given if given is not None else Path(default_store())
 
 
 def command_line(value: str, option: str) -> tuple[str, ...]:

@@ -208,7 +208,7 @@ class Device:
             return removed, True
 
     def launch(self, command: Sequence[str], environment: Mapping[str, str]) -> Launch:
-        """Prepare to start a program; see `launching.prepare_launch`.
+        """Prepare to start a program; see `launch.prepare_launch`.
 
         What is staged is activated first where that is possible without waiting: a program's
         start is the moment at which nobody notices.
@@ -216,7 +216,7 @@ class Device:
         from repoint.device.activate.launch import prepare_launch
 
         self._activate_quietly()
-        return prepare_launch(self.store, command, environment)
+        return prepare_launch(str(self.store.path), command, environment)
 
     def settle(self) -> list[tuple[str, RepointError | None]]:
         """At the start of the machine, and after its update: put in force what fits its base.

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from repoint.cli.command_group import command_group
 from repoint.cli.options import ProductOption, StoreOption
 
 if TYPE_CHECKING:
@@ -16,9 +17,7 @@ if TYPE_CHECKING:
     from repoint.agent.units.unit_files import Setup
     from repoint.agent.update_run import Agent, UpdateRun
 
-app = typer.Typer(
-    help="Install improvements in the background. Nothing stays resident.", no_args_is_help=True
-)
+app = command_group("Install improvements in the background. No process stays resident.")
 
 
 @app.command("run-once")

@@ -22,19 +22,7 @@ from repoint.cli.options import (
 if TYPE_CHECKING:
     from repoint.device.device import Device
 
-_PANEL = "For devices"
 _STEPS = {"download": "download", "decode": "prepare", "verify": "verify"}
-
-
-def add_to(app: typer.Typer) -> None:
-    """Add the commands for a device."""
-    for command in (status, check, install, remove, history, enroll, unenroll):
-        app.command(rich_help_panel=_PANEL)(command)
-    app.command(
-        rich_help_panel=_PANEL,
-        context_settings={"allow_extra_args": True, "ignore_unknown_options": True,
-                          "allow_interspersed_args": False},
-    )(launch)  # fmt: skip
 
 
 def open_device(store: Path | None, *, unprivileged: bool = False) -> Device:
@@ -50,7 +38,7 @@ def open_device(store: Path | None, *, unprivileged: bool = False) -> Device:
 def status(
     product: ProductOption = None, json: JsonOption = False, store: StoreOption = None
 ) -> None:
-    """Am I protected? What is fixed, what waits for a restart, and who is still exposed."""
+    """Show whether this device is protected, what is fixed, and what happens next."""
     from repoint.agent.overview import read_overview, status_report
     from repoint.cli.device.status_view import print_status
     from repoint.cli.output import print_json
@@ -65,7 +53,7 @@ def status(
 def check(
     product: ProductOption = None, json: JsonOption = False, store: StoreOption = None
 ) -> None:
-    """Ask the repository for news. Installs nothing."""
+    """Check the repository for improvements. Installs nothing."""
     from repoint.cli.output import print_json, seconds, size
 
     started = time.monotonic()
@@ -182,7 +170,10 @@ def remove(
     reason: Annotated[str, typer.Option(help="Why; kept in the history.")] = "",
     store: StoreOption = None,
 ) -> None:
-    """Remove the improvement: back to the baseline. It is not installed again by itself."""
+    """Remove the improvement and return to the baseline.
+
+    A removed improvement is not installed again automatically; a later one is.
+    """
     from repoint.cli.output import seconds
 
     device = open_device(store)
@@ -207,7 +198,7 @@ def remove(
 def history(
     product: ProductOption = None, json: JsonOption = False, store: StoreOption = None
 ) -> None:
-    """What happened here, when and why."""
+    """Show what happened on this device, when and why."""
     from repoint.cli.output import moment, print_json
 
     entries = open_device(store).history(product)
@@ -244,7 +235,7 @@ def enroll(
     ] = "",
     store: StoreOption = None,
 ) -> None:
-    """Enrol a product: verify what is installed against the vendor's baseline, and take it over."""
+    """Enrol a product: verify the installed files against the vendor's baseline."""
     from repoint.cli.output import counted
     from repoint.device.fetch.client import read_root
     from repoint.device.update.enroll import BaselineFilter, DifferentTreesError, GraftRequest
@@ -283,7 +274,7 @@ def enroll(
 
 
 def unenroll(product: ProductOption = None, store: StoreOption = None) -> None:
-    """Take a product out: plain folders stand where Repoint's links stood."""
+    """Unenrol a product: put plain folders in place of Repoint's links."""
     print(f"Took {open_device(store).unenroll(product)} out. Nothing of it is left in the store.")
 
 
@@ -292,7 +283,7 @@ def launch(
     program: Annotated[str, typer.Argument(help="The program to start.")],
     store: StoreOption = None,
 ) -> None:
-    """Start a program so that it keeps one tree of each component until it ends."""
+    """Start a program that keeps one tree of each component until it ends."""
     from repoint.device.activate.launch import become
 
     become(open_device(store).launch([program, *context.args], os.environ))

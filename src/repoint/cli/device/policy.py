@@ -10,12 +10,6 @@ import typer
 from repoint.cli.options import JsonOption, StoreOption
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.command(rich_help_panel="For devices")(policy)
-    app.command(rich_help_panel="For devices")(motd)
-
-
 def policy(
     folder: Annotated[
         Path | None,
@@ -24,9 +18,10 @@ def policy(
     json: JsonOption = False,
     store: StoreOption = None,
 ) -> None:
-    """Show the policy that is in force, and which file sets what. Fails where a file is malformed.
+    """Show the policy in force, and the file that sets each rule.
 
-    With a folder, it shows what its files would set, before they are put in place.
+    Fails if a file is malformed. With a folder, it shows the policy that the folder's files would
+    set, so that you can try them first.
     """
     from repoint.cli.options import store_path
     from repoint.cli.output import print_json
@@ -50,9 +45,9 @@ def policy(
 
 
 def motd(store: StoreOption = None) -> None:
-    """A message for whoever logs in: what is not protected, and when that changes.
+    """Print a message for people who log in: what is not protected.
 
-    Prints nothing where all is in force.
+    It also says when that changes. It prints nothing if everything is in force.
     """
     from repoint.agent.notifications import message_of_the_day
     from repoint.agent.overview import read_overview

@@ -16,11 +16,6 @@ if TYPE_CHECKING:
     from repoint.device.status.affected import Affected
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command(rich_help_panel="For devices")(restart)
-
-
 def restart(
     product: ProductOption = None,
     json: JsonOption = False,

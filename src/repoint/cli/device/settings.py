@@ -13,11 +13,6 @@ from repoint.cli.options import JsonOption, ProductOption, StoreOption, store_pa
 _SYSTEM = Path("/var/lib/repoint")
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command(rich_help_panel="For devices")(settings)
-
-
 def settings(
     name: Annotated[
         str | None, typer.Argument(help="The setting: automatic, passcode.", show_default=False)
@@ -27,7 +22,10 @@ def settings(
     json: JsonOption = False,
     store: StoreOption = None,
 ) -> None:
-    """Open the Settings page in the browser; or change one: repoint settings automatic off."""
+    """Open the Settings page in the browser, or change a setting.
+
+    To change a setting, name it and its value: repoint settings automatic off.
+    """
     if name == "passcode" and value is None:
         _set_passcode(store_path(store))
     elif name == "automatic" or json:

@@ -6,12 +6,10 @@ import sys
 
 import typer
 
+from repoint.cli.command_group import command_group
 from repoint.cli.options import StoreOption
 
-app = typer.Typer(
-    help="For the machine's own units and hooks: its start, and updates of its base.",
-    no_args_is_help=True,
-)
+app = command_group("Commands for the machine's own units and package hooks.")
 
 
 @app.command()

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
+from repoint.cli.command_group import command_group
 from repoint.cli.options import RepositoryOption, VersionOption, command_line, named, pair
 
 if TYPE_CHECKING:
     from repoint.model.system import System
 
-app = typer.Typer(help="Register releases as baselines for improvements.",
-                  no_args_is_help=True)  # fmt: skip
+app = command_group("Register releases as baselines for improvements.")
 
 
 @app.command("add")

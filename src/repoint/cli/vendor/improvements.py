@@ -23,13 +23,6 @@ if TYPE_CHECKING:
     from repoint.publisher.publisher import Publisher
 
 ProductArgument = Annotated[str, typer.Argument(help="The product.")]
-_PANEL = "For vendors"
-
-
-def add_to(app: typer.Typer) -> None:
-    """Add the vendor's commands."""
-    for command in (improve, publish, withdraw, show, serve):
-        app.command(rich_help_panel=_PANEL)(command)
 
 
 def improve(

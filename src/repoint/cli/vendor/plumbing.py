@@ -7,15 +7,10 @@ from typing import Annotated
 
 import typer
 
+from repoint.cli.command_group import command_group
 from repoint.cli.options import JsonOption
 
-delta = typer.Typer(help="Make and apply patches.", no_args_is_help=True)
-
-
-def add_to(app: typer.Typer) -> None:
-    """Add the plumbing commands."""
-    app.add_typer(delta, name="delta", rich_help_panel="Plumbing")
-    app.command(rich_help_panel="Plumbing")(seal)
+delta = command_group("Make and apply patches.")
 
 
 def seal(

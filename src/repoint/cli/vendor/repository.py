@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
+from repoint.cli.command_group import command_group
 from repoint.cli.options import RepositoryOption, named
 
-app = typer.Typer(help="Create a repository and keep its signatures fresh.", no_args_is_help=True)
+app = command_group("Create a repository and keep its signatures fresh.")
 
 ROLES = ("root", "targets", "snapshot", "timestamp")
 

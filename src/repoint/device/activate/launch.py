@@ -1,45 +1,63 @@
-"""Starting a program so that it gets everything from one tree until it ends.
+"""Start a program so that it keeps one tree of each component until it ends.
 
 A program that loads files late would follow the graft point to whatever is active then. The
 launcher resolves the graft point once, names the tree itself in the program's arguments and
-environment, and lets the program inherit a lock on the tree, which the kernel drops when the
-program ends. No bookkeeping can go wrong: the lock is the truth.
+environment, and lets the program inherit a lock on the tree, which the kernel releases when the
+program ends. There are no records that could go wrong: the lock is the truth.
+
+Every start of a launched program pays for what this module imports. So it uses neither `pathlib`
+nor `msgspec`, and reads the one record that it needs with `json`: see
+``docs/decisions/0023-a-launcher-that-imports-little.md``.
 """
 
 from __future__ import annotations
 
+import fcntl
+import json
 import os
-import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 from repoint.device.errors import NotEnrolledError, StoreDamagedError
-from repoint.device.store.product_state import ProductState
-from repoint.device.store.store import Store
-from repoint.device.strategy.grafts import is_grafted
-from repoint.fs.lock import share_folder_lock
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+_GRAFTED = "tree"
+"""The strategy whose components are reached through a link at the graft point."""
 
 
-@dataclass(frozen=True)
 class Launch:
     """What to start.
 
     Attributes:
-        program: Path of the program.
+        program: The path of the program.
         arguments: All arguments, the program's name first.
         environment: Its environment.
         held: Open folders that the program inherits, each with a shared lock.
     """
 
-    program: str
-    arguments: list[str]
-    environment: dict[str, str]
-    held: tuple[int, ...]
+    def __init__(
+        self,
+        program: str,
+        arguments: list[str],
+        environment: dict[str, str],
+        held: tuple[int, ...],
+    ) -> None:
+        self.program = program
+        self.arguments = arguments
+        self.environment = environment
+        self.held = held
 
 
-def prepare_launch(store: Store, command: Sequence[str], environment: Mapping[str, str]) -> Launch:
-    """Hold the trees of all components and resolve every mention of a graft point.
+def has_staged(store: str) -> bool:
+    """Return whether anything is staged in a store."""
+    return any(
+        os.path.lexists(f"{store}/products/{product}/staged") for product in _products(store)
+    )
+
+
+def prepare_launch(store: str, command: Sequence[str], environment: Mapping[str, str]) -> Launch:
+    """Hold the trees of all components, and resolve every mention of a graft point.
 
     An argument, the value of an option that is written ``--name=value``, and each entry of an
     environment variable with ``:`` between its entries are resolved if they name a graft point or
@@ -53,26 +71,22 @@ def prepare_launch(store: Store, command: Sequence[str], environment: Mapping[st
 
     Raises:
         NotEnrolledError: The program does not exist.
+        StoreDamagedError: The store cannot be read, or a tree is missing.
     """
     trees: dict[str, str] = {}
     held: list[int] = []
     variables: dict[str, str] = {}
-    for product in store.enrolled():
-        for point in product.documents.enrolment().grafts:
-            if point.strategy != "tree" or not is_grafted(product, point):
-                # Programs find it where the system has it; or a full update stands there, which
-                # `repoint check` takes over.
-                continue
-            tree, descriptor = _hold(product, point.component)
-            held.append(descriptor)
-            trees[point.path] = tree
-            variables[f"REPOINT_TREE_{_variable(point.component)}"] = tree
+    for component, graft, link in _grafted_components(os.path.abspath(store)):
+        tree, descriptor = _hold(link)
+        held.append(descriptor)
+        trees[graft] = tree
+        variables[f"REPOINT_TREE_{_variable(component)}"] = tree
     resolved = {key: _resolve_list(value, trees) for key, value in environment.items()}
     arguments = [_resolve_argument(argument, trees) for argument in command]
-    program = shutil.which(arguments[0], path=resolved.get("PATH"))
+    program = _find_program(arguments[0], resolved)
     if program is None:
         raise NotEnrolledError(
-            f"There is no program {command[0]}", hint="Check its name, or give its whole path"
+            f"There is no program {command[0]}", hint="Check its name, or give its full path"
         )
     return Launch(program, arguments, {**resolved, **variables}, tuple(held))
 
@@ -81,32 +95,88 @@ def become(launch: Launch) -> None:
     """Become the program; does not return.
 
     Raises:
-        OSError: It cannot be started.
+        OSError: The program cannot be started.
     """
     for descriptor in launch.held:
         os.set_inheritable(descriptor, True)
     os.execve(launch.program, launch.arguments, launch.environment)  # noqa: S606
 
 
-def _hold(state: ProductState, component: str) -> tuple[str, int]:
-    """Open and lock the active tree of a component.
+def _products(store: str) -> list[str]:
+    """Return the names of the enrolled products."""
+    folder = f"{store}/products"
+    try:
+        names = sorted(os.listdir(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return [name for name in names if os.path.exists(f"{folder}/{name}/enrolment.json")]
 
-    It may be replaced and collected between our looking and our locking, so look again once the
-    lock is held; a tree that is still active then cannot be collected any more.
+
+def _grafted_components(store: str) -> Iterator[tuple[str, str, str]]:
+    """Yield name, graft point and link into the store of each component that is grafted.
+
+    A component of the system is found where the system has it. If a full update has replaced the
+    link, `repoint check` takes the new folder over.
     """
-    link = state.links.active_path / component
+    for product in _products(store):
+        for point in _graft_points(store, product):
+            link = f"{store}/products/{product}/active/{point['component']}"
+            is_tree = point.get("strategy", _GRAFTED) == _GRAFTED
+            if is_tree and os.path.islink(point["path"]) and os.readlink(point["path"]) == link:
+                yield point["component"], point["path"], link
+
+
+def _graft_points(store: str, product: str) -> list[dict[str, str]]:
+    try:
+        with open(f"{store}/products/{product}/enrolment.json", "rb") as file:
+            points: list[dict[str, str]] = json.load(file)["grafts"]
+            if all(point["component"] and point["path"] for point in points):
+                return points
+    except (OSError, ValueError, LookupError, TypeError):
+        pass
+    return _explain_damage(store, product)
+
+
+def _explain_damage(store: str, product: str) -> list[dict[str, str]]:
+    """Read the enrolment as every other command does, for the same error."""
+    from pathlib import Path
+
+    from repoint.device.store.store import Store
+
+    enrolment = Store(Path(store)).product(product).documents.enrolment()
+    return [{"component": point.component, "path": point.path, "strategy": point.strategy}
+            for point in enrolment.grafts]  # fmt: skip
+
+
+def _hold(link: str) -> tuple[str, int]:
+    """Open and lock the tree that a link leads to.
+
+    Another command may replace and garbage-collect the tree before it is locked, so the link is
+    read again once the lock is held. A tree that is still active then cannot be collected.
+    """
     for _ in range(10):
         tree = os.path.realpath(link)
         try:
-            descriptor = share_folder_lock(Path(tree))
+            descriptor = os.open(tree, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError:
             continue
-        if os.path.realpath(link) == tree and Path(tree).is_dir():
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        if os.path.realpath(link) == tree and os.path.isdir(tree):
             return tree, descriptor
         os.close(descriptor)
     raise StoreDamagedError(
         f"{link} leads to no tree", hint="Run `repoint status`; if it says the same, enrol again"
     )
+
+
+def _find_program(name: str, environment: Mapping[str, str]) -> str | None:
+    """Find a program as a shell does: a name without a slash is searched for in ``PATH``."""
+    folders = [""] if os.path.dirname(name) else os.get_exec_path(dict(environment))
+    for folder in folders:
+        path = os.path.join(folder, name)
+        if os.access(path, os.X_OK) and not os.path.isdir(path):
+            return path
+    return None
 
 
 def _resolve_list(value: str, trees: Mapping[str, str]) -> str:
@@ -127,7 +197,7 @@ def _resolve(part: str, trees: Mapping[str, str]) -> str:
     for graft, tree in trees.items():
         if absolute == graft or absolute.startswith(graft + "/"):
             return tree + absolute[len(graft) :]
-    # It may be named through other links; where they end in a held tree, that is what is meant.
+    # A path may also lead into a held tree through other links.
     real = os.path.realpath(part)
     if any(real == tree or real.startswith(tree + "/") for tree in trees.values()):
         return real

@@ -1,0 +1,53 @@
+"""``repoint launch`` without the command-line library, whose import would delay every start.
+
+`launch` handles the usual form of the command. It leaves everything else, such as ``--help`` and
+wrong usage, to the same command in `repoint.cli.device.device`.
+"""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def launch(arguments: Sequence[str]) -> None:
+    """Become the program that the arguments name.
+
+    Returns only if the command has to be parsed, or what is staged has to be activated first.
+
+    Args:
+        arguments: What follows ``launch`` on the command line.
+
+    Raises:
+        RepointError: The program does not exist, or the store is damaged.
+        OSError: The program cannot be started.
+    """
+    store, command = _parse(arguments)
+    if not command:
+        return
+    from repoint.cli.store import default_store
+    from repoint.device.activate.launch import become, has_staged, prepare_launch
+
+    store = store or os.environ.get("REPOINT_STORE") or default_store()
+    if not has_staged(store):
+        become(prepare_launch(store, command, os.environ))
+
+
+def _parse(arguments: Sequence[str]) -> tuple[str, Sequence[str]]:
+    """Return the store, empty for the default, and the command; no command if unsure."""
+    store = ""
+    rest = list(arguments)
+    while rest and rest[0].startswith("-"):
+        option = rest.pop(0)
+        if option == "--":
+            break
+        if option in ("--store", "-s") and rest and rest[0]:
+            store = rest.pop(0)
+        elif option.startswith("--store=") and option != "--store=":
+            store = option.removeprefix("--store=")
+        else:
+            return "", ()
+    return store, rest

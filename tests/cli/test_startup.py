@@ -1,0 +1,84 @@
+"""What a command imports before it does its work: imports are most of a command's start-up time."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from repoint.cli.app import ENTRIES, command_tree
+from tests.cli.command import environment
+from tests.places import Place
+
+HEAVY = {
+    "annotated_types", "babel", "cryptography", "hdiffpatch", "numpy", "pydantic", "rich",
+    "starlette", "tuf", "urllib3", "uvicorn",
+}  # fmt: skip
+"""Packages that take longer to import than most commands take to run."""
+
+
+def imports_of(*arguments: str) -> set[str]:
+    """Run a command; return the packages that it has imported when it ends."""
+    code = (
+        "import atexit, os, sys\n"
+        "def report():\n"
+        "    names = {name.partition('.')[0] for name in sys.modules}\n"
+        "    print('IMPORTS', *sorted(names), file=sys.stderr)\n"
+        "atexit.register(report)\n"
+        "os.execve = lambda *ignored: sys.exit(0)\n"
+        f"sys.argv[1:] = {list(arguments)!r}\n"
+        "from repoint.cli import main\n"
+        "main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False,
+        env=environment(),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("IMPORTS")]
+    return set(line.split()[1:])
+
+
+def test_a_launched_program_pays_for_no_library(enrolled: Place) -> None:
+    imported = imports_of("launch", "--store", str(enrolled.folder / "store"), "true")
+    assert not imported & {*HEAVY, "dataclasses", "inspect", "msgspec", "pathlib", "typer"}
+
+
+def test_the_launcher_of_an_empty_store_pays_for_no_library(tmp_path: Path) -> None:
+    imported = imports_of("launch", "--store", str(tmp_path), "true")
+    assert not imported & {*HEAVY, "dataclasses", "inspect", "msgspec", "pathlib", "typer"}
+
+
+@pytest.mark.parametrize("option", ["", "--json"])
+def test_the_status_imports_nothing_heavy(enrolled: Place, option: str) -> None:
+    store = str(enrolled.folder / "store")
+    assert not imports_of("status", "--store", store, *filter(None, [option])) & HEAVY
+
+
+def test_the_help_imports_neither_the_commands_nor_a_layout_library() -> None:
+    assert not imports_of("--help") & {*HEAVY, "msgspec"}
+
+
+def test_the_version_is_printed_without_the_command_line_library() -> None:
+    assert not imports_of("--version") & {*HEAVY, "msgspec", "typer"}
+
+
+def test_the_help_lists_each_command_with_the_first_line_of_its_own_help() -> None:
+    commands = command_tree().commands
+    assert list(commands) == list(ENTRIES)
+    for name, command in commands.items():
+        first = " ".join(command.help.split("\n\n")[0].split())
+        assert first == ENTRIES[name].help, name
+
+
+@pytest.mark.parametrize(
+    "arguments", [("launch", "--help"), ("launch", "-h"), ("launch", "--store", "/x", "--help")]
+)
+def test_the_help_of_the_launcher_is_that_of_every_command(arguments: tuple[str, ...]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "repoint", *arguments],
+        capture_output=True, text=True, check=True, env=environment(),
+    )  # fmt: skip
+    assert "Usage: repoint launch [OPTIONS]" in done.stdout
