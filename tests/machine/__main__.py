@@ -1,10 +1,11 @@
-"""The whole scenario on a machine that really boots: ``make machine``.
+"""Run the whole scenario on a machine that boots: ``make machine``.
 
-A library below /usr, on a root file system that dm-verity checks, with a known fault, used by a
-service: improved in the background, by the agent's own service, exposed until the service restarts,
-in force, still in force after a start of the machine, removed, and the baseline after another
-start. Then the same as an image; power cuts at random instants, each followed by a start; a restart
-of the machine by logind's countdown and by the Settings page; and improvements that hang the service.
+A service uses a faulty library below /usr, on a root file system that dm-verity checks. The agent's own
+service installs the improvement in the background. The service is exposed until it restarts; then the
+improvement is in force, also after a restart of the machine. It is removed, and after another restart
+the baseline is in force. Then follow: the same as an image; power cuts at random instants, each
+followed by a start; restarts of the machine by logind's countdown and by the Settings page; and
+improvements that hang the service.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ WORK_SECONDS = 25.0
 
 
 def main() -> None:
-    """Run it, and print what was seen."""
+    """Run the scenario and print each step."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--package", type=Path, required=True)
     parser.add_argument("--folder", type=Path, default=Path(".cache/machine"))
@@ -70,7 +71,7 @@ def main() -> None:
 
 
 def vendor(folder: Path, old: Path, new: Path) -> Repository:
-    """A repository with the baseline and one improvement."""
+    """Return a repository with the baseline and one improvement."""
     import shutil
 
     place = folder / "repository"
@@ -83,12 +84,12 @@ def vendor(folder: Path, old: Path, new: Path) -> Repository:
 
 
 def outside(server: WebServer) -> str:
-    """The server's address as the machine sees it."""
+    """Return the server's address as the machine sees it."""
     return f"http://10.0.2.2:{server.url.rpartition(':')[2]}"
 
 
 def scenario(machine: Machine, repository: Repository, server: WebServer) -> None:
-    """From enrolment to removal, over three starts."""
+    """Go from enrolment to removal, over three starts."""
     say(f"booted in {machine.start():.0f} s")
     started(machine)
     if machine.image.root is not None:
@@ -123,7 +124,7 @@ def scenario(machine: Machine, repository: Repository, server: WebServer) -> Non
 
 
 def checked_by_verity(machine: Machine) -> None:
-    """The root, and /usr with it, is what dm-verity checks, and nothing writes to it."""
+    """Check that the root, including /usr, is verified by dm-verity and read-only."""
     assert machine.run("findmnt --noheadings --output SOURCE,FSTYPE /").split() == [
         "/dev/mapper/root", "ext4",
     ]  # fmt: skip
@@ -135,7 +136,7 @@ def checked_by_verity(machine: Machine) -> None:
 
 
 def power_cuts(machine: Machine, number: int, chance: random.Random) -> None:
-    """Cut the power at random instants of an update and of a removal, and look after each."""
+    """Cut the power at random instants of an update and of a removal, and check after each."""
     for n in range(number):
         improved = read(machine)["in_force"] != "1.0"
         work = "remove" if improved else "install"
@@ -156,7 +157,7 @@ def power_cuts(machine: Machine, number: int, chance: random.Random) -> None:
 
 
 def improve_again(machine: Machine) -> None:
-    """Let the first improvement be in force and confirmed, whatever the power cuts have left."""
+    """Bring the first improvement into force and confirm it, whatever the power cuts left."""
     machine.run("systemctl start systemd-networkd-wait-online || true")
     if read(machine)["in_force"] == "1.0":
         machine.run("repoint check; repoint install; repoint restart --yes || true")
@@ -165,7 +166,7 @@ def improve_again(machine: Machine) -> None:
 
 
 def hangs(machine: Machine, repository: Repository, folder: Path, url: str) -> None:
-    """Two letters that hang the service: taken back by themselves, and after three resets."""
+    """Release two letters that hang the service: both are rolled back, one after three resets."""
     hang(machine, repository, folder, library(folder, 3, hangs=True))
     restart_of_the_machine(machine, repository, folder, url)
     taken_back_by_itself(machine, "1.0 (b)")

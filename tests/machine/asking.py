@@ -1,4 +1,4 @@
-"""Asking a machine how it goes, with the patience that an emulator on a busy machine needs."""
+"""Query the machine, with time limits that an emulator on a busy host can meet."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PATIENCE = 600.0
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:
-    """Look until it is so."""
+    """Poll until the condition holds."""
     deadline = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < deadline, f"not within {PATIENCE:.0f} s: {what}"
@@ -24,18 +24,19 @@ def wait_until(condition: Callable[[], bool], what: str) -> None:
 
 
 def decided(machine: Machine, product: str) -> None:
-    """Wait until nothing of a product is on trial. `repoint status` would cost the emulator more
-    than what it waits for."""
+    """Wait until no letter of a product is on trial.
+
+    In the emulator, polling `repoint status` would take longer than the trial itself."""
     asked = f"test ! -e /var/lib/repoint/products/{product}/trial.json; echo $?"
     wait_until(lambda: machine.run(asked) == "0\n", f"{product} is decided")
 
 
 def started(machine: Machine) -> None:
-    """Wait for the end of the machine's start, in which nothing of ours may fail."""
+    """Wait until the machine has started; none of our units may fail."""
     state = "systemctl is-system-running || true"
     wait_until(lambda: machine.run(state).strip() in ("running", "degraded"), "it has started")
     units = machine.run("systemctl --failed --plain --no-legend | cut -d' ' -f1").split()
-    # Whoever watches a letter ends as failed where the letter has; and a service may hang on purpose.
+    # The watcher of a failed letter fails too, and a service may hang on purpose.
     failed = [u for u in units if u.startswith("repoint-") and u != "repoint-watch.service"]
     assert not failed, machine.run(f"journalctl -b --no-pager -u {' -u '.join(failed)}")
 
@@ -43,7 +44,7 @@ def started(machine: Machine) -> None:
 def expect(
     machine: Machine, *, loaded_is: int, force: str, protected: bool, product: str = ""
 ) -> None:
-    """What the service runs, and what Repoint says of it, must agree."""
+    """Check that the service runs what Repoint reports."""
     runs = loaded(machine)
     status = read(machine, product)
     assert runs == loaded_is, status
@@ -51,14 +52,14 @@ def expect(
 
 
 def read(machine: Machine, product: str = "") -> dict[str, Any]:
-    """The status, as a record."""
+    """Return the status as a record."""
     which = f" --product {product}" if product else ""
     said: dict[str, Any] = json.loads(machine.run(f"repoint status --json{which}"))
     return said
 
 
 def loaded(machine: Machine) -> int:
-    """Which library the service has loaded, by what it wrote since it was stopped last."""
+    """Return the version of the library that the service loaded, from its output since its last stop."""
     active = "systemctl is-active acme.service || true"
     wait_until(lambda: machine.run(active) == "active\n", "the service runs")
     wait_until(lambda: bool(_written(machine)), "what the service wrote is in the journal")
@@ -72,5 +73,5 @@ def _written(machine: Machine) -> list[str]:
 
 
 def say(text: str) -> None:
-    """Show what was seen, and when."""
+    """Print a message with its time."""
     print(f"[{time.monotonic() - _BEGUN:4.0f} s] {text.rstrip()}", flush=True)

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Runs in the machine: does what comes as lines over its second serial port."""
+"""Runs in the machine: executes commands that arrive as lines on its second serial port."""
 
 import json
 import os

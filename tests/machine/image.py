@@ -1,4 +1,4 @@
-"""A Debian that boots, with Repoint from its own package and a service that uses a library."""
+"""A Debian image that boots, with Repoint's package and a service that uses a library."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ UNUSED = ("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", 
 
 @dataclass(frozen=True)
 class Image:
-    """What a machine starts from.
+    """The disks and the kernel of a machine.
 
     Attributes:
-        disk: The disk that it writes to: all of it, or /var where the root has one of its own.
+        disk: The writable disk: everything, or only /var if the root has a separate disk.
         kernel: The kernel.
-        initrd: What it starts with.
-        root: A disk that only is read, checked by dm-verity; its hashes lie beside it. Without one,
-            everything is on the other.
+        initrd: The initial RAM disk.
+        root: A read-only disk that dm-verity checks; its hashes are in a file next to it. If None,
+            everything is on `disk`.
     """
 
     disk: Path
@@ -70,25 +70,25 @@ class Image:
 
     @property
     def root_hash(self) -> str:
-        """The hash of all hashes, which the kernel's command line holds."""
+        """The root hash, which is passed on the kernel's command line."""
         assert self.root is not None
         return self.root.with_suffix(".roothash").read_text().strip()
 
 
 def image_in(folder: Path, *, verity: bool = False) -> Image:
-    """The files of an image in a folder."""
+    """Return the paths of an image in a folder."""
     root = folder / "root.raw" if verity else None
     return Image(folder / ("var.raw" if verity else "disk.raw"), folder / "vmlinuz",
                  folder / "initrd", root)  # fmt: skip
 
 
 def library(folder: Path, version: int, *, hangs: bool = False) -> Path:
-    """Compile the library; what it answers tells which one a process has loaded.
+    """Compile the library. Its answer identifies the version that a process has loaded.
 
     Args:
-        folder: Where to put it.
-        version: What it answers.
-        hangs: Whether it never comes back to a program that loads it.
+        folder: The folder for the library.
+        version: Its answer.
+        hangs: Whether a program that loads it hangs.
     """
     source = folder / f"codec{version}.c"
     text = f"int version(void) {{ return {version}; }}\n"
@@ -104,7 +104,7 @@ def library(folder: Path, version: int, *, hangs: bool = False) -> Path:
 
 
 def make_image(image: Image, folder: Path, package: Path, codec: Path) -> None:
-    """Install a Debian into a disk image. What mmdebstrap has made once is used again."""
+    """Install Debian into a disk image. The result of mmdebstrap is cached."""
     root = folder / "root"
     if not (folder / "root.tar").exists():
         run("mmdebstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}",
@@ -133,7 +133,7 @@ def make_image(image: Image, folder: Path, package: Path, codec: Path) -> None:
     shutil.copy(package, root / "repoint.deb")
     run("chroot", str(root), "dpkg", "-i", "/repoint.deb")
     (root / "repoint.deb").unlink()
-    # What is never written there later, because the root is read-only, or costs the emulator long.
+    # Compile the modules now: later the root is read-only, and compiling is slow in the emulator.
     run("chroot", str(root), "/usr/lib/repoint/bin/python", "-m", "compileall", "-q",
         "/usr/lib/repoint/lib")  # fmt: skip
     run("chroot", str(root), "sh", "-c", f"echo 'root:{PASSCODE}' | chpasswd")
@@ -153,7 +153,7 @@ def make_image(image: Image, folder: Path, package: Path, codec: Path) -> None:
 
 
 def _start_with_verity(root: Path) -> None:
-    """Teach the start of the machine to check its root."""
+    """Configure the start of the machine to verify its root."""
     scripts = root / "etc/initramfs-tools"
     here = Path(__file__).parent / "verity"
     for name, place in {"hook": "hooks/verity", "open": "scripts/local-top/verity",
@@ -161,7 +161,7 @@ def _start_with_verity(root: Path) -> None:
         (scripts / place).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(here / name, scripts / place)
         (scripts / place).chmod(0o755)
-    # No more than the machine has: an emulator takes long to unpack what it does not need.
+    # Only drivers that the machine needs: unpacking more takes long in an emulator.
     (scripts / "conf.d/modules").write_text("MODULES=list\n")
     (scripts / "modules").write_text("virtio_pci\nvirtio_blk\next4\n")
     run("chroot", str(root), "update-initramfs", "-u")
@@ -170,7 +170,7 @@ def _start_with_verity(root: Path) -> None:
 
 
 def _divide(image: Image, root: Path) -> None:
-    """Put /var on a disk of its own, and all else on one that can only be read."""
+    """Put /var on a separate disk, and everything else on a read-only one."""
     assert image.root is not None
     var = root.with_name("var")
     shutil.rmtree(var, ignore_errors=True)
@@ -189,7 +189,7 @@ def _divide(image: Image, root: Path) -> None:
 
 
 def run(*command: str) -> str:
-    """Run a program, and show what it said where it fails."""
+    """Run a program, and print its output if it fails."""
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise SystemExit(f"{' '.join(command)} failed:\n{done.stdout[-2000:]}{done.stderr[-3000:]}")

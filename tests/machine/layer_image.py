@@ -1,10 +1,10 @@
-"""A layer as an image on a machine that really boots: what the kernel's check gives.
+"""Test a layer as an image on a machine that boots: what the kernel's verification achieves.
 
 ::
 
     python -m tests.machine.layer_image --package build/deb/repoint_….deb
 
-It can also be run on a machine that is on already, see `scenario`: it has a store of its own.
+It can also run on a machine that is already on, see `scenario`: it uses a separate store.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ MARK = b"what only the improved library holds"
 
 
 def main() -> None:
-    """Run it on a machine of its own, and print what was seen."""
+    """Run the scenario on a separate machine and print each step."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--package", type=Path, required=True)
     parser.add_argument("--folder", type=Path, default=Path(".cache/machine-image"))
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def scenario(machine: Machine, folder: Path, *, cuts: int = 0) -> None:
-    """On a machine that is on, whose base has the library of version 1 and nothing merged."""
+    """Run on a machine that is on, whose base has version 1 of the library and nothing merged."""
     system = machine.run("cat /etc/os-release")
     repository, improvement = vendor(folder, system)
     server = WebServer(repository.public)
@@ -81,13 +81,13 @@ def scenario(machine: Machine, folder: Path, *, cuts: int = 0) -> None:
 
 
 def vendor(folder: Path, os_release: str) -> tuple[Repository, Improvement]:
-    """A repository with a baseline that names its system, and one improvement."""
+    """Return a repository with a baseline that names its system, and one improvement."""
     place = folder / "repository-image"
     shutil.rmtree(place, ignore_errors=True)
     repository = Repository.create(place, passphrase=None)
     old = tree_of(folder / "old-image", {LIBRARY: library(folder, 1)})
     new = tree_of(folder / "new-image", {LIBRARY: library(folder, 2)})
-    # A linker does not mind what follows. So there are blocks that no process has in memory.
+    # A linker ignores trailing bytes. So there are blocks that no process has in memory.
     with (new / LIBRARY).open("ab") as file:
         file.write(bytes(64 << 10) + MARK + bytes(64 << 10))
     system = read_system(os_release, "the machine's os-release")
@@ -96,7 +96,7 @@ def vendor(folder: Path, os_release: str) -> tuple[Repository, Improvement]:
 
 
 def enrol(machine: Machine, repository: Repository, server: WebServer) -> None:
-    """Enrol, and bring the improvement into force."""
+    """Enrol the product and bring the improvement into force."""
     root = (repository.public / "metadata/1.root.json").read_text()
     machine.run(f"cat > /var/tmp/root-image.json <<'END'\n{root}\nEND")
     machine.run("systemctl start systemd-networkd-wait-online || true")
@@ -112,7 +112,7 @@ def enrol(machine: Machine, repository: Repository, server: WebServer) -> None:
 
 
 def see_it_merged(machine: Machine, improvement: Improvement) -> None:
-    """It is in force, from a device that the kernel checks against the signed root hash."""
+    """Check that it is in force, from a device that the kernel verifies with the signed root hash."""
     assert improvement.extension is not None
     assert loaded(machine) == 2
     status = read(machine)
@@ -130,7 +130,7 @@ def see_it_merged(machine: Machine, improvement: Improvement) -> None:
 
 
 def see_nothing_left_behind(machine: Machine) -> None:
-    """A removal leaves neither a device of the kernel nor anything that is offered."""
+    """Check that a removal leaves no kernel device and no offered extension."""
     repoint(machine, "remove")
     repoint(machine, "restart --yes || true")
     assert loaded(machine) == 1
@@ -143,7 +143,7 @@ def see_nothing_left_behind(machine: Machine) -> None:
 
 
 def see_a_changed_byte_refused(machine: Machine) -> None:
-    """Who changes a byte of the image on the disk gets an error read, never the byte."""
+    """Check that a changed byte of the image gives a read error, never the changed byte."""
     machine.run("systemctl stop acme.service")
     flip(machine, MARK)
     said = machine.run(f"cat /{LIBRARY} > /dev/null", status=1)
@@ -169,7 +169,7 @@ def see_a_changed_byte_refused(machine: Machine) -> None:
 
 
 def see_systemd_refuse_by_itself(machine: Machine, improvement: Improvement) -> None:
-    """Without Repoint: neither a changed image nor another root hash is merged."""
+    """Check that systemd alone merges neither a changed image nor another root hash."""
     assert improvement.extension is not None
     repoint(machine, "system aside")
     machine.run("systemctl stop acme.service")
@@ -197,7 +197,7 @@ def see_systemd_refuse_by_itself(machine: Machine, improvement: Improvement) -> 
 
 
 def see_it_after_a_start(machine: Machine) -> None:
-    """Nothing is merged by the start alone; an image that was changed meanwhile is made again."""
+    """Check that the start alone merges nothing, and that a changed image is repaired."""
     flip(machine, MARK)
     say(f"started again in {machine.restart():.0f} s")
     assert loaded(machine) == 1
@@ -216,7 +216,7 @@ def see_it_after_a_start(machine: Machine) -> None:
 
 
 def power_cuts(machine: Machine, number: int, chance: random.Random) -> None:
-    """Cut the power at random instants of an installation and of a removal, and look after each."""
+    """Cut the power at random instants of an installation and of a removal, and check after each."""
     for n in range(number):
         work = "remove" if read(machine)["in_force"] != "1.0" else "install"
         instant = chance.uniform(0, WORK_SECONDS)
@@ -242,7 +242,7 @@ def power_cuts(machine: Machine, number: int, chance: random.Random) -> None:
 
 
 def flip(machine: Machine, mark: bytes) -> None:
-    """Change one bit of the image in the store, and let nobody remember what was there."""
+    """Change one bit of the image in the store, and drop all caches."""
     machine.run(
         f"python3 -c \"import mmap; f = open('{RAW}', 'r+b'); m = mmap.mmap(f.fileno(), 0); "
         f'n = m.find({mark!r}); assert n > 0; m[n] ^= 1; m.flush()"; '
@@ -251,12 +251,12 @@ def flip(machine: Machine, mark: bytes) -> None:
 
 
 def devices(machine: Machine) -> tuple[int, int]:
-    """How many dm-verity and loop devices there are for images; those that end are waited for."""
+    """Return the numbers of dm-verity and loop devices for images, after pending removals."""
     found = (0, 0)
     for _ in range(20):
         uuids = machine.run("cat /sys/block/dm-*/dm/uuid 2>/dev/null || true").split()
         loops = machine.run("losetup --list --noheadings -O NAME").split()
-        # A root that is checked is no image; it has no loop device below it.
+        # The verified root is not an image; it has no loop device below it.
         found = (sum("-loop" in uuid or len(uuid) > 100 for uuid in uuids), len(loops))
         if found == (0, 0):
             break
@@ -265,12 +265,12 @@ def devices(machine: Machine) -> tuple[int, int]:
 
 
 def repoint(machine: Machine, command: str) -> str:
-    """A command in the store of this test."""
+    """Return a command that uses the store of this test."""
     return machine.run(f"export REPOINT_STORE={STORE}; repoint {command}")
 
 
 def read(machine: Machine) -> dict[str, Any]:
-    """The status, as a record."""
+    """Return the status as a record."""
     said: dict[str, Any] = json.loads(repoint(machine, "status --json"))
     return said
 

@@ -1,4 +1,4 @@
-"""A machine in an emulator, and what is asked of it."""
+"""A machine in an emulator, and its remote control."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ BOOT_SECONDS = 900.0
 
 
 class Machine:
-    """A machine that is switched on.
+    """A running machine.
 
     Args:
-        image: What it starts from; a disk of its own is copied from it, once.
-        folder: Where its disk, console and sockets lie.
+        image: The image; its disk is copied once.
+        folder: The folder for its disk, console and sockets.
     """
 
     def __init__(self, image: Image, folder: Path) -> None:
@@ -33,14 +33,14 @@ class Machine:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> float:
-        """Switch it on and wait until it does what it is told; the seconds that took."""
+        """Switch it on, wait until it accepts commands, and return the seconds that took."""
         started = time.monotonic()
         self._switch_on(started)
         self._line(started)
         return time.monotonic() - started
 
     def drive(self) -> list[str]:
-        """Its disk. The host keeps nothing back: what has not reached the file is lost with it."""
+        """Return the option for its disk, without a cache on the host."""
         return ["-drive", f"file={self.disk},format=raw,if=virtio,cache=directsync"]
 
     def _switch_on(self, started: float) -> None:
@@ -49,12 +49,12 @@ class Machine:
         with (self.folder / "console").open("ab") as console:
             self._process = subprocess.Popen(
                 ["qemu-system-x86_64", "-accel", "tcg,thread=multi",
-                 # NumPy needs more than the least processor there is.
+                 # NumPy needs more than the most basic processor model.
                  "-cpu", "max", "-m", "1024", "-smp", "2",
                  "-display", "none", "-no-reboot", "-kernel", str(self.image.kernel),
                  "-initrd", str(self.image.initrd),
                  "-append",
-                 # The kernel's check of its timer fails where the host is busy.
+                 # The kernel's check of its timer fails on a busy host.
                  f"{self._root()} console=ttyS0 quiet no_timer_check panic=-1",
                  *self._fixed_drives(), *self.drive(),
                  "-nic", "user,model=virtio-net-pci",
@@ -68,7 +68,7 @@ class Machine:
         self._port.connect(str(control))
 
     def run(self, command: str, *, status: int = 0) -> str:
-        """Run a command in it as root; what it printed."""
+        """Run a command in it as root and return its output."""
         assert self._port is not None
         self._port.sendall(json.dumps(command).encode() + b"\n")
         said = json.loads(self._line(time.monotonic()))
@@ -76,27 +76,27 @@ class Machine:
         return str(said["out"])
 
     def restart(self) -> float:
-        """Start it again, as a person would."""
+        """Restart it, as a person would."""
         assert self._port is not None
         self._port.sendall(json.dumps("systemctl --no-block reboot").encode() + b"\n")
         return self.wait_for_restart()
 
     def wait_for_restart(self) -> float:
-        """Wait until it stops by itself to start again, and let it; the seconds of the start."""
+        """Wait until it restarts on its own, and return the seconds of the start."""
         assert self._process is not None
         self._process.wait(BOOT_SECONDS)
         self.stop()
         return self.start()
 
     def cut_power(self) -> None:
-        """Switch it off without a word."""
+        """Cut its power."""
         assert self._process is not None
         self._process.kill()
         self._process.wait()
         self.stop()
 
     def stop(self) -> None:
-        """Let go of it."""
+        """Close the sockets and the console."""
         if self._port is not None:
             self._port.close()
             self._port = None

@@ -1,7 +1,7 @@
 """Runs in the machine: presses a button of the Settings page, as a browser would.
 
-Takes the product, the button (``install``, ``restart``), the label that the person sees, and the
-passcode; prints the product's page.
+The arguments are the product, the button (``install``, ``restart``), the label that the person sees, and
+the passcode. It prints the product's page.
 """
 
 import http.client
@@ -18,7 +18,7 @@ host = f"127.0.0.1:{there.port}"
 
 
 def ask(method, path, form=None, cookie=""):
-    """Send a request with what a browser sends."""
+    """Send a request with the headers that a browser sends."""
     connection = http.client.HTTPConnection("127.0.0.1", there.port, timeout=300)
     headers = {"Cookie": cookie} if cookie else {}
     body = None

@@ -1,4 +1,4 @@
-"""Runs in the machine: a service that uses a library, and says when it is ready."""
+"""Runs in the machine: a service that uses a library and reports when it is ready."""
 
 import ctypes
 import os

@@ -14,7 +14,7 @@ _FLUSH, _DISCARD = 1, 4
 
 
 def note(*entries: tuple[int, bytes, int]) -> bytes:
-    """A log: for each entry its first sector, its data and its flags."""
+    """Return a log: for each entry its first sector, its data and its flags."""
     said = struct.pack("<QQQI", 0x6A736677736872, 1, 0, SECTOR).ljust(SECTOR, b"\0")
     for sector, data, flags in entries:
         said += struct.pack("<QQQQ", sector, len(data) // SECTOR, flags, 0).ljust(SECTOR, b"\0")
@@ -27,7 +27,7 @@ def block(letter: str, sectors: int = 8) -> bytes:
 
 
 def made(folder: Path, state: State, log: WriteLog) -> bytes:
-    """The disk in that state, of one that was empty."""
+    """Return an empty disk after the writes of a state."""
     disk = folder / "disk"
     disk.write_bytes(bytes(64 * SECTOR))
     apply(log.path, disk, [*log.writes[: state.whole], *state.pieces])

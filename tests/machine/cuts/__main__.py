@@ -1,10 +1,10 @@
-"""A thousand power cuts on a machine that boots: `make machine-cuts CUTS=1000`, as root.
+"""Cut the power of a booting machine a thousand times: `make machine-cuts CUTS=1000`, as root.
 
-The operations are run once in the emulator, and what the machine writes to its disk is recorded with
-the order of its flushes. For each cut, a disk is made as it may be after a power failure at a random
-instant of the recording: all that was flushed, and of the rest a random part. It is mounted, which
-replays its journal, and judged by the machine's own Repoint. On some of these disks the machine is
-really started, and some more cuts kill the emulator itself.
+The operations run once in the emulator, and the machine's writes and flushes are recorded in order. For
+each cut, a disk is built as a power failure at a random instant of the recording may leave it: all that
+was flushed, and a random part of the rest. The disk is mounted, which replays its journal, and judged by
+the machine's own Repoint. On some of these disks the machine really starts, and some further cuts kill
+the emulator itself.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _PAGE = Path(__file__).resolve().parents[3] / "docs/reliability.md"
 
 
 class Results(msgspec.Struct):
-    """What was found, each kind by the last run that looked for it."""
+    """The findings of each kind, from the last run of that kind."""
 
     replayed: list[Outcome] = []
     started: list[Started] = []
@@ -39,19 +39,19 @@ class Results(msgspec.Struct):
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """What was kept in the folder."""
+        """Return the findings that are saved in the folder."""
         kept = folder / "results.json"
         return msgspec.json.decode(kept.read_bytes(), type=cls) if kept.exists() else cls()
 
     def write(self, folder: Path) -> None:
-        """Keep it, also of a run that does not come to its end."""
+        """Save the findings, also those of an interrupted run."""
         (folder / "results.json").write_bytes(msgspec.json.format(msgspec.json.encode(self)))
 
 
 def main() -> int:
-    """Run what was asked for; ends with 1 where anything is not as it must be."""
+    """Run the selected cuts; return 1 if any promise was broken."""
     asked = _arguments()
-    # So that the emulator and what is mounted end with it.
+    # So that the emulator and the mounts end with this process.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     folder = asked.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)

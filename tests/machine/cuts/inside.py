@@ -1,9 +1,9 @@
 """Runs with a machine's own Python and Repoint, and judges disks of that machine.
 
-It is started once, on the disk as it was installed, and loads its modules there. Each order names a
-folder in which a disk is mounted. A child takes that folder as its root, in namespaces of its own for
-mounts and processes, so that it is the first process there and what it merges over /usr is seen by
-nobody else; then it does what the next start of the machine would do.
+It starts once, on the disk as it was installed, and loads its modules there. Each order names a folder in
+which a disk is mounted. A child takes that folder as its root, in separate mount and PID namespaces, so
+that it is the first process there and nobody else sees what it merges over /usr. Then it does what the
+next start of the machine would do.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ HARNESS = "run/harness"
 
 
 class Order(msgspec.Struct, frozen=True):
-    """What to do with the disk in a folder.
+    """An order for the disk in a folder.
 
     Attributes:
-        what: Look at it, run the operation undisturbed, or judge it after a power cut.
+        what: Inspect it, run the operation undisturbed, or judge it after a power cut.
         root: The folder.
-        tests: The folder that holds the tests, outside.
-        hosts: Address and name of the repository's host.
+        tests: The folder of the tests, outside.
+        hosts: The address and the name of the repository's host.
         position: See `scene.judged`.
     """
 
@@ -65,7 +65,7 @@ class Order(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What was found."""
+    """The answer to an order."""
 
     switched: bool = False
     position: str = ""
@@ -75,10 +75,10 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 def main(outside: int) -> None:
-    """Take orders from standard input, one a line, and answer each with a line.
+    """Read orders from standard input, one per line, and answer each with a line.
 
     Args:
-        outside: A descriptor of the root that the folders are in.
+        outside: A descriptor of the root that contains the folders.
     """
     be_quick()
     for line in sys.stdin.buffer:
@@ -100,7 +100,7 @@ def main(outside: int) -> None:
 def _in_namespaces(order: Order, outside: int, answer: int) -> None:
     status = 1
     try:
-        # Before the namespace: it has mounts of its own, and a descriptor leads to the others.
+        # Opened before the namespace is created, which has separate mounts.
         os.fchdir(outside)
         os.chroot(".")
         _require(_LIBC.unshare(_NEW_MOUNTS | _NEW_PROCESSES), "unshare")
@@ -161,7 +161,7 @@ def _require(result: int, what: str) -> None:
 
 
 def command(outside: int) -> list[str]:
-    """What starts this on the machine's disk, once that is the root."""
+    """Return the program that starts this module with the machine's disk as its root."""
     code = (
         f"import sys; sys.path.insert(0, {json.dumps('/' + HARNESS)}); "
         f"from tests.machine.cuts.inside import main; main({outside})"

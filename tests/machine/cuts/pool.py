@@ -1,4 +1,4 @@
-"""Disks that share their blocks, and are judged one after the other."""
+"""Disks that share their blocks and are judged one after the other."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TESTS = Path(__file__).resolve().parents[2]
 
 @contextmanager
 def pool(folder: Path) -> Iterator[Path]:
-    """A file system on which a copy of a disk costs nothing until it is written to."""
+    """Mount a file system on which a copy of a disk takes no space until it is written to."""
     memory = Path("/dev/shm")
     roomy = memory.is_dir() and shutil.disk_usage(memory).free > 8 << 30
     with tempfile.TemporaryDirectory(prefix="cuts-", dir=memory if roomy else folder) as place:
@@ -36,17 +36,17 @@ def pool(folder: Path) -> Iterator[Path]:
         try:
             yield mounted
         finally:
-            # The kernel lets go of the disks that were judged a little later.
+            # The kernel releases the judged disks a little later.
             run("umount", "--lazy", str(mounted))
 
 
 class Bench:
-    """Makes disks as they may be after a power cut, and has them judged by the machine's Repoint.
+    """Builds disks as a power cut may leave them, and has the machine's Repoint judge them.
 
     Args:
-        pool: Where the disks lie.
+        pool: The folder of the disks.
         base: The disk before the recording.
-        log: What was written to it.
+        log: The writes to it.
     """
 
     def __init__(self, pool: Path, base: Path, log: WriteLog) -> None:
@@ -63,7 +63,7 @@ class Bench:
         self._judge = self._start(base)
 
     def put(self, state: State) -> None:
-        """Make a disk. The writes that it holds whole may only become more from one to the next."""
+        """Build a disk. The number of whole writes must not decrease from one disk to the next."""
         apply(self._log.path, self._running, self._log.writes[self._at : state.whole])
         self._at = max(self._at, state.whole)
         self.state.unlink(missing_ok=True)
@@ -71,7 +71,7 @@ class Bench:
         apply(self._log.path, self.state, state.pieces)
 
     def look(self, order: Order, *, check: bool = False) -> Answer:
-        """Mount the disk, which replays its journal, and do with it what is ordered."""
+        """Mount the disk, which replays its journal, and execute the order."""
         wrong: list[str] = []
         try:
             self._mount()
@@ -88,7 +88,7 @@ class Bench:
         return msgspec.structs.replace(answer, wrong=(*wrong, *answer.wrong))
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Unmount and close everything."""
         assert self._judge.stdin is not None
         self._judge.stdin.close()
         self._judge.wait()

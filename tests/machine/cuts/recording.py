@@ -1,4 +1,4 @@
-"""The operations in a machine that has booted, with everything recorded that it writes to its disk."""
+"""Run the operations in a booted machine, and record all writes to its disk."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _SECONDS = 6.0
 
 
 class Span(msgspec.Struct, frozen=True):
-    """The writes of one operation, by how many were noted.
+    """The span of one operation, in numbers of recorded writes.
 
     Attributes:
         begin: When it began.
-        done: When it had said that it was done.
+        done: When it had reported success.
         end: Some seconds later.
-        seconds: How long it took.
+        seconds: Its duration.
     """
 
     begin: int
@@ -43,12 +43,12 @@ class Recording(msgspec.Struct, frozen=True):
     """A recorded run.
 
     Attributes:
-        port: Where the repository was served.
+        port: The port of the repository.
         root: Its trusted root.
-        served: What it served, by letter.
-        facts: What may stand on the machine.
+        served: The served repository at each letter.
+        facts: The states that the machine may be in.
         spans: The operations.
-        begin: How many writes were noted when the first one began.
+        begin: The number of recorded writes when the first operation began.
     """
 
     port: int
@@ -60,7 +60,7 @@ class Recording(msgspec.Struct, frozen=True):
 
 
 class RecordedMachine(Machine):
-    """A machine with a write-back cache in its disk, and a log of what the disk was told."""
+    """A machine whose disk has a write-back cache and a log of its requests."""
 
     @property
     def log(self) -> Path:
@@ -76,7 +76,7 @@ class RecordedMachine(Machine):
 
 
 def record(image: Image, folder: Path) -> Recording:
-    """Run all operations once. What is there of an earlier run in the folder is replaced."""
+    """Run all operations once. Results of an earlier run in the folder are replaced."""
     sources = make_sources(folder)
     served = publish_all(folder, sources)
     (folder / "machine.raw").unlink(missing_ok=True)
@@ -111,12 +111,12 @@ def record(image: Image, folder: Path) -> Recording:
 
 
 def trusted_root(served: Path) -> str:
-    """The root of a repository, as text that ends with a line."""
+    """Return the root of a repository as text that ends with a newline."""
     return (served / "metadata/1.root.json").read_text().rstrip("\n") + "\n"
 
 
 def prepare(machine: Machine, engine: Path, root: str) -> None:
-    """Install the engine as its vendor ships it, and wait until nothing else is at work."""
+    """Install the engine as its vendor ships it, and wait until the machine is idle."""
     machine.run(f"cat > /root/root.json <<'END'\n{root}END")
     machine.run(f"printf '127.0.0.1 localhost\\n{_SEEN_BY_MACHINE} {HOST}\\n' > /etc/hosts")
     archive = shutil.make_archive(str(engine.with_name("engine.shipped")), "gztar", engine)
@@ -136,7 +136,7 @@ def prepare(machine: Machine, engine: Path, root: str) -> None:
 
 
 def ordered(command: str, port: int) -> str:
-    """What is typed into the machine."""
+    """Return the command line for the machine."""
     return command.replace("URL", f"http://{HOST}:{port}").replace("ROOT", "/root/root.json")
 
 

@@ -1,4 +1,4 @@
-"""Power cuts at random instants of a recording, each judged on a disk of its own."""
+"""Replay power cuts at random instants of a recording, each on a separate disk."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _TRIES = 100
 
 
 class Expected(msgspec.Struct, frozen=True):
-    """What is known of an operation before any power is cut.
+    """The result of an undisturbed operation.
 
     Attributes:
-        image: What it leaves where nothing disturbs it, with what comes next.
-        position: Where it leaves the store.
-        switch: After how many writes, all in order, the disk is behind the switch.
+        image: The content of the disk after it and after the next step.
+        position: The state of the store after it.
+        switch: The number of writes, in order, after which the disk is past the switch.
     """
 
     image: Image
@@ -40,7 +40,7 @@ class Expected(msgspec.Struct, frozen=True):
 
 
 class Cut(msgspec.Struct, frozen=True):
-    """A power cut: after how many writes, what is kept, and what chooses."""
+    """A power cut: the number of writes before it, what is kept, and the seed of the choice."""
 
     operation: str
     instant: int
@@ -49,14 +49,14 @@ class Cut(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What came of it.
+    """The result of a power cut.
 
     Attributes:
         cut: The cut.
-        lost: How many writes no flush had followed.
-        disk: What names the disk; equal disks have equal names.
-        switched: Whether the disk is behind the switch.
-        wrong: What is not as it must be.
+        lost: The number of writes without a later flush.
+        disk: The name of the disk; equal disks have equal names.
+        switched: Whether the disk is past the switch.
+        wrong: The violations.
     """
 
     cut: Cut
@@ -68,24 +68,24 @@ class Outcome(msgspec.Struct, frozen=True):
 
 @dataclass
 class Replay:
-    """A recording, and what makes disks of it.
+    """A recording from which disks are built.
 
     Attributes:
         recording: The recording.
-        folder: Where the disk before it, and its log, lie.
+        folder: The folder of the disk before the recording and of its log.
     """
 
     recording: Recording
     folder: Path
 
     def log(self) -> WriteLog:
-        """What was written."""
+        """The log of the writes."""
         log = WriteLog(self.folder / "writes.log")
         log.read()
         return log
 
     def order(self, operation: Operation, address: str) -> Order:
-        """What is the same for all disks of an operation."""
+        """Return the part of an order that is the same for all disks of an operation."""
         recording = self.recording
         return Order(
             "look", "", str(TESTS), operation.name, recording.facts, f"{address} {HOST}",
@@ -93,12 +93,12 @@ class Replay:
         )  # fmt: skip
 
     def serve(self, address: str) -> PlacedServer:
-        """Serve the repository where a judge looks for it."""
+        """Serve the repository at the address that a judge expects."""
         first = Path(next(iter(self.recording.served.values())))
         return PlacedServer(first, address=(address, self.recording.port))
 
     def disk(self, found: Cut, log: WriteLog) -> State:
-        """The disk after a cut."""
+        """Return the state of the disk after a cut."""
         return cut(log.writes, found.instant, found.kind, random.Random(found.seed))
 
     def expectations(self, place: Path) -> dict[str, Expected]:
@@ -164,9 +164,9 @@ class Replay:
 def choose(
     recording: Recording, log: WriteLog, expected: dict[str, Expected], number: int, seed: int
 ) -> list[Cut]:
-    """Random instants: the same share for each operation, half of them near its switch.
+    """Choose random instants: equally many for each operation, half of them near its switch.
 
-    No disk is chosen twice, as far as there are so many.
+    No disk is chosen twice if there are enough different ones.
     """
     chance = random.Random(seed)
     cuts: list[Cut] = []
@@ -192,7 +192,7 @@ def choose(
 def replay(
     work: Replay, number: int, seed: int, processes: int, report: Callable[[Outcome], None]
 ) -> dict[str, Expected]:
-    """Cut the power so many times; tells what is known of each operation."""
+    """Cut the power `number` times; return the undisturbed result of each operation."""
     context = multiprocessing.get_context("spawn")
     with pool(work.folder) as place:
         expected = work.expectations(place / "undisturbed")

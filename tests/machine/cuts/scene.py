@@ -1,4 +1,4 @@
-"""An operation on the machine whose disk is the root of this process: what must be true there."""
+"""The promise for an operation on the machine whose disk is the root of this process."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class MachineScene(DeviceScene):
 
     Args:
         operation: The operation.
-        facts: What may stand here.
+        facts: The states that the machine may be in.
         url: The repository.
         root: Its trusted root.
     """
@@ -55,7 +55,7 @@ class MachineScene(DeviceScene):
 
     @property
     def store(self) -> ProductState:
-        """The product's part of the store."""
+        """The state of the product."""
         return self.device.store.product(self.product)
 
     def graft(self, component: str) -> Path:
@@ -71,29 +71,29 @@ class MachineScene(DeviceScene):
         return seal_of(tuple(found))
 
     def prepare(self) -> None:
-        """The disk is as it was found."""
+        """Do nothing: the disk is used as it is."""
 
     def act(self) -> object:
         return self._does.act(self.device, self.url, self._root)
 
     def settle(self) -> None:
-        """The next check, and the next start of the machine."""
+        """Run the next check and the next start of the machine."""
         with contextlib.suppress(NotEnrolledError):
             self.device.check(None)
         self.start()
 
     def start(self) -> None:
-        """What the machine does at its start, before any program of it runs.
+        """Do what the machine does at its start, before any of its programs run.
 
         Raises:
-            RepointError: The first product that could not be brought in order.
+            RepointError: The first product that could not be merged.
         """
         for _, failure in self.device.settle():
             if failure is not None:
                 raise failure
 
     def before_start(self) -> Iterator[str]:
-        """What must be true of the disk alone, when nothing has been merged yet."""
+        """Check the promise for the disk alone, before anything is merged."""
         if not (self.store.path / "enrolment.json").exists():
             return
         try:
@@ -115,7 +115,7 @@ class MachineScene(DeviceScene):
             yield "before the start, the engine is neither linked nor the baseline's"
 
     def switched(self) -> bool:
-        """Whether the disk is behind the instant at which the operation commits."""
+        """Return whether the disk is past the commit of the operation."""
         return self._does.switched(self.store)
 
     def image(self) -> Image:
@@ -129,14 +129,14 @@ class MachineScene(DeviceScene):
                 data, times = _TIMES.subn(b"", Path(path).read_bytes())
                 if times:
                     found[path] = f"{found[path].partition(' ')[0]} {data.decode()}"
-        # Which services were seen to run. None runs where disks are judged, so only the machine tells.
+        # The services that ran. None runs where disks are judged, so only the machine has them.
         found.pop(f"{self.store.path}/services.json", None)
         found["the codec"] = self.standing("codec")
         return found
 
 
 def undisturbed(scene: MachineScene) -> Image:
-    """What the operation leaves where nothing disturbs it, with what comes next."""
+    """Return the content of the disk after an undisturbed operation and the next step."""
     for action in (scene.start, scene.act):
         end = run_alone(action)
         kinds = [error.__name__ for error in scene.done]
@@ -149,12 +149,12 @@ def undisturbed(scene: MachineScene) -> Image:
 
 
 def judged(scene: MachineScene, expected: Image, position: str) -> Iterator[str]:
-    """What is not as it must be on a disk after a power cut.
+    """Yield the violations on a disk after a power cut.
 
     Args:
         scene: The operation.
-        expected: What an undisturbed run leaves.
-        position: Where the operation has left the store, if it had said that it was done.
+        expected: The result of an undisturbed run.
+        position: The state of the store after the operation, if it had reported success.
     """
     if position and repr(scene.position()) != position:
         yield f"it was done, but the disk holds {scene.position()}"

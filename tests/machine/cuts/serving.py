@@ -1,4 +1,4 @@
-"""The repository, served at a chosen address: a device pins it, and each judge has one of its own."""
+"""A server for the repository at a chosen address: devices pin it, and each judge has its own."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class PlacedServer(WebServer):
 
 
 def free_port() -> int:
-    """A port that nobody listens at."""
+    """Return a port on which nothing listens."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])

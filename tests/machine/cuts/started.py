@@ -1,8 +1,8 @@
-"""Power cuts after which the machine is really started.
+"""Power cuts after which the machine really starts.
 
-Of some replayed cuts the disk is put into the emulator. Of others the emulator itself is killed in
-the middle of an operation: a snapshot of the running machine, taken before the operation, makes
-that quick, so that only the start after the cut takes its time.
+For some replayed cuts the emulator boots the disk. For others the emulator itself is killed in the middle
+of an operation. A snapshot of the running machine, taken before the operation, makes that quick, so that
+only the start after the cut takes long.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ _AROUND = 2.5
 
 
 class Started(msgspec.Struct, frozen=True):
-    """A power cut, and what was seen after the next start.
+    """A power cut, and the state after the next start.
 
     Attributes:
         operation: The operation.
-        instant: After how many seconds, or how many writes.
-        switched: Whether what the operation brings was in force, or waited, after it.
-        seconds: How long the start took.
-        wrong: What is not as it must be.
+        instant: The number of seconds or of writes before the cut.
+        switched: Whether the operation's result was in force, or staged, afterwards.
+        seconds: The duration of the start.
+        wrong: The violations.
     """
 
     operation: str
@@ -51,14 +51,14 @@ class Started(msgspec.Struct, frozen=True):
 
 
 class Killing(NamedTuple):
-    """An operation in the middle of which the emulator is killed.
+    """An operation during which the emulator is killed.
 
     Attributes:
-        name: What it is called.
-        command: What is typed.
-        served: Which letter is published by then.
-        before: What is in force before.
-        after: And after it.
+        name: Its name.
+        command: Its command line.
+        served: The letter that is published by then.
+        before: The state in force before it.
+        after: The state in force after it.
     """
 
     name: str
@@ -78,7 +78,7 @@ _FINAL = {"enrol": OLD, "check": OLD, "install": A, "activate": A, "second lette
 
 
 class SnapshotMachine(Machine):
-    """A machine that can be put back to where it was, running, in seconds."""
+    """A machine that can be restored to a running state within seconds."""
 
     def __init__(self, image: Image, folder: Path) -> None:
         super().__init__(image, folder)
@@ -103,7 +103,7 @@ class SnapshotMachine(Machine):
                 raise SystemExit(f"No snapshot was taken: {said.decode(errors='replace')}")
 
     def go_back(self, name: str) -> None:
-        """Switch it on as it was in a snapshot."""
+        """Switch it on in the state of a snapshot."""
         self._snapshot = name
         try:
             self._switch_on(time.monotonic())
@@ -169,7 +169,7 @@ def kill(image: Image, folder: Path, number: int, seed: int) -> Iterator[Started
 def start_replayed(
     work: Replay, image: Image, cuts: Sequence[Cut], folder: Path
 ) -> Iterator[Started]:
-    """Start the machine on the disks after some replayed cuts."""
+    """Start the machine on the disks of some replayed cuts."""
     log = work.log()
     seals = work.recording.facts.seals
     server = work.serve("127.0.0.1")
@@ -217,7 +217,7 @@ def _started(
 def looked(
     machine: Machine, labels: Sequence[str], seals: dict[str, dict[str, str]]
 ) -> tuple[str, list[str]]:
-    """What is in force on a machine that was started after a power cut, and what is wrong there."""
+    """Return the state in force after a power cut and a start, and the violations."""
     status = read(machine)
     force = str(status["in_force"])
     if force not in labels:
@@ -237,7 +237,7 @@ def again(
     machine: Machine, command: str, final: str, seals: dict[str, dict[str, str]],
     *, restart: bool = False,
 ) -> Iterator[str]:  # fmt: skip
-    """Do the operation again; what is not as it must be then."""
+    """Repeat the operation; return the violations after it."""
     machine.run(command)
     if restart:
         machine.run("repoint restart --yes || true")
@@ -250,7 +250,7 @@ def _holds(machine: Machine, label: str, seals: dict[str, dict[str, str]]) -> bo
 
 
 def _timed(machine: Machine, command: str) -> tuple[float, float]:
-    """How long an operation takes, and when it switches, by the time of the link."""
+    """Return the duration of an operation, and the time of its switch from the time of the link."""
     link = "/var/lib/repoint/products/acme/active"
     said = machine.run(
         f"date +%s.%N; ({command}) >/dev/null 2>&1; date +%s.%N; stat -c %.Z {link}"

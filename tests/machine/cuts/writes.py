@@ -1,9 +1,9 @@
-"""What was written to a disk, in order, and what the disk may hold after a power cut.
+"""The writes to a disk, in order, and the possible contents of the disk after a power cut.
 
 The log has the format of the kernel's dm-log-writes (Documentation/admin-guide/device-mapper/
-log-writes.rst), which QEMU's block driver ``blklogwrites`` writes: after one sector that describes
-the log comes, for each write, a sector that says where it went, and its data. QEMU notes a write
-when it is done, and a flush when all writes before it are on the disk.
+log-writes.rst), which QEMU's block driver ``blklogwrites`` writes. One sector describes the log. Then
+follow, for each write, a sector with its position, and its data. QEMU records a write when it is
+complete, and a flush when all earlier writes are on the disk.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ this place and of this size. It is written whole or not at all."""
 
 
 class Write(NamedTuple):
-    """A write to the disk, or a flush: where, how many bytes, and where the log has its data."""
+    """A write to the disk, or a flush: its position, its length, and the position of its data in the log."""
 
     offset: int
     size: int
@@ -45,7 +45,7 @@ class WriteLog:
     """A log that may still grow.
 
     Attributes:
-        writes: What was read of it so far.
+        writes: The writes that were read so far.
     """
 
     def __init__(self, path: Path) -> None:
@@ -54,7 +54,7 @@ class WriteLog:
         self._next = SECTOR
 
     def read(self) -> int:
-        """Read what has come since; how many entries there are now."""
+        """Read new entries, and return the number of all entries."""
         with self.path.open("rb") as file:
             while True:
                 file.seek(self._next)
@@ -73,26 +73,26 @@ class WriteLog:
 
 
 class State(NamedTuple):
-    """What a disk holds after a power cut: all of the first writes, and pieces of later ones."""
+    """The content of a disk after a power cut: all of the first writes, and pieces of later ones."""
 
     whole: int
     pieces: tuple[Write, ...]
 
     @property
     def disk(self) -> str:
-        """What names the disk; equal disks have equal names."""
+        """The name of the disk; equal disks have equal names."""
         said = f"{self.whole} {[(piece.offset, piece.data, piece.size) for piece in self.pieces]}"
         return hashlib.sha256(said.encode()).hexdigest()[:16]
 
 
 def cut(writes: Sequence[Write], instant: int, kind: Kind, chance: random.Random) -> State:
-    """A state that a disk may be in, if the power fails when so many writes were noted.
+    """Return a possible state of a disk if the power fails after a number of writes.
 
     Args:
-        writes: All of them.
-        instant: How many were noted.
-        kind: What is kept of those that no flush has followed.
-        chance: Chooses.
+        writes: All writes.
+        instant: The number of recorded writes.
+        kind: What is kept of the writes without a later flush.
+        chance: The source of random choices.
     """
     whole = next((n for n in range(instant, 0, -1) if writes[n - 1].flush), 0)
     loose = list(writes[whole:instant])
@@ -114,7 +114,7 @@ def cut(writes: Sequence[Write], instant: int, kind: Kind, chance: random.Random
 
 
 def apply(log: Path, disk: Path, writes: Sequence[Write]) -> None:
-    """Do writes again, on another disk."""
+    """Repeat writes on another disk."""
     source = os.open(log, os.O_RDONLY)
     target = os.open(disk, os.O_WRONLY)
     try:
@@ -127,7 +127,7 @@ def apply(log: Path, disk: Path, writes: Sequence[Write]) -> None:
 
 
 def _pieces(write: Write, size: int) -> Iterator[Write]:
-    """A write in pieces that a disk keeps or loses each by itself."""
+    """Split a write into pieces that a disk keeps or loses separately."""
     at = write.offset
     end = write.offset + write.size
     while at < end:
