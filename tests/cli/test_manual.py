@@ -22,7 +22,7 @@ def manual(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_command_has_a_page_with_its_help_and_options(manual: Path) -> None:
     pages = {page.stem for page in manual.glob("*.1")}
-    assert {"repoint", "repoint-install", "repoint-baseline-add", "repoint-system-settle"} <= pages
+    assert {"repoint", "repoint-install", "repoint-baseline-add", "repoint-system-merge"} <= pages
     page = (manual / "repoint-install.1").read_text()
     assert page.startswith('.TH "REPOINT-INSTALL" "1" "2026-11-25"')
     assert "Download, verify, prepare and stage what the last check found" in page
@@ -44,7 +44,7 @@ def test_groff_has_nothing_to_say_against_the_pages(manual: Path) -> None:
     ("line", "found"),
     [
         ("install --a", {"--automatic"}),
-        ("system s", {"settle"}),
+        ("system u", {"unmerge"}),
         ("--store /x baseline a", {"add"}),
         ("repository ro", {"rotate"}),
         ("unen", {"unenroll"}),

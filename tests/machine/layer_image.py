@@ -171,7 +171,7 @@ def see_a_changed_byte_refused(machine: Machine) -> None:
 def see_systemd_refuse_by_itself(machine: Machine, improvement: Improvement) -> None:
     """Check that systemd alone merges neither a changed image nor another root hash."""
     assert improvement.extension is not None
-    repoint(machine, "system aside")
+    repoint(machine, "system unmerge")
     machine.run("systemctl stop acme.service")
     for what, offset, root_hash in (
         ("a changed superblock", 1024, improvement.extension.root_hash),
@@ -191,7 +191,7 @@ def see_systemd_refuse_by_itself(machine: Machine, improvement: Improvement) -> 
         say(f"{what}: {said}")
         machine.run(f"rm {OFFERED}.*; systemd-sysext refresh")
         assert devices(machine) == (0, 0), devices(machine)
-    repoint(machine, "system settle")
+    repoint(machine, "system merge")
     machine.run("systemctl start acme.service")
     assert loaded(machine) == 2
 
@@ -203,7 +203,7 @@ def see_it_after_a_start(machine: Machine) -> None:
     assert loaded(machine) == 1
     assert devices(machine) == (0, 0), devices(machine)
     started = time.monotonic()
-    repoint(machine, "system settle")
+    repoint(machine, "system merge")
     say(f"looked at the base and merged in {time.monotonic() - started:.1f} s")
     status = read(machine)
     assert [graft["layer"] for graft in status["grafts"]] == ["image"], status
@@ -225,7 +225,7 @@ def power_cuts(machine: Machine, number: int, chance: random.Random) -> None:
         machine.cut_power()
         seconds = machine.start()
         assert loaded(machine) == 1
-        repoint(machine, "system settle")
+        repoint(machine, "system merge")
         status = read(machine)
         expected = {"1.0": "", "1.0 (a)": "image"}[str(status["in_force"])]
         (graft,) = status["grafts"]

@@ -186,7 +186,7 @@ def test_after_a_start_of_the_machine_an_image_is_merged_again(merged: System) -
 
 
 def test_an_image_stands_aside_for_an_update(merged: System) -> None:
-    works("system", "aside", "--store", merged.store)
+    works("system", "unmerge", "--store", merged.store)
     assert merged.shows(OLD)
     assert loops(merged.store) == []
     put({f"{APP}/lib/libcodec.so": "newer"})

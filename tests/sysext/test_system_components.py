@@ -217,21 +217,21 @@ def test_a_system_without_systemd_sysext_stays_at_its_base(
     assert system.device.status(None).in_force == "26.3.1"
 
 
-def test_the_system_can_be_updated_once_the_layers_stand_aside(system: System) -> None:
+def test_the_system_can_be_updated_once_the_layers_are_unmerged(system: System) -> None:
     system.enroll()
     system.update()
-    said = works("system", "aside", "--store", system.store)
-    assert "acme-kiosk: its layer is taken away until" in said
+    said = works("system", "unmerge", "--store", system.store)
+    assert "acme-kiosk: its layer is unmerged until" in said
     assert system.shows(OLD)
     assert not system.device.status(None).protected
     put({"opt/others/file": "newer", f"{APP}/lib/others.so": "newer"})  # another package
-    assert works("system", "settle", "--store", system.store) == ""
+    assert works("system", "merge", "--store", system.store) == ""
     assert system.shows(NEW)
     assert Path("/opt/others/file").read_text() == "newer"
     assert system.device.status(None).protected
-    assert works("system", "aside", "--store", system.store)
+    assert works("system", "unmerge", "--store", system.store)
     put({f"{APP}/lib/libcodec.so": "newer"})  # its own package
-    works("system", "settle", "--store", system.store)
+    works("system", "merge", "--store", system.store)
     assert Path(f"/{APP}/lib/libcodec.so").read_text() == "newer"
     assert system.device.status(None).in_force == "26.3.1"
 
@@ -241,10 +241,10 @@ def test_at_a_start_of_the_machine_what_waits_comes_into_force(system: System) -
     system.device.check(None)
     system.device.install(None, user_initiated=True)
     system.reboot()
-    assert works("system", "settle", "--store", system.store) == ""
+    assert works("system", "merge", "--store", system.store) == ""
     assert system.shows(NEW)
     system.reboot()
-    assert works("system", "settle", "--store", system.store) == ""
+    assert works("system", "merge", "--store", system.store) == ""
     assert system.shows(NEW)
     assert system.device.status(None).protected
 
@@ -256,7 +256,7 @@ def test_a_start_says_why_a_layer_is_not_in_force_and_fails(system: System, tmp_
     for program in ("mount", "umount", "python3"):
         (tmp_path / program).symlink_to(f"/usr/bin/{program}")
     answer = repoint(
-        "system", "settle", "--store", system.store, env={"PATH": str(tmp_path)}
+        "system", "merge", "--store", system.store, env={"PATH": str(tmp_path)}
     )  # fmt: skip
     assert answer.status == 1
     assert "repoint: acme-kiosk: There is no systemd-sysext on this system" in answer.err
@@ -264,6 +264,6 @@ def test_a_start_says_why_a_layer_is_not_in_force_and_fails(system: System, tmp_
 
 
 def test_where_nothing_is_enrolled_a_start_has_nothing_to_do(tmp_path: Path) -> None:
-    assert works("system", "settle", "--store", tmp_path / "none") == ""
-    assert works("system", "aside", "--store", tmp_path / "none") == ""
+    assert works("system", "merge", "--store", tmp_path / "none") == ""
+    assert works("system", "unmerge", "--store", tmp_path / "none") == ""
     assert not (tmp_path / "none").exists()

@@ -237,7 +237,7 @@ class Device:
         if not self.store.enrolled():
             return done
         before = {place.name: place.links.active() for place in self.store.enrolled()}
-        with self._at_work("repoint system settle"):
+        with self._at_work("repoint system merge"):
             for place in self.store.enrolled():
                 failure: RepointError | None = rollback_error(place, before.get(place.name))
                 try:
@@ -262,7 +262,7 @@ class Device:
 
         if not self.store.enrolled():
             return []
-        with locked(self.store.path, "repoint system aside", wait=self._wait):
+        with locked(self.store.path, "repoint system unmerge", wait=self._wait):
             return [place.name for place in self.store.enrolled() if hide_active(place, self.host)]
 
     def status(self, product: str | None) -> Status:
