@@ -67,14 +67,14 @@ class OwnPasscode:
     def verify(self, passcode: str) -> bool:
         """Return whether the passcode is right; False if none is set."""
         from argon2 import PasswordHasher
-        from argon2.exceptions import InvalidHashError, VerificationError
+        from argon2.exceptions import InvalidHash, VerificationError
 
         stored = self.store.read(_FILE, _Hash)
         if stored is None or len(passcode) > LONGEST:
             return False
         try:
             return PasswordHasher().verify(stored.argon2, passcode)
-        except (VerificationError, InvalidHashError):
+        except (VerificationError, InvalidHash):
             return False
 
     def set(self, new: str, repeated: str) -> None:
