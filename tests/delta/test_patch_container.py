@@ -177,6 +177,22 @@ def test_a_worker_that_dies_is_an_error_and_leaves_nothing(tmp_path, monkeypatch
     assert not list(out.iterdir())
 
 
+@pytest.mark.parametrize("size", [2_000, 300_000])
+def test_encoding_without_the_vendors_packages_says_what_to_install(
+    tmp_path, monkeypatch, make_binary, size
+):
+    hidden = tmp_path / "hidden"
+    hidden.mkdir()
+    (hidden / "hdiffpatch.py").write_text("raise ModuleNotFoundError('hdiffpatch')")
+    monkeypatch.syspath_prepend(hidden)  # the workers search where this process does
+    monkeypatch.setitem(sys.modules, "hdiffpatch", None)
+    (tmp_path / "new").write_bytes(make_binary(6, size))
+    (tmp_path / "old").write_bytes(make_binary(7, size))
+    inputs = [PatchInput("a", tmp_path / "new", "a", tmp_path / "old")]
+    with pytest.raises(DeltaChildError, match=r"repoint\[vendor\]"):
+        write_patch(tmp_path / "patch", inputs)
+
+
 def test_a_missing_file_is_an_error_and_leaves_nothing(tmp_path):
     out = tmp_path / "out"
     out.mkdir()

@@ -24,6 +24,7 @@ from repoint.delta.codecs import CODECS
 from repoint.delta.errors import DeltaChildError, PatchError
 from repoint.delta.mapped import mapped
 from repoint.delta.sandbox.process import describe_exit, from_line, python_command, to_line
+from repoint.model.errors import RepointError
 
 _WORTH_A_PROCESS = 256 << 10
 """Size of both files in bytes from which encoding takes longer than handing over the task."""
@@ -123,7 +124,7 @@ def run_task(task: EncodeTask) -> EncodeResult:
     """Encode, then decode to verify that the result has the same bytes. Never raises."""
     try:
         return _run(task)
-    except (OSError, PatchError) as error:
+    except (OSError, RepointError) as error:
         reason = str(error)
     except MemoryError:
         reason = "not enough memory"

@@ -10,4 +10,4 @@ class PatchError(RepointError):
 
 
 class DeltaChildError(RepointError):
-    """A process that encodes or decodes failed for lack of memory, time or disk, or crashed."""
+    """Encoding or decoding failed for lack of memory, time, disk or a library, or crashed."""

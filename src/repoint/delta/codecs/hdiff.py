@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from repoint.delta.codecs.codec import Codec
+from repoint.delta.errors import DeltaChildError
 
 
 class HDiff(Codec):
@@ -15,12 +16,16 @@ class HDiff(Codec):
     name = "hdiff"
 
     def encode(self, old: memoryview, new: memoryview) -> bytes | None:
-        import hdiffpatch
-
         from repoint.delta.hdiff13 import WINDOW_LOGS
 
         if not len(old) or not len(new):
             return None
+        try:
+            import hdiffpatch
+        except ModuleNotFoundError as error:
+            raise DeltaChildError(
+                "encoding needs the package hdiffpatch", hint="Run: pip install 'repoint[vendor]'"
+            ) from error
         window = max(WINDOW_LOGS[0], min((len(old) + len(new)).bit_length(), WINDOW_LOGS[1]))
         # One thread: with more, LZMA2 splits its blocks and the bytes depend on the number.
         config = hdiffpatch.Lzma2Config(level=9, window=window, threads=1)
