@@ -12,11 +12,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from repoint.device.device import Device
+from repoint.device.outcomes import Nothing
 from repoint.device.store.product_state import ProductState
 from repoint.device.update.enroll import BaselineFilter, GraftRequest
 from repoint.host.host import Host
 from tests.serving import WebServer
 from tests.world import OLD, PLATFORM, Files, Vendor, write_tree
+
+
+def reason_of(result: object) -> str:
+    """Return why an operation found nothing to do."""
+    assert isinstance(result, Nothing)
+    return result.reason
 
 
 @dataclass

@@ -20,6 +20,7 @@ import repoint.device.update.enroll
 import repoint.device.update.install
 import repoint.device.update.remove  # noqa: F401
 from repoint.device.device import Device
+from repoint.device.outcomes import require_done
 
 
 def check(device: Device) -> dict[str, float]:
@@ -34,7 +35,7 @@ def update(device: Device) -> dict[str, object]:
     begun = time.perf_counter()
     device.check(None)
     checked = time.perf_counter()
-    staged = device.install(None, user_initiated=True)
+    staged = require_done(device.install(None, user_initiated=True))
     done = time.perf_counter()
     return {
         "work": done - begun,
@@ -51,9 +52,9 @@ def cycle(device: Device, count: int) -> dict[str, list[float]]:
     for _ in range(count):
         device.install(None, user_initiated=True)
         begun = time.perf_counter()
-        activation = device.activate(None)
+        activation = require_done(device.activate(None))
         activated = time.perf_counter()
-        _, at_once = device.remove(None, why="a benchmark")
+        at_once = require_done(device.remove(None, why="a benchmark")).is_complete
         removed = time.perf_counter()
         if not at_once:
             raise SystemExit("the removal waits for a process that runs from the component")

@@ -15,7 +15,7 @@ from repoint.agent.restart import AnnouncedRestart, restart
 from repoint.agent.update_run import Agent
 from repoint.device.activate import restart as programs
 from repoint.device.activate.restart import Restarted
-from repoint.device.errors import NothingToDoError, StillRunningError
+from repoint.device.errors import StillRunningError
 from repoint.device.update.enroll import BaselineFilter, GraftRequest
 from repoint.host import logind
 from repoint.host.host import Host
@@ -23,7 +23,7 @@ from repoint.host.programs import StartedProgram
 from repoint.host.systemd import Unit
 from tests.agent.buses import Bus, needs_bus
 from tests.cli.command import works
-from tests.places import MAPS_A_LIBRARY, Place, wait_for
+from tests.places import MAPS_A_LIBRARY, Place, reason_of, wait_for
 from tests.played_host import PlayedMachine
 from tests.world import OLD, PLATFORM, Vendor
 
@@ -222,8 +222,7 @@ def test_in_the_window_the_machine_is_restarted_once_and_not_scheduled_again(
 
 def test_where_nothing_waits_nothing_restarts(place: Place) -> None:
     place.enroll()
-    with pytest.raises(NothingToDoError):
-        restart(place.device, None)
+    assert reason_of(restart(place.device, None)) == "nothing to restart"
 
 
 def test_a_program_is_started_again_as_whose_it_was_with_its_environment(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from repoint.delta.sandbox.confinement import Confinement
-from repoint.device.update.install import missing_of
+from repoint.device.update.prepare import missing_protections
 from tests.cli.command import repoint
 from tests.places import Place
 
@@ -89,8 +89,7 @@ def test_where_all_is_there_nothing_is_said(place: Place) -> None:
 
 
 def test_what_is_missing_is_named() -> None:
-    assert missing_of(None) == ()
-    assert missing_of(Confinement(4, seccomp=True, unprivileged=True)) == ()
-    assert missing_of(Confinement(0, seccomp=False, unprivileged=False)) == (
+    assert missing_protections(Confinement(4, seccomp=True, unprivileged=True)) == ()
+    assert missing_protections(Confinement(0, seccomp=False, unprivileged=False)) == (
         "Landlock", "seccomp", "dropping of capabilities",
     )  # fmt: skip

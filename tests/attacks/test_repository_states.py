@@ -127,7 +127,7 @@ def test_wrong_software_is_not_taken_for_what_was_asked_for(
     mirror.forge()
     other(mirror, **{field: value})
     place.device.check(None)
-    with pytest.raises(NotTrustedError, match=r"where 26\.3\.1 \(b\) was asked for"):
+    with pytest.raises(NotTrustedError, match=r"instead of 26\.3\.1 \(b\)"):
         place.device.install(None, user_initiated=True)
     assert not [r for r in place.server.requests if r.path.endswith("b/engine.patch")]
     unharmed()
@@ -143,7 +143,7 @@ def test_extraneous_dependencies_are_refused(
     (engine,) = record["components"]
     other(mirror, components=[engine, {**engine, "name": "miner"}])
     place.device.check(None)
-    with pytest.raises(Exception, match="miner, which is no component of acme-kiosk"):
+    with pytest.raises(Exception, match="miner, which is not a component of acme-kiosk"):
         place.device.install(None, user_initiated=True)
     assert not [r for r in place.server.requests if r.path.endswith(".patch")]
     unharmed()

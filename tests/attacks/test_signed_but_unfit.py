@@ -130,7 +130,7 @@ BY_WAY_OF_OTHERS = both(
         (THROUGH_A_LINK, "'lib2/evil' lies below 'lib2', which is no folder"),
         (BY_WAY_OF_OTHERS, "'out' leads out of the tree by way of others"),
         (remove("nothing"), "removes 'nothing', which is not in the baseline"),
-        (add("new"), "does not give the tree that its seal promises"),
+        (add("new"), "does not result in the tree that its seal names"),
     ],
 )
 def test_a_layer_that_does_not_fit_the_baseline_is_refused_before_its_patch_is_fetched(

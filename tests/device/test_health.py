@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from repoint.device.errors import HealthCheckError, NothingToDoError
+from repoint.device.errors import HealthCheckError
 from tests.device.conftest import Place
+from tests.places import reason_of
 from tests.world import FIXED, NAME, OLD, Vendor
 
 CHECK = ("{python}", "-c", "import sys; sys.exit('bad' in open('{tree}/main.py').read())")
@@ -43,8 +44,7 @@ def test_a_failed_letter_is_not_tried_again_even_when_asked_but_a_later_one_is(
     with pytest.raises(HealthCheckError):
         place.device.restart(None)
     place.device.check(None)
-    with pytest.raises(NothingToDoError, match="not tried again"):
-        place.device.install(None, user_initiated=True)
+    assert reason_of(place.device.install(None, user_initiated=True)) == "failed here"
     vendor.release(None, "CVE-2023-0002")
     place.update()
     assert place.device.status(None).in_force == "26.3.1 (b)"
@@ -62,7 +62,7 @@ def test_a_power_loss_before_the_health_check_is_made_up_for_by_the_next_start(
     staged, active = place.product.links.staged(), place.product.links.active()
     assert staged is not None
     assert active is not None
-    switch(place.product, staged, active)  # and here the power fails
+    switch(place.product, place.device.host, staged, active)  # and here the power fails
     assert place.text() == "bad\n"
     place.device.check(None)
     assert place.text() == OLD["main.py"]

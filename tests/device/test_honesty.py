@@ -7,6 +7,7 @@ import os
 import pytest
 
 from repoint.device.errors import StoreDamagedError
+from repoint.device.outcomes import require_done
 from repoint.model.baseline import BaselineName
 from repoint.model.errors import RepointError
 from tests.places import MAPS_A_LIBRARY, Place
@@ -118,7 +119,7 @@ def test_a_removal_that_waits_is_not_written_down_twice(place: Place, vendor: Ve
     place.update()
     place.run(MAPS_A_LIBRARY, launched=False)
     place.device.remove(None, why="it broke printing")
-    assert not place.device.remove(None, why="again")[1]
+    assert not require_done(place.device.remove(None, why="again")).is_complete
     assert [e.why for e in place.device.history(None) if e.event == "removed"] == [
         "it broke printing"
     ]

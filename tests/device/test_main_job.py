@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from repoint.device.errors import NothingToDoError, StillRunningError
+from repoint.device.errors import StillRunningError
+from repoint.device.outcomes import require_done
 from repoint.device.store.records import UserSettings
 from repoint.tree.digest import seal_of
 from repoint.tree.scan import scan_tree
 from tests.device.conftest import MAPS_A_LIBRARY, Place, wait_for
+from tests.places import reason_of
 from tests.serving import WebServer
 from tests.world import FIXED, OLD, Vendor, big
 
@@ -224,8 +226,7 @@ def test_installing_twice_downloads_once_and_says_what_to_do(place: Place, vendo
     vendor.release()
     place.device.check(None)
     place.device.install(None, user_initiated=True)
-    with pytest.raises(NothingToDoError, match="staged already"):
-        place.device.install(None, user_initiated=True)
+    assert reason_of(place.device.install(None, user_initiated=True)) == "already staged"
 
 
 def test_the_next_start_through_the_launcher_activates_what_is_staged(
@@ -304,8 +305,7 @@ def test_a_removed_letter_is_not_installed_by_itself_but_the_next_one_is(
     place.update()
     place.device.remove(None, why="it broke printing")
     place.device.check(None)
-    with pytest.raises(NothingToDoError, match="removed by a person"):
-        place.device.install(None, user_initiated=False)
+    assert reason_of(place.device.install(None, user_initiated=False)) == "removed here"
     available = place.device.status(None).available
     assert available is not None
     assert available.held_back == "removed here: it broke printing"
@@ -335,8 +335,7 @@ def test_a_staged_improvement_can_be_removed_before_it_was_ever_active(
     place.device.remove(None, why="")
     assert place.device.status(None).staged == ""
     assert place.text() == "VERSION = 'old'\n"
-    with pytest.raises(NothingToDoError):
-        place.device.remove(None, why="")
+    assert reason_of(place.device.remove(None, why="")) == "not installed"
 
 
 def test_removal_waits_for_programs_that_were_not_launched(place: Place, vendor: Vendor) -> None:
@@ -344,7 +343,7 @@ def test_removal_waits_for_programs_that_were_not_launched(place: Place, vendor:
     vendor.release()
     place.update()
     place.run(MAPS_A_LIBRARY, launched=False)
-    _, done = place.device.remove(None, why="")
+    done = require_done(place.device.remove(None, why="")).is_complete
     assert not done
     assert place.text() == "VERSION = 'new'\n"
     place.stop()
@@ -364,8 +363,7 @@ def test_a_withdrawn_improvement_is_not_installed_and_what_is_staged_waits_no_lo
     assert checked.offer is None
     assert place.device.status(None).staged == ""
     assert place.device.history(None)[-1].why == "the vendor has withdrawn it: it crashes"
-    with pytest.raises(NothingToDoError):
-        place.device.install(None, user_initiated=True)
+    assert reason_of(place.device.install(None, user_initiated=True)) == "up to date"
 
 
 def test_a_withdrawn_improvement_that_is_in_force_stays_and_says_so(

@@ -20,12 +20,13 @@ from repoint.agent.notifications import notification_for
 from repoint.agent.units.start import CannotHandOverError
 from repoint.agent.update_run import Agent
 from repoint.device.activate import confirmation, trial
-from repoint.device.errors import HealthCheckError, NothingToDoError
+from repoint.device.errors import HealthCheckError
 from repoint.device.update.enroll import BaselineFilter, GraftRequest
 from repoint.host.conditions import Conditions
 from repoint.host.systemd import Unit
 from tests.agent.test_update_run import _newer
 from tests.device.conftest import MAPS_A_LIBRARY, Place
+from tests.places import reason_of
 from tests.played_host import FAILED, HANGS, INACTIVE, STEADY, PlayedMachine
 from tests.world import OLD, PLATFORM, Vendor
 
@@ -119,8 +120,7 @@ def test_at_a_start_a_letter_whose_service_hangs_is_taken_back(
     status = place.device.status(None)
     assert status.available is not None
     assert status.available.held_back == "failed here: acme.service does not run any more (timeout)"
-    with pytest.raises(NothingToDoError, match="not tried again"):
-        place.device.install(None, user_initiated=True)
+    assert reason_of(place.device.install(None, user_initiated=True)) == "failed here"
     played.machine.service = STEADY
     vendor.release({"engine": {**OLD, "main.py": "VERSION = 'newest'\n"}}, name=_newer())
     place.device.check(None)

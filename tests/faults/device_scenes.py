@@ -12,7 +12,6 @@ from repoint.device.errors import (
     EnrolmentRefusedError,
     HealthCheckError,
     NotEnrolledError,
-    NothingToDoError,
 )
 from repoint.device.store.records import UserSettings
 from repoint.device.update.enroll import BaselineFilter, GraftRequest
@@ -75,7 +74,7 @@ class DeviceScene:
     """
 
     expected: tuple[type[RepointError], ...] = ()
-    done: tuple[type[RepointError], ...] = (NothingToDoError,)
+    done: tuple[type[RepointError], ...] = ()
     settles = False
     said = (RepointError,)
     components = tuple(BASE)
@@ -232,7 +231,7 @@ def without_order(found: Image, folder: Path) -> Image:
 
 
 class Enrolling(DeviceScene):
-    done = (NothingToDoError, EnrolmentRefusedError)
+    done = (EnrolmentRefusedError,)
 
 
 class Unenrolling(DeviceScene):

@@ -354,7 +354,7 @@ def test_an_image_that_the_layers_cannot_give_is_refused_before_anything_is_fetc
     system.enroll()
     system.device.check(None)
     system.server.requests.clear()
-    with pytest.raises(NotApplicableError, match="do not give the image that it promises"):
+    with pytest.raises(NotApplicableError, match="do not result in the image that it names"):
         system.device.install(None, user_initiated=True)
     assert not [r for r in system.server.requests if r.path.endswith(".patch")]
 

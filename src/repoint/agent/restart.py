@@ -15,6 +15,7 @@ from typing import Literal
 from repoint.agent.overview import read_overview
 from repoint.device.activate.restart import Restarted
 from repoint.device.device import Device
+from repoint.device.outcomes import Nothing
 from repoint.host import logind
 
 COUNTDOWN = 60
@@ -43,7 +44,7 @@ def restart(
     countdown: int = COUNTDOWN,
     on_second: Callable[[int], bool] | None = None,
     automatic: bool = False,
-) -> Restarted | AnnouncedRestart:
+) -> Restarted | AnnouncedRestart | Nothing:
     """Bring what is staged into force by restarting what must restart.
 
     Args:
@@ -57,11 +58,10 @@ def restart(
             instead of a session, because everyone sees its countdown and can stop it.
 
     Returns:
-        What was restarted, or what will restart and when.
+        What was restarted, what will restart and when, or why nothing restarts.
 
     Raises:
-        RepointError: There is nothing to restart for, a program does not close, or the caller may
-            not restart it.
+        RepointError: A program does not close, or the caller may not restart it.
     """
     overview = read_overview(device, product)
     scope = overview.restart_scope

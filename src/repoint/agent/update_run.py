@@ -20,12 +20,12 @@ from repoint.agent.overview import Observation, Overview, read_overview
 from repoint.device.device import Device
 from repoint.device.errors import (
     NotApplicableError,
-    NothingToDoError,
     PolicyForbidsError,
     StillRunningError,
     StoreBusyError,
 )
 from repoint.device.os_errors import explained
+from repoint.device.outcomes import Nothing
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.store_lock import store_file_lock
 from repoint.fs.lock import LockHeldError
@@ -213,8 +213,6 @@ class Agent:
         label = overview.status.available.label
         try:
             staged = self.device.install(run.product, user_initiated=False)
-        except NothingToDoError:
-            return agent_state
         except (StoreBusyError, PolicyForbidsError) as error:
             run.errors.append(error)
             return agent_state
@@ -225,6 +223,8 @@ class Agent:
             else:
                 agent_state = agent_state.with_failure(self._now(), self.rng)
         else:
+            if isinstance(staged, Nothing):
+                return agent_state
             run.installed = staged.improvement.label
         self._read_overview(run, agent_state, conditions)
         if run.overview is not None and run.overview.status.in_force == run.installed:
@@ -238,8 +238,8 @@ class Agent:
             return
         try:
             if step.reason == "now":
-                self.device.activate(run.product)
-                run.activated = overview.pending_label
+                if not isinstance(self.device.activate(run.product), Nothing):
+                    run.activated = overview.pending_label
             elif overview.scheduled_restart is None:
                 result = restart.restart(
                     self.device,
@@ -249,10 +249,8 @@ class Agent:
                 )
                 if isinstance(result, restart.AnnouncedRestart):
                     run.announced = result
-                else:
+                elif not isinstance(result, Nothing):  # another command was faster
                     run.activated = overview.pending_label
-        except NothingToDoError:
-            pass  # another command was faster
         except StillRunningError as error:
             # A program has started meanwhile, or does not close: its user has the last word.
             if step.reason != "now":

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from repoint.device.outcomes import Nothing
 from repoint.device.policy.effective_settings import (
     EffectiveSettings,
     effective_settings,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from repoint.device.update.check import Checked
     from repoint.device.update.enroll import BaselineFilter, GraftRequest
     from repoint.device.update.install import Staged
+    from repoint.device.update.remove import Removed
     from repoint.host.host import Host
 
 _POLL_INTERVAL = 3.0  # seconds between two looks at services on trial
@@ -117,7 +119,7 @@ class Device:
 
     def install(
         self, product: str | None, *, user_initiated: bool, progress: Progress | None = None
-    ) -> Staged:
+    ) -> Staged | Nothing:
         """Download, verify, prepare and stage; see `installing.install`.
 
         An improvement that needs no restart is activated at once, unless programs stand in the
@@ -136,19 +138,21 @@ class Device:
             staged = install(
                 place, self.host, user_initiated=user_initiated, now=self._now(), progress=progress
             )
+            if isinstance(staged, Nothing):
+                return staged
             if _needs_no_restart(place, staged) and not self._prepares_only:
                 with contextlib.suppress(StillRunningError):
                     activate(place, self.host, now=self._now())
             return staged
 
-    def activate(self, product: str | None) -> Activation:
+    def activate(self, product: str | None) -> Activation | Nothing:
         """Switch to what is staged without closing anything; see `activating.activate`."""
         from repoint.device.activate.activation import activate
 
         with self._product_at_work("repoint restart", product) as place:
             return activate(place, self.host, now=self._now())
 
-    def restart(self, product: str | None) -> Restarted:
+    def restart(self, product: str | None) -> Restarted | Nothing:
         """Close, switch, start again; see `restarting.restart`.
 
         Where services are started again, it is seen to it that they run.
@@ -156,11 +160,11 @@ class Device:
         Raises:
             HealthCheckError: They do not, or the health check failed; what ran before is active.
         """
-        from repoint.device.activate.restart import restart
+        from repoint.device.activate.restart import Restarted, restart
 
         with self._product_at_work("repoint restart", product) as place:
             done = restart(place, self.host, now=self._now())
-        if done.activation is not None:
+        if isinstance(done, Restarted) and done.activation is not None:
             failure = self._watch([place]).get(place.name)
             if failure is not None:
                 raise failure
@@ -186,26 +190,26 @@ class Device:
         with self._at_work("repoint agent activate"):
             pass
 
-    def remove(self, product: str | None, *, why: str) -> tuple[Generation, bool]:
+    def remove(self, product: str | None, *, why: str) -> Removed | Nothing:
         """Remove the improvement; see `removing.remove`.
 
-        Returns:
-            What was removed, and whether the baseline is active again already. Where programs
-            run that were not started through the launcher, it waits for a restart.
+        Where programs run that were not started through the launcher, it waits for a restart.
         """
         from repoint.device.activate.activation import activate
         from repoint.device.errors import StillRunningError
-        from repoint.device.update.remove import remove
+        from repoint.device.update.remove import Removed, remove
 
         with self._product_at_work("repoint remove", product) as place:
             require_removal(self.policy())
             removed = remove(place, why=why, now=self._now())
+            if isinstance(removed, Nothing):
+                return removed
             if place.links.staged() is not None:
                 try:
                     activate(place, self.host, now=self._now())
                 except StillRunningError:
-                    return removed, False
-            return removed, True
+                    return Removed(removed, is_complete=False)
+            return Removed(removed, is_complete=True)
 
     def launch(self, command: Sequence[str], environment: Mapping[str, str]) -> Launch:
         """Prepare to start a program; see `launch.prepare_launch`.

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from typing import NamedTuple
 
 from repoint.device.device import Device
-from repoint.device.errors import EnrolmentRefusedError, NotEnrolledError, NothingToDoError
+from repoint.device.errors import EnrolmentRefusedError, NotEnrolledError
 from repoint.device.store.product_state import ProductState
 from repoint.device.update.enroll import BaselineFilter, GraftRequest
 from repoint.model.errors import RepointError
@@ -35,7 +34,7 @@ class Operation(NamedTuple):
     labels: tuple[str, ...]
     act: Callable[[Device, str, bytes], object]
     switched: Callable[[ProductState], bool]
-    done: tuple[type[RepointError], ...] = (NothingToDoError,)
+    done: tuple[type[RepointError], ...] = ()
 
 
 def _enrol(device: Device, url: str, root: bytes) -> None:
@@ -52,13 +51,11 @@ def _again(device: Device, *_: object) -> None:
         lambda: device.install(None, user_initiated=True),
         lambda: device.restart(None),
     ):
-        with contextlib.suppress(NothingToDoError):
-            step()
+        step()
 
 
 def _remove(device: Device, *_: object) -> None:
-    with contextlib.suppress(NothingToDoError):
-        device.remove(None, why="")
+    device.remove(None, why="")
     device.restart(None)
 
 
@@ -81,7 +78,7 @@ OPERATIONS = (
         "enrol",
         f"repoint enroll URL --product {PRODUCT} --root ROOT --system codec={CODEC} "
         f"--graft engine={ENGINE} --program 'codec={' '.join(PROGRAM)}'",
-        A, (OLD,), _enrol, _is_enrolled, (NothingToDoError, EnrolmentRefusedError),
+        A, (OLD,), _enrol, _is_enrolled, (EnrolmentRefusedError,),
     ),
     Operation(
         "check", "repoint check", A, (OLD,), lambda d, *_: d.check(None),

@@ -66,7 +66,7 @@ def check(
                     "title": checked.improvement.title,
                     "size": checked.improvement.download_size,
                 },
-                "reason": checked.reason,
+                "reason": str(checked.nothing or ""),
                 "requests": checked.requests,
                 "received": checked.received,
             }
@@ -77,7 +77,7 @@ def check(
         f"{size(checked.received)}, {seconds(time.monotonic() - started)}"
     )
     if checked.offer is None or checked.improvement is None:
-        print(f"{checked.reason.rstrip('.')}. [{cost}]")
+        print(f"{str(checked.nothing or '').rstrip('.')}. [{cost}]")
         return
     urgent = " It is urgent: attacks were seen." if checked.offer.urgency == "exploited" else ""
     print(
@@ -104,7 +104,7 @@ def install(
     """Download, verify, prepare and stage what the last check found."""
     from repoint.cli.device.restart import offer_restart
     from repoint.cli.output import print_json, progress_bar, seconds, size
-    from repoint.device.errors import NothingToDoError
+    from repoint.device.outcomes import Nothing, require_done
 
     device = open_device(store)
     if automatic:
@@ -117,16 +117,15 @@ def install(
     asking = not (yes or automatic or json) and sys.stdin.isatty() and sys.stdout.isatty()
     if asking:
         _ask_to_install(device, product)
-    try:
-        with progress_bar(_STEPS) as report:
-            staged = device.install(product, user_initiated=not automatic, progress=report)
-    except NothingToDoError as nothing:
-        if not automatic and nothing.hint:
-            raise
+    with progress_bar(_STEPS) as report:
+        staged = device.install(product, user_initiated=not automatic, progress=report)
+    if isinstance(staged, Nothing):
+        if staged.is_refusal and not automatic:
+            require_done(staged)
         if json:
-            print_json({"label": "", "reason": str(nothing)})
+            print_json({"label": "", "reason": str(staged)})
         else:
-            print(str(nothing).rstrip(".") + ".")
+            print(f"{str(staged).rstrip('.')}.")
         return
     if json:
         print_json(
@@ -175,23 +174,24 @@ def remove(
     A removed improvement is not installed again automatically; a later one is.
     """
     from repoint.cli.output import seconds
+    from repoint.device.outcomes import require_done
 
     device = open_device(store)
     started = time.monotonic()
-    removed, done = device.remove(product, why=reason)
+    removed = require_done(device.remove(product, why=reason))
     seen = device.status(product)
     open_again = ", ".join(cve.cve for cve in seen.cves if cve.state == "not fixed")
-    if done:
+    if removed.is_complete:
         print(
-            f"Removed {removed.label}; {seen.in_force} is active. "
+            f"Removed {removed.generation.label}; {seen.in_force} is active. "
             f"[{seconds(time.monotonic() - started)}]"
         )
     else:
         print(
-            f"{removed.label} is removed at the next restart of the programs that run it, "
-            "or with `repoint restart`."
+            f"{removed.generation.label} is removed at the next restart of the programs that run "
+            "it, or with `repoint restart`."
         )
-    if open_again and done:
+    if open_again and removed.is_complete:
         print(f"This device is exposed again to {open_again}.")
 
 

@@ -34,6 +34,7 @@ def restart(
     from repoint.agent.restart import restart as restart_all
     from repoint.cli.device.device import open_device
     from repoint.cli.output import print_json
+    from repoint.device.outcomes import Nothing
     from repoint.host.host import Host
 
     if cancel:
@@ -44,6 +45,8 @@ def restart(
     if not yes and sys.stdin.isatty():
         _confirm(read_overview(device, product).affected_now)
     result = restart_all(device, product, on_second=_print_countdown)
+    if isinstance(result, Nothing):
+        raise result.as_error()
     if json:
         print_json(result)
     else:
@@ -55,13 +58,17 @@ def offer_restart(device: Device, product: str | None) -> None:
     from repoint.agent.descriptions import describe_activation, describe_restart
     from repoint.agent.overview import read_overview
     from repoint.agent.restart import restart as restart_all
+    from repoint.device.outcomes import Nothing
 
     overview = read_overview(device, product)
     affected = overview.affected_now
     # If nothing runs from it, the restart disturbs nobody and needs no question.
     question = f"Restart {describe_restart(affected)} now?"
     if not _disturbs(affected) or typer.confirm(question, default=False):
-        _print(restart_all(device, product, on_second=_print_countdown))
+        result = restart_all(device, product, on_second=_print_countdown)
+        if isinstance(result, Nothing):
+            raise result.as_error()
+        _print(result)
     elif overview.plan.activate is not None:
         when = describe_activation(overview.plan.activate, affected)
         print(f"It comes into force {when}, or with `repoint restart`.")

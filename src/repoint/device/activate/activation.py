@@ -7,8 +7,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from repoint.device.activate.confirmation import begin_trial, settle
-from repoint.device.errors import NothingToDoError, StillRunningError
+from repoint.device.errors import StillRunningError
 from repoint.device.os_errors import COMPLETED_NEXT, explained
+from repoint.device.outcomes import Nothing
 from repoint.device.status.census import census_of
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation, HistoryEntry
@@ -65,7 +66,7 @@ def activate(
     now: int,
     census: Census | None = None,
     services: Collection[Unit] = (),
-) -> Activation:
+) -> Activation | Nothing:
     """Switch to what is staged. The store must be locked.
 
     The commit point is one rename, of the link through which all graft points lead. A letter that
@@ -79,7 +80,6 @@ def activate(
         services: Services that were stopped for it; who stopped them starts them, then settles.
 
     Raises:
-        NothingToDoError: Nothing is staged.
         StillRunningError: A program that was not started through the launcher runs from a
             component that would change.
         HealthCheckError: The health check failed; what ran before is active again.
@@ -88,9 +88,8 @@ def activate(
     """
     staged, active = state.links.staged(), state.links.active()
     if staged is None or active is None:
-        raise NothingToDoError(
-            "Nothing waits for a restart", hint="Run `repoint check` to see what is offered"
-        )
+        message = "Nothing waits for a restart"
+        return Nothing("nothing staged", message, "Run `repoint check` to see what is offered")
     in_the_way = blocking(state, census or census_of(state.store, host))
     if in_the_way:
         who = ", ".join(f"{use.name} ({use.pid})" for use in in_the_way)

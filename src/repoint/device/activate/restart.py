@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from repoint.device.activate.activation import Activation, activate
-from repoint.device.errors import NothingToDoError, StillRunningError
+from repoint.device.errors import StillRunningError
+from repoint.device.outcomes import Nothing, require_done
 from repoint.device.status.census import census_of
 from repoint.device.status.exposure import outdated_uses
 from repoint.device.store.product_state import ProductState
@@ -40,7 +41,9 @@ class Restarted:
     started: tuple[str, ...]
 
 
-def restart(state: ProductState, host: Host, *, now: int, grace: float = GRACE) -> Restarted:
+def restart(
+    state: ProductState, host: Host, *, now: int, grace: float = GRACE
+) -> Restarted | Nothing:
     """Close the programs that run the old tree, switch, and start them again.
 
     What systemd runs as a service is stopped and started by systemd. Other programs are asked to
@@ -48,7 +51,6 @@ def restart(state: ProductState, host: Host, *, now: int, grace: float = GRACE) 
     be locked. Where a program does not close, nothing is switched.
 
     Raises:
-        NothingToDoError: Nothing waits, and nothing runs old code.
         StillRunningError: A program did not close in time, or belongs to somebody else.
         HealthCheckError: It failed; the programs are started with what ran before. Where services
             are started again, that is seen later: see `settling`.
@@ -56,10 +58,8 @@ def restart(state: ProductState, host: Host, *, now: int, grace: float = GRACE) 
     running = outdated_uses(state, census_of(state.store, host))
     active, staged = state.links.active(), state.links.staged()
     if active is None or (staged is None and not running):
-        raise NothingToDoError(
-            "Nothing waits for a restart, and nothing runs replaced code",
-            hint="Run `repoint check` to see what is offered",
-        )
+        message = "Nothing waits for a restart, and nothing runs replaced code"
+        return Nothing("nothing to restart", message, "Run `repoint check` to see what is offered")
     units = {use.pid: host.systemd.unit_of(use.pid) for _, use in running}
     services = list(dict.fromkeys(unit for unit in units.values() if unit is not None))
     programs = [(component, use) for component, use in running if units[use.pid] is None]
@@ -74,7 +74,7 @@ def restart(state: ProductState, host: Host, *, now: int, grace: float = GRACE) 
         _close([use for _, use in programs], grace)
         closed = True
         if staged is not None:
-            activation = activate(state, host, now=now, services=services)
+            activation = require_done(activate(state, host, now=now, services=services))
     finally:
         # Whatever became of the activation, what was closed is started again.
         names = [_started(host, unit) for unit in stopped]

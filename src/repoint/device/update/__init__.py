@@ -1,1 +1,1 @@
-"""Enrolment, check, installation and removal."""
+"""Enrolment, check, installation, and removal."""

@@ -1,4 +1,4 @@
-"""Taking a product out of Repoint: the baseline stands at its graft points again, as folders."""
+"""Unenrolling a product: its graft points become plain folders with the baseline again."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from repoint.tree.verify import verify_tree
 
 
 def unenroll(state: ProductState, host: Host) -> None:
-    """Put the baseline's trees back as plain folders and forget the product.
+    """Put the baseline's trees back as plain folders, and remove the product from the store.
 
-    Each graft point changes by one exchange. The product must be at its baseline.
+    Each graft point changes by one exchange of names. The commit point is the removal of the
+    enrolment.
 
     Raises:
-        StillRunningError: An improvement is active or waits.
+        StillRunningError: An improvement is active or staged.
     """
     active = state.links.active()
     if active is None or active.letter or state.links.staged() is not None:
@@ -28,15 +29,15 @@ def unenroll(state: ProductState, host: Host) -> None:
             hint="Remove it first with `repoint remove`",
         )
     baseline = state.generations.baseline(active)
-    with explained(f"take {state.name} out", COMPLETED_NEXT):
+    with explained(f"unenrol {state.name}", COMPLETED_NEXT):
         for point in state.documents.enrolment().grafts:
             component = baseline.component(point.component)
             if component is None:
                 continue
-            old = state.store.tree(component.seal)
-            verify_tree(old, component.entries, component.seal, ignore=component.ignore)
+            tree = state.store.tree(component.seal)
+            verify_tree(tree, component.entries, component.seal, ignore=component.ignore)
             strategy_of(point, host).give_back(state, point, component)
         (state.path / "enrolment.json").unlink()
-        # Before anything that it speaks of goes.
+        # Durable before anything that the enrolment refers to is removed.
         sync(state.path)
         shutil.rmtree(state.path)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
-
 from starlette.responses import Response
 
 from repoint.agent import restart as agent_restart
 from repoint.device.activate.restart import Restarted
+from repoint.device.outcomes import require_done
 from repoint.device.store.records import UserSettings
 from repoint.page.auth.errors import PasscodeError, RequestRefusedError
 from repoint.page.auth.passcode_prompt import require_passcode
-from repoint.page.jobs import Job
+from repoint.page.jobs import Job, Report
 from repoint.page.views import sheets
 from repoint.page.views.request_context import RequestContext
 
@@ -48,10 +46,11 @@ def install(context: RequestContext) -> Response:
     if error is not None:
         return sheets.install(context, error)
     job = Job("install", product, offer.label, offer.components)
-    work: Callable[..., object] = functools.partial(
-        app.device().install, product, user_initiated=True
-    )
-    if app.jobs.start(job, lambda report: work(progress=report)):
+
+    def work(report: Report) -> None:
+        require_done(app.device().install(product, user_initiated=True, progress=report))
+
+    if app.jobs.start(job, work):
         app.sessions.grant_restart(context.secret, f"{product} {offer.label}")
     return context.redirect_to_panel()
 
@@ -72,6 +71,7 @@ def restart(context: RequestContext) -> Response:
 
     def work(_: object) -> None:
         result = agent_restart.restart(app.device(), product, on_second=job.count_down)
+        require_done(result)
         job.countdown = 0
         if isinstance(result, Restarted):
             closed = {
@@ -98,7 +98,7 @@ def remove(context: RequestContext) -> Response:
         return sheets.remove(context, error)
     reason = " ".join(context.form.get("reason", "")[:_LONGEST_REASON].split())
     job = Job("remove", product, panel.in_force.label)
-    app.jobs.start(job, lambda _: device.remove(product, why=reason))
+    app.jobs.start(job, lambda _: require_done(device.remove(product, why=reason)))
     app.jobs.wait(_SHORT_WAIT)
     return context.redirect_to_panel()
 
