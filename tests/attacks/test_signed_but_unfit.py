@@ -127,8 +127,8 @@ BY_WAY_OF_OTHERS = both(
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (THROUGH_A_LINK, "'lib2/evil' lies below 'lib2', which is no folder"),
-        (BY_WAY_OF_OTHERS, "'out' leads out of the tree by way of others"),
+        (THROUGH_A_LINK, "'lib2/evil' lies below 'lib2', which is not a folder"),
+        (BY_WAY_OF_OTHERS, "'out' leads out of the tree through other links"),
         (remove("nothing"), "removes 'nothing', which is not in the baseline"),
         (add("new"), "does not result in the tree that its seal names"),
     ],

@@ -40,9 +40,9 @@ class TestRefused:
         answer = repoint(*arguments(place))
         *differences, line = answer.err.splitlines()
         assert differences == [
-            "  engine: extra.py is there but should not be",
-            "  engine: late.py has other permissions",
-            "  engine: main.py has other content",
+            "  engine: extra.py is unexpected",
+            "  engine: late.py has different permissions",
+            "  engine: main.py has different content",
             "  engine: share/readme is missing",
         ]
         refusal(

@@ -3,7 +3,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from repoint.model.advisory import LONGEST, MOST_CVES, MOST_FIXES, Advisory, Fix, check_cve
+from repoint.model.advisory import MAX_CVES, MAX_FIXES, MAX_LENGTH, Advisory, Fix, check_cve
 from repoint.model.errors import InvalidRecordError
 
 FIX = Fix(
@@ -58,7 +58,7 @@ def test_what_is_no_cve_id_is_refused(bad: str) -> None:
 
 
 def test_a_cve_id_twice_in_one_fix_is_refused() -> None:
-    with pytest.raises(InvalidRecordError, match="CVE-2023-4863 stands in it twice"):
+    with pytest.raises(InvalidRecordError, match="CVE-2023-4863 is listed twice"):
         fix(cves=("CVE-2023-4863", "CVE-2024-1000", "CVE-2023-4863"))
 
 
@@ -79,7 +79,9 @@ def test_an_empty_text_is_refused(field: str, text: str) -> None:
     "character", ["\x1b", "\r", "\0", "\x7f", "\x9b", "\u202e", "\u2066", "\u2028", "\ud800"]
 )
 def test_a_character_that_could_mislead_is_refused(field: str, character: str) -> None:
-    with pytest.raises(InvalidRecordError, match=rf"The {field} holds .* U\+{ord(character):04X}"):
+    with pytest.raises(
+        InvalidRecordError, match=rf"The {field} contains .* U\+{ord(character):04X}"
+    ):
         fix(**{field: f"a{character}b"})
     with pytest.raises(InvalidRecordError, match="The title holds"):
         Advisory(f"a{character}b", (FIX,))
@@ -87,9 +89,9 @@ def test_a_character_that_could_mislead_is_refused(field: str, character: str) -
 
 @pytest.mark.parametrize("field", ["impact", "description", "credit"])
 def test_a_text_may_be_as_long_as_the_limit_but_not_longer(field: str) -> None:
-    assert fix(**{field: "x" * LONGEST[field]})
+    assert fix(**{field: "x" * MAX_LENGTH[field]})
     with pytest.raises(InvalidRecordError, match=f"The {field} is longer than"):
-        fix(**{field: "x" * (LONGEST[field] + 1)})
+        fix(**{field: "x" * (MAX_LENGTH[field] + 1)})
 
 
 @pytest.mark.parametrize("title", ["", "  ", "x" * 201, "two\nlines"])
@@ -99,15 +101,15 @@ def test_a_title_that_is_no_line_is_refused(title: str) -> None:
 
 
 def test_an_advisory_without_a_fix_is_refused() -> None:
-    with pytest.raises(InvalidRecordError, match="names no fix"):
+    with pytest.raises(InvalidRecordError, match="has no fix"):
         Advisory("Title", ())
 
 
 def test_too_many_fixes_or_cves_are_refused() -> None:
     with pytest.raises(InvalidRecordError, match="more than 1,000 fixes"):
-        Advisory("Title", (FIX,) * (MOST_FIXES + 1))
+        Advisory("Title", (FIX,) * (MAX_FIXES + 1))
     with pytest.raises(InvalidRecordError, match="more than 500 CVE ids"):
-        fix(cves=tuple(f"CVE-2023-{n:05}" for n in range(MOST_CVES + 1)))
+        fix(cves=tuple(f"CVE-2023-{n:05}" for n in range(MAX_CVES + 1)))
 
 
 def test_the_records_are_checked_when_they_come_over_the_network_too() -> None:

@@ -75,13 +75,17 @@ def test_a_malformed_cve_id_is_told_with_its_fix_and_how_to_write_it(tmp_path: P
         ("cves = []", "", "fix 2: 'cves' is missing"),
         ("cves = []", 'cves = "CVE-2023-4863"', "fix 2: 'cves' is no list of texts"),
         ("cves = []", "cves = [4863]", "fix 2: 'cves' is no list of texts"),
-        ('["CVE-2023-4863"]', '["CVE-2023-4863", "CVE-2023-4863"]', "fix 1: CVE-2023-4863 stands"),
+        (
+            '["CVE-2023-4863"]',
+            '["CVE-2023-4863", "CVE-2023-4863"]',
+            "fix 1: CVE-2023-4863 is listed",
+        ),
         ('"None"', '""', "fix 2: The impact is empty"),
-        ('"None"', '"a\\u001b[2J"', "fix 2: The impact holds the control character U+001B"),
+        ('"None"', '"a\\u001b[2J"', "fix 2: The impact contains the control character U+001B"),
         ('"Hardening"', "true", "fix 2: 'description' is no text"),
         ('description = "Hardening"', "", "fix 2: 'description' is missing"),
         ('description = "Hardening"', 'details = "x"', "fix 2: the field 'details' is unknown"),
-        ('"Apple Security', '"\\u202eApple', "fix 1: The credit holds"),
+        ('"Apple Security', '"\\u202eApple', "fix 1: The credit contains"),
     ],
 )
 def test_a_wrong_field_is_told_with_its_place(
@@ -97,7 +101,7 @@ def test_an_advisory_whose_fixes_are_none_says_how_to_begin_one(tmp_path: Path, 
 
 
 def test_an_empty_list_of_fixes_is_refused(tmp_path: Path) -> None:
-    assert "It names no fix" in refusal(tmp_path, 'title = "x"\nfix = []')
+    assert "It has no fix" in refusal(tmp_path, 'title = "x"\nfix = []')
 
 
 def test_a_file_that_is_no_toml_is_told_with_its_line(tmp_path: Path) -> None:

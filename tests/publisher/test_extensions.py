@@ -129,7 +129,7 @@ def test_the_records_are_read_strictly(vendor: Vendor) -> None:
     ("files", "said"),
     [
         ({"etc/shadow": "x"}, "/etc of codec lies neither below /usr nor below /opt"),
-        ({"usr/lib/os-release": "ID=x"}, "/usr/lib/os-release of codec says which system this is"),
+        ({"usr/lib/os-release": "ID=x"}, "/usr/lib/os-release of codec identifies the system"),
         ({**CODEC, "usr/bin/shell": "x"}, "/usr/bin/shell is part of codec and of shell"),
     ],
 )
@@ -170,7 +170,9 @@ def test_the_command_takes_the_system_from_its_os_release(tmp_path: Path) -> Non
     (tmp_path / "empty").write_text("NAME=x\n")
     refused = repoint(*command, tmp_path / "empty")
     assert refused.status == 1
-    assert refused.err.startswith(f"repoint: {tmp_path}/empty names no system: A system has no ID.")
+    assert refused.err.startswith(
+        f"repoint: {tmp_path}/empty does not name a system: A system has no ID."
+    )
     assert "for the system debian 12" in works(*command, tmp_path / "os-release")
 
 

@@ -193,7 +193,7 @@ def test_a_time_that_no_image_can_have_is_refused(created: int) -> None:
 def test_a_file_that_changed_its_length_is_refused(tmp_path: Path, length: int) -> None:
     (tmp_path / "file").write_bytes(bytes(length))
     made = image({"file": Node(stat.S_IFREG | 0o444, 2 * BLOCK, tmp_path / "file")})
-    with pytest.raises(InvalidRecordError, match="another length"):
+    with pytest.raises(InvalidRecordError, match="expected length"):
         list(made.chunks())
 
 

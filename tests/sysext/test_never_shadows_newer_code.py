@@ -153,7 +153,7 @@ def test_no_layer_may_say_which_system_this_is(system: System, path: str) -> Non
     system.vendor.release({"codec": {**NEW, path: "ID=_any\n"}})
     system.device.check(None)
     system.server.requests.clear()
-    with pytest.raises(NotApplicableError, match="says which system this is"):
+    with pytest.raises(NotApplicableError, match="identifies the system"):
         system.device.install(None, user_initiated=True)
     assert not [r for r in system.server.requests if r.path.endswith(".patch")]
 

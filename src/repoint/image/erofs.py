@@ -1,13 +1,13 @@
-"""Writing a file system image that depends on its content alone: EROFS, uncompressed.
+"""Reproducible file system images: EROFS, uncompressed.
 
-The image is signed by the digest of its blocks, and made anew on every device. So each byte must
-follow from what it holds, today and in ten years: what ``mkfs.erofs`` writes differs from version
-to version. This is the least that the kernel needs (Documentation/filesystems/erofs.rst, and
+The image is signed by the digest of its blocks and built again on every device, so each byte must
+follow from the content alone, today and in ten years. The output of ``mkfs.erofs`` differs between
+versions. This is the minimum that the kernel needs (Documentation/filesystems/erofs.rst, and
 fs/erofs/erofs_fs.h for the structures): one block size, whole blocks for each file, no extended
-attributes, everything owned by root, one time for all.
+attributes, everything owned by root, one timestamp.
 
-Order of the blocks: the superblock and the root's inode; the other inodes; then what folders,
-links and files hold, in path order.
+Order of the blocks: the superblock and the root's inode; the other inodes; then the contents of
+folders, links and files, in path order.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 from repoint.model.errors import InvalidRecordError
 
 BLOCK = 4096
-"""Bytes of a block. Kernels before 6.4 mount nothing else, where that is the size of a page too."""
+"""Bytes of a block. Kernels before 6.4 support only the page size."""
 
 _MAGIC = 0xE0F5E1E2
 _SUPER = struct.Struct("<IIIBBHQQIIII16s16sIHHHBBIQB23x")
@@ -34,17 +34,17 @@ _DIRENT = struct.Struct("<QHBx")
 _TYPES = {stat.S_IFREG: 1, stat.S_IFDIR: 2, stat.S_IFCHR: 3, stat.S_IFLNK: 7}
 
 SLOT = 32
-"""Bytes that one inode number stands for: a number tells where its inode lies in the image."""
+"""Bytes per inode number: the number of an inode is its position in the image."""
 _ROOT = (_SUPER_AT + _SUPER.size) // SLOT
 FIRST = _ROOT + 2
-"""The least number that an inode other than the root's can have."""
+"""The lowest number of an inode other than the root's."""
 LAST_FIRST = 1 << 22
-"""The largest number that an image may begin with: what lies before it are 128 MiB of nothing."""
+"""The highest first inode number of an image: 128 MiB of zeros precede it."""
 
 _CHUNK = 256 * BLOCK
-_LONGEST_NAME = 255
-_LONGEST_LINK = BLOCK - 1
-_MOST_BLOCKS = (1 << 32) - 1
+_MAX_NAME = 255
+_MAX_LINK = BLOCK - 1
+_MAX_BLOCKS = (1 << 32) - 1
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,11 @@ class Node:
     """One path of an image.
 
     Attributes:
-        mode: Type and permissions, as ``st_mode`` has them. A character device is the one with the
-            numbers 0 and 0, by which overlayfs knows that a path below is hidden.
+        mode: Type and permissions, as in ``st_mode``. A character device has the numbers 0 and 0:
+            an overlayfs whiteout, which hides the path in the lower layer.
         size: Bytes of a file.
-        content: Where a file's content is, or what it is.
-        target: Where a link points.
+        content: A file's content, or the path of a file with it.
+        target: The target of a symbolic link.
     """
 
     mode: int
@@ -75,33 +75,33 @@ class _Inode:
 
 
 class Image:
-    """The layout of an image; nothing is read or written before `chunks` is.
+    """The layout of an image. No file is read before `chunks` is iterated.
 
     Args:
-        nodes: What it holds, by path. The folders above each path must be among them; the root,
-            which has the path ``""``, is added.
-        created: Time of everything in it, in seconds since 1970.
-        identity: The 16 bytes by which programs tell images apart.
-        first: The number of the first inode but the root's. The others follow in path order.
+        nodes: The content, by path. It must include the folders above each path, except the root,
+            which has the path ``""`` and is added.
+        created: Modification time of every inode, in seconds since 1970.
+        identity: The 16-byte UUID of the image.
+        first: Number of the first inode after the root's. The others follow in path order.
 
     Attributes:
-        nodes: What it holds, with the root.
+        nodes: The content, including the root.
         identity: As above.
-        numbers: The number of each path's inode, which is what programs see as ``st_ino``.
-        end: The number after the last one.
+        numbers: The inode number of each path, which programs see as ``st_ino``.
+        end: The number after the last inode.
         size: Bytes of the image.
 
     Raises:
-        InvalidRecordError: Something cannot stand in an image.
+        InvalidRecordError: An image cannot hold a path.
     """
 
     def __init__(
         self, nodes: Mapping[str, Node], *, created: int, identity: bytes, first: int = FIRST
     ) -> None:
         if not FIRST <= first <= LAST_FIRST:
-            raise InvalidRecordError(f"No image can begin with the number {first}")
+            raise InvalidRecordError(f"An image cannot have the first inode number {first}")
         if not 0 <= created < 1 << 63:
-            raise InvalidRecordError(f"{created} is no time for an image")
+            raise InvalidRecordError(f"An image cannot have the time {created}")
         self.nodes: dict[str, Node] = {"": Node(stat.S_IFDIR | 0o755), **nodes}
         self._order = sorted(self.nodes, key=lambda path: path.encode())
         self._created = created
@@ -138,16 +138,16 @@ class Image:
                 block if size else 0,
             )
             block += -(-size // BLOCK)
-        if block > _MOST_BLOCKS:
-            raise InvalidRecordError("The image would be larger than an image can be")
+        if block > _MAX_BLOCKS:
+            raise InvalidRecordError("The image would exceed the maximum size")
         self.size = block * BLOCK
 
     def chunks(self) -> Iterator[bytes]:
-        """The bytes of the image, in whole blocks and in order.
+        """Yield the bytes of the image, in whole blocks and in order.
 
         Raises:
             OSError: A file cannot be read.
-            InvalidRecordError: A file has another length than was said.
+            InvalidRecordError: A file does not have the expected length.
         """
         yield from self._head()
         for path in self._order:
@@ -165,13 +165,13 @@ class Image:
             return len(self._folders[path])
         if stat.S_ISLNK(node.mode):
             size = len(node.target.encode())
-            if not 0 < size <= _LONGEST_LINK:
+            if not 0 < size <= _MAX_LINK:
                 raise InvalidRecordError(f"The target of the link {path!r} is too long")
             return size
         return node.size
 
     def _head(self) -> Iterator[bytes]:
-        """The superblock and all inodes. Between the root's and the next there may be nothing."""
+        """Yield the superblock and all inodes, with a possible gap after the root's inode."""
         head = bytearray(self._data * BLOCK - self._gap)
         _SUPER.pack_into(
             head, _SUPER_AT, _MAGIC, 0, _COMPAT_MTIME, BLOCK.bit_length() - 1, 0, _ROOT,
@@ -197,21 +197,21 @@ class Image:
 
     @property
     def _gap(self) -> int:
-        """Bytes of the whole blocks between the root's inode and the next, with nothing in them."""
+        """Bytes of the zero blocks between the root's inode and the next."""
         return max(0, self._first * SLOT // BLOCK - 1) * BLOCK
 
 
 def _children(nodes: Mapping[str, Node]) -> dict[str, list[str]]:
-    """What lies in each folder, and a refusal of what could lie in none."""
+    """Return the children of each folder; refuse paths that no folder can contain."""
     children: dict[str, list[str]] = {p: [] for p, n in nodes.items() if stat.S_ISDIR(n.mode)}
     for path in nodes:
         if not path:
             continue
         above, _, name = path.rpartition("/")
         if above not in children:
-            raise InvalidRecordError(f"{path!r} lies below {above!r}, which is no folder")
-        if not 0 < len(name.encode()) <= _LONGEST_NAME or name in (".", ".."):
-            raise InvalidRecordError(f"The name of {path!r} cannot stand in an image")
+            raise InvalidRecordError(f"{path!r} lies below {above!r}, which is not a folder")
+        if not 0 < len(name.encode()) <= _MAX_NAME or name in (".", ".."):
+            raise InvalidRecordError(f"An image cannot contain the name of {path!r}")
         children[above].append(path)
     return children
 
@@ -219,31 +219,31 @@ def _children(nodes: Mapping[str, Node]) -> dict[str, list[str]]:
 def _folder(
     path: str, numbers: Mapping[str, int], nodes: Mapping[str, Node], below: Iterable[str]
 ) -> bytes:
-    """What a folder holds: in each block first the numbers, then the names, in order of bytes."""
+    """Encode a folder: each block has the entries, then the names, in byte order."""
     above = path.rpartition("/")[0]
     listed = [(b".", path), (b"..", above)]
     listed += [(child.rpartition("/")[2].encode(), child) for child in below]
     blocks: list[bytes] = []
-    waiting: list[tuple[bytes, str]] = []
+    pending: list[tuple[bytes, str]] = []
     used = 0
     for name, child in sorted(listed):
         if used + _DIRENT.size + len(name) > BLOCK:
-            blocks.append(_padded(_listing(waiting, numbers, nodes)))
-            waiting, used = [], 0
-        waiting.append((name, child))
+            blocks.append(_padded(_listing(pending, numbers, nodes)))
+            pending, used = [], 0
+        pending.append((name, child))
         used += _DIRENT.size + len(name)
-    return b"".join([*blocks, _listing(waiting, numbers, nodes)])
+    return b"".join([*blocks, _listing(pending, numbers, nodes)])
 
 
 def _listing(
     listed: list[tuple[bytes, str]], numbers: Mapping[str, int], nodes: Mapping[str, Node]
 ) -> bytes:
-    place = _DIRENT.size * len(listed)
+    offset = _DIRENT.size * len(listed)
     entries = []
     for name, child in listed:
         kind = _TYPES[stat.S_IFMT(nodes[child].mode)]
-        entries.append(_DIRENT.pack(numbers[child], place, kind))
-        place += len(name)
+        entries.append(_DIRENT.pack(numbers[child], offset, kind))
+        offset += len(name)
     return b"".join([*entries, *(name for name, _ in listed)])
 
 
@@ -259,10 +259,10 @@ def _content(path: str, node: Node) -> Iterator[bytes]:
             if left < 0 or not chunk:
                 break
             if left and len(chunk) % BLOCK:
-                break  # it has become shorter under our hands
+                break  # the file was truncated meanwhile
             yield _padded(chunk)
         if left or file.read(1):
-            raise InvalidRecordError(f"The content of {path!r} has another length than was said")
+            raise InvalidRecordError(f"The content of {path!r} does not have the expected length")
 
 
 def _padded(data: bytes) -> bytes:

@@ -1,10 +1,10 @@
-"""The hash tree by which the kernel checks each block of an image when it is read: dm-verity.
+"""The dm-verity hash tree, by which the kernel verifies each block of an image when it is read.
 
-Every block has its SHA-256 digest; the digests fill blocks, which have digests again, up to one
-digest for all, the *root hash*. Who trusts that trusts the image. The form is version 1, without a
-salt, as the kernel's Documentation/admin-guide/device-mapper/verity.rst and cryptsetup's
-lib/verity/verity.c (for the superblock) have it. A salt would let nobody compute digests ahead of
-time who does not know the content; here everybody may know it.
+Every block has a SHA-256 digest. The digests fill blocks that have digests in turn, up to a single
+one, the *root hash*, which authenticates the whole image. The format is version 1 without a salt:
+see the kernel's Documentation/admin-guide/device-mapper/verity.rst, and cryptsetup's
+lib/verity/verity.c for the superblock. A salt would prevent precomputed digests of secret content;
+the content of an image is public.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ _DIGEST = 32
 
 
 class HashTree:
-    """A hash tree, made while the blocks pass by.
+    """A hash tree that is computed while an image is written or read.
 
-    Holds 32 bytes for each block: eight thousandths of the data.
+    It keeps 32 bytes per block, 0.8 % of the data.
     """
 
     def __init__(self) -> None:
         self._digests = bytearray()
 
     def update(self, chunk: bytes) -> None:
-        """Take the next whole blocks."""
+        """Add the next blocks; ``chunk`` must be whole blocks."""
         if len(chunk) % BLOCK:
             raise ValueError("not whole blocks")
         view = memoryview(chunk)
@@ -39,15 +39,15 @@ class HashTree:
 
     @property
     def root_hash(self) -> str:
-        """The root hash of the blocks that have passed: 64 hexadecimal digits."""
+        """The root hash of the blocks so far: 64 hexadecimal digits."""
         top = self._levels()
         return hashlib.sha256(top[-1]).hexdigest() if top else bytes(self._digests).hex()
 
     def file(self, identity: bytes) -> bytes:
-        """The tree as the file that goes with the image: a superblock, then level by level.
+        """Return the hash tree's file: a superblock, then the levels from the top.
 
         Args:
-            identity: The 16 bytes by which programs tell trees apart.
+            identity: The 16-byte UUID of the tree.
         """
         head = _SUPER.pack(
             b"verity", 1, 1, identity, b"sha256", BLOCK, BLOCK, len(self._digests) // _DIGEST,
@@ -56,9 +56,9 @@ class HashTree:
         return b"".join([_padded(head), *reversed(self._levels())])
 
     def _levels(self) -> list[bytes]:
-        """The blocks of digests, the lowest level first; the last is one block, or there is none.
+        """Return the levels of digest blocks, lowest first; the last is a single block.
 
-        A single block has no tree: its digest is the root hash.
+        A single data block has no levels: its digest is the root hash.
         """
         if len(self._digests) <= _DIGEST:
             return []

@@ -17,7 +17,7 @@ RestartScope = Literal["none", "app", "service", "session", "system"]
 
 
 class BaselineName(msgspec.Struct, frozen=True, forbid_unknown_fields=True, order=False, eq=True):
-    """Which baseline: one platform, version and build of a product."""
+    """The name of a baseline: one platform, version and build of a product."""
 
     platform: str
     version: str
@@ -33,22 +33,22 @@ class BaselineName(msgspec.Struct, frozen=True, forbid_unknown_fields=True, orde
 
     @property
     def order(self) -> tuple[Version, Version]:
-        """Sorts the baselines of one platform from the oldest to the newest."""
+        """The sort key for the baselines of one platform, oldest first."""
         return Version(self.version), Version(self.build)
 
 
 class Component(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One component of a baseline: its sealed tree and how to live with it.
+    """One component of a baseline: its sealed tree and how devices handle it.
 
     Attributes:
         name: The component's name.
         seal: Seal of the tree.
         entries: Every path of the tree, in path order.
         restart: What must restart for a change to be in force.
-        health: Command that must succeed after an activation; empty for none. ``{tree}`` stands
-            for the tree that was activated, ``{python}`` for the interpreter Repoint runs on.
-        ignore: Names or paths (shell patterns) that programs and installers write beside the
-            component's own files. They are neither sealed nor carried from tree to tree.
+        health: Command that must succeed after an activation; empty for none. ``{tree}`` is
+            replaced by the activated tree, ``{python}`` by Repoint's own interpreter.
+        ignore: Shell patterns of names or paths that programs and installers write among the
+            component's own files. Such files are neither sealed nor copied to another tree.
     """
 
     name: str
@@ -67,7 +67,7 @@ class Baseline(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
 
     Attributes:
         created: Seconds since 1970.
-        system: The system whose files the components are; their paths are relative to ``/`` then.
+        system: The system whose files the components are, if any; paths are then relative to ``/``.
     """
 
     format: Literal[1]
@@ -82,5 +82,5 @@ class Baseline(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
         refuse_duplicates([component.name for component in self.components], "component")
 
     def component(self, name: str) -> Component | None:
-        """The component of that name, if the baseline has it."""
+        """Return the component of that name, or None."""
         return next((c for c in self.components if c.name == name), None)

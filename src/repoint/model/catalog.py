@@ -12,18 +12,18 @@ from repoint.model.version import Letter, label
 
 OfferState = Literal["offered", "paused", "withdrawn"]
 Urgency = Literal["routine", "exploited"]
-"""How much a fix hurries; ``exploited`` means that attacks were seen."""
+"""How urgent a fix is; ``exploited`` means that attacks were seen."""
 
 
 class ListedBaseline(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A baseline in the catalog, with the seal of each component so that it can be recognised."""
+    """A baseline in the catalog, with the seal of each component to recognise it by."""
 
     name: BaselineName
     seals: dict[str, str]
 
 
 class Offer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the catalog says of one improvement. ``since`` is in seconds since 1970."""
+    """The state of one improvement. ``since`` is in seconds since 1970."""
 
     baseline: BaselineName
     letter: str
@@ -37,12 +37,12 @@ class Offer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def label(self) -> str:
-        """How people write it: ``26.3.1 (a)``."""
+        """The improvement's label, such as ``26.3.1 (a)``."""
         return label(self.baseline.version, self.letter)
 
 
 class Catalog(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The one mutable document of a product: what is offered, paused and withdrawn."""
+    """The one mutable document of a product: its baselines and the state of its improvements."""
 
     format: Literal[1]
     product: str
@@ -53,7 +53,7 @@ class Catalog(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         check_product(self.product)
 
     def offers_for(self, baseline: BaselineName) -> list[Offer]:
-        """The offers for one baseline, from the first letter to the last."""
+        """Return the offers for one baseline, in the order of their letters."""
         offers = [offer for offer in self.offers if offer.baseline == baseline]
         return sorted(offers, key=lambda offer: Letter(offer.letter))
 

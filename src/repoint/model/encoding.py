@@ -1,6 +1,6 @@
 """The JSON form of the signed documents.
 
-Documents are read only after their signature, length and hash hold, and even then strictly: an
+A document is decoded only after its signature, length and hash are verified, and then strictly: an
 unknown field or a wrong type is an error.
 """
 
@@ -16,25 +16,25 @@ Record = TypeVar("Record", bound=msgspec.Struct)
 
 
 def encode_record(record: msgspec.Struct) -> bytes:
-    """The JSON form of a record; the same record always gives the same bytes."""
+    """Encode a record as JSON; the same record always gives the same bytes."""
     return msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n"
 
 
 def decode_record(data: bytes, kind: type[Record], where: str) -> Record:
-    """Read a record from its JSON form.
+    """Decode a record from JSON.
 
     Args:
         data: The JSON text.
-        kind: The record's type.
-        where: What to call the document in an error.
+        kind: The type of the record.
+        where: The name of the document in an error.
 
     Raises:
-        InvalidRecordError: The document is not what the format says.
+        InvalidRecordError: The document does not follow the format.
     """
     try:
         return msgspec.json.decode(data, type=kind)
     except (msgspec.DecodeError, RepointError, RecursionError) as error:
-        # msgspec wraps errors of __post_init__ in its own, with the place appended.
+        # msgspec wraps errors of __post_init__ in its own and appends the field's path.
         reason = str(error).rstrip(".")
         raise InvalidRecordError(
             f"{where} is not a valid {kind.__name__.lower()}: {reason}",
@@ -43,11 +43,11 @@ def decode_record(data: bytes, kind: type[Record], where: str) -> Record:
 
 
 def refuse_duplicates(names: list[str], what: str) -> None:
-    """Refuse a record that names something twice.
+    """Refuse a record that lists a name twice.
 
     Raises:
-        InvalidRecordError: A name stands twice.
+        InvalidRecordError: A name is listed twice.
     """
-    doubles = sorted({name for name in names if names.count(name) > 1})
-    if doubles:
-        raise InvalidRecordError(f"The {what} {doubles[0]!r} stands twice in one record")
+    duplicates = sorted({name for name in names if names.count(name) > 1})
+    if duplicates:
+        raise InvalidRecordError(f"The {what} {duplicates[0]!r} is listed twice in one record")

@@ -1,14 +1,14 @@
-"""The root of every error that a person may see."""
+"""The base of all errors that a person may see."""
 
 from __future__ import annotations
 
 
 class RepointError(Exception):
-    """Something went wrong that a person can understand and act on.
+    """An error that a person can understand and act on.
 
     Attributes:
-        message: One line: what is wrong, and where.
-        hint: What to do next, one line; empty where there is nothing to do.
+        message: What is wrong and where, in one line.
+        hint: What to do next, in one line; empty if nothing can be done.
     """
 
     def __init__(self, message: str, *, hint: str = "") -> None:
@@ -21,8 +21,8 @@ class RepointError(Exception):
 
 
 class InvalidRecordError(RepointError):
-    """A record (baseline, improvement, catalog, advisory) is not what the format says."""
+    """A record (baseline, improvement, catalog, advisory) does not follow the format."""
 
 
 class NameNotAllowedError(RepointError):
-    """A name, version, letter or path has a form that Repoint does not allow."""
+    """Repoint does not allow a name, version, letter or path of that form."""

@@ -17,13 +17,13 @@ from repoint.model.version import Letter, label
 
 
 class ImprovedComponent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What an improvement does to one component.
+    """One component of an improvement.
 
     Attributes:
         name: The component's name.
         seal: Seal of the improved tree.
-        layer: What changes relative to the baseline.
-        patch_size: Bytes of the patch; 0 where the layer needs no content.
+        layer: The changes relative to the baseline.
+        patch_size: Bytes of the patch; 0 if the layer needs no new content.
     """
 
     name: str
@@ -36,7 +36,7 @@ class ImprovedComponent(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
 
 
 class LetteredAdvisory(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An advisory and the letter that brought it."""
+    """An advisory and the letter that introduced it."""
 
     letter: str
     advisory: Advisory
@@ -46,12 +46,12 @@ class LetteredAdvisory(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Improvement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A security release for one baseline. It holds all that the letters before it held.
+    """A security release for one baseline. It contains all earlier letters.
 
     Attributes:
-        created: Seconds since 1970; the modification time of every file that the patches make.
-        advisories: What it fixes, its own advisory last.
-        extension: The image of all its layers, where the baseline names its system.
+        created: Seconds since 1970; the modification time of every decoded file.
+        advisories: The advisories of all letters up to this one, its own last.
+        extension: The image of all its layers, if the baseline names its system.
     """
 
     format: Literal[1]
@@ -72,7 +72,7 @@ class Improvement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
 
     @property
     def label(self) -> str:
-        """How people write it: ``26.3.1 (a)``."""
+        """The label, such as ``26.3.1 (a)``."""
         return label(self.baseline.version, self.letter)
 
     @property
@@ -82,22 +82,22 @@ class Improvement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
 
     @property
     def download_size(self) -> int:
-        """Bytes of all its patches."""
+        """Bytes of all patches."""
         return sum(component.patch_size for component in self.components)
 
     @property
     def disk_size(self) -> int:
-        """The most bytes that its installation writes; what it takes depends on the file system.
+        """The most bytes that its installation writes; the file system may need fewer.
 
-        The patches lie on disk until all trees are built. A changed file is decoded once and then
-        moved into its tree, or, if only its mode changes, copied where the file system cannot
+        The patches stay on disk until all trees are built. A changed file is decoded once and then
+        moved into its tree. If only its mode changes, it is copied unless the file system can
         clone. Unchanged files are shared with the baseline. The image of the layers, if one is
-        signed, is written beside the trees, with its hash tree.
+        signed, is written in addition to the trees, with its hash tree.
         """
         changed = sum(c.entry.size for part in self.components for c in part.layer.changes)
         image = self.extension.disk_size if self.extension is not None else 0
         return self.download_size + changed + image
 
     def component(self, name: str) -> ImprovedComponent | None:
-        """The component of that name, if it is improved."""
+        """Return the improved component of that name, or None."""
         return next((c for c in self.components if c.name == name), None)

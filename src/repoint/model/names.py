@@ -1,7 +1,7 @@
-"""Names that appear in commands, in paths and in URLs, and the forms they may have.
+"""Allowed forms of the names that appear in commands, paths and URLs.
 
-They become parts of target paths in the repository and of file names on devices, so their
-alphabet is small and none of them can be ``.``, ``..`` or hold a slash.
+Names become parts of target paths in the repository and of file names on devices, so their
+alphabet is small, and no name can be ``.`` or ``..`` or contain a slash.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def check_component(name: str) -> str:
 
 
 def check_platform(name: str) -> str:
-    """Return ``name`` if it may name a platform: system, machine and, if need be, device model."""
+    """Return ``name`` if it may name a platform: system, machine and optionally device model."""
     return _check(name, _PLATFORM, "platform")
 
 

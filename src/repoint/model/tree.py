@@ -1,4 +1,4 @@
-"""What a tree of files holds, and what a layer changes in it."""
+"""The entries of a tree, and the layer that changes them."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ import msgspec
 
 from repoint.model.errors import InvalidRecordError
 
-MOST_PATHS = 500_000
-"""Paths that a layer may change: more than any product has, and few enough for any device."""
+MAX_PATHS = 500_000
+"""Paths that a layer may change: more than any product has, few enough for any device."""
 
 Kind = Literal["file", "link", "folder"]
-"""The types of path a sealed tree may hold. Devices, sockets and pipes have no place in one."""
+"""The types of path in a sealed tree. Devices, sockets and pipes are not allowed."""
 
 
 class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One path of a tree.
 
     Attributes:
-        path: Relative to the tree, with ``/`` between the parts; the tree itself has no entry.
+        path: Relative to the tree, separated by ``/``; the tree itself has no entry.
         kind: File, symbolic link or folder.
         mode: Permission bits without the write bits (sealed trees are read-only); 0 for links.
         size: Bytes of a file.
         sha256: Hexadecimal digest of a file's content.
-        target: Where a symbolic link points, as it stands in the link.
+        target: The target of a symbolic link, unresolved.
     """
 
     path: str
@@ -47,12 +47,12 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
 
 
 class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A path that a layer adds or replaces, and the baseline file its content is made from.
+    """A path that a layer adds or replaces, and the baseline file that its content is made from.
 
     Attributes:
-        entry: The path as it is afterwards.
-        source: Path in the baseline from which the patch makes the content; empty where the
-            content comes from the patch alone, or where nothing but the mode changes.
+        entry: The entry in the improved tree.
+        source: Baseline file from which the patch makes the content; empty if the content comes
+            from the patch alone, or if only the mode changes.
     """
 
     entry: Entry
@@ -67,22 +67,22 @@ class Layer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The changed, added and removed paths of one component, relative to the baseline.
 
     Attributes:
-        changes: Paths that are added or replaced, in path order.
-        removed: Paths that are gone, in path order.
+        changes: Added or replaced paths, in path order.
+        removed: Removed paths, in path order.
     """
 
     changes: tuple[Change, ...]
     removed: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        if len(self.changes) + len(self.removed) > MOST_PATHS:
-            raise InvalidRecordError(f"The layer has more than {MOST_PATHS:,} paths")
+        if len(self.changes) + len(self.removed) > MAX_PATHS:
+            raise InvalidRecordError(f"The layer has more than {MAX_PATHS:,} paths")
         for path in self.removed:
             check_path(path)
 
 
 def check_path(path: str) -> None:
-    """Refuse a path that would leave the tree, or that two systems would read differently.
+    """Refuse a path that leaves the tree, or that two systems may read differently.
 
     Raises:
         InvalidRecordError: The path is empty, absolute, or has an empty, ``.`` or ``..`` part,
@@ -99,7 +99,7 @@ def check_path(path: str) -> None:
 
 
 def check_link(path: str, target: str) -> None:
-    """Refuse a symbolic link that would lead out of the tree it stands in.
+    """Refuse a symbolic link that leads out of its tree.
 
     Raises:
         InvalidRecordError: The target is empty, absolute, or climbs above the tree.

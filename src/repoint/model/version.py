@@ -1,9 +1,8 @@
 """Versions, letters and labels, and their order.
 
-A vendor's version strings are compared the way Debian compares its own (deb-version(7)): digits
-by value, everything else by character, ``~`` before the end. That is a total order which agrees
-with intuition for dotted numbers, build names such as ``25D2128`` and pre-releases such as
-``4.0~rc1``.
+Version strings are compared as Debian compares its own (deb-version(7)): digits by value,
+everything else by character, ``~`` before the end. This is a total order that agrees with
+intuition for dotted numbers, build names such as ``25D2128`` and pre-releases such as ``4.0~rc1``.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ _LABEL = re.compile(r"(\S+) ?\(([a-z]+)\)")
 
 @functools.total_ordering
 class _Ordered:
-    """A string with an order of its own; equal only to the same string of the same type."""
+    """A string with its own order, equal only to the same string of the same type."""
 
     __slots__ = ("_key", "text")
 
@@ -70,7 +69,7 @@ class Letter(_Ordered):
         super().__init__(text, (len(text), text))
 
     def next(self) -> Letter:
-        """The letter after this one."""
+        """Return the letter after this one."""
         head, last = self.text[:-1], self.text[-1]
         if last != "z":
             return Letter(head + chr(ord(last) + 1))
@@ -78,12 +77,12 @@ class Letter(_Ordered):
 
 
 def label(version: str, letter: str) -> str:
-    """How people write an improvement: ``26.3.1 (a)``; the bare version where there is none."""
+    """Return the label of an improvement, ``26.3.1 (a)``, or the version if there is no letter."""
     return f"{version} ({letter})" if letter else version
 
 
 def has_letter(text: str) -> bool:
-    """Whether a label names an improvement, and not a baseline."""
+    """Return whether a label names an improvement rather than a baseline."""
     return text.endswith(")")
 
 
@@ -91,7 +90,7 @@ def parse_label(text: str) -> tuple[str, str]:
     """Split ``26.3.1 (a)`` into version and letter.
 
     Raises:
-        NameNotAllowedError: The text is no such label.
+        NameNotAllowedError: The text is not such a label.
     """
     match = _LABEL.fullmatch(text.strip())
     if match is None:

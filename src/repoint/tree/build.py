@@ -1,4 +1,4 @@
-"""Building a tree beside an old one: unchanged files are shared, the others put in place."""
+"""Construction of sealed trees: unchanged files are shared, new ones moved into place."""
 
 from __future__ import annotations
 
@@ -21,52 +21,53 @@ def build_tree(
     modified: int = 0,
     share: bool = True,
 ) -> None:
-    """Build a sealed tree; what is on disk afterwards is synced, but not yet verified.
+    """Build a sealed tree. It is synced to disk, but not verified.
 
     Args:
-        target: Where to build it; must not exist.
-        entries: What the tree holds.
-        made: For paths with new content, the finished file, on the same file system. It is moved
-            into the tree.
-        taken: For all other files, the file to take unchanged: cloned where the file system can
-            share blocks, else hard-linked, or copied where the permissions differ.
-        share: Whether files in ``taken`` may be hard-linked. Not where somebody else may still
-            write to them.
+        target: The new tree's path; must not exist.
+        entries: The entries of the tree.
+        made: For each path with new content, the finished file on the same file system. It is
+            moved into the tree.
+        taken: For every other file, the existing file to reuse: cloned if the file system can
+            share blocks, else hard-linked, or copied if the permissions differ.
+        share: Whether files in ``taken`` may be hard-linked. False if others may still write to
+            them.
         modified: Modification time of the files in ``made``, in seconds since 1970. It differs
             between two improvements, so that a cache keyed by time and size (such as Python's
-            bytecode) never takes one for the other.
+            bytecode cache) never confuses them.
 
     Raises:
-        OSError: The disk is full, or something cannot be read or written.
+        OSError: The disk is full, or a file cannot be read or written.
     """
     target.mkdir(mode=0o700)
     folders = [(target, 0o555)]
     for entry in sorted(entries, key=lambda entry: entry.path.split("/")):
-        place = target / entry.path
+        path = target / entry.path
         if entry.kind == "folder":
-            place.mkdir(mode=0o700)
-            folders.append((place, entry.mode))
+            path.mkdir(mode=0o700)
+            folders.append((path, entry.mode))
         elif entry.kind == "link":
-            place.symlink_to(entry.target)
+            path.symlink_to(entry.target)
         elif entry.path in made:
-            made[entry.path].rename(place)
-            os.utime(place, (modified, modified), follow_symlinks=False)
-            set_mode(place, entry.mode)
+            made[entry.path].rename(path)
+            os.utime(path, (modified, modified), follow_symlinks=False)
+            set_mode(path, entry.mode)
         else:
-            _take(taken[entry.path], place, entry.mode, share)
-    # Children first: a folder that is read-only can no longer be filled.
+            _take(taken[entry.path], path, entry.mode, share)
+    # Children first: nothing can be created in a folder once it is read-only.
     for folder, mode in reversed(folders):
         set_mode(folder, mode)
 
 
-def _take(source: Path, place: Path, mode: int, share: bool) -> None:
-    with source.open("rb") as old, place.open("xb") as new:
+def _take(source: Path, path: Path, mode: int, share: bool) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    with source.open("rb") as old, os.fdopen(os.open(path, flags, 0o600), "wb") as new:
         cloned = clone_content(old.fileno(), new.fileno())
     if not cloned:
-        place.unlink()
+        path.unlink()
         if share and source.stat().st_mode & 0o7777 == mode:
-            place.hardlink_to(source)
+            path.hardlink_to(source)
             return
-        copy_file(source, place)
-    shutil.copystat(source, place)
-    set_mode(place, mode)
+        copy_file(source, path)
+    shutil.copystat(source, path)
+    set_mode(path, mode)

@@ -1,4 +1,4 @@
-"""Comparing trees by their entries, and laying a layer over one. Nothing here touches a disk."""
+"""Comparison of trees by their entries, and application of layers. No disk access."""
 
 from __future__ import annotations
 
@@ -11,63 +11,62 @@ from repoint.tree.links import first_escape
 
 
 class Difference(NamedTuple):
-    """One path in which a tree differs from another, and how."""
+    """A path in which a tree differs from the expected one, and how."""
 
     path: str
     how: Literal["added", "removed", "content", "mode", "kind", "target"]
 
     def __str__(self) -> str:
-        said = {
-            "added": "is there but should not be",
+        descriptions = {
+            "added": "is unexpected",
             "removed": "is missing",
-            "content": "has other content",
-            "mode": "has other permissions",
-            "kind": "is of another type",
+            "content": "has different content",
+            "mode": "has different permissions",
+            "kind": "is of a different type",
             "target": "points elsewhere",
         }
-        return f"{self.path} {said[self.how]}"
+        return f"{self.path} {descriptions[self.how]}"
 
 
 def compare_trees(old: Iterable[Entry], new: Iterable[Entry]) -> tuple[Difference, ...]:
-    """What must be said of ``new`` by someone who expects ``old``, in path order."""
+    """Return how ``new`` differs from the expected ``old``, in path order."""
     before = {entry.path: entry for entry in old}
     after = {entry.path: entry for entry in new}
-    found = []
+    differences = []
     for path in sorted(before.keys() | after.keys()):
         a, b = before.get(path), after.get(path)
         if a is None:
-            found.append(Difference(path, "added"))
+            differences.append(Difference(path, "added"))
         elif b is None:
-            found.append(Difference(path, "removed"))
+            differences.append(Difference(path, "removed"))
         elif a != b:
-            found.append(Difference(path, _how(a, b)))
-    return tuple(found)
+            differences.append(Difference(path, _how(a, b)))
+    return tuple(differences)
 
 
 def apply_layer(baseline: Iterable[Entry], layer: Layer) -> tuple[Entry, ...]:
-    """The entries of the tree that a layer makes of a baseline, in path order.
+    """Return the entries of the tree that a layer makes of a baseline, in path order.
 
     Raises:
-        InvalidRecordError: The layer does not fit the baseline: it names a path twice, removes
-            or builds on what is not there, or would put a path below something that is no
-            folder.
+        InvalidRecordError: The layer does not fit the baseline: it lists a path twice, removes or
+            builds on a path that does not exist, or puts a path below one that is not a folder.
     """
     tree = {entry.path: entry for entry in baseline}
     sources = dict(tree)
     for path in layer.removed:
         if tree.pop(path, None) is None:
             raise InvalidRecordError(f"The layer removes {path!r}, which is not in the baseline")
-    named = set(layer.removed)
+    listed = set(layer.removed)
     for change in layer.changes:
         entry = change.entry
-        if entry.path in named:
-            raise InvalidRecordError(f"The layer names {entry.path!r} twice")
-        named.add(entry.path)
+        if entry.path in listed:
+            raise InvalidRecordError(f"The layer lists {entry.path!r} twice")
+        listed.add(entry.path)
         source = sources.get(change.source)
         if change.source and (source is None or source.kind != "file"):
             raise InvalidRecordError(
                 f"The layer builds {entry.path!r} on {change.source!r}, "
-                "which is no file of the baseline"
+                "which is not a file of the baseline"
             )
         tree[entry.path] = entry
     entries = tuple(sorted(tree.values(), key=lambda entry: entry.path.encode()))
@@ -76,39 +75,38 @@ def apply_layer(baseline: Iterable[Entry], layer: Layer) -> tuple[Entry, ...]:
 
 
 def check_entries(entries: Iterable[Entry]) -> None:
-    """Refuse entries that cannot all stand in one tree.
+    """Refuse entries that do not form a tree.
 
     Raises:
-        InvalidRecordError: A path stands twice, its parent is not a folder of the tree, or a
-            link leads out of the tree by way of others.
+        InvalidRecordError: A path is listed twice, its parent is not a folder of the tree, or a
+            link leads out of the tree through other links.
     """
     entries = tuple(entries)
     folders = {""}
-    seen: set[str] = set()
+    paths: set[str] = set()
     for entry in sorted(entries, key=lambda entry: entry.path.split("/")):
-        if entry.path in seen:
-            raise InvalidRecordError(f"The path {entry.path!r} stands twice in one tree")
-        seen.add(entry.path)
+        if entry.path in paths:
+            raise InvalidRecordError(f"The path {entry.path!r} is listed twice in one tree")
+        paths.add(entry.path)
         parent = entry.path.rpartition("/")[0]
         if parent not in folders:
-            raise InvalidRecordError(f"{entry.path!r} lies below {parent!r}, which is no folder")
+            raise InvalidRecordError(f"{entry.path!r} lies below {parent!r}, which is not a folder")
         if entry.kind == "folder":
             folders.add(entry.path)
     escape = first_escape({e.path: e.target for e in entries if e.kind == "link"})
     if escape is not None:
-        raise InvalidRecordError(f"The link {escape!r} leads out of the tree by way of others")
+        raise InvalidRecordError(f"The link {escape!r} leads out of the tree through other links")
 
 
 def make_layer(
     baseline: Iterable[Entry], improved: Iterable[Entry], sources: dict[str, str]
 ) -> Layer:
-    """The layer that turns one tree into another.
+    """Return the layer that turns one tree into another.
 
     Args:
         baseline: The old tree.
         improved: The new tree.
-        sources: For a path of the new tree, the file of the old tree that its content is made
-            from.
+        sources: For a path of the new tree, the old file that its content is made from.
     """
     before = {entry.path: entry for entry in baseline}
     after = {entry.path: entry for entry in improved}
@@ -121,7 +119,7 @@ def make_layer(
 
 
 def changes_needing_content(baseline: Iterable[Entry], layer: Layer) -> tuple[Change, ...]:
-    """The changes whose content no file of the baseline holds, and a patch must give."""
+    """Return the changes whose content is in no file of the baseline and must come from a patch."""
     digests = {entry.path: entry.sha256 for entry in baseline if entry.kind == "file"}
     return tuple(
         change
@@ -139,12 +137,12 @@ def _how(a: Entry, b: Entry) -> Literal["content", "mode", "kind", "target"]:
 
 
 def changed(before: Iterable[Entry], after: Iterable[Entry]) -> list[Entry]:
-    """What is other than before, or new, in the order of ``after``."""
+    """Return the changed and new entries, in the order of ``after``."""
     known = {entry.path: entry for entry in before}
     return [entry for entry in after if known.get(entry.path) != entry]
 
 
 def hidden(before: Iterable[Entry], after: Iterable[Entry]) -> list[Entry]:
-    """Files and links that are gone. Folders stay: they may hold what is somebody else's."""
+    """Return the removed files and links. Folders stay: they may contain files of others."""
     kept = {entry.path for entry in after}
     return [e for e in before if e.path not in kept and e.kind != "folder"]

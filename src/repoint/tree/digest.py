@@ -11,11 +11,11 @@ _HEAD = b"repoint seal 1\0"
 
 
 def seal_of(entries: Iterable[Entry]) -> str:
-    """The seal of a tree: 64 hexadecimal digits.
+    """Return the seal of a tree: 64 hexadecimal digits.
 
-    It is the SHA-256 of, for every path in order of its bytes, path, kind, mode in octal, and a
-    file's digest or a link's target, each closed by a NUL (which none of them can hold). Owners
-    and times are not part of it, nor is the folder in which the tree stands.
+    It is the SHA-256 of the path, kind, octal mode, and file digest or link target of every entry,
+    in the byte order of the paths. Each field ends with a NUL, which none of them can contain.
+    Owners, times and the tree's own location are not part of it.
     """
     digest = hashlib.sha256(_HEAD)
     for entry in sorted(entries, key=lambda entry: entry.path.encode()):

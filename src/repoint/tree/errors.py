@@ -1,4 +1,4 @@
-"""What can be wrong with a tree."""
+"""Errors about trees."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from repoint.tree.compare import Difference
 
 
 class UnfitTreeError(RepointError):
-    """The tree holds something that no sealed tree may hold, or cannot be read."""
+    """The tree contains something that a sealed tree cannot contain, or cannot be read."""
 
 
 class SealMismatchError(RepointError):
-    """A tree is not the one that its seal promises.
+    """A tree does not have the expected seal.
 
     Attributes:
-        differences: What differs, in path order; empty where only the seals are known.
+        differences: The differences, in path order; empty if only the seals are known.
     """
 
     def __init__(

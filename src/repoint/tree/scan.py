@@ -1,4 +1,4 @@
-"""Reading a tree from disk."""
+"""Reading of trees from disk."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from repoint.model.tree import Entry
 from repoint.tree.errors import UnfitTreeError
 
 ALWAYS_IGNORED = ("__pycache__",)
-"""Folders that interpreters fill by themselves beside the code they run."""
+"""Folders that interpreters create next to the code they run."""
 
 WRITTEN_BY_INSTALLERS = (
     "*.dist-info/RECORD",
@@ -22,7 +22,7 @@ WRITTEN_BY_INSTALLERS = (
     "*.dist-info/REQUESTED",
     "*.dist-info/direct_url.json",
 )
-"""Files of a wheel that installers write or rewrite at the device (packaging.python.org,
+"""Files of a wheel that installers write or rewrite on the device (packaging.python.org,
 "Recording installed projects")."""
 
 
@@ -35,17 +35,17 @@ def scan_tree(
     """Read every path of a tree, without following links.
 
     Args:
-        root: The folder in which the tree stands.
-        ignore: Shell patterns of what to leave out: matched against the name alone, or against
-            the whole path where the pattern holds a slash. What lies in an ignored folder is
-            left out with it.
-        progress: Told the bytes of each file once it is read.
+        root: The tree's folder.
+        ignore: Shell patterns of paths to leave out, matched against the name, or against the
+            whole path if the pattern contains a slash. The content of an ignored folder is
+            ignored too.
+        progress: Called with the bytes of each file after it is read.
 
     Returns:
-        The entries in order of their path's bytes.
+        The entries in the byte order of their paths.
 
     Raises:
-        UnfitTreeError: The folder cannot be read, or holds something that no tree may hold.
+        UnfitTreeError: The folder cannot be read, or contains something that a tree cannot contain.
     """
     if not root.is_dir() or root.is_symlink():
         raise UnfitTreeError(f"{root} is not a folder", hint="Name the folder of the component")
@@ -54,7 +54,7 @@ def scan_tree(
     except InvalidRecordError as error:
         raise UnfitTreeError(
             f"{root} cannot be sealed: {error.message}",
-            hint="Take that path out of the component or put it right",
+            hint="Remove that path from the component, or correct it",
         ) from None
     except OSError as error:
         raise UnfitTreeError(
@@ -65,7 +65,7 @@ def scan_tree(
 
 
 def is_ignored(path: str, ignore: tuple[str, ...]) -> bool:
-    """Whether a path, or a folder it lies in, matches one of the patterns."""
+    """Return whether a path, or a folder above it, matches one of the patterns."""
     parts = path.split("/")
     return any(
         fnmatch.fnmatchcase("/".join(parts[: n + 1]) if "/" in pattern else parts[n], pattern)
@@ -75,11 +75,11 @@ def is_ignored(path: str, ignore: tuple[str, ...]) -> bool:
 
 
 def read_entry(path: Path, name: str) -> Entry:
-    """Read one path; ``name`` is what the entry calls it.
+    """Read one path; ``name`` is the path in the entry.
 
     Raises:
-        InvalidRecordError: It is neither file, link nor folder, or its name or link target is
-            not allowed.
+        InvalidRecordError: It is not a file, link or folder, or its name or link target is not
+            allowed.
         OSError: It cannot be read.
     """
     status = path.lstat()
@@ -95,7 +95,7 @@ def read_entry(path: Path, name: str) -> Entry:
 
 
 def digest_file(path: Path) -> tuple[int, str]:
-    """Size in bytes and SHA-256 of a file that is not a link, as one reading saw it."""
+    """Return the size in bytes and the SHA-256 of a file, from a single read. Links are refused."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     with os.fdopen(descriptor, "rb") as file:
         digest = hashlib.file_digest(file, "sha256")
@@ -105,8 +105,8 @@ def digest_file(path: Path) -> tuple[int, str]:
 def _walk(
     root: Path, below: str, ignore: tuple[str, ...], progress: Callable[[int], None] | None
 ) -> Iterator[Entry]:
-    with os.scandir(root / below) as found:
-        names = sorted(item.name for item in found)
+    with os.scandir(root / below) as items:
+        names = sorted(item.name for item in items)
     for name in names:
         path = f"{below}/{name}" if below else name
         if is_ignored(path, ignore):

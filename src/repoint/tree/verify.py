@@ -1,4 +1,4 @@
-"""Holding a tree on disk against what it should be."""
+"""Verification of a tree on disk."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ def verify_tree(
     ignore: tuple[str, ...] = ALWAYS_IGNORED,
     progress: Callable[[int], None] | None = None,
 ) -> str:
-    """Read a whole tree and compare it with what it should be.
+    """Read a whole tree and compare it with its seal.
 
     Args:
-        root: The folder in which the tree stands.
-        entries: What should be in it.
-        seal: Its seal; the entries must agree with it.
-        ignore: What to leave out, as in `scan_tree`.
-        progress: Told the bytes of each file once it is read.
+        root: The tree's folder.
+        entries: The expected entries.
+        seal: The expected seal, which is that of the entries.
+        ignore: Patterns to leave out, as in `scan_tree`.
+        progress: Called with the bytes of each file after it is read.
 
     Returns:
-        The seal that was found, which is the one that was expected.
+        The seal computed from the disk, equal to the expected one.
 
     Raises:
-        SealMismatchError: It is another tree; the error lists the differences.
-        UnfitTreeError: It cannot be read.
+        SealMismatchError: The tree differs; the error lists the differences.
+        UnfitTreeError: The tree cannot be read.
     """
-    found = scan_tree(root, ignore=ignore, progress=progress)
-    found_seal = seal_of(found)
-    if found_seal == seal:
-        return found_seal
-    differences = compare_trees(entries, found)
+    actual = scan_tree(root, ignore=ignore, progress=progress)
+    actual_seal = seal_of(actual)
+    if actual_seal == seal:
+        return actual_seal
+    differences = compare_trees(entries, actual)
     first = f": {differences[0]}" if differences else ""
     more = f", and {len(differences) - 1} more" if len(differences) > 1 else ""
     raise SealMismatchError(f"{root} is not the sealed tree{first}{more}", differences=differences)
