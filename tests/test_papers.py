@@ -89,3 +89,11 @@ def test_every_public_name_is_in_the_reference() -> None:
     text = (ROOT / "docs/reference/api.md").read_text()
     documented = set(re.findall(r"^\.\. auto\w+:: repoint\.(\w+)$", text, re.MULTILINE))
     assert documented == set(repoint.__all__) - {"__version__"}
+
+
+def test_every_record_of_a_decision_has_a_number_of_its_own() -> None:
+    records = sorted(ROOT.glob("docs/decisions/0*.md"))
+    numbers = [record.name[:4] for record in records]
+    assert numbers == [f"{number:04}" for number in range(1, len(records) + 1)]
+    titles = [record.read_text().partition(":")[0] for record in records]
+    assert titles == [f"# {number}" for number in numbers]
