@@ -55,7 +55,7 @@ def killed_at(number: int, operation: Callable[[], object]) -> bool:
 
         for name in CHANGES:
             setattr(os, name, counted(getattr(os, name)))
-        grafts._exchange = counted(grafts._exchange)  # type: ignore[assignment]
+        grafts.exchange = counted(grafts.exchange)  # type: ignore[assignment]
         try:
             operation()
         except BaseException:

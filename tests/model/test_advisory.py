@@ -83,7 +83,7 @@ def test_a_character_that_could_mislead_is_refused(field: str, character: str) -
         InvalidRecordError, match=rf"The {field} contains .* U\+{ord(character):04X}"
     ):
         fix(**{field: f"a{character}b"})
-    with pytest.raises(InvalidRecordError, match="The title holds"):
+    with pytest.raises(InvalidRecordError, match="The title contains"):
         Advisory(f"a{character}b", (FIX,))
 
 
