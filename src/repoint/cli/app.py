@@ -13,15 +13,14 @@ _DEVICE, _VENDOR, _PLUMBING = "For devices", "For vendors", "Plumbing"
 _PATCHES = "repoint.cli.vendor.plumbing"
 
 
-def _device(
-    module: str, attribute: str, help_text: str, *, takes_any_arguments: bool = False
-) -> CommandEntry:
-    path = f"repoint.cli.device.{module}"
-    return CommandEntry(path, attribute, _DEVICE, help_text, takes_any_arguments)
+def _device(module: str, attribute: str, help_text: str) -> CommandEntry:
+    return CommandEntry(f"repoint.cli.device.{module}", attribute, _DEVICE, help_text)
 
 
 def _vendor(module: str, attribute: str, help_text: str) -> CommandEntry:
-    return CommandEntry(f"repoint.cli.vendor.{module}", attribute, _VENDOR, help_text)
+    return CommandEntry(
+        f"repoint.cli.vendor.{module}", attribute, _VENDOR, help_text, extra="vendor"
+    )
 
 
 ENTRIES = {
@@ -41,7 +40,7 @@ ENTRIES = {
     "history": _device("device", "history", "Show what happened on this device, when and why."),
     "settings": _device(
         "settings", "settings", "Open the Settings page in the browser, or change a setting."
-    ),
+    )._replace(extra="page"),
     "enroll": _device(
         "device",
         "enroll",
@@ -54,8 +53,7 @@ ENTRIES = {
         "device",
         "launch",
         "Start a program that keeps one tree of each component until it ends.",
-        takes_any_arguments=True,
-    ),
+    )._replace(takes_any_arguments=True),
     "policy": _device(
         "policy", "policy", "Show the policy in force, and the file that sets each rule."
     ),
@@ -93,7 +91,7 @@ ENTRIES = {
         "repository", "app", "Create a repository and keep its signatures fresh."
     ),
     "baseline": _vendor("baselines", "app", "Register releases as baselines for improvements."),
-    "delta": CommandEntry(_PATCHES, "delta", _PLUMBING, "Make and apply patches."),
+    "delta": CommandEntry(_PATCHES, "delta", _PLUMBING, "Make and apply patches.", extra="vendor"),
     "seal": CommandEntry(_PATCHES, "seal", _PLUMBING, "Print the seal of a tree."),
 }
 """All commands, in the order of the help, each with the first line of its own help."""

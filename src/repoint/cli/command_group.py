@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import typer
 from typer.core import TyperGroup
+
+from repoint.cli.extras import Extra, missing_extra
 
 
 class CommandEntry(NamedTuple):
@@ -18,6 +20,7 @@ class CommandEntry(NamedTuple):
         section: The section of the help that lists it.
         help: The first line of its own help.
         takes_any_arguments: Whether it passes unknown options on to another program.
+        extra: The extra of the package that it needs; empty for none.
     """
 
     module: str
@@ -25,6 +28,7 @@ class CommandEntry(NamedTuple):
     section: str
     help: str
     takes_any_arguments: bool = False
+    extra: Extra | Literal[""] = ""
 
 
 def command_group(help_text: str) -> typer.Typer:
@@ -53,6 +57,21 @@ class LazyGroup(TyperGroup):
         else:
             self.load_all()  # the message about a wrong name suggests similar ones
         return self.commands.get(cmd_name)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that the arguments name.
+
+        Raises:
+            MissingExtraError: A package is missing that an extra brings.
+        """
+        try:
+            return super().invoke(ctx)
+        except ModuleNotFoundError as error:
+            name, module = ctx.invoked_subcommand, error.name or ""
+            entry = self.entries.get(name or "")
+            if entry is None or not entry.extra or module.startswith("repoint"):
+                raise
+            raise missing_extra(f"{ctx.info_name} {name}", entry.extra, module) from error
 
     def load_all(self) -> None:
         """Import every command, for those who go through `commands`."""

@@ -1,4 +1,4 @@
-"""``repoint settings``: what a person decides, in the browser or in the terminal."""
+"""``repoint settings``: the Settings page, and settings in the terminal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SYSTEM = Path("/var/lib/repoint")
 
 def settings(
     name: Annotated[
-        str | None, typer.Argument(help="The setting: automatic, passcode.", show_default=False)
+        str | None, typer.Argument(help="The setting: automatic or passcode.", show_default=False)
     ] = None,
     value: Annotated[str | None, typer.Argument(help="on or off.", show_default=False)] = None,
     product: ProductOption = None,
@@ -46,46 +46,49 @@ def _automatic(value: str | None, product: str | None, json: bool, store: Path |
         if value not in ("on", "off"):
             raise typer.BadParameter("write `repoint settings automatic on` or `… off`")
         device.change_settings(product, UserSettings(automatic=value == "on"))
-    now = device.decided(product)
+    effective = device.decided(product)
     if json:
-        print_json(now)
+        print_json(effective)
         return
-    print(f"Automatically Install: {switch(now.automatic, now.automatic_locked_by)}")
-    if now.removal_locked_by:
-        print(f"Removal of improvements: {switch(now.removal, now.removal_locked_by)}")
-    if now.policy_problem:
-        print(f"The policy as it is now is not in force: {now.policy_problem}")
+    automatic = switch(effective.automatic, effective.automatic_locked_by)
+    print(f"Automatically Install: {automatic}")
+    if effective.removal_locked_by:
+        print(f"Removal of improvements: {switch(effective.removal, effective.removal_locked_by)}")
+    if effective.policy_problem:
+        print(f"The current policy files are not in force: {effective.policy_problem}")
 
 
 def _open(given: Path | None) -> None:
     from repoint.cli.device.device import open_device
+    from repoint.cli.extras import require_page
     from repoint.page.open_page import link_to, open_in_browser
 
+    require_page("repoint settings")
     store = store_path(given)
     if given is None and not open_device(store).store.enrolled() and _SYSTEM.is_dir():
         store = _SYSTEM
     _require_enrolled(store)
-    link = link_to(store, uid=_asked_by())
+    link = link_to(store, uid=_browser_account())
     if open_in_browser(link, os.environ):
         print("Opened the Settings page in your browser. If it does not appear, open this link:")
     else:
         print("Open this link in a browser on this machine:")
     print(f"  {link}")
-    print("It works once, within two minutes. The page closes by itself when nobody uses it.")
+    print("The link works once, within two minutes. The page stops when nobody uses it.")
 
 
 def _require_enrolled(store: Path) -> None:
     from repoint.device.store.store import Store
 
-    place = Store(store)
-    if not place.enrolled():
-        place.one(None)
+    opened = Store(store)
+    if not opened.enrolled():
+        opened.one(None)  # raises the error about it
 
 
-def _asked_by() -> int | None:
-    """The account behind ``sudo``, whose browser it will be."""
-    asked = os.environ.get("SUDO_UID", "")
-    return int(asked) if os.geteuid() == 0 and asked.isdigit() else None
+def _browser_account() -> int | None:
+    """Return the account that called ``sudo``, whose browser opens the page; None without sudo."""
+    uid = os.environ.get("SUDO_UID", "")
+    return int(uid) if os.geteuid() == 0 and uid.isdigit() else None
 
 
 def _set_passcode(store: Path) -> None:
@@ -98,4 +101,4 @@ def _set_passcode(store: Path) -> None:
     new = typer.prompt("New passcode for the Settings page", hide_input=True)
     repeated = typer.prompt("Repeat it", hide_input=True)
     OwnPasscode(PageStore(store)).set(new, repeated)
-    print("Set. The Settings page asks for it before every change.")
+    print("The passcode is set. The Settings page asks for it before every change.")

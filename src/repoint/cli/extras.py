@@ -1,0 +1,41 @@
+"""The extras of the package, for commands that need more than a device does."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import Literal
+
+from repoint.model.errors import RepointError
+
+Extra = Literal["page", "vendor"]
+
+_PAGE_SERVER = "uvicorn"
+"""A package of the extra ``page`` that the page's own process imports, not the command."""
+
+
+class MissingExtraError(RepointError):
+    """A command needs an extra that is not installed."""
+
+
+def missing_extra(command: str, extra: Extra, module: str) -> MissingExtraError:
+    """Return the error for a command whose extra is not installed.
+
+    Args:
+        command: The command, such as ``repoint settings``.
+        extra: The extra that it needs.
+        module: The module that could not be imported.
+    """
+    return MissingExtraError(
+        f"`{command}` needs the extra {extra}, which is not installed (no module {module})",
+        hint=f"Run `pip install 'repoint[{extra}]'`",
+    )
+
+
+def require_page(command: str) -> None:
+    """Check that the Settings page can run.
+
+    Raises:
+        MissingExtraError: The extra ``page`` is not installed.
+    """
+    if importlib.util.find_spec(_PAGE_SERVER) is None:
+        raise missing_extra(command, "page", _PAGE_SERVER)
