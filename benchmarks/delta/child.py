@@ -21,7 +21,7 @@ _PACKAGES = {
     "bsdiff": ("bsdiff4",),
     "zstd": ("zstandard",),
     "xz": ("lzma",),
-    "repoint": ("repoint.delta.container", "repoint.delta.sandbox.child", "numpy"),
+    "repoint": ("repoint.delta.writer", "repoint.delta.sandbox.child", "numpy"),
 }
 
 
@@ -112,7 +112,7 @@ def _do(job: Job) -> tuple[bool, dict[str, tuple[str, int]]]:
 
 
 def _publish(job: Job) -> dict[str, tuple[str, int]]:
-    from repoint.delta.container import PatchInput, write_patch
+    from repoint.delta.writer import PatchInput, write_patch
 
     inputs = [
         PatchInput(f.name, Path(f.new), f.name if f.old else "", Path(f.old) if f.old else None)

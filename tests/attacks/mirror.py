@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from securesystemslib.signer import CryptoSigner
 from tuf.api.metadata import Metadata, MetaFile, TargetFile
 
-from repoint.delta.container import PatchInput, write_patch
+from repoint.delta.writer import PatchInput, write_patch
 from repoint.model.catalog import Catalog, Offer
 from repoint.model.encoding import decode_record, encode_record
 from repoint.model.improvement import Improvement

@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from repoint.delta.container import MAGIC, PatchInput, read_header, write_patch
+from repoint.delta.container import MAGIC, read_header
+from repoint.delta.writer import PatchInput, write_patch
 from repoint.delta.zstd import compress as zstd_compress
 from repoint.model.catalog import Offer
 from repoint.model.encoding import encode_record

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from repoint.delta.container import PatchInput
 from repoint.delta.sandbox.child import DecodeJob
+from repoint.delta.writer import PatchInput
 
 
 def binary(seed: int, size: int = 40_000) -> bytes:

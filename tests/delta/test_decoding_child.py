@@ -10,10 +10,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from repoint.delta.container import read_header, write_patch
+from repoint.delta.container import read_header
 from repoint.delta.errors import DeltaChildError, PatchError
 from repoint.delta.sandbox import child
 from repoint.delta.sandbox.child import DecodeJob, decode_in_child
+from repoint.delta.writer import write_patch
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from repoint.delta.codecs import CODECS
-from repoint.delta.container import PatchInput, write_patch
 from repoint.delta.elf import codec
 from repoint.delta.elf.encode import correction
 from repoint.delta.elf.payload import columns, streams
@@ -22,6 +21,7 @@ from repoint.delta.elf.prediction import overrides
 from repoint.delta.errors import PatchError
 from repoint.delta.explain import explain
 from repoint.delta.sandbox.child import DecodeJob, decode_in_child
+from repoint.delta.writer import PatchInput, write_patch
 
 
 @pytest.fixture(scope="module")

@@ -41,7 +41,7 @@ _MIRROR = "def mirrored(data): return bytes(data)[::-1]\n"
 _USE = """
 import hashlib, io, json, sys, zipfile
 from pathlib import Path
-from repoint.delta.container import PatchInput, write_patch
+from repoint.delta.writer import PatchInput, write_patch
 from repoint.delta.sandbox.child import DecodeJob, decode_in_child
 
 def zipped(content):

@@ -14,16 +14,9 @@ from hypothesis import strategies as st
 
 from repoint.delta import container, encoding
 from repoint.delta.codecs import CODECS
-from repoint.delta.container import (
-    Header,
-    PatchEntry,
-    PatchInput,
-    offsets,
-    parse_patch,
-    read_header,
-    write_patch,
-)
+from repoint.delta.container import Header, PatchEntry, offsets, parse_patch, read_header
 from repoint.delta.errors import DeltaChildError, PatchError
+from repoint.delta.writer import PatchInput, write_patch
 from repoint.delta.zstd import compress
 
 DIGEST = hashlib.sha256(b"").hexdigest()

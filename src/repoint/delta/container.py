@@ -24,19 +24,14 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import Annotated
 
 import msgspec
 
 from repoint.delta.codecs import CODECS
-from repoint.delta.encoding import Encoded, PatchInput, encode_all
 from repoint.delta.errors import PatchError
-from repoint.fs.durable import sync
-
-__all__ = ["Header", "PatchEntry", "PatchInput", "offsets", "read_header", "write_patch"]
 
 MAGIC = b"RPPATCH1"
 MAX_ANNEX = 64 << 20
@@ -44,7 +39,6 @@ MAX_HEADER = 72 << 20
 MAX_STORED_HEADER = 80 << 20
 """More than a header of `MAX_HEADER` bytes needs, even if it cannot be compressed."""
 _PREAMBLE = struct.Struct("<8sII32s")
-_COPY_CHUNK = 1 << 20
 
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
 _Source = Annotated[str, msgspec.Meta(max_length=4096)]
@@ -83,54 +77,6 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     annex: bytes
     entries: tuple[PatchEntry, ...]
-
-
-def write_patch(
-    out: Path,
-    inputs: Sequence[PatchInput],
-    annex: bytes = b"",
-    progress: Callable[[int, int], None] | None = None,
-    *,
-    workers: int | None = None,
-) -> tuple[PatchEntry, ...]:
-    """Encode every input with its best codec and write the patch to `out`.
-
-    The same inputs give the same bytes, whatever the number of workers. `out` appears whole or
-    not at all, and replaces an old file in one step.
-
-    Args:
-        out: Path of the patch.
-        inputs: The new files, each with its old file, if any.
-        annex: Bytes to add to the header, at most 64 MiB.
-        progress: Called with the bytes of the new files that are done, and their total.
-        workers: Number of encoding processes; by default the number of processors.
-
-    Returns:
-        The entries of the patch.
-
-    Raises:
-        PatchError: The annex is too large, two inputs have the same name, or a name is invalid.
-        DeltaChildError: An encoding process failed.
-        OSError: A file cannot be read or written.
-    """
-    if len(annex) > MAX_ANNEX:
-        raise PatchError(f"the annex of {out} is larger than {MAX_ANNEX} bytes")
-    _refuse_duplicates([each.name for each in inputs])
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
-        encoded = encode_all(
-            inputs, Path(folder), workers or os.cpu_count() or 1, progress or _silent
-        )
-        entries = tuple(_entry(each, result) for each, result in zip(inputs, encoded, strict=True))
-        part = Path(folder, "patch")
-        with part.open("xb") as file:
-            file.write(_head(Header(annex, entries)))
-            for result in encoded:
-                _append(file, result.payload)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(out)
-    sync(out.parent.resolve())
-    return entries
 
 
 def read_header(patch: Path) -> Header:
@@ -204,13 +150,14 @@ def _header(unpacked: bytes) -> Header:
         raise PatchError("the patch's header does not have the form of version 1") from error
     if len(header.annex) > MAX_ANNEX:
         raise PatchError("the patch's annex is larger than allowed")
-    _refuse_duplicates([entry.name for entry in header.entries])
+    refuse_duplicates([entry.name for entry in header.entries])
     for name in {entry.codec for entry in header.entries}:
         CODECS.named(name)
     return header
 
 
-def _refuse_duplicates(names: Sequence[str]) -> None:
+def refuse_duplicates(names: Sequence[str]) -> None:
+    """Raise `PatchError` if two files have the same name."""
     seen: set[str] = set()
     for name in names:
         if name in seen:
@@ -218,8 +165,12 @@ def _refuse_duplicates(names: Sequence[str]) -> None:
         seen.add(name)
 
 
-def _head(header: Header) -> bytes:
-    """Return the preamble and the header as stored."""
+def serialize_header(header: Header) -> bytes:
+    """Return the preamble and the header as stored.
+
+    Raises:
+        PatchError: A reader would refuse the header.
+    """
     from repoint.delta.zstd import compress
 
     try:
@@ -234,17 +185,3 @@ def _head(header: Header) -> bytes:
     raw = compress(unpacked)
     digest = hashlib.sha256(raw).digest()
     return _PREAMBLE.pack(MAGIC, len(raw), len(unpacked), digest) + raw
-
-
-def _entry(file: PatchInput, encoded: Encoded) -> PatchEntry:
-    length = encoded.payload.stat().st_size
-    return PatchEntry(file.name, file.source, encoded.size, encoded.sha256, encoded.codec, length)
-
-
-def _append(file: BinaryIO, payload: Path) -> None:
-    with payload.open("rb") as source:
-        while chunk := source.read(_COPY_CHUNK):
-            file.write(chunk)
-
-
-def _silent(_done: int, _total: int) -> None: ...

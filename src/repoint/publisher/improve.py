@@ -9,8 +9,9 @@ from pathlib import Path
 
 import msgspec
 
-from repoint.delta.container import PatchEntry, PatchInput, write_patch
+from repoint.delta.container import PatchEntry
 from repoint.delta.sandbox.child import DecodeJob, decode_in_child
+from repoint.delta.writer import PatchInput, write_patch
 from repoint.fs.durable import rename_durably, write_new
 from repoint.fs.scratch import scratch_folder
 from repoint.model.advisory import Advisory

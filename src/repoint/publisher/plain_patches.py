@@ -9,9 +9,10 @@ from pathlib import Path
 
 import msgspec
 
-from repoint.delta.container import PatchInput, read_header, write_patch
+from repoint.delta.container import read_header
 from repoint.delta.errors import PatchError
 from repoint.delta.sandbox.child import DecodeJob, decode_in_child
+from repoint.delta.writer import PatchInput, write_patch
 from repoint.fs.removal import make_writable, remove_tree
 from repoint.model.encoding import decode_record, encode_record
 from repoint.model.errors import RepointError
