@@ -1,4 +1,4 @@
-"""The device's clock, set on or back."""
+"""Set the device's clock forward or back."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 
 def set_clock(monkeypatch: pytest.MonkeyPatch, by: dt.timedelta) -> None:
-    """Let the device, and the update framework in it, take now for another time."""
+    """Shift the present time for the device and for python-tuf."""
     now = dt.datetime.now(dt.UTC) + by
 
     class Clock(dt.datetime):

@@ -10,7 +10,7 @@ from tests.places import Place
 from tests.serving import WebServer
 from tests.world import Vendor
 
-# A busy machine is no failure: how long one example takes says nothing here.
+# On a busy machine, the duration of an example says nothing.
 settings.register_profile("repoint", deadline=None)
 settings.load_profile("repoint")
 

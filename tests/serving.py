@@ -1,4 +1,4 @@
-"""A web server for tests: serves a repository as any other would, and misbehaves on demand."""
+"""A web server for tests: it serves a repository as any other would, and misbehaves on demand."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 class Loopback:
-    """A web server on a port of its own, from when it is made until it is closed."""
+    """A web server on a free port, from its creation until it is closed."""
 
     def open(
         self, handler: type[BaseHTTPRequestHandler], address: tuple[str, int] = ("127.0.0.1", 0)
@@ -42,9 +42,18 @@ class Request:
 
 @dataclass
 class WebServer(Loopback):
-    """Serves ``folder``. ``alter`` may change the bytes of a path before they are sent,
-    ``cut_after`` closes the connection after so many bytes of a body, once for each entry;
-    ``stall_after`` sends no more of it until ``go_on`` is set."""
+    """A server for the files of a folder.
+
+    Attributes:
+        folder: The folder.
+        requests: All requests so far.
+        alter: Returns the bytes to send for a path, given the true ones.
+        cut_after: For each entry, close one connection after that many bytes of a body.
+        stall_after: For each entry, stop one body after that many bytes, until `go_on` is set.
+        stalled: The paths that were stalled.
+        ranges: Whether the server honours `Range`.
+        etags: Whether the server sends entity tags.
+    """
 
     folder: Path
     requests: list[Request] = field(default_factory=list)
@@ -63,7 +72,7 @@ class WebServer(Loopback):
 def _handler(server: WebServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
-        # Head and body are two writes; the second must not wait for the first one's answer.
+        # Head and body are two writes; Nagle's algorithm would delay the second one.
         disable_nagle_algorithm = True
 
         def log_message(self, *_: object) -> None:

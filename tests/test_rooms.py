@@ -1,4 +1,4 @@
-"""The shape of the whole: data goes one way, and looking costs little."""
+"""The structure of the package: imports go one way, and showing the status loads little."""
 
 from __future__ import annotations
 

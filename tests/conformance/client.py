@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
-"""The device's client behind the command line that the TUF client conformance suite speaks.
+"""The device's client behind the command line of the TUF client conformance suite.
 
-The suite starts it as a program of its own for every step, with a folder of what is trusted:
+The suite starts this program for every step, with a folder of the trusted metadata:
 
     client.py --metadata-dir DIR init ROOT
     client.py --metadata-dir DIR --metadata-url URL refresh
     client.py --metadata-dir DIR --metadata-url URL --target-name NAME [--target-name NAME …]
               --target-base-url URL --target-dir DIR download
 
-Exit status 0 where it was done whole, else 1. What runs behind it is what `repoint check` and
-`repoint install` use; nothing is turned off or made easier for the suite.
+Exit status is 0 on success and 1 otherwise. The code behind it is that of `repoint check` and `repoint
+install`; nothing is disabled or simplified for the suite.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ PINNED = "pinned-root"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Do one step of a test and tell whether it was done whole."""
+    """Run one step of a test; return whether it succeeded."""
     asked = _parse(arguments)
     try:
         if asked.command == "init":
-            # A device keeps the root it was given apart from what it learns (see `Store`).
+            # A device keeps its pinned root apart from downloaded metadata (see `Store`).
             write_durably(asked.metadata_dir / PINNED, asked.root.read_bytes())
             write_durably(asked.metadata_dir / "root.json", asked.root.read_bytes())
         elif asked.command == "refresh":
@@ -60,7 +60,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def _client(asked: argparse.Namespace) -> RepositoryClient:
-    # A repository of ours holds both below one address, and so does the suite's.
+    # Our repositories have both below one address, and so does the suite's.
     url, _, last = asked.metadata_url.rstrip("/").rpartition("/")
     if last != "metadata" or asked.target_base_url.rstrip("/") not in ("", f"{url}/targets"):
         raise RepointError(f"{asked.metadata_url} and {asked.target_base_url} are not of one place")
@@ -69,7 +69,7 @@ def _client(asked: argparse.Namespace) -> RepositoryClient:
 
 
 def _check(client: RepositoryClient) -> None:
-    """What `repoint check` does before it reads a document."""
+    """Refresh the metadata as `repoint check` does before it reads a document."""
     if client.has_news():
         client.refresh()
         client.remember()

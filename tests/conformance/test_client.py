@@ -1,4 +1,4 @@
-"""The command line for the conformance suite, against a repository of our own."""
+"""The command line for the conformance suite, with one of our repositories."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CLIENT = Path(__file__).with_name("client.py")
 
 @pytest.fixture
 def client(tmp_path: Path, vendor: Vendor) -> Path:
-    """What a client trusts after `init`: the folder of its metadata."""
+    """Return the folder of the metadata that a client trusts after `init`."""
     (tmp_path / "root").write_bytes(vendor.root)
     (tmp_path / "metadata").mkdir()
     (tmp_path / "targets").mkdir()
