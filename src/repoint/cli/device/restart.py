@@ -51,6 +51,7 @@ def restart(
         print_json(result)
     else:
         _print(result)
+    _fail_if_not_started(result)
 
 
 def offer_restart(device: Device, product: str | None) -> None:
@@ -69,6 +70,7 @@ def offer_restart(device: Device, product: str | None) -> None:
         if isinstance(result, Nothing):
             raise result.as_error()
         _print(result)
+        _fail_if_not_started(result)
     elif overview.plan.activate is not None:
         when = describe_activation(overview.plan.activate, affected)
         print(f"It comes into force {when}, or with `repoint restart`.")
@@ -115,5 +117,17 @@ def _print(result: Restarted | AnnouncedRestart) -> None:
     print(f"{result.generation.label} is active.{timing}")
     for program in result.started:
         print(f"Started {program}.")
-    if result.closed and not result.started:
+    if result.closed and not result.started and not result.not_started:
         print("Start the program again yourself: the enrolment names no command for it.")
+
+
+def _fail_if_not_started(result: Restarted | AnnouncedRestart) -> None:
+    """Report the programs that could not be started again, and exit with status 1 for them."""
+    from repoint.device.activate.restart import Restarted
+
+    if not isinstance(result, Restarted) or not result.not_started:
+        return
+    for program in result.not_started:
+        print(f"repoint: {program.name} could not be started: {program.reason}. "
+              "Start it yourself", file=sys.stderr)  # fmt: skip
+    raise typer.Exit(1)

@@ -18,6 +18,7 @@ from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation, GraftPoint
 from repoint.host.host import Host
 from repoint.host.processes import Owner, Use
+from repoint.host.programs import StartedProgram
 from repoint.host.systemd import Unit
 
 GRACE = 10.0
@@ -33,12 +34,14 @@ class Restarted:
         activation: The activation, if anything was staged.
         closed: The processes that were asked to close, and did.
         started: The commands and services that were started again.
+        not_started: Those that could not be started again, each with the reason.
     """
 
     generation: Generation
     activation: Activation | None
     closed: tuple[Use, ...]
     started: tuple[str, ...]
+    not_started: tuple[StartedProgram, ...] = ()
 
 
 def restart(
@@ -77,13 +80,19 @@ def restart(
             activation = require_done(activate(state, host, now=now, services=services))
     finally:
         # Whatever became of the activation, what was closed is started again.
-        names = [_started(host, unit) for unit in stopped]
-        names += [
+        starts = [_start_service(host, unit) for unit in stopped]
+        starts += [
             _start(state, host, point, owner)
             for point, owner, pids in to_start
             if closed or not any(map(_runs, pids))
         ]
-    return Restarted(staged or active, activation, tuple(use for _, use in running), tuple(names))
+    return Restarted(
+        staged or active,
+        activation,
+        closed=tuple(use for _, use in running),
+        started=tuple(start.name for start in starts if start.started),
+        not_started=tuple(start for start in starts if not start.started),
+    )
 
 
 def _to_start(
@@ -109,9 +118,8 @@ def _stop(host: Host, unit: Unit) -> None:
         )
 
 
-def _started(host: Host, unit: Unit) -> str:
-    why = host.systemd.start(unit).reason
-    return f"{unit.name}: {why}" if why else unit.name
+def _start_service(host: Host, unit: Unit) -> StartedProgram:
+    return StartedProgram(unit.name, host.systemd.start(unit).reason)
 
 
 def _close(uses: Sequence[Use], grace: float) -> None:
@@ -161,7 +169,8 @@ def _ended(descriptor: int) -> bool:
     return bool(select.select([descriptor], [], [], 0)[0])
 
 
-def _start(state: ProductState, host: Host, point: GraftPoint, owner: Owner | None) -> str:
+def _start(
+    state: ProductState, host: Host, point: GraftPoint, owner: Owner | None
+) -> StartedProgram:
     log = state.path / "programs" / f"{point.component}.log"
-    done = host.programs.start(point.program, log, owner)
-    return f"{done.name}: {done.reason}" if done.reason else done.name
+    return host.programs.start(point.program, log, owner)

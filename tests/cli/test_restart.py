@@ -1,0 +1,49 @@
+"""What `repoint restart` reports."""
+
+from __future__ import annotations
+
+import json
+
+from repoint.device.update.enroll import BaselineFilter, GraftRequest
+from tests.cli.command import repoint
+from tests.places import MAPS_A_LIBRARY, Place
+from tests.world import PLATFORM, Vendor
+
+
+def with_missing_viewer(place: Place, vendor: Vendor) -> None:
+    """Stage an improvement of a component whose program has gone since its enrolment."""
+    request = GraftRequest(place.graft, ("no-such-viewer", "--full screen"))
+    place.device.enroll(
+        vendor.product, place.server.url, vendor.root, {"engine": request},
+        BaselineFilter(platform=PLATFORM),
+    )  # fmt: skip
+    vendor.release()
+    place.device.check(None)
+    place.device.install(None, user_initiated=True)
+    place.run(MAPS_A_LIBRARY, launched=False)
+
+
+def test_a_program_that_cannot_be_started_again_fails_the_command(
+    place: Place, vendor: Vendor
+) -> None:
+    with_missing_viewer(place, vendor)
+    answer = repoint("restart", "--store", place.folder / "store")
+    assert "26.3.1 (a) is active." in answer.out
+    assert "Started" not in answer.out
+    assert answer.err == (
+        "repoint: no-such-viewer '--full screen' could not be started: there is no such program. "
+        "Start it yourself\n"
+    )
+    assert answer.status == 1
+    assert place.device.status(None).in_force == "26.3.1 (a)"
+
+
+def test_the_json_of_a_restart_separates_what_was_not_started(place: Place, vendor: Vendor) -> None:
+    with_missing_viewer(place, vendor)
+    answer = repoint("restart", "--json", "--store", place.folder / "store")
+    result = json.loads(answer.out)
+    assert result["started"] == []
+    assert result["not_started"] == [
+        {"name": "no-such-viewer '--full screen'", "reason": "there is no such program"}
+    ]
+    assert answer.status == 1
