@@ -52,7 +52,7 @@ test-slow: $(READY)
 
 # Updates the pictures of docs/settings.md.
 pictures: $(READY)
-	REPOINT_PICTURES=$(CURDIR)/docs/images $(BIN)/pytest -q tests/page -k "journey or refused_says"
+	REPOINT_PICTURES=$(CURDIR)/docs/images $(BIN)/pytest -q tests/page -k "journey or a_refused_page"
 
 # The programs that tests run besides Python; only root can install them. What is missing is skipped.
 TOOLS := chromium cryptsetup-bin dbus erofs-utils groff-base strace systemd

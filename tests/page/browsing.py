@@ -1,4 +1,4 @@
-"""A person at a browser: the real Chromium, on the real page."""
+"""The browser of the tests: the real Chromium, on the real page."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 
-# A desktop's own font, where it is installed, so that pictures look as people know it.
+# The font of a desktop, if it is installed, so that the pictures look familiar.
 _FONTS = """<?xml version="1.0"?>
 <!DOCTYPE fontconfig SYSTEM "fonts.dtd">
 <fontconfig>
@@ -25,22 +25,22 @@ _FONTS = """<?xml version="1.0"?>
 
 
 def find_chromium() -> str:
-    """The browser. Without one the tests are skipped, but not in CI, which must have it."""
+    """Return the browser's path. Without a browser the tests are skipped, except in CI."""
     found = next(filter(None, map(shutil.which, _NAMES)), None)
     if found is None:
-        said = "the tests of the Settings page need a browser: apt-get install chromium"
+        message = "the tests of the Settings page need a browser: apt-get install chromium"
         if os.environ.get("CI"):
-            pytest.fail(said)
-        pytest.skip(said)
+            pytest.fail(message)
+        pytest.skip(message)
     return found
 
 
 @contextmanager
 def browser(folder: Path) -> Iterator[Browser]:
-    """The browser, until the end of the block; ``folder`` is for its configuration."""
+    """Run the browser until the end of the block; ``folder`` holds its configuration."""
     fonts = folder / "fonts.conf"
     fonts.write_text(_FONTS)
-    # The page must ask nobody but the machine itself; so no proxy is of use here.
+    # The page talks to this machine only, so a proxy is never right.
     environment = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(
@@ -53,12 +53,12 @@ def browser(folder: Path) -> Iterator[Browser]:
 
 
 def foreign_requests(page: Page) -> list[str]:
-    """Collects, from now on, what a page asks of anybody but 127.0.0.1."""
-    asked: list[str] = []
+    """Return a list that collects the requests of a page to anything but 127.0.0.1."""
+    requests: list[str] = []
 
     def note(url: str) -> None:
         if not url.startswith(("http://127.0.0.1:", "data:", "about:")):
-            asked.append(url)
+            requests.append(url)
 
     page.on("request", lambda request: note(request.url))
-    return asked
+    return requests

@@ -1,4 +1,4 @@
-"""The main job's product on a device: a picture viewer with a real fix for it, ready to install."""
+"""The product of the main job on a device: a picture viewer, and a real fix for it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ WHEELS = Path(__file__).parents[2] / ".cache/wheels"
 
 @dataclass
 class Kiosk:
-    """A device whose picture viewer runs the old code, and that knows of the fix."""
+    """A device whose picture viewer runs the old code, and which knows about the fix."""
 
     demo: Demo
     server: WebServer
@@ -40,24 +40,24 @@ class Kiosk:
         return self.demo.folder / "device/store"
 
     def hold_download(self) -> None:
-        """Let the patch stop half way, until the server is told to go on."""
+        """Stall the download of the patch half way, until the test sets `server.go_on`."""
         self.server.stall_after.append(100_000)
 
 
 def vendor_folder(shared: Path) -> Path:
-    """The vendor's side, made once for all processes of a test run: a patch takes a while."""
-    made = shared / "vendor"
+    """Prepare the vendor's side once for all processes of a test run, because a patch takes a while."""
+    folder = shared / "vendor"
     with open(shared / "vendor.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (made / "done").exists():
-            shutil.rmtree(made, ignore_errors=True)
-            made.mkdir()
-            vendor = Demo(made, WHEELS)
+        if not (folder / "done").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            vendor = Demo(folder, WHEELS)
             old, new = wheels()
             vendor_prepares(vendor, old)
             vendor_publishes(vendor, new)
-            (made / "done").touch()
-    return made
+            (folder / "done").touch()
+    return folder
 
 
 def wheels() -> tuple[Path, Path]:

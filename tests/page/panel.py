@@ -1,4 +1,4 @@
-"""What a person does at the page. The same words with JavaScript and without."""
+"""What a person does on the page. The same steps work with JavaScript and without."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from playwright.sync_api import Locator, Page, expect
 from tests.page.settings import PASSCODE
 
 LONG = 60_000
-"""Milliseconds until something must have happened on a busy machine."""
+"""Milliseconds until an expectation fails; enough for a busy machine."""
 
 
 @dataclass
@@ -22,18 +22,18 @@ class Panel:
         return self.page.locator(".sheet")
 
     def group(self, name: str) -> Locator:
-        """The part of the panel under a heading."""
+        """Return the part of the panel with a heading."""
         return self.page.get_by_role("region", name=name, exact=True)
 
     def see(self, text: str | re.Pattern[str]) -> None:
         expect(self.page.get_by_text(text).first).to_be_visible()
 
     def verdict(self, text: str) -> None:
-        """The answer must become this."""
+        """Expect a verdict."""
         expect(self.page.locator("#verdict")).to_have_text(text)
 
     def open(self, name: str, role: str = "link") -> None:
-        """Open a sheet by a button of the panel."""
+        """Open a sheet with a button of the panel."""
         button = self.page.get_by_role(role, name=name, exact=True)  # type: ignore[arg-type]
         button.first.click()
         expect(self.sheet).to_be_visible()
@@ -53,5 +53,5 @@ class Panel:
         expect(self.sheet).to_have_count(0)
 
     def done(self) -> None:
-        """The sheet has closed, because what it asked for was accepted."""
+        """Expect that the sheet has closed, because the change was accepted."""
         expect(self.sheet).to_have_count(0)

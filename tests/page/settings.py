@@ -1,4 +1,4 @@
-"""The page's real server, in a process of its own."""
+"""The page's real server in its own process, and clients for it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.page.prefork import Server
 
 PASSCODE = "let me through"
 
-_CHEAP_ARGON2 = {"time_cost": 1, "memory_cost": 64, "parallelism": 1}
+_CHEAP = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
 
 
 def set_test_passcode(store: Path, passcode: str = PASSCODE) -> None:
@@ -32,8 +32,8 @@ def set_test_passcode(store: Path, passcode: str = PASSCODE) -> None:
     """
     page_store = PageStore(store)
     page_store.folder.mkdir(mode=0o700, exist_ok=True)
-    kept = {"argon2": PasswordHasher(**_CHEAP_ARGON2).hash(passcode)}
-    (page_store.folder / "passcode.json").write_text(json.dumps(kept))
+    record = {"argon2": _CHEAP.hash(passcode)}
+    (page_store.folder / "passcode.json").write_text(json.dumps(record))
 
 
 @dataclass
@@ -44,7 +44,7 @@ class Settings:
     process: Server
 
     def link(self, uid: int | None = None) -> str:
-        """A fresh one-time link, for another account where root asks."""
+        """Request a one-time link; root may request one for another account."""
         link = request_link(PageStore(self.store).socket, uid)
         assert link is not None, "the page's server does not answer"
         return link
@@ -76,21 +76,21 @@ def settings(store: Path, *, idle: float = 120, policy: Path = Path("/none")) ->
 
 @dataclass
 class Client:
-    """A client that can lie, as browsers cannot: every header is the test's."""
+    """An HTTP client that can send any header, unlike a browser."""
 
     port: int
     cookie: str = ""
 
     @classmethod
     def entered(cls, settings: Settings, uid: int | None = None) -> Client:
-        """A client with a session."""
+        """Return a client with a session."""
         link = urlsplit(settings.link(uid))
         assert link.port is not None
-        made = cls(link.port)
-        answer, _ = made.send("GET", link.path)
+        client = cls(link.port)
+        answer, _ = client.send("GET", link.path)
         assert answer.status == 303, answer.status
-        made.cookie = (answer.getheader("Set-Cookie") or "").partition(";")[0]
-        return made
+        client.cookie = (answer.getheader("Set-Cookie") or "").partition(";")[0]
+        return client
 
     @property
     def host(self) -> str:
@@ -104,7 +104,7 @@ class Client:
         *,
         headers: dict[str, str | None] | None = None,
     ) -> tuple[HTTPResponse, str]:
-        """Send a request; a header that is None is left out."""
+        """Send a request. A header that is None is omitted."""
         wanted: dict[str, str | None] = {"Host": self.host, "Cookie": self.cookie or None}
         body = None
         if form is not None:
@@ -128,6 +128,6 @@ class Client:
             connection.close()
 
     def token(self, path: str) -> str:
-        """The token that the forms of a page carry."""
+        """Return the token in the forms of a page."""
         _, text = self.send("GET", path)
         return text.partition('name="token" value="')[2].partition('"')[0]

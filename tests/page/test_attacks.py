@@ -1,4 +1,4 @@
-"""What other sites, other accounts and a hostile repository try at the page."""
+"""Attacks on the page by other sites, other accounts and a hostile repository."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def client(fort: Fort) -> Client:
 )
 def test_a_request_for_another_host_is_refused(client: Client, path: str, host: str) -> None:
     answer, text = client.send("GET", path, headers={"Host": host.format(port=client.port)})
-    # An empty or missing one is refused before it comes to us.
+    # The web server itself refuses an empty or missing one.
     assert answer.status in (400, 403)
     assert "acme-kiosk" not in text
 
@@ -73,7 +73,7 @@ def test_a_change_from_another_site_is_refused(
     assert answer.status == 403
     assert fort.unchanged
     answer, _ = client.send("POST", f"{PANEL}automatic", {**form, "to": "on"})
-    assert answer.status == 303  # the same from the page itself
+    assert answer.status == 303  # the page itself may
 
 
 @pytest.mark.parametrize("token", [None, "", "0" * 64, "ü", "x" * 9000], ids=repr)
@@ -99,7 +99,7 @@ def test_the_token_of_another_session_is_refused(fort: Fort) -> None:
     assert fort.unchanged
 
 
-def test_a_change_by_a_mere_link_is_no_change(fort: Fort, client: Client) -> None:
+def test_a_link_changes_nothing(fort: Fort, client: Client) -> None:
     query = urlencode({**TURN_OFF, "token": client.token(f"{PANEL}automatic")})
     client.send("GET", f"{PANEL}automatic?{query}")
     client.send("HEAD", f"{PANEL}automatic?{query}")
@@ -117,7 +117,7 @@ def test_a_change_by_a_mere_link_is_no_change(fort: Fort, client: Client) -> Non
         ("application/x-www-form-urlencoded", b"\xff\xfe=\xff"),
     ],
 )
-def test_a_body_that_is_no_form_of_ours_is_refused(client: Client, kind: str, body: bytes) -> None:
+def test_a_body_that_is_not_a_form_is_refused(client: Client, kind: str, body: bytes) -> None:
     connection = HTTPConnection("127.0.0.1", client.port)
     connection.request("POST", f"{PANEL}automatic", body, {
         "Host": client.host, "Cookie": client.cookie, "Origin": f"http://{client.host}",
@@ -153,18 +153,20 @@ def test_guessed_links_are_refused(fort: Fort) -> None:
         assert answer.status in (400, 403, 404)
 
 
-def test_the_cookie_is_for_this_page_alone(fort: Fort) -> None:
+def test_the_cookie_is_for_this_page_only(fort: Fort) -> None:
     link = urlsplit(fort.served.link())
     answer, _ = Client(fort.served.port).send("GET", link.path)
-    said = (answer.getheader("Set-Cookie") or "").lower()
-    assert "httponly" in said
-    assert "samesite=strict" in said
-    assert "domain" not in said
-    assert f"repoint-{fort.served.port}=" in said
+    cookie = (answer.getheader("Set-Cookie") or "").lower()
+    assert "httponly" in cookie
+    assert "samesite=strict" in cookie
+    assert "domain" not in cookie
+    assert f"repoint-{fort.served.port}=" in cookie
 
 
 @pytest.mark.parametrize("path", [PANEL, f"{PANEL}install", "/assets/page.js", "/none", "/open/x"])
-def test_every_answer_forbids_framing_foreign_code_and_guessing(client: Client, path: str) -> None:
+def test_every_response_forbids_framing_foreign_code_and_sniffing(
+    client: Client, path: str
+) -> None:
     answer, _ = client.send("GET", path)
     policy = dict(
         part.strip().partition(" ")[::2]
@@ -181,7 +183,7 @@ def test_every_answer_forbids_framing_foreign_code_and_guessing(client: Client, 
     assert answer.getheader("Access-Control-Allow-Origin") is None
 
 
-def test_files_outside_the_assets_are_not_given_out(client: Client) -> None:
+def test_files_outside_the_assets_are_not_served(client: Client) -> None:
     for name in ("..%2fapp.py", "../app.py", "%2fetc%2fpasswd", "page.css%00", ""):
         answer, _ = client.send("GET", f"/assets/{name}")
         assert answer.status in (400, 403, 404)
@@ -189,7 +191,7 @@ def test_files_outside_the_assets_are_not_given_out(client: Client) -> None:
 
 @pytest.fixture
 def other_site() -> Iterator[tuple[str, dict[str, str]]]:
-    """A site that a person visits; what it serves at each path."""
+    """Another site that the person visits, and what it serves at each path."""
     pages: dict[str, str] = {}
 
     class Handler(BaseHTTPRequestHandler):
@@ -213,7 +215,7 @@ def other_site() -> Iterator[tuple[str, dict[str, str]]]:
     thread.join()
 
 
-def test_a_site_that_the_person_visits_can_neither_frame_nor_read_nor_change(
+def test_another_site_can_neither_frame_nor_read_nor_change_the_page(
     chromium: Browser, fort: Fort, other_site: tuple[str, dict[str, str]]
 ) -> None:
     site, pages = other_site
@@ -238,7 +240,7 @@ def test_a_site_that_the_person_visits_can_neither_frame_nor_read_nor_change(
         visitor.goto(f"{site}/form")
         visitor.get_by_role("button").click()
         expect(visitor.locator("body")).to_contain_text("Refused")
-        # Another port of the same address is another site as well, though cookies go there.
+        # Another port of the same address is another origin, although cookies are sent there.
         pages["/form"] = pages["/form"].replace("localhost", "127.0.0.1")
         visitor.goto(f"{site.replace('localhost', '127.0.0.1')}/form")
         visitor.get_by_role("button").click()
@@ -260,12 +262,12 @@ def test_another_account_of_the_machine_gets_nothing(fort: Fort) -> None:
         )
         done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, user=65534)
         assert done.stdout.split()[:2] == ["HTTP/1.1", "403"]
-    # Nor did it use up the link by trying.
+    # Its attempt did not use up the link either.
     assert Client(fort.served.port).send("GET", link.path)[0].status == 303
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root serves other accounts")
-def test_an_account_that_is_no_administrator_may_look_and_no_more(fort: Fort) -> None:
+def test_an_account_that_is_not_an_administrator_may_only_view(fort: Fort) -> None:
     nobody = Client.entered(fort.served, 65534)
     answer, text = nobody.send("GET", f"{PANEL}install")
     assert answer.status == 200
@@ -307,9 +309,9 @@ def test_script_in_the_fields_of_an_advisory_stays_text(
         chromium.new_context(java_script_enabled=javascript) as context,
     ):
         page = context.new_page()
-        said: list[str] = []
-        page.on("console", lambda message: said.append(message.text))
-        page.on("dialog", lambda dialog: said.append(dialog.message))
+        messages: list[str] = []
+        page.on("console", lambda message: messages.append(message.text))
+        page.on("dialog", lambda dialog: messages.append(dialog.message))
         panel = Panel(page)
         page.goto(served.link())
         for script in SCRIPTS:
@@ -332,8 +334,8 @@ def test_script_in_the_fields_of_an_advisory_stays_text(
         expect(panel.group("History")).to_contain_text(SCRIPTS[1])
         assert page.title() == "Background Security Improvements"
         assert page.locator("main script, main img, main [onload], main [onerror]").count() == 0
-        # The policy never had to help out: nothing of it became markup at all.
-        assert not [line for line in said if "Content Security Policy" in line]
+        # Nothing became markup, so the policy had nothing to block.
+        assert not [line for line in messages if "Content Security Policy" in line]
 
 
 def test_wrong_passcodes_by_the_hundred_and_at_once_open_nothing(fort: Fort) -> None:

@@ -1,4 +1,4 @@
-"""What the page says and does when something else decides, is in the way, or goes wrong."""
+"""The page when a policy decides, when something is in the way, and when something fails."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def at_the_page(chromium: Browser, place: Place, policy: Path = Path("/none")) -
         yield Panel(page)
 
 
-def test_what_policy_decides_is_shown_as_locked_and_cannot_be_got_round(
+def test_settings_of_the_policy_are_locked_and_cannot_be_bypassed(
     chromium: Browser, known: Place
 ) -> None:
     known.update()
@@ -85,7 +85,7 @@ def test_what_policy_decides_is_shown_as_locked_and_cannot_be_got_round(
     assert known.device.status(None).in_force == "26.3.1 (a)"
 
 
-def test_a_deferral_and_a_deadline_are_told_with_their_moments(
+def test_a_deferral_and_a_deadline_are_shown_with_their_times(
     chromium: Browser, known_with_own_vendor: Place
 ) -> None:
     known = known_with_own_vendor
@@ -96,15 +96,15 @@ def test_a_deferral_and_a_deadline_are_told_with_their_moments(
     known.vendor.release()
     known.device.check(None)
     with at_the_page(chromium, known, folder) as panel:
-        said = panel.group("Available")
-        expect(said).to_contain_text(
+        available = panel.group("Available")
+        expect(available).to_contain_text(
             re.compile(r"It will be installed automatically on \w+, \w+ \d+, \d{4} at ")
         )
-        expect(said).to_contain_text("It will be enforced")
-        expect(said).to_contain_text(f"Set by {folder / '10-fleet.toml'}")
+        expect(available).to_contain_text("It will be enforced")
+        expect(available).to_contain_text(f"Set by {folder / '10-fleet.toml'}")
 
 
-def test_when_it_is_off_the_page_says_that_it_waits_for_the_person(
+def test_with_the_switch_off_the_page_says_that_nothing_installs_automatically(
     chromium: Browser, known: Place
 ) -> None:
     known.device.change_settings(None, UserSettings(automatic=False))
@@ -113,9 +113,7 @@ def test_when_it_is_off_the_page_says_that_it_waits_for_the_person(
         expect(panel.page.get_by_role("switch")).not_to_be_checked()
 
 
-def test_where_nothing_makes_rounds_the_page_promises_nothing(
-    chromium: Browser, known: Place
-) -> None:
+def test_without_an_agent_the_page_promises_nothing(chromium: Browser, known: Place) -> None:
     write_agent_state(known.product, AgentState())
     with at_the_page(chromium, known) as panel:
         expect(panel.group("Available")).to_contain_text("It is not installed automatically")
@@ -125,7 +123,7 @@ def test_where_nothing_makes_rounds_the_page_promises_nothing(
 
 
 @pytest.mark.slow  # the page waits ten seconds for the program
-def test_a_program_that_does_not_close_is_named_and_nothing_is_switched(
+def test_a_program_that_does_not_close_is_named_and_nothing_is_activated(
     chromium: Browser, known: Place
 ) -> None:
     known.device.install(None, user_initiated=True)
@@ -147,7 +145,7 @@ def test_a_program_that_does_not_close_is_named_and_nothing_is_switched(
         expect(notice).to_have_count(0)
 
 
-def test_a_program_that_nobody_starts_again_is_named_afterwards(
+def test_a_program_that_was_closed_for_good_is_named_afterwards(
     chromium: Browser, known: Place
 ) -> None:
     known.run(MAPS_A_LIBRARY, launched=True)
@@ -160,7 +158,7 @@ def test_a_program_that_nobody_starts_again_is_named_afterwards(
         panel.see(re.compile("Start this program again yourself: python"))
 
 
-def test_without_a_network_the_installation_says_so_and_can_be_tried_again(
+def test_without_a_network_the_installation_fails_and_can_be_tried_again(
     chromium: Browser, known: Place
 ) -> None:
     known.server.close()
@@ -174,9 +172,7 @@ def test_without_a_network_the_installation_says_so_and_can_be_tried_again(
         expect(panel.page.get_by_role("link", name="Install")).to_be_visible()
 
 
-def test_an_installation_can_be_stopped_and_goes_on_where_it_was(
-    chromium: Browser, known: Place
-) -> None:
+def test_a_stopped_installation_resumes(chromium: Browser, known: Place) -> None:
     known.server.stall_after.append(100)
     with at_the_page(chromium, known) as panel:
         panel.open("Install")
@@ -193,7 +189,7 @@ def test_an_installation_can_be_stopped_and_goes_on_where_it_was(
         panel.verdict("Restart to protect this device")
 
 
-def test_a_sheet_stays_open_when_an_answer_arrives_that_is_not_its_own(
+def test_a_late_response_to_another_form_does_not_close_a_sheet(
     chromium: Browser, known: Place
 ) -> None:
     known.server.stall_after.append(100)
@@ -217,7 +213,7 @@ def test_a_sheet_stays_open_when_an_answer_arrives_that_is_not_its_own(
         expect(panel.sheet).to_be_visible()
 
 
-def test_what_is_offered_anew_is_shown_before_it_is_installed(known: Place) -> None:
+def test_a_changed_offer_is_shown_before_it_is_installed(known: Place) -> None:
     with settings(known.folder / "store") as served:
         client = Client.entered(served)
         form = {"token": client.token(f"{PANEL}install"), "passcode": PASSCODE,
@@ -228,7 +224,7 @@ def test_what_is_offered_anew_is_shown_before_it_is_installed(known: Place) -> N
         assert known.device.status(None).staged == ""
 
 
-def test_an_improvement_that_failed_its_check_is_not_offered_for_installation(
+def test_an_improvement_that_failed_its_check_cannot_be_installed(
     chromium: Browser, known: Place
 ) -> None:
     known.product.marks.set(
@@ -239,7 +235,7 @@ def test_an_improvement_that_failed_its_check_is_not_offered_for_installation(
         expect(panel.page.get_by_role("link", name="Install")).to_have_count(0)
 
 
-def test_a_withdrawn_improvement_says_why_and_can_be_removed(
+def test_a_withdrawn_improvement_shows_the_reason_and_can_be_removed(
     chromium: Browser, known_with_own_vendor: Place
 ) -> None:
     known = known_with_own_vendor
@@ -254,7 +250,7 @@ def test_a_withdrawn_improvement_says_why_and_can_be_removed(
         expect(panel.group("In force")).to_contain_text("as it was released")
 
 
-def test_all_that_happened_is_on_a_page_of_its_own(chromium: Browser, known: Place) -> None:
+def test_the_whole_history_has_its_own_page(chromium: Browser, known: Place) -> None:
     for _ in range(3):
         known.update()
         known.device.remove(None, why="to and fro")

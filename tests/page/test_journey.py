@@ -1,5 +1,5 @@
-"""A person at the page, from a device at risk to a protected one and back: the real browser, the
-real server, a real repository, and a real program that runs a real fault."""
+"""A person takes a device from exposed to protected and back, in the real browser, with the real
+server, a real repository, and a real program with a real vulnerability."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def test_a_person_installs_restarts_and_removes(
     )
     with settings(kiosk.store) as served, context:
         page = context.new_page()
-        asked = foreign_requests(page)
+        requests = foreign_requests(page)
         panel = Panel(page)
 
         def picture(name: str) -> None:
             if javascript:
-                page.wait_for_timeout(300)  # until nothing moves any more
+                page.wait_for_timeout(300)  # until animations end
                 page.screenshot(path=pictures(name), animations="disabled")
 
         page.goto(served.link())
@@ -85,7 +85,7 @@ def test_a_person_installs_restarts_and_removes(
         assert kiosk.demo.viewer()[0] == pid
         picture("later")
         panel.open("Restart & Install")
-        panel.press("Restart & Install")  # the passcode of the installation stands for it, too
+        panel.press("Restart & Install")  # permitted by the passcode of the installation
 
         panel.verdict("This device is protected")
         pid, version = kiosk.demo.viewer(before=pid)
@@ -107,7 +107,7 @@ def test_a_person_installs_restarts_and_removes(
         expect(panel.group("Available")).to_contain_text("You removed this improvement")
         expect(panel.group("History")).to_contain_text("the pictures look odd")
         picture("removed")
-        assert asked == []
+        assert requests == []
 
 
 def _picture_variants(chromium: Browser, served: Settings, pictures: Pictures) -> None:

@@ -130,7 +130,7 @@ def test_everything_can_be_done_by_keyboard(chromium: Browser, served: Settings)
                 )
                 if focused == name:
                     return
-            raise AssertionError(f"Tab never comes to {name}")
+            raise AssertionError(f"Tab never reaches {name}")
 
         panel.verdict("This device is not protected")
         page.keyboard.press("Tab")
@@ -177,7 +177,7 @@ def test_a_screen_reader_announces_names_and_roles(chromium: Browser, served: Se
         )
 
 
-def test_german_where_the_browser_prefers_it(chromium: Browser, served: Settings) -> None:
+def test_the_page_is_german_if_the_browser_prefers_it(chromium: Browser, served: Settings) -> None:
     with opened(chromium, served, locale="de-DE") as panel:
         panel.verdict("Dieses Gerät ist nicht geschützt")
         assert panel.page.locator("html").get_attribute("lang") == "de"
@@ -187,20 +187,22 @@ def test_german_where_the_browser_prefers_it(chromium: Browser, served: Settings
         assert violations(panel.page) == []
 
 
-def test_the_page_weighs_little_and_asks_nobody_else(chromium: Browser, served: Settings) -> None:
+def test_the_page_is_small_and_loads_nothing_from_elsewhere(
+    chromium: Browser, served: Settings
+) -> None:
     with chromium.new_context() as context:
         page = context.new_page()
-        asked = foreign_requests(page)
+        requests = foreign_requests(page)
         weights: dict[str, int] = {}
         page.on("response", lambda answer: weights.update({answer.url: len(answer.body())})
                 if answer.ok else None)  # fmt: skip
         page.goto(served.link(), wait_until="networkidle")
-        assert asked == []
+        assert requests == []
         assert len(weights) == 4  # the page, its look, its script and its icon
         assert sum(weights.values()) < 60_000
 
 
-def test_what_is_refused_says_how_to_go_on(
+def test_a_refused_page_says_what_to_do(
     chromium: Browser, served: Settings, pictures: Callable[[str], Path]
 ) -> None:
     with chromium.new_context(viewport={"width": 960, "height": 560}) as context:

@@ -1,4 +1,4 @@
-"""Who may change something: passcodes, how the wrong ones are counted, and the accounts' own."""
+"""Passcodes, the limit of wrong attempts, and which accounts may change something."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class Clock:
 
 
 @dataclass
-class Asked:
-    """A guard of a passcode that was set, and what it did with guesses."""
+class Guesser:
+    """A guard, and the outcomes of guesses."""
 
     guard: PasscodeGuard
     clock: Clock
@@ -46,32 +46,32 @@ class Asked:
         try:
             self.guard.require(given)
         except WrongPasscodeError:
-            said = "wrong"
+            outcome = "wrong"
         except TooManyAttemptsError:
-            said = "not looked at"
+            outcome = "not checked"
         else:
-            said = "right"
-        self.outcomes.append(said)
-        return said
+            outcome = "right"
+        self.outcomes.append(outcome)
+        return outcome
 
 
 @pytest.fixture
-def asked(tmp_path: Path) -> Asked:
+def guesser(tmp_path: Path) -> Guesser:
     set_test_passcode(tmp_path, RIGHT)
     store, clock = PageStore(tmp_path), Clock()
-    return Asked(PasscodeGuard(store, "", OwnPasscode(store), clock), clock)
+    return Guesser(PasscodeGuard(store, "", OwnPasscode(store), clock), clock)
 
 
-def test_ten_thousand_guesses_a_second_apart_are_hardly_looked_at(asked: Asked) -> None:
+def test_ten_thousand_guesses_a_second_apart_are_hardly_checked(guesser: Guesser) -> None:
     for number in range(10_000):
-        asked.guess(f"guess {number}")
-        asked.clock.now += 1
-    assert asked.outcomes.count("wrong") <= 13
-    assert asked.outcomes.count("right") == 0
-    assert asked.guess(RIGHT) == "not looked at"
+        guesser.guess(f"guess {number}")
+        guesser.clock.now += 1
+    assert guesser.outcomes.count("wrong") <= 13
+    assert guesser.outcomes.count("right") == 0
+    assert guesser.guess(RIGHT) == "not checked"
 
 
-def test_ten_thousand_guesses_that_wait_as_told_take_more_than_a_year() -> None:
+def test_ten_thousand_guesses_that_wait_as_required_take_more_than_a_year() -> None:
     now, attempts = 0, Attempts()
     for _ in range(10_000):
         now += attempts.wait(now)
@@ -79,10 +79,10 @@ def test_ten_thousand_guesses_that_wait_as_told_take_more_than_a_year() -> None:
     assert now > 365 * 86400
 
 
-def test_people_who_mistype_do_not_wait(asked: Asked) -> None:
-    assert [asked.guess("oops") for _ in range(FREE - 1)] == ["wrong"] * (FREE - 1)
-    assert asked.guess(RIGHT) == "right"
-    assert asked.guard.wait() == 0
+def test_people_who_mistype_do_not_wait(guesser: Guesser) -> None:
+    assert [guesser.guess("oops") for _ in range(FREE - 1)] == ["wrong"] * (FREE - 1)
+    assert guesser.guess(RIGHT) == "right"
+    assert guesser.guard.wait() == 0
 
 
 def test_each_further_wrong_one_doubles_the_wait_up_to_an_hour() -> None:
@@ -95,31 +95,31 @@ def test_each_further_wrong_one_doubles_the_wait_up_to_an_hour() -> None:
     assert waits[-1] == LONGEST_WAIT
 
 
-def test_the_count_outlives_the_server_and_ends_with_the_right_one(asked: Asked) -> None:
+def test_the_count_survives_the_server_and_is_reset_by_the_right_passcode(guesser: Guesser) -> None:
     for _ in range(FREE):
-        asked.guess("wrong")
-    again = Asked(
-        PasscodeGuard(asked.guard.store, "", asked.guard.passcode, asked.clock), asked.clock
+        guesser.guess("wrong")
+    restarted = Guesser(
+        PasscodeGuard(guesser.guard.store, "", guesser.guard.passcode, guesser.clock), guesser.clock
     )
-    assert again.guess(RIGHT) == "not looked at"
-    asked.clock.now += 11
-    assert again.guess(RIGHT) == "right"
-    assert again.guess("wrong") == "wrong"
+    assert restarted.guess(RIGHT) == "not checked"
+    guesser.clock.now += 11
+    assert restarted.guess(RIGHT) == "right"
+    assert restarted.guess("wrong") == "wrong"
 
 
 @pytest.mark.parametrize("jump", [-400_000, -1, 400_000])
-def test_a_clock_that_jumps_neither_opens_nor_locks_for_good(asked: Asked, jump: int) -> None:
+def test_a_clock_that_jumps_neither_unlocks_nor_locks_forever(guesser: Guesser, jump: int) -> None:
     for _ in range(FREE):
-        asked.guess("wrong")
-    asked.clock.now += jump
+        guesser.guess("wrong")
+    guesser.clock.now += jump
     if jump < 0:
-        assert asked.guess(RIGHT) == "not looked at"
-        assert asked.guard.wait() <= 10
-        asked.clock.now += 10
-    assert asked.guess(RIGHT) == "right"
+        assert guesser.guess(RIGHT) == "not checked"
+        assert guesser.guard.wait() <= 10
+        guesser.clock.now += 10
+    assert guesser.guess(RIGHT) == "right"
 
 
-def test_a_guess_counts_though_the_server_is_killed_while_it_looks(asked: Asked) -> None:
+def test_a_guess_counts_even_if_the_server_is_killed_during_the_check(guesser: Guesser) -> None:
     class KilledError(Exception):
         pass
 
@@ -132,18 +132,18 @@ def test_a_guess_counts_though_the_server_is_killed_while_it_looks(asked: Asked)
         def verify(self, given: str) -> bool:
             raise KilledError
 
-    slow = PasscodeGuard(asked.guard.store, "", Slow(), asked.clock)  # type: ignore[arg-type]
+    slow = PasscodeGuard(guesser.guard.store, "", Slow(), guesser.clock)  # type: ignore[arg-type]
     for _ in range(FREE):
         with pytest.raises(KilledError):
             slow.require("guess")
-    assert asked.guess(RIGHT) == "not looked at"
+    assert guesser.guess(RIGHT) == "not checked"
 
 
 @pytest.mark.parametrize(
     ("new", "repeated", "why"),
     [("12345", "12345", "short"), ("x" * 201, "x" * 201, "long"), (RIGHT, RIGHT + "!", "differs")],
 )
-def test_a_new_passcode_that_does_not_fit_is_not_set(
+def test_an_unsuitable_new_passcode_is_not_set(
     tmp_path: Path, new: str, repeated: str, why: str
 ) -> None:
     passcode = OwnPasscode(PageStore(tmp_path))
@@ -153,7 +153,7 @@ def test_a_new_passcode_that_does_not_fit_is_not_set(
     assert not passcode.is_set()
 
 
-def test_only_a_hash_is_kept_for_its_owners_eyes(tmp_path: Path) -> None:
+def test_only_a_hash_is_stored_and_only_its_owner_can_read_it(tmp_path: Path) -> None:
     passcode = OwnPasscode(PageStore(tmp_path))
     passcode.set(RIGHT, RIGHT)
     assert passcode.verify(RIGHT)
@@ -167,12 +167,12 @@ def test_only_a_hash_is_kept_for_its_owners_eyes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damaged", ["", "{}", '{"argon2": "x"}', "\0\0"])
-def test_a_damaged_passcode_opens_nothing_and_is_not_chosen_anew(
-    asked: Asked, damaged: str
+def test_a_damaged_passcode_unlocks_nothing_and_cannot_be_replaced(
+    guesser: Guesser, damaged: str
 ) -> None:
-    (asked.guard.store.folder / "passcode.json").write_text(damaged)
-    assert asked.guard.passcode.is_set()
-    assert asked.guess(RIGHT) == "wrong"
+    (guesser.guard.store.folder / "passcode.json").write_text(damaged)
+    assert guesser.guard.passcode.is_set()
+    assert guesser.guess(RIGHT) == "wrong"
 
 
 def test_the_account_of_the_server_may_change_and_others_may_not() -> None:
@@ -182,7 +182,7 @@ def test_the_account_of_the_server_may_change_and_others_may_not() -> None:
     assert not may_change(4_000_000, server=0)
 
 
-# What follows asks the real PAM for accounts that exist only in a mount namespace of the test's.
+# These tests use the real PAM, with accounts that exist only in a mount namespace.
 _root_only = pytest.mark.skipif(
     os.geteuid() != 0 or shutil.which("unshare") is None or not Path("/etc/pam.d/login").exists(),
     reason="only root can make accounts for a test, and only where PAM is",
@@ -191,7 +191,7 @@ _root_only = pytest.mark.skipif(
 
 @pytest.fixture
 def with_accounts(tmp_path: Path) -> Callable[[str], subprocess.CompletedProcess[str]]:
-    """Runs Python where the accounts ann (an administrator) and bob have the password `RIGHT`."""
+    """Runs Python with accounts ann (an administrator) and bob, whose password is `RIGHT`."""
     hashed = subprocess.run(
         ["openssl", "passwd", "-6", RIGHT], capture_output=True, text=True, check=True
     ).stdout.strip()
@@ -220,7 +220,7 @@ def with_accounts(tmp_path: Path) -> Callable[[str], subprocess.CompletedProcess
 
 
 @_root_only
-def test_root_asks_for_the_accounts_own_password_through_pam(
+def test_root_checks_the_password_of_the_account_through_pam(
     with_accounts: Callable[[str], subprocess.CompletedProcess[str]],
 ) -> None:
     done = with_accounts(

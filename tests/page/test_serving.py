@@ -1,4 +1,4 @@
-"""The page's server: started by a command or by systemd's sockets, and gone when nobody uses it."""
+"""The page's server: started by a command or by a systemd socket, and stopped when idle."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ os.execv(sys.executable, [sys.executable, '-m', 'repoint.page', *sys.argv[2:]])
 
 
 def open_settings(store: Path) -> str:
-    """Type `repoint settings`; the link that it prints."""
+    """Run `repoint settings` and return the link that it prints."""
     environment = {k: v for k, v in os.environ.items() if k not in ("DISPLAY", "WAYLAND_DISPLAY")}
     command = [sys.executable, "-m", "repoint", "settings", "--store", str(store)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
@@ -41,7 +41,7 @@ def open_settings(store: Path) -> str:
 
 
 def server_of(store: Path) -> int:
-    """The process that serves a store's page; 0 where there is none."""
+    """Return the process that serves the page of a store; 0 if there is none."""
     wanted = f"repoint.page\0--store\0{store}\0".encode()
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -52,7 +52,7 @@ def server_of(store: Path) -> int:
     return 0
 
 
-def test_the_command_starts_a_server_and_the_next_one_asks_it(enrolled: Place) -> None:
+def test_the_command_starts_a_server_and_the_next_one_uses_it(enrolled: Place) -> None:
     store = enrolled.folder / "store"
     first, second = open_settings(store), open_settings(store)
     pid = server_of(store)
@@ -72,7 +72,7 @@ def test_without_anything_enrolled_the_command_says_so(tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
 
 
-def test_the_server_ends_by_itself_and_leaves_no_socket(enrolled: Place) -> None:
+def test_an_idle_server_stops_and_leaves_no_socket(enrolled: Place) -> None:
     store = enrolled.folder / "store"
     with settings(store, idle=0.5) as served:
         Client.entered(served)
@@ -104,7 +104,7 @@ def test_systemds_sockets_are_taken_over_and_a_session_outlives_the_server(
             answer, _ = client.send("GET", f"/open/{link.rpartition('/')[2]}")
             client.cookie = (answer.getheader("Set-Cookie") or "").partition(";")[0]
             server.terminate()
-        assert (store / "page.sock").exists()  # it is systemd's, which goes on listening
+        assert (store / "page.sock").exists()  # it belongs to systemd, which keeps listening
         with start() as server:
             assert client.send("GET", "/product/acme-kiosk/")[0].status == 200
             server.terminate()
@@ -176,7 +176,7 @@ def test_a_link_lasts_for_two_minutes() -> None:
     assert links.owner(secret) is None
 
 
-def test_a_session_lasts_half_a_day_and_ends_with_the_machine(tmp_path: Path) -> None:
+def test_a_session_lasts_half_a_day_and_ends_with_the_boot(tmp_path: Path) -> None:
     now = [1_700_000_000.0]
     store = PageStore(tmp_path)
     sessions = Sessions(store, lambda: now[0], boot="one")
@@ -189,7 +189,7 @@ def test_a_session_lasts_half_a_day_and_ends_with_the_machine(tmp_path: Path) ->
     assert sessions.find(secret) is None
 
 
-def test_the_passcode_of_an_installation_stands_for_its_own_restart_and_not_for_long(
+def test_the_passcode_of_an_installation_permits_its_restart_for_ten_minutes(
     tmp_path: Path,
 ) -> None:
     now = [1_700_000_000.0]
@@ -204,7 +204,7 @@ def test_the_passcode_of_an_installation_stands_for_its_own_restart_and_not_for_
     assert not sessions.may_restart(session, "kiosk 1 (a)")
 
 
-def test_the_kernel_says_who_is_behind_a_connection(tmp_path: Path) -> None:
+def test_the_kernel_reports_the_account_behind_a_connection(tmp_path: Path) -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as listener,
         socket.create_connection(listener.getsockname()),

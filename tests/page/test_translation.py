@@ -1,4 +1,4 @@
-"""The catalogue of texts: every language says everything, and figures as people write them."""
+"""The catalogue of texts is complete in every language, and numbers and times are formatted."""
 
 from __future__ import annotations
 
@@ -70,10 +70,10 @@ def test_every_text_that_the_page_uses_is_in_the_catalogue_and_no_other() -> Non
         key for key in used if key.endswith(".") or any(k.startswith(f"{key}.") for k in ENGLISH)
     }
     assert used - set(ENGLISH) - plurals - begun == set()
-    # These are put together: by an event, a state, a kind of error.
-    made = ("verdict.", "history.", "error.", "plan.", "install.", "state.", "passcode.",
+    # Keys with these prefixes are composed from an event, a state or an error.
+    composed = ("verdict.", "history.", "error.", "plan.", "install.", "state.", "passcode.",
             "refused.", "automatic.", "exposed.", "remove.", "restart.", "check.")  # fmt: skip
-    assert {key for key in ENGLISH if key not in used and not key.startswith(made)} == set()
+    assert {key for key in ENGLISH if key not in used and not key.startswith(composed)} == set()
 
 
 def test_every_verdict_event_and_reason_has_a_text() -> None:
@@ -112,12 +112,12 @@ def subclasses(error: type[Exception]) -> Iterable[type[Exception]]:
         yield from subclasses(below)
 
 
-def test_what_is_put_into_a_text_is_escaped() -> None:
-    words = translation_for("en")
-    assert words("inforce.withdrawn", why="<b>") == Markup(
+def test_values_in_a_text_are_escaped() -> None:
+    translate = translation_for("en")
+    assert translate("inforce.withdrawn", why="<b>") == Markup(
         "The maker has withdrawn this improvement: &lt;b&gt;. You can remove it."
     )
-    assert words.enumeration(["<i>", "b"]) == Markup("&lt;i&gt; and b")
+    assert translate.enumeration(["<i>", "b"]) == Markup("&lt;i&gt; and b")
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_sizes_have_three_digits(count: int, english: str, german: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("age", "said"),
+    ("age", "expected"),
     [
         (0, "just now"),
         (59, "just now"),
@@ -166,22 +166,22 @@ def test_sizes_have_three_digits(count: int, english: str, german: str) -> None:
         (90 * 86400, "Aug 16, 2023, 10:13\N{NARROW NO-BREAK SPACE}PM"),
     ],
 )
-def test_moments_are_told_as_people_do(
-    monkeypatch: pytest.MonkeyPatch, age: int, said: str
+def test_recent_moments_are_relative_and_others_have_a_date(
+    monkeypatch: pytest.MonkeyPatch, age: int, expected: str
 ) -> None:
     import time
 
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
-    assert translation_for("en-US").ago(NOW - age, NOW) == said
+    assert translation_for("en-US").ago(NOW - age, NOW) == expected
     monkeypatch.undo()
     time.tzset()
 
 
-def test_a_download_is_told_in_bytes_as_soon_as_it_is_known_how_many() -> None:
+def test_a_download_shows_bytes_once_its_size_is_known() -> None:
     job = Job("install", "acme")
-    seen = []
+    shown = []
     for done, total in ((0, 0), (0, 5_000), (2_000, 5_000)):
         job.report("download", done, total)
-        seen.append(job_text(translation_for("en"), job).replace("\N{NO-BREAK SPACE}", " "))
-    assert seen == ["Starting…", "Downloading: 0 B of 5.00 kB", "Downloading: 2.00 kB of 5.00 kB"]
+        shown.append(job_text(translation_for("en"), job).replace("\N{NO-BREAK SPACE}", " "))
+    assert shown == ["Starting…", "Downloading: 0 B of 5.00 kB", "Downloading: 2.00 kB of 5.00 kB"]
