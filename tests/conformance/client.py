@@ -27,25 +27,25 @@ from repoint.model.errors import RepointError
 PINNED = "pinned-root"
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run one step of a test; return whether it succeeded."""
-    asked = _parse(arguments)
+def main(words: list[str] | None = None) -> int:
+    """Run one step of a test; return its exit status."""
+    arguments = _parse(words)
     try:
-        if asked.command == "init":
+        if arguments.command == "init":
             # A device keeps its pinned root apart from downloaded metadata (see `Store`).
-            write_durably(asked.metadata_dir / PINNED, asked.root.read_bytes())
-            write_durably(asked.metadata_dir / "root.json", asked.root.read_bytes())
-        elif asked.command == "refresh":
-            _check(_client(asked))
+            write_durably(arguments.metadata_dir / PINNED, arguments.root.read_bytes())
+            write_durably(arguments.metadata_dir / "root.json", arguments.root.read_bytes())
+        elif arguments.command == "refresh":
+            _check(_client(arguments))
         else:
-            _download(_client(asked), asked.target_name, asked.target_dir)
+            _download(_client(arguments), arguments.target_name, arguments.target_dir)
     except (RepointError, OSError) as error:
-        print(f"{asked.command}: {error}", file=sys.stderr)
+        print(f"{arguments.command}: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def _parse(arguments: list[str] | None) -> argparse.Namespace:
+def _parse(words: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--metadata-dir", type=Path, required=True)
     parser.add_argument("--metadata-url", default="")
@@ -56,15 +56,17 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     commands.add_parser("init").add_argument("root", type=Path)
     commands.add_parser("refresh")
     commands.add_parser("download")
-    return parser.parse_args(arguments)
+    return parser.parse_args(words)
 
 
-def _client(asked: argparse.Namespace) -> RepositoryClient:
+def _client(arguments: argparse.Namespace) -> RepositoryClient:
     # Our repositories have both below one address, and so does the suite's.
-    url, _, last = asked.metadata_url.rstrip("/").rpartition("/")
-    if last != "metadata" or asked.target_base_url.rstrip("/") not in ("", f"{url}/targets"):
-        raise RepointError(f"{asked.metadata_url} and {asked.target_base_url} are not of one place")
-    metadata = asked.metadata_dir
+    url, _, last = arguments.metadata_url.rstrip("/").rpartition("/")
+    if last != "metadata" or arguments.target_base_url.rstrip("/") not in ("", f"{url}/targets"):
+        raise RepointError(
+            f"{arguments.metadata_url} and {arguments.target_base_url} do not belong to one repository"
+        )
+    metadata = arguments.metadata_dir
     return RepositoryClient(url, metadata, metadata / "downloads", (metadata / PINNED).read_bytes())
 
 
@@ -72,17 +74,17 @@ def _check(client: RepositoryClient) -> None:
     """Refresh the metadata as `repoint check` does before it reads a document."""
     if client.has_news():
         client.refresh()
-        client.remember()
+        client.record_version()
 
 
 def _download(client: RepositoryClient, names: list[str], folder: Path) -> None:
     client.refresh()
     for name in names:
-        target = client.need(name)
-        place = folder / quote(name, safe="")
-        if place.exists() and is_target(place, target):
+        target = client.find_required(name)
+        path = folder / quote(name, safe="")
+        if path.exists() and is_target(path, target):
             continue
-        shutil.move(client.download(target), place)
+        shutil.move(client.download(target), path)
 
 
 if __name__ == "__main__":
