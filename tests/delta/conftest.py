@@ -1,4 +1,4 @@
-"""Files that resemble what compilers make: mostly alike, with numbers that change everywhere."""
+"""Files that resemble compiler output: mostly equal, with numbers that change everywhere."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from repoint.delta.writer import PatchInput
 
 
 def binary(seed: int, size: int = 40_000) -> bytes:
-    """Bytes that compress to about half, as machine code does."""
+    """Return bytes that compress to about half, as machine code does."""
     rng = random.Random(seed)
     words = [rng.randbytes(rng.randint(2, 12)) for _ in range(500)]
     out = bytearray()
@@ -24,7 +24,7 @@ def binary(seed: int, size: int = 40_000) -> bytes:
 
 
 def patched(old: bytes, seed: int = 1) -> bytes:
-    """The same file with a function that grew and scattered numbers that moved."""
+    """Return the same file with a function that grew and scattered numbers that changed."""
     rng = random.Random(seed)
     new = bytearray(old)
     for _ in range(len(new) // 500):
@@ -44,15 +44,15 @@ class Pairs:
         self.contents: list[bytes] = []
 
     def add(self, name: str, new: bytes, old: bytes | None = None) -> None:
-        place = self.folder / str(len(self.inputs))
-        place.mkdir()
-        (place / "new").write_bytes(new)
+        folder = self.folder / str(len(self.inputs))
+        folder.mkdir()
+        (folder / "new").write_bytes(new)
         source = None
         if old is not None:
-            source = place / "old"
+            source = folder / "old"
             source.write_bytes(old)
-        called = f"old-{name}" if source else ""
-        self.inputs.append(PatchInput(name, place / "new", called, source))
+        source_name = f"old-{name}" if source else ""
+        self.inputs.append(PatchInput(name, folder / "new", source_name, source))
         digest = hashlib.sha256(new).hexdigest()
         self.jobs.append(DecodeJob(name, source, len(new), digest))
         self.contents.append(new)
@@ -60,18 +60,18 @@ class Pairs:
 
 @pytest.fixture
 def pairs(tmp_path: Path) -> Pairs:
-    """One pair for each codec, and the cases at the edges."""
+    """Return a pair for each codec, and edge cases."""
     folder = tmp_path / "pairs"
     folder.mkdir()
-    made = Pairs(folder)
-    made.add("lib/libchanged.so", patched(binary(1)), binary(1))
-    made.add("lib/librenamed-2.so", binary(2), binary(2))
-    made.add("new.txt", b"words that are new\n" * 40)
-    made.add("shifted.txt", b"x" + b"line of text\n" * 300, b"line of text\n" * 300)
-    made.add("empty", b"")
-    made.add("emptied", b"", b"something")
-    made.add("filled", b"something", b"")
-    return made
+    pairs = Pairs(folder)
+    pairs.add("lib/libchanged.so", patched(binary(1)), binary(1))
+    pairs.add("lib/librenamed-2.so", binary(2), binary(2))
+    pairs.add("new.txt", b"words that are new\n" * 40)
+    pairs.add("shifted.txt", b"x" + b"line of text\n" * 300, b"line of text\n" * 300)
+    pairs.add("empty", b"")
+    pairs.add("emptied", b"", b"something")
+    pairs.add("filled", b"something", b"")
+    return pairs
 
 
 @pytest.fixture

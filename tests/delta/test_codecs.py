@@ -26,7 +26,7 @@ def decode(name: str, old: bytes, payload: bytes, size: int) -> bytes:
 
 
 @given(FILES)
-def test_every_codec_gives_back_what_it_encoded(files):
+def test_every_codec_decodes_what_it_encodes(files):
     old, new = files
     for codec in CODECS:
         payload = codec.encode(memoryview(old), memoryview(new))
@@ -35,7 +35,7 @@ def test_every_codec_gives_back_what_it_encoded(files):
 
 
 @given(FILES)
-def test_the_smallest_payload_is_chosen_and_gives_the_file_back(files):
+def test_the_smallest_payload_is_chosen_and_decodes(files):
     old, new = files
     name, payload = smallest(CODECS, memoryview(old), memoryview(new))
     assert decode(name, old, payload, len(new)) == new
@@ -93,8 +93,8 @@ def test_a_codec_that_cannot_win_is_not_tried(make_binary, make_patched):
     assert second_pass(CODECS, large, 100, tried) == []
 
 
-def test_the_smallest_payload_is_found_where_hardly_anything_changed():
-    """A long list with a few other digests: a dictionary beats suffix sorting by some bytes."""
+def test_the_smallest_payload_is_found_when_hardly_anything_changed():
+    """In a long list with a few changed digests, a dictionary beats suffix sorting by some bytes."""
     chance = random.Random(11)
     lines = [f"django/file{i}.py,sha256={chance.randbytes(32).hex()}\n" for i in range(2000)]
     changed = list(lines)
@@ -108,7 +108,7 @@ def test_the_smallest_payload_is_found_where_hardly_anything_changed():
     assert smallest(CODECS, old, new)[0] == "zstd"
 
 
-def test_a_large_file_that_has_nothing_to_do_with_the_old_one_is_sent_whole(make_binary):
+def test_a_large_file_unrelated_to_the_old_one_is_sent_whole(make_binary):
     old, new = b"nothing of this" * 20_000, make_binary(6, 200_000)
     name, payload = smallest(CODECS, memoryview(old), memoryview(new))
     assert name in {"full", "xz", "hdiff"}
@@ -146,7 +146,7 @@ def test_a_frame_with_too_large_a_window_is_refused_before_it_is_decompressed(si
         decode("full", b"", bytes(frame), len(content))
 
 
-def test_a_zstd_payload_against_an_old_file_that_is_no_dictionary_is_refused():
+def test_a_zstd_payload_for_a_too_short_old_file_is_refused():
     payload = CODECS.named("full").encode(memoryview(b""), memoryview(b"new"))
     assert payload is not None
     with pytest.raises(PatchError, match="longer old file"):

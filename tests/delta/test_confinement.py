@@ -1,4 +1,4 @@
-"""Probes that run confined by the functions that confine the decoder."""
+"""Probes, confined by the functions that confine the decoder."""
 
 from __future__ import annotations
 
@@ -88,16 +88,16 @@ LAYERS = {
 
 
 def probe(folder: Path, layer: str, *tries: str) -> dict[str, bool]:
-    """Which of the tries succeed in a process that is confined by this layer."""
+    """Return which of the tries succeed in a process confined by this layer."""
     (folder / "victim").write_bytes(b"")
     code = PROBE.format(source=SOURCE, folder=str(folder), layer=LAYERS[layer])
     run = subprocess.run(
         [sys.executable, "-I", "-c", code, *tries], capture_output=True, text=True, timeout=60
     )
     assert run.returncode == 0, run.stderr
-    found = eval(run.stdout)
-    assert list(found) == list(tries)
-    return {name: what == "done" for name, what in found.items()}
+    results = eval(run.stdout)
+    assert list(results) == list(tries)
+    return {name: result == "done" for name, result in results.items()}
 
 
 def offered(layer: str) -> bool:
@@ -115,7 +115,7 @@ RESOURCES = ("take a lot of memory", "open many files", "write a large file")
 WORK = ("use an open file", "start a thread", "compute")
 
 
-def test_all_that_the_probes_try_succeeds_without_confinement(tmp_path):
+def test_everything_that_the_probes_try_succeeds_without_confinement(tmp_path):
     # "run a program" would replace the probe.
     tries = [*WORK, *FILES, "connect", *OTHERS[:-1], "trace", *RESOURCES]
     assert probe(tmp_path, "nothing", *tries) == dict.fromkeys(tries, True)
@@ -198,7 +198,7 @@ def test_a_process_dies_with_the_one_that_started_it(tmp_path):
     assert not running(pid)
 
 
-def test_a_process_whose_parent_is_gone_already_does_not_start():
+def test_a_process_whose_parent_has_already_ended_does_not_start():
     code = f"import sys; sys.path.insert(0, {SOURCE!r});"
     code += (
         "from repoint.delta.sandbox.confinement import die_with_parent; die_with_parent(1234567)"
@@ -207,7 +207,7 @@ def test_a_process_whose_parent_is_gone_already_does_not_start():
 
 
 @pytest.mark.parametrize("arch", ["x86_64", "aarch64"])
-def test_the_filter_allows_what_is_listed_and_kills_other_architectures(arch):
+def test_the_filter_allows_listed_calls_and_kills_other_architectures(arch):
     code = seccomp.program(arch, 77)
     column = ["x86_64", "aarch64"].index(arch)
     mine, other = seccomp._AUDIT_ARCH[arch], 0x40000003
@@ -235,7 +235,7 @@ def test_the_filter_allows_what_is_listed_and_kills_other_architectures(arch):
 
 
 def evaluate(code: bytes, arch: int, number: int, *arguments: int) -> int:
-    """Run a filter as the kernel would."""
+    """Run a filter as the kernel does."""
     padded = (*arguments, 0, 0, 0, 0, 0, 0)[:6]
     data = struct.pack("<IIQ6Q", number & 0xFFFFFFFF, arch, 0, *padded)
     steps = list(struct.iter_unpack("<HBBI", code))
@@ -254,7 +254,7 @@ def evaluate(code: bytes, arch: int, number: int, *arguments: int) -> int:
             at += then if value & operand else otherwise
 
 
-def test_the_end_of_a_process_is_put_into_words():
+def test_the_exit_of_a_process_is_described():
     assert describe_exit(-9) == "it was killed, perhaps because memory ran out (SIGKILL)"
     assert describe_exit(-24) == "it took too long (SIGXCPU)"
     assert describe_exit(-11) == "its process crashed (SIGSEGV)"

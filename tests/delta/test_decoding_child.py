@@ -28,31 +28,31 @@ def names(folder: Path) -> set[str]:
 
 
 def instead(monkeypatch, code: str) -> None:
-    """Let other code run in place of the decoder."""
+    """Run other code instead of the decoder."""
     command = [sys.executable, "-c", textwrap.dedent(code)]
     monkeypatch.setattr(child, "python_command", lambda _module: command)
 
 
-def test_every_file_comes_out_right(patch, pairs, out_dir):
-    seen: list[tuple[int, int]] = []
+def test_every_file_is_decoded(patch, pairs, out_dir):
+    progress: list[tuple[int, int]] = []
     confinement = decode_in_child(
-        patch, pairs.jobs, out_dir, progress=lambda *now: seen.append(now)
+        patch, pairs.jobs, out_dir, progress=lambda *now: progress.append(now)
     )
-    made = [(out_dir / str(i)).read_bytes() for i in range(len(pairs.jobs))]
-    assert made == pairs.contents
+    decoded = [(out_dir / str(i)).read_bytes() for i in range(len(pairs.jobs))]
+    assert decoded == pairs.contents
     assert names(out_dir) == {str(i) for i in range(len(pairs.jobs))}
     assert (out_dir / "0").stat().st_mode & 0o777 == 0o600
     total = sum(len(each) for each in pairs.contents)
-    assert (seen[0], seen[-1]) == ((0, total), (total, total))
+    assert (progress[0], progress[-1]) == ((0, total), (total, total))
     assert isinstance(confinement.landlock, int)
 
 
 def test_some_of_the_files_in_another_order_and_in_batches(patch, pairs, out_dir, monkeypatch):
     monkeypatch.setattr(child, "_BATCH", 2)
-    wanted = [4, 0, 2, 0, 1]
-    decode_in_child(patch, [pairs.jobs[i] for i in wanted], out_dir)
-    made = [(out_dir / str(i)).read_bytes() for i in range(len(wanted))]
-    assert made == [pairs.contents[i] for i in wanted]
+    selected = [4, 0, 2, 0, 1]
+    decode_in_child(patch, [pairs.jobs[i] for i in selected], out_dir)
+    decoded = [(out_dir / str(i)).read_bytes() for i in range(len(selected))]
+    assert decoded == [pairs.contents[i] for i in selected]
 
 
 def test_relative_paths_and_paths_that_are_not_utf8_work(patch, pairs, tmp_path, monkeypatch):
@@ -65,16 +65,16 @@ def test_relative_paths_and_paths_that_are_not_utf8_work(patch, pairs, tmp_path,
     assert (folder / "out/0").read_bytes() == pairs.contents[0]
 
 
-def test_a_patch_that_is_hurt_anywhere_is_refused_and_nothing_is_left(patch, pairs, out_dir):
+def test_a_patch_damaged_anywhere_is_refused_and_leaves_nothing(patch, pairs, out_dir):
     whole = patch.read_bytes()
     entries = read_header(patch).entries
     payloads = len(whole) - sum(each.length for each in entries)
-    hurt = [whole[:-1], whole[:20], b"", b"RPPATCH1", whole + b"\0", b"MZ" + whole[2:]]
+    damaged = [whole[:-1], whole[:20], b"", b"RPPATCH1", whole + b"\0", b"MZ" + whole[2:]]
     for at in (3, 9, 30, 60, payloads - 1, payloads + 1, payloads + 16):
         flipped = bytearray(whole)
         flipped[at] ^= 0x11
-        hurt.append(bytes(flipped))
-    for each in hurt:
+        damaged.append(bytes(flipped))
+    for each in damaged:
         patch.write_bytes(each)
         with pytest.raises(PatchError) as caught:
             decode_in_child(patch, pairs.jobs, out_dir)
@@ -82,7 +82,7 @@ def test_a_patch_that_is_hurt_anywhere_is_refused_and_nothing_is_left(patch, pai
         assert not names(out_dir)
 
 
-def test_a_damaged_patch_is_refused_even_where_no_file_is_wanted(patch, out_dir):
+def test_a_damaged_patch_is_refused_even_if_no_file_is_requested(patch, out_dir):
     decode_in_child(patch, [], out_dir)
     patch.write_bytes(b"nonsense")
     with pytest.raises(PatchError, match="not a Repoint patch"):
@@ -99,14 +99,14 @@ def test_a_damaged_patch_is_refused_even_where_no_file_is_wanted(patch, out_dir)
         ({"source": None}, "needs the old file old-lib/libchanged.so"),
     ],
 )
-def test_a_job_that_the_patch_does_not_serve_is_refused(patch, pairs, out_dir, change, message):
+def test_a_job_that_does_not_match_the_patch_is_refused(patch, pairs, out_dir, change, message):
     jobs = [pairs.jobs[1], msgspec.structs.replace(pairs.jobs[0], **change)]
     with pytest.raises(PatchError, match=message):
         decode_in_child(patch, jobs, out_dir)
     assert not names(out_dir)
 
 
-def test_another_old_file_than_the_baselines_is_noticed(patch, pairs, out_dir):
+def test_an_old_file_that_differs_from_the_baseline_is_noticed(patch, pairs, out_dir):
     source = pairs.jobs[1].source
     source.write_bytes(source.read_bytes()[::-1])
     with pytest.raises(PatchError, match=r"librenamed-2.so: decoding does not give"):
@@ -123,7 +123,7 @@ def test_a_missing_patch_or_source_is_named(patch, pairs, out_dir, tmp_path):
     assert not names(out_dir)
 
 
-def test_a_folder_that_is_not_empty_or_not_there_is_refused_and_left_alone(patch, pairs, out_dir):
+def test_a_folder_that_is_missing_or_not_empty_is_refused_and_left_alone(patch, pairs, out_dir):
     (out_dir / "0").write_bytes(b"mine")
     with pytest.raises(DeltaChildError, match="not empty"):
         decode_in_child(patch, pairs.jobs, out_dir)
@@ -173,7 +173,7 @@ def test_decoding_that_takes_too_long_is_stopped(patch, pairs, out_dir, monkeypa
         ("""print('{"error": "one\\\\ntwo\\\\u001b[31m"}')""", r"one\?two\?\[31m"),
     ],
 )
-def test_whatever_the_process_does_comes_back_as_one_error(
+def test_any_failure_of_the_process_becomes_one_error(
     patch, pairs, out_dir, monkeypatch, code, message
 ):
     instead(monkeypatch, code)
@@ -183,16 +183,16 @@ def test_whatever_the_process_does_comes_back_as_one_error(
     assert not names(out_dir)
 
 
-@pytest.mark.parametrize("made", ["", "open(out + '/0', 'w')", "os.symlink('/etc', out + '/0')"])
+@pytest.mark.parametrize("action", ["", "open(out + '/0', 'w')", "os.symlink('/etc', out + '/0')"])
 def test_a_process_that_claims_success_without_the_files_is_not_believed(
-    patch, pairs, out_dir, monkeypatch, made
+    patch, pairs, out_dir, monkeypatch, action
 ):
     instead(
         monkeypatch,
         f"""
         import os
         out = {str(out_dir)!r}
-        {made}
+        {action}
         print('{{"confinement": {{"landlock": 7, "seccomp": true, "unprivileged": true}}}}')
         """,
     )

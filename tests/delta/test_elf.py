@@ -26,7 +26,7 @@ from repoint.delta.writer import PatchInput, write_patch
 
 @pytest.fixture(scope="module")
 def library() -> bytes:
-    """A shared library that is there wherever Repoint is."""
+    """Return a shared library that is installed wherever Repoint is."""
     found = importlib.util.find_spec("msgspec._core")
     assert found is not None
     assert found.origin is not None
@@ -35,7 +35,7 @@ def library() -> bytes:
 
 @pytest.fixture(scope="module")
 def patched(library: bytes) -> bytes:
-    """The same library with changes all over it, as a fix leaves them."""
+    """Return the same library with scattered changes, as a fix leaves them."""
     new = bytearray(library)
     chance = random.Random(7)
     for _ in range(40):
@@ -56,7 +56,7 @@ def encode(old: bytes, new: bytes) -> bytes:
     return payload
 
 
-def test_a_changed_library_comes_back_and_costs_little(library: bytes, patched: bytes) -> None:
+def test_a_changed_library_is_decoded_and_costs_little(library: bytes, patched: bytes) -> None:
     payload = encode(library, patched)
     assert decode(library, payload, len(patched)) == patched
     assert len(payload) < 2_000
@@ -67,7 +67,7 @@ def test_the_same_files_always_give_the_same_payload(library: bytes, patched: by
 
 
 @pytest.mark.parametrize("cut", [64, 1_000, 100_000])
-def test_a_library_that_was_cut_off_or_moved_comes_back_or_is_left_to_others(
+def test_a_truncated_or_shifted_library_is_decoded_or_left_to_other_codecs(
     library: bytes, cut: int
 ) -> None:
     for new in (library[:-cut], library + library[:cut], library[:5000] + library[5000 + cut :]):
@@ -75,7 +75,7 @@ def test_a_library_that_was_cut_off_or_moved_comes_back_or_is_left_to_others(
         assert payload is None or decode(library, payload, len(new)) == new
 
 
-def test_what_is_no_elf_file_is_left_to_the_other_codecs(library: bytes) -> None:
+def test_a_file_that_is_not_elf_is_left_to_the_other_codecs(library: bytes) -> None:
     for old, new in ((b"text", library), (library, b"text"), (b"", library)):
         assert CODECS.named("elf").encode(memoryview(old), memoryview(new)) is None
 
@@ -112,11 +112,11 @@ def test_every_byte_of_a_payload_is_accounted_for(
     (tmp_path / "new").write_bytes(patched)
     inputs = [PatchInput("lib", tmp_path / "new", "lib", tmp_path / "old")]
     write_patch(tmp_path / "patch", inputs)
-    (said,) = explain(tmp_path / "patch", lambda source: tmp_path / "old")
-    assert sum(stream.stored for stream in said.streams) == said.length
-    assert sum(section.size for section in said.sections) == len(patched)
-    assert {section.section for section in said.sections} >= {".text", ".rodata"}
-    text = next(section for section in said.sections if section.section == ".text")
+    (account,) = explain(tmp_path / "patch", lambda source: tmp_path / "old")
+    assert sum(stream.stored for stream in account.streams) == account.length
+    assert sum(section.size for section in account.sections) == len(patched)
+    assert {section.section for section in account.sections} >= {".text", ".rodata"}
+    text = next(section for section in account.sections if section.section == ".text")
     assert text.references > text.corrected
     (without,) = explain(tmp_path / "patch", lambda source: None)
     assert without.sections == ()
@@ -132,7 +132,7 @@ _NUMBERS = st.sampled_from([b"\0", b"\x7f", b"\xff\xff\x7f", b"\xff" * 8 + b"\x7
     name=st.sampled_from(streams.NAMES), place=st.floats(0, 1), number=_NUMBERS,
     drop=st.integers(0, 6),
 )  # fmt: skip
-def test_numbers_that_cannot_be_true_end_in_one_error_or_in_some_file(
+def test_impossible_numbers_give_one_error_or_some_file(
     library: bytes, patched: bytes, name: str, place: float, number: bytes, drop: int
 ) -> None:
     parts = streams.load(encode_once(library, patched), len(patched))
@@ -158,7 +158,7 @@ def encode_once(old: bytes, new: bytes) -> bytes:
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(place=st.floats(0, 1, exclude_max=True), value=st.integers(0, 255))
-def test_a_changed_byte_ends_in_one_error_or_in_some_file(
+def test_a_changed_byte_gives_one_error_or_some_file(
     library: bytes, patched: bytes, place: float, value: int
 ) -> None:
     payload = bytearray(encode_once(library, patched))
@@ -167,8 +167,8 @@ def test_a_changed_byte_ends_in_one_error_or_in_some_file(
         decode(library, bytes(payload), len(patched))
 
 
-def test_no_correction_of_the_map_is_larger_than_the_decoder_takes() -> None:
-    """Of two files with nothing in common fields of eight bytes may differ by anything."""
+def test_no_correction_of_the_map_exceeds_the_decoders_limit() -> None:
+    """In two files with nothing in common, fields of eight bytes may differ by any number."""
     target = np.repeat(np.array([100, 200, 300], np.int64), 10)
     delta = np.repeat(np.array([1 << 62, -(1 << 62), 16], np.int64), 10)
     start, end, move = overrides.choose(target, delta)
@@ -177,7 +177,7 @@ def test_no_correction_of_the_map_is_larger_than_the_decoder_takes() -> None:
 
 @pytest.mark.parametrize("delta", [0, 1, (1 << 63) - 1, 1 << 63, (1 << 63) + 1, (1 << 64) - 1])
 @pytest.mark.parametrize("bits", [12, 32, 64])
-def test_every_correction_of_a_reference_can_be_written_down(delta: int, bits: int) -> None:
+def test_every_correction_of_a_reference_can_be_encoded(delta: int, bits: int) -> None:
     mask = (1 << bits) - 1
     code = correction(np.array([delta], np.uint64), np.array([mask], np.uint64))
     (read,) = columns.unpack(columns.pack(code)).tolist()

@@ -31,9 +31,9 @@ def text(seed: int, length: int) -> bytes:
 
 def zipped(files: dict[str, bytes], level: int = 6, method: int = zipfile.ZIP_DEFLATED) -> bytes:
     out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", method, compresslevel=level) as made:
+    with zipfile.ZipFile(out, "w", method, compresslevel=level) as archive:
         for name, content in files.items():
-            made.writestr(zipfile.ZipInfo(name), content, method, level)
+            archive.writestr(zipfile.ZipInfo(name), content, method, level)
     return out.getvalue()
 
 
@@ -55,13 +55,13 @@ def parts(payload: bytes, old: bytes, new: bytes) -> list[str]:
     return [part.codec for part in plan.parts]
 
 
-def best_of_the_others(old: bytes, new: bytes) -> int:
-    made = [
+def smallest_of_other_codecs(old: bytes, new: bytes) -> int:
+    payloads = [
         codec.encode(memoryview(old), memoryview(new))
         for codec in CODECS
         if codec.name != "members"
     ]
-    return min(len(payload) for payload in made if payload is not None)
+    return min(len(payload) for payload in payloads if payload is not None)
 
 
 def zlibs(content: bytes, level: int, memory: int) -> bytes:
@@ -83,7 +83,7 @@ CONTENTS = {
 
 @pytest.mark.parametrize("name", CONTENTS)
 @pytest.mark.parametrize(("level", "memory"), [(1, 8), (3, 9), (4, 8), (6, 8), (9, 9)])
-def test_our_deflate_gives_zlibs_bits(name: str, level: int, memory: int) -> None:
+def test_our_deflate_gives_the_bits_of_zlib(name: str, level: int, memory: int) -> None:
     content = CONTENTS[name]
     assert deflate(content, level, memory) == zlibs(content, level, memory)
 
@@ -93,7 +93,7 @@ def test_our_deflate_gives_zlibs_bits(name: str, level: int, memory: int) -> Non
     st.integers(1, 9),
     st.integers(1, 9),
 )
-def test_our_deflate_gives_zlibs_bits_with_any_setting(
+def test_our_deflate_gives_the_bits_of_zlib_with_any_setting(
     pieces: list[bytes], level: int, memory: int
 ) -> None:
     content = b"".join(pieces)
@@ -109,26 +109,26 @@ def test_a_stable_prefix_does_not_depend_on_what_follows(level: int) -> None:
 
 
 @pytest.mark.parametrize("level", [1, 6, 9])
-def test_a_wheel_whose_one_module_changed_costs_what_the_module_does(level: int) -> None:
+def test_a_wheel_with_one_changed_module_costs_as_much_as_the_module(level: int) -> None:
     same = {f"pkg/m{n}.py": text(n, 900) for n in range(20)}
     old = zipped({**same, "pkg/x.py": text(30, 4000), "pkg/RECORD": text(31, 300)}, level)
     changed = text(30, 4000).replace(b"return", b"raise", 9)
     new = zipped({**same, "pkg/x.py": changed, "pkg/RECORD": text(31, 301)}, level)
     payload = patch(old, new)
     assert payload is not None
-    assert len(payload) < best_of_the_others(old, new) / 4
+    assert len(payload) < smallest_of_other_codecs(old, new) / 4
 
 
-def test_compiled_code_in_a_jar_is_diffed_as_compiled_code() -> None:
+def test_compiled_code_in_a_jar_is_encoded_as_compiled_code() -> None:
     old = zipped({"native/libshop.so": ELF[0], "Shop.class": text(1, 500)})
     new = zipped({"native/libshop.so": ELF[1], "Shop.class": text(1, 500)})
     payload = patch(old, new)
     assert payload is not None
     assert "elf" in parts(payload, old, new)
-    assert len(payload) < best_of_the_others(old, new) / 4
+    assert len(payload) < smallest_of_other_codecs(old, new) / 4
 
 
-def test_a_gzip_file_is_diffed_by_what_it_holds() -> None:
+def test_a_gzip_file_is_encoded_by_its_content() -> None:
     old = gzip.compress(text(1, 20_000), 6, mtime=0)
     new = gzip.compress(text(1, 20_000).replace(b"def", b"DEF", 5), 6, mtime=1)
     payload = patch(old, new)
@@ -147,14 +147,14 @@ def test_streams_within_any_file_are_found() -> None:
     assert len(payload) < 400
 
 
-def test_compiled_code_in_an_archive_that_is_not_compressed_is_found_too() -> None:
+def test_compiled_code_in_an_uncompressed_archive_is_found() -> None:
     def archive(program: bytes) -> bytes:
         out = io.BytesIO()
-        with tarfile.open(fileobj=out, mode="w") as made:
+        with tarfile.open(fileobj=out, mode="w") as file:
             for name, content in (("a.js", text(1, 900)), ("app.node", program)):
                 entry = tarfile.TarInfo(name)
                 entry.size = len(content)
-                made.addfile(entry, io.BytesIO(content))
+                file.addfile(entry, io.BytesIO(content))
         return out.getvalue()
 
     old, new = archive(ELF[0]), archive(ELF[1])
@@ -173,7 +173,7 @@ def test_a_member_under_another_name_is_found_by_its_content() -> None:
 
 
 def test_a_member_that_cannot_be_rebuilt_stays_in_the_skeleton() -> None:
-    """Streams whose maker found other matches: here, none at all in one half."""
+    """A compressor that finds other matches than zlib; here it finds none."""
 
     def odd(content: bytes) -> bytes:
         compressor = zlib.compressobj(6, zlib.DEFLATED, -15, 8, zlib.Z_HUFFMAN_ONLY)
@@ -187,14 +187,14 @@ def test_a_member_that_cannot_be_rebuilt_stays_in_the_skeleton() -> None:
     assert patch(old, new) is None
 
 
-def test_files_without_members_are_left_to_others() -> None:
+def test_files_without_members_are_left_to_other_codecs() -> None:
     assert patch(text(1, 500), text(2, 500)) is None
     assert patch(ELF[0], ELF[1]) is None
     assert patch(b"", zipped({"a": text(1, 500)})) is None
 
 
 @pytest.mark.parametrize("damage", ["cut", "wrong size", "noise within"])
-def test_a_damaged_container_is_encoded_by_others(damage: str) -> None:
+def test_a_damaged_container_is_decoded_or_left_to_other_codecs(damage: str) -> None:
     old, new = zipped({"a": text(1, 900)}), bytearray(zipped({"a": text(2, 900)}))
     if damage == "cut":
         del new[-30:]
@@ -207,7 +207,9 @@ def test_a_damaged_container_is_encoded_by_others(damage: str) -> None:
     assert payload is None or decode(old, payload, len(new)) == bytes(new)
 
 
-def test_a_device_with_another_zlib_makes_the_same_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_device_with_another_zlib_rebuilds_the_same_bytes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     old = zipped({"a": text(1, 3000), "libshop.so": ELF[0]})
     new = zipped({"a": text(1, 3000) + b"!", "libshop.so": ELF[1]})
     payload = patch(old, new)
@@ -227,7 +229,7 @@ def test_a_device_with_another_zlib_makes_the_same_bytes(monkeypatch: pytest.Mon
 
 
 def test_an_old_patch_still_decodes() -> None:
-    """Frozen: made by this codec's first version from two small wheels."""
+    """This payload is frozen: the codec's first version made it from two small wheels."""
     folder = VECTORS / "members"
     old, new = (folder / f"wheel.{age}" for age in ("old", "new"))
     payload = (folder / "wheel.1.patch").read_bytes()
@@ -240,10 +242,10 @@ CONTENT = b"what is " * 100
 PACKED = zlibs(CONTENT, 6, 8)
 
 
-def made(
+def payload_of(
     *, part: Part | None = None, member: Member | None = None, more: tuple[Part, ...] = ()
 ) -> bytes:
-    """A payload that gives the old file and behind it a member, but for what is given."""
+    """Return a payload that gives the old file and then a member, unless told otherwise."""
     full = CODECS.named("full").encode(memoryview(b""), memoryview(CONTENT)) or b""
     part = part or Part("full", len(full), len(CONTENT), ())
     crc = zlib.crc32(PACKED)
@@ -255,42 +257,42 @@ SIZE = len(OLD) + len(PACKED)
 
 
 def test_a_recipe_made_by_hand_is_followed() -> None:
-    assert decode(OLD, made(), SIZE) == OLD + PACKED
+    assert decode(OLD, payload_of(), SIZE) == OLD + PACKED
 
 
 HOSTILE = {
-    "a part that there is not": made(member=Member(len(OLD), len(PACKED), 7, len(CONTENT), 6)),
-    "another crc": made(member=Member(len(OLD), len(PACKED), 1, len(CONTENT), 6, 8, 5)),
-    "another level": made(
+    "a missing part": payload_of(member=Member(len(OLD), len(PACKED), 7, len(CONTENT), 6)),
+    "another crc": payload_of(member=Member(len(OLD), len(PACKED), 1, len(CONTENT), 6, 8, 5)),
+    "another level": payload_of(
         member=Member(len(OLD), len(PACKED), 1, len(CONTENT), 1, 8, zlib.crc32(PACKED))
     ),
-    "a gap behind the skeleton": made(
+    "a gap after the skeleton": payload_of(
         member=Member(len(OLD) + 1, len(PACKED), 1, len(CONTENT), 6, 8, zlib.crc32(PACKED))
     ),
-    "a member longer than the file": made(member=Member(0, 1 << 60, 1, len(CONTENT), 6)),
-    "a member longer than its part": made(
+    "a member longer than the file": payload_of(member=Member(0, 1 << 60, 1, len(CONTENT), 6)),
+    "a member longer than its part": payload_of(
         member=Member(len(OLD), len(PACKED), 1, len(CONTENT) + 1, 6)
     ),
-    "a member of two lengths": made(member=Member(len(OLD), len(PACKED), 1, len(CONTENT), 0)),
-    "a recipe in a recipe": made(part=Part("members", 0, len(CONTENT), ())),
-    "a codec that there is not": made(part=Part("magic", 0, len(CONTENT), ())),
-    "an old piece outside": made(part=Part("full", 0, len(CONTENT), (Piece(0, 1 << 40),))),
-    "an old piece that is no stream": made(
+    "a member of two lengths": payload_of(member=Member(len(OLD), len(PACKED), 1, len(CONTENT), 0)),
+    "a recipe in a recipe": payload_of(part=Part("members", 0, len(CONTENT), ())),
+    "an unknown codec": payload_of(part=Part("magic", 0, len(CONTENT), ())),
+    "an old piece outside": payload_of(part=Part("full", 0, len(CONTENT), (Piece(0, 1 << 40),))),
+    "an old piece that is not a stream": payload_of(
         part=Part("zstd", 0, len(CONTENT), (Piece(3, 9, 1000),))
     ),
-    "a part too large": made(
+    "a part too large": payload_of(
         part=Part("full", 0, 1 << 40, ()), member=Member(len(OLD), len(PACKED), 1, 1 << 40, 6)
     ),
-    "a part that nothing uses": made(more=(Part("full", 0, 0, ()),)),
-    "the old file a thousand times": made(
+    "a part that nothing uses": payload_of(more=(Part("full", 0, 0, ()),)),
+    "the old file a thousand times": payload_of(
         part=Part("zstd", 9, len(CONTENT), (Piece(0, len(OLD), 900),) * 3000)
     ),
     "no parts": recipe.dump(Recipe((), ()), []),
-    "bytes behind the last part": made() + b"!",
-    "a truncated part": made()[:-1],
+    "bytes after the last part": payload_of() + b"!",
+    "a truncated part": payload_of()[:-1],
     "nothing": b"",
-    "a recipe said to be huge": made()[:4] + b"\xff\xff\xff\x7f" + made()[8:],
-    "no recipe": made()[:8] + b"no zstd here" + made()[20:],
+    "a recipe declared to be huge": payload_of()[:4] + b"\xff\xff\xff\x7f" + payload_of()[8:],
+    "no recipe": payload_of()[:8] + b"no zstd here" + payload_of()[20:],
 }
 
 

@@ -34,7 +34,7 @@ def entry(name="a", size=0, codec="copy", length=0, sha256=DIGEST):
 
 
 def forged(header: object, payloads: bytes = b"", *, unpacked: int | None = None) -> bytes:
-    """A patch whose frame is right and whose header is whatever it is."""
+    """Return a patch with a valid frame around any header."""
     packed = header if isinstance(header, bytes) else msgspec.msgpack.encode(header)
     raw = compress(packed)
     size = len(packed) if unpacked is None else unpacked
@@ -43,22 +43,22 @@ def forged(header: object, payloads: bytes = b"", *, unpacked: int | None = None
 
 
 def decode_all(patch: bytes, olds: dict[str, bytes]) -> list[bytes]:
-    """What the decoding process does, without the process."""
+    """Do what the decoding process does, in this process."""
     header, start = parse_patch(memoryview(patch))
-    made = []
+    decoded = []
     for each, offset in offsets(header, start):
         new = bytearray(each.size)
         payload = memoryview(patch)[offset : offset + each.length]
         CODECS.named(each.codec).decode(memoryview(olds[each.name]), payload, memoryview(new))
         if hashlib.sha256(new).hexdigest() != each.sha256:
             raise PatchError("wrong digest")
-        made.append(bytes(new))
-    return made
+        decoded.append(bytes(new))
+    return decoded
 
 
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory):
-    """A patch with every codec but for the trivial, its old files, its new files."""
+    """Return a patch with several codecs, its old files and its new files."""
     folder = tmp_path_factory.mktemp("sample")
     old = bytes(range(256)) * 8 + b"".join(hashlib.sha512(bytes([i])).digest() for i in range(40))
     new = bytearray(old)
@@ -84,7 +84,7 @@ def sample(tmp_path_factory):
     return (folder / "patch").read_bytes(), olds, news
 
 
-def test_a_patch_gives_back_its_header_and_files(tmp_path, pairs):
+def test_a_patch_returns_its_header_and_files(tmp_path, pairs):
     entries = write_patch(tmp_path / "patch", pairs.inputs, b"\0annex\xff")
     header = read_header(tmp_path / "patch")
     assert header == Header(b"\0annex\xff", entries)
@@ -108,7 +108,7 @@ def test_a_patch_may_have_no_files(tmp_path):
         max_size=4,
     ),
 )
-def test_any_names_contents_and_annex_come_back(tmp_path_factory, annex, files):
+def test_any_names_contents_and_annex_survive(tmp_path_factory, annex, files):
     folder = tmp_path_factory.mktemp("any")
     inputs = []
     for i, (name, (new, old)) in enumerate(files.items()):
@@ -134,12 +134,12 @@ def test_the_bytes_do_not_depend_on_the_number_of_workers(tmp_path, pairs, make_
 
 
 def test_progress_goes_up_to_the_total(tmp_path, pairs):
-    seen: list[tuple[int, int]] = []
-    write_patch(tmp_path / "patch", pairs.inputs, progress=lambda *now: seen.append(now))
+    progress: list[tuple[int, int]] = []
+    write_patch(tmp_path / "patch", pairs.inputs, progress=lambda *now: progress.append(now))
     total = sum(len(each) for each in pairs.contents)
-    assert seen[0] == (0, total)
-    assert seen[-1] == (total, total)
-    assert seen == sorted(seen)
+    assert progress[0] == (0, total)
+    assert progress[-1] == (total, total)
+    assert progress == sorted(progress)
 
 
 def test_an_interruption_leaves_nothing_behind_and_the_old_patch_in_place(
@@ -226,24 +226,24 @@ def test_a_patch_truncated_anywhere_is_refused_with_one_clear_error(sample, data
 def test_a_bit_flipped_anywhere_never_gives_another_file(sample, data):
     patch, olds, news = sample
     at = data.draw(st.integers(0, len(patch) * 8 - 1))
-    hurt = bytearray(patch)
-    hurt[at // 8] ^= 1 << at % 8
+    damaged = bytearray(patch)
+    damaged[at // 8] ^= 1 << at % 8
     try:
-        # Compressed streams have bits that mean nothing.
-        assert decode_all(bytes(hurt), olds) == news
+        # Compressed streams have bits without meaning.
+        assert decode_all(bytes(damaged), olds) == news
         assert at // 8 >= parse_patch(memoryview(patch))[1]
     except (PatchError, MemoryError):
         pass
 
 
 @given(data=st.data())
-def test_bytes_cut_out_overwritten_or_put_in_never_give_another_file(sample, data):
+def test_bytes_removed_overwritten_or_inserted_never_give_another_file(sample, data):
     patch, olds, news = sample
     start = data.draw(st.integers(0, len(patch)))
     end = data.draw(st.integers(start, len(patch)))
-    hurt = patch[:start] + data.draw(st.binary(max_size=64)) + patch[end:]
+    damaged = patch[:start] + data.draw(st.binary(max_size=64)) + patch[end:]
     with contextlib.suppress(PatchError, MemoryError):
-        assert decode_all(hurt, olds) == news
+        assert decode_all(damaged, olds) == news
 
 
 @given(st.binary(max_size=400))
@@ -281,7 +281,7 @@ def test_a_header_that_breaks_a_rule_is_refused(entries, payloads):
         parse_patch(memoryview(forged({"annex": b"", "entries": entries}, payloads)))
 
 
-def test_a_well_forged_header_is_read():
+def test_a_valid_forged_header_is_read():
     patch = forged({"annex": b"x", "entries": [entry("a", 3, "full", 2)]}, b"12")
     header, start = parse_patch(memoryview(patch))
     assert header == Header(b"x", (PatchEntry("a", "", 3, DIGEST, "full", 2),))
@@ -291,14 +291,14 @@ def test_a_well_forged_header_is_read():
 def test_an_oversized_header_is_refused_before_it_is_read(tmp_path):
     good = forged({"annex": b"", "entries": []})
     for field in (8, 12):
-        hurt = bytearray(good)
-        hurt[field : field + 4] = struct.pack("<I", 0xFFFFFFFF)
-        Path(tmp_path, "patch").write_bytes(hurt)
+        damaged = bytearray(good)
+        damaged[field : field + 4] = struct.pack("<I", 0xFFFFFFFF)
+        Path(tmp_path, "patch").write_bytes(damaged)
         with pytest.raises(PatchError, match="larger than"):
             read_header(tmp_path / "patch")
 
 
-def test_a_header_that_unpacks_to_more_than_it_says_is_refused():
+def test_a_header_that_unpacks_to_more_than_declared_is_refused():
     bomb = forged(msgspec.msgpack.encode({"annex": bytes(1 << 20), "entries": []}), unpacked=100)
     with pytest.raises(PatchError, match="length"):
         parse_patch(memoryview(bomb))

@@ -9,16 +9,19 @@ from repoint.delta.similar import best_sources, plain_name, similarity, sketch
 
 @pytest.fixture
 def trees(tmp_path, make_binary, make_patched):
-    """Old and new libraries whose names carry other hashes after the rebuild."""
+    """Return old and new libraries whose names have other hashes after a rebuild."""
     old, new, expected = {}, {}, {}
     for i, name in enumerate(["webp", "webpdemux", "webpmux", "tiff", "png16"]):
         before = make_binary(i, 30_000 + 9_000 * i)
-        was, now = f"libs/lib{name}-8b6d894{i}.so.7.1.7", f"libs/lib{name}-850e2be{i}.so.7.1.8"
-        old[was] = tmp_path / f"{i}.old"
-        new[now] = tmp_path / f"{i}.new"
-        old[was].write_bytes(before)
-        new[now].write_bytes(make_patched(before))
-        expected[now] = was
+        old_name, new_name = (
+            f"libs/lib{name}-8b6d894{i}.so.7.1.7",
+            f"libs/lib{name}-850e2be{i}.so.7.1.8",
+        )
+        old[old_name] = tmp_path / f"{i}.old"
+        new[new_name] = tmp_path / f"{i}.new"
+        old[old_name].write_bytes(before)
+        new[new_name].write_bytes(make_patched(before))
+        expected[new_name] = old_name
     return old, new, expected
 
 
@@ -27,13 +30,13 @@ def test_renamed_libraries_find_their_predecessors(trees):
     assert best_sources(new, old) == expected
 
 
-def test_a_file_that_is_like_none_has_no_source(trees, tmp_path):
+def test_a_file_that_resembles_none_has_no_source(trees, tmp_path):
     old, _, _ = trees
     (tmp_path / "other").write_bytes(random.Random(7).randbytes(50_000))
     assert best_sources({"other": tmp_path / "other"}, old) == {}
 
 
-def test_of_two_equal_files_the_one_with_the_nearer_name_is_the_source(tmp_path, make_binary):
+def test_of_two_equal_files_the_one_with_the_closer_name_is_the_source(tmp_path, make_binary):
     for name in ("a", "b", "c"):
         (tmp_path / name).write_bytes(make_binary(1))
     old = {"doc/LICENSE": tmp_path / "a", "libwebp-11111111.so.1": tmp_path / "b"}
@@ -42,7 +45,7 @@ def test_of_two_equal_files_the_one_with_the_nearer_name_is_the_source(tmp_path,
     }
 
 
-def test_tiny_files_are_told_by_their_names_and_empty_ones_have_no_source(tmp_path):
+def test_tiny_files_are_paired_by_name_and_empty_ones_have_no_source(tmp_path):
     (tmp_path / "one").write_bytes(b"1.0.0\n")
     (tmp_path / "two").write_bytes(b"1.0.1\n")
     (tmp_path / "none").write_bytes(b"")
@@ -51,7 +54,7 @@ def test_tiny_files_are_told_by_their_names_and_empty_ones_have_no_source(tmp_pa
     assert best_sources(new, old) == {"pkg/VERSION": "pkg/VERSION"}
 
 
-def test_similarity_is_one_for_equal_files_and_none_for_unrelated_ones(tmp_path, make_binary):
+def test_similarity_is_one_for_equal_files_and_zero_for_unrelated_ones(tmp_path, make_binary):
     rng = random.Random(2)
     (tmp_path / "a").write_bytes(make_binary(1))
     (tmp_path / "b").write_bytes(rng.randbytes(40_000))
@@ -95,7 +98,7 @@ def test_content_hashes_in_names_are_ignored(name, plain):
     assert plain_name(name) == plain
 
 
-def test_nothing_old_means_no_sources(tmp_path):
+def test_without_old_files_there_are_no_sources(tmp_path):
     (tmp_path / "a").write_bytes(b"something new")
     assert best_sources({"a": tmp_path / "a"}, {}) == {}
     assert best_sources({}, {"a": tmp_path / "a"}) == {}

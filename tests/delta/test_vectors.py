@@ -1,9 +1,9 @@
-"""Patches that were made before must decode for ever.
+"""Patches that were once made must decode for ever.
 
 Each ``vectors/NAME.VERSION.patch`` is the payload of codec `elf` that turns ``NAME.old`` into
-``NAME.new``. From the first release on a payload is never replaced: a change of the format gets a
-new version beside it. How the files were made is in ``vectors/Makefile``; a payload of today's encoder is written by
-``python -m tests.delta.test_vectors``.
+``NAME.new``. From the first release on, a payload is never replaced; a change of the format adds a
+new version. ``vectors/Makefile`` builds the files, and ``python -m tests.delta.test_vectors`` writes
+the payloads of the current encoder.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def test_there_is_a_patch_of_this_version_for_every_pair() -> None:
 
 
 @pytest.mark.parametrize("name", PAIRS)
-def test_todays_encoder_gives_a_patch_that_decodes_and_is_small(name: str) -> None:
+def test_the_current_encoder_gives_a_small_patch_that_decodes(name: str) -> None:
     old, new = pair(name)
     payload = CODECS.named("elf").encode(memoryview(old), memoryview(new))
     assert payload is not None
@@ -57,7 +57,7 @@ def test_todays_encoder_gives_a_patch_that_decodes_and_is_small(name: str) -> No
 
 
 @pytest.mark.parametrize("name", PAIRS)
-def test_without_section_headers_the_program_headers_do(name: str) -> None:
+def test_without_section_headers_the_program_headers_are_used(name: str) -> None:
     old, new = (bytearray(data) for data in pair(name))
     for data in (old, new):
         data[40:48] = bytes(8)  # e_shoff
@@ -68,16 +68,16 @@ def test_without_section_headers_the_program_headers_do(name: str) -> None:
 
 
 def test_the_vectors_hold_every_kind_of_reference() -> None:
-    seen: set[int] = set()
+    kinds: set[int] = set()
     for name in PAIRS:
         data = np.frombuffer(pair(name)[0], np.uint8)
         refs = extract.all_references(data, layout.parse(data))
-        seen |= set(refs.kind.tolist())
-    assert seen == set(range(len(KINDS)))
+        kinds |= set(refs.kind.tolist())
+    assert kinds == set(range(len(KINDS)))
 
 
 @pytest.mark.parametrize("name", PAIRS)
-def test_a_vector_against_another_old_file_is_refused_or_gives_something_else(name: str) -> None:
+def test_a_vector_for_another_old_file_is_refused_or_gives_another_file(name: str) -> None:
     payload = (VECTORS / f"{name}.{VERSION}.patch").read_bytes()
     other, new = pair(next(n for n in PAIRS if n != name))[0], pair(name)[1]
     try:
@@ -88,9 +88,9 @@ def test_a_vector_against_another_old_file_is_refused_or_gives_something_else(na
 
 if __name__ == "__main__":
     for each in PAIRS:
-        place = VECTORS / f"{each}.{VERSION}.patch"
-        if not place.exists():
-            made = CODECS.named("elf").encode(*(memoryview(data) for data in pair(each)))
-            assert made is not None
-            place.write_bytes(made)
-            print(f"{place.name}: {len(made)} bytes")
+        path = VECTORS / f"{each}.{VERSION}.patch"
+        if not path.exists():
+            payload = CODECS.named("elf").encode(*(memoryview(data) for data in pair(each)))
+            assert payload is not None
+            path.write_bytes(payload)
+            print(f"{path.name}: {len(payload)} bytes")

@@ -1,8 +1,8 @@
 """Fuzz the decoders: ``python -m tests.fuzz --seconds 60``.
 
-Any bytes at all must end in the right number of bytes or in `PatchError`, within a time and memory
-that follow from the declared size. With atheris the search is led by coverage; without it (no
-wheel for this Python) the same mutator runs blindly. What is found is written to ``findings/``.
+Any payload must give the declared number of bytes or `PatchError`, within time and memory that follow
+from the declared size. With atheris, coverage guides the search; without it (if it has no wheel for
+this Python), the same mutator runs unguided. Findings are written to ``findings/``.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from pathlib import Path
 
 from repoint.delta.codecs import CODECS
 from repoint.delta.errors import PatchError
-from tests.fuzz.mutating import mutate, mutate_bytes, mutate_recipe
+from tests.fuzz.mutating import mutate, mutate_bytes, mutate_hdiff, mutate_recipe
 
 HERE = Path(__file__).parent
 VECTORS = HERE.parent / "delta" / "vectors"
 SECONDS = 2.0
-"""Processor time that one decoding of these small files may take; they take some milliseconds."""
+"""Processor time allowed for decoding one of these small files; it takes a few milliseconds."""
 MEMORY = 1 << 30
-"""Bytes by which the process may grow over all its work."""
+"""Bytes by which the process may grow in all."""
 SHARE = 60.0
-"""Seconds after which a new process goes on: the coverage tool itself grows, some KiB a run."""
+"""Seconds after which a new process continues: the coverage tool itself grows by some KiB a run."""
 
 
 @dataclass
 class Target:
-    """A codec, the old file, the size of the new one, and good payloads to start from."""
+    """A codec, an old file, the size of the new file, and a valid payload to start from."""
 
     codec: str
     old: bytes
@@ -43,18 +43,18 @@ class Target:
 
 @dataclass
 class Fuzzer:
-    """Runs inputs and keeps count."""
+    """Runs inputs and counts outcomes."""
 
     targets: list[Target]
     outcomes: Counter[str] = field(default_factory=Counter)
     slowest: float = 0.0
 
     def run(self, number: int, payload: bytes) -> None:
-        """Decode one payload; anything but an end that is allowed is a finding.
+        """Decode one payload; any outcome that is not allowed is a finding.
 
         Raises:
             AssertionError: It took too long.
-            Exception: Whatever the decoder lets through.
+            Exception: Any error other than `PatchError` and `MemoryError`.
         """
         target = self.targets[number % len(self.targets)]
         new = bytearray(target.size)
@@ -74,19 +74,21 @@ class Fuzzer:
         assert len(new) == target.size
 
     def mutated(self, number: int, payload: bytes, chance: random.Random) -> bytes:
-        """Change a payload in the manner that suits its codec."""
+        """Change a payload with knowledge of its codec."""
         target = self.targets[number % len(self.targets)]
         if target.codec == "elf":
             return mutate(payload, target.size, chance)
         if target.codec == "members":
             return mutate_recipe(payload, len(target.old), target.size, chance)
+        if target.codec == "hdiff":
+            return mutate_hdiff(payload, len(target.old), target.size, chance)
         return mutate_bytes(payload, chance)
 
 
 def make_targets() -> list[Target]:
-    """Every codec on small files; the engine for compiled code on every vector.
+    """Return targets for every codec on small files, and for codec `elf` on every vector.
 
-    An input of the corpus names its target by its place here: new ones go to the end.
+    An input of the corpus names its target by its index here: add new ones at the end.
     """
     targets = [compiled(name) for name in ("aarch64", "exec", "relr", "x86_64")]
     old, new = ((VECTORS / f"x86_64.{age}").read_bytes()[:4000] for age in ("old", "new"))
@@ -101,13 +103,13 @@ def make_targets() -> list[Target]:
 
 
 def compiled(name: str) -> Target:
-    """A vector of codec `elf`."""
+    """Return a vector of codec `elf` as a target."""
     old, new = ((VECTORS / f"{name}.{age}").read_bytes() for age in ("old", "new"))
     return Target("elf", old, len(new), (VECTORS / f"{name}.1.patch").read_bytes())
 
 
-def blindly(fuzzer: Fuzzer, seconds: float, seed: int) -> None:
-    """Mutate the good payloads for a while, without looking at coverage."""
+def run_unguided(fuzzer: Fuzzer, seconds: float, seed: int) -> None:
+    """Mutate the valid payloads for a while, without coverage."""
     chance = random.Random(seed)
     end = time.monotonic() + seconds
     number = 0
@@ -124,16 +126,16 @@ def blindly(fuzzer: Fuzzer, seconds: float, seed: int) -> None:
 
 
 def keep(fuzzer: Fuzzer, number: int, payload: bytes) -> None:
-    """Write a finding down, with how to see it again."""
+    """Save a finding and print how to reproduce it."""
     folder = HERE / "findings"
     folder.mkdir(exist_ok=True)
-    place = folder / f"{number % len(fuzzer.targets)}-{abs(hash(payload)):x}"
-    place.write_bytes(payload)
-    print(f"A finding: python -m tests.fuzz --again {place}", file=sys.stderr)
+    path = folder / f"{number % len(fuzzer.targets)}-{abs(hash(payload)):x}"
+    path.write_bytes(payload)
+    print(f"A finding: python -m tests.fuzz --reproduce {path}", file=sys.stderr)
 
 
-def led_by_coverage(fuzzer: Fuzzer, seconds: float, seed: int) -> None:
-    """Let atheris lead; an input is one byte that names the target, then the payload."""
+def run_guided(fuzzer: Fuzzer, seconds: float, seed: int) -> None:
+    """Let atheris choose inputs: one byte for the target, then the payload."""
     import atheris
 
     def mutator(data: bytes, limit: int, seed: int) -> bytes:
@@ -147,22 +149,22 @@ def led_by_coverage(fuzzer: Fuzzer, seconds: float, seed: int) -> None:
             fuzzer.run(data[0], bytes(data[1:]))
 
     atheris.instrument_all()
-    # What is found on the way is kept here; what was worth keeping for all is in `corpus`.
-    found = Path(".cache/fuzz")
-    found.mkdir(parents=True, exist_ok=True)
+    # New inputs are kept here; those worth keeping for everybody are in `corpus`.
+    inputs = Path(".cache/fuzz")
+    inputs.mkdir(parents=True, exist_ok=True)
     for number, target in enumerate(fuzzer.targets):
-        (found / f"seed-{number}-{target.codec}").write_bytes(bytes([number]) + target.seed)
+        (inputs / f"seed-{number}-{target.codec}").write_bytes(bytes([number]) + target.seed)
     findings = HERE / "findings"
     findings.mkdir(exist_ok=True)
     arguments = [sys.argv[0], f"-max_total_time={int(seconds)}", f"-seed={seed}", "-timeout=60",
                  "-rss_limit_mb=3000", "-max_len=20000", "-verbosity=0", "-print_final_stats=1",
-                 f"-artifact_prefix={findings}/", str(found), str(HERE / "corpus")]  # fmt: skip
+                 f"-artifact_prefix={findings}/", str(inputs), str(HERE / "corpus")]  # fmt: skip
     atheris.Setup(arguments, one, custom_mutator=mutator)
     atheris.Fuzz()
 
 
-def in_shares(seconds: float, seed: int) -> None:
-    """Spend the time in processes one after another; each goes on from what the others found.
+def run_in_shares(seconds: float, seed: int) -> None:
+    """Run one process after another; each continues with the inputs that the others found.
 
     Raises:
         SystemExit: One of them had a finding.
@@ -180,32 +182,32 @@ def in_shares(seconds: float, seed: int) -> None:
 
 
 def main() -> None:
-    """Parse, and fuzz."""
+    """Parse the arguments and fuzz."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--blind", action="store_true", help="do not look at coverage")
-    parser.add_argument("--share", action="store_true", help="no further processes")
-    parser.add_argument("--again", type=Path, help="run a finding again")
-    given = parser.parse_args()
+    parser.add_argument("--unguided", action="store_true", help="do not use coverage")
+    parser.add_argument("--share", action="store_true", help="run in this process only")
+    parser.add_argument("--reproduce", type=Path, help="run one finding")
+    arguments = parser.parse_args()
     try:
         import atheris  # noqa: F401
     except ImportError:
-        given.blind = True
-        print("atheris is not here for this Python; mutating without looking at coverage")
-    if not (given.blind or given.share or given.again):
-        in_shares(given.seconds, given.seed)
+        arguments.unguided = True
+        print("atheris is not installed; mutating without coverage")
+    if not (arguments.unguided or arguments.share or arguments.reproduce):
+        run_in_shares(arguments.seconds, arguments.seed)
         return
     fuzzer = Fuzzer(make_targets())
-    if given.again is not None:
-        number = given.again.name.split("-")[0]
-        fuzzer.run(int(number), given.again.read_bytes())
+    if arguments.reproduce is not None:
+        number = arguments.reproduce.name.split("-")[0]
+        fuzzer.run(int(number), arguments.reproduce.read_bytes())
         return
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    if given.blind:
-        blindly(fuzzer, given.seconds, given.seed)
+    if arguments.unguided:
+        run_unguided(fuzzer, arguments.seconds, arguments.seed)
     else:
-        led_by_coverage(fuzzer, given.seconds, given.seed)
+        run_guided(fuzzer, arguments.seconds, arguments.seed)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before
     assert grown < MEMORY, f"the process grew by {grown >> 20} MiB"
     total = sum(fuzzer.outcomes.values())

@@ -1,4 +1,4 @@
-"""Hostile patches, made from good ones with knowledge of their structure."""
+"""Hostile payloads, made from valid ones with knowledge of their structure."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import random
 
 import msgspec
 
+from repoint.delta import hdiff13
 from repoint.delta.elf.payload import streams
 from repoint.delta.errors import PatchError
 from repoint.delta.members import recipe
@@ -15,11 +16,11 @@ _NUMBERS = (
     b"\0", b"\1", b"\x7f", b"\x80\1", b"\xff\xff\x7f", b"\xff" * 5 + b"\x7f", b"\xff" * 8 + b"\x7f",
     b"\x80" * 9, b"\x80\x80\x80\x80\x40",
 )  # fmt: skip
-"""LEB128 numbers at the borders, and what is none."""
+"""LEB128 numbers at the limits, and invalid ones."""
 
 
 def mutate(payload: bytes, new_size: int, chance: random.Random) -> bytes:
-    """Change a payload of codec `elf`: its numbers, stream by stream, or its bytes as they are."""
+    """Change a payload of codec `elf`: numbers in its streams, or any bytes."""
     if chance.random() < 0.3:
         return mutate_bytes(payload, chance)
     try:
@@ -63,12 +64,38 @@ def mutate_recipe(payload: bytes, old_size: int, new_size: int, chance: random.R
         return mutate_bytes(payload, chance)
 
 
+def mutate_hdiff(payload: bytes, old_size: int, new_size: int, chance: random.Random) -> bytes:
+    """Change a payload of codec `hdiff`: bytes of a stream with its size corrected, or any bytes."""
+    if chance.random() < 0.2:
+        return mutate_bytes(payload, chance)
+    try:
+        preamble = hdiff13._preamble(payload, old_size, new_size)
+        parts = hdiff13._streams(payload, preamble)
+    except PatchError:
+        return mutate_bytes(payload, chance)
+    changed = chance.randrange(4)
+    parts[changed] = mutate_bytes(parts[changed], chance)
+    covers = preamble.covers + chance.choice((0, 0, 0, -1, 1))
+    numbers = [new_size, old_size, max(0, covers)]
+    for part in parts:
+        numbers += [len(part), 0]
+    return hdiff13.MAGIC + b"".join(map(_packed, numbers)) + b"".join(parts)
+
+
+def _packed(value: int) -> bytes:
+    """Return a number as HDiffPatch packs it: high bits first, bit 7 on all bytes but the last."""
+    out = bytes([value & 0x7F])
+    while value := value >> 7:
+        out = bytes([0x80 | value & 0x7F]) + out
+    return out
+
+
 def _number(chance: random.Random) -> int:
     return chance.choice((0, 1, 2, 9, chance.randrange(40_000), 1 << 20, 1 << 40, (1 << 62) - 1))
 
 
 def mutate_bytes(data: bytes, chance: random.Random) -> bytes:
-    """Change, cut, double or insert bytes anywhere."""
+    """Change, remove, repeat or insert bytes anywhere."""
     out = bytearray(data)
     for _ in range(chance.choice((1, 1, 2, 5))):
         at = chance.randrange(len(out) + 1)
@@ -85,7 +112,7 @@ def mutate_bytes(data: bytes, chance: random.Random) -> bytes:
 
 
 def _mutate_column(raw: bytes, chance: random.Random) -> bytes:
-    """Put another number in the place of one, so that the column stays a column."""
+    """Replace, remove or repeat one number, so that the column usually stays valid."""
     starts = [0, *(i + 1 for i, byte in enumerate(raw[:-1]) if byte < 128)] if raw else [0]
     at = chance.choice(starts)
     end = next((s for s in starts if s > at), len(raw))
