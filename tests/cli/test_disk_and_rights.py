@@ -102,7 +102,7 @@ class TestAFullDisk:
         disk = small_disk(64)
         fill(disk, leave=8)
         answer = repoint("repository", "init", disk / "repository", "--no-passphrase")
-        refusal(answer, "could not be made: No space left on device")
+        refusal(answer, "could not be created: No space left on device")
         assert not (disk / "repository/keys").exists()
         assert repoint("show", "--repository", disk / "repository").status == 1
 

@@ -142,7 +142,7 @@ def test_a_folder_that_is_no_repository(tmp_path: Path) -> None:
 
 def test_a_repository_that_exists(shop: Vendor) -> None:
     answer = repoint("repository", "init", shop.repository.path, "--no-passphrase")
-    refusal(answer, "There is a repository at", "another folder")
+    refusal(answer, "There is already a repository at", "another folder")
 
 
 def test_a_repository_in_a_folder_that_is_in_use(tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ def add_to(repository: Path, fixed: Path, **env: str) -> Answer:
 def test_a_wrong_passphrase(locked: Path, fixed: Path) -> None:
     before = everything(locked)
     answer = add_to(locked, fixed, REPOINT_PASSPHRASE="battery")
-    refusal(answer, "The passphrase does not open the key of role")
+    refusal(answer, "The passphrase does not decrypt the key of role")
     assert everything(locked) == before
 
 

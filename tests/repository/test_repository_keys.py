@@ -48,7 +48,7 @@ def test_a_key_file_is_private_standard_and_opens_with_its_passphrase(tmp_path: 
 @pytest.mark.parametrize("passphrase", [b"wrong", b""])
 def test_a_wrong_passphrase_is_named(tmp_path: Path, passphrase: bytes) -> None:
     key = generate_key_file(tmp_path / "k.pem", b"right")
-    with pytest.raises(WrongPassphraseError, match="does not open the key of role 'root'"):
+    with pytest.raises(WrongPassphraseError, match="does not decrypt the key of role 'root'"):
         load(tmp_path, "file:k.pem", key, passphrase)
 
 
@@ -56,7 +56,7 @@ def test_of_many_wrong_passphrases_none_is_taken_for_a_damaged_file(tmp_path: Pa
     # With one in 256, what comes out happens to end like a key.
     key = generate_key_file(tmp_path / "k.pem", b"right")
     for number in range(1_000):
-        with pytest.raises(WrongPassphraseError, match="does not open the key of role 'root'"):
+        with pytest.raises(WrongPassphraseError, match="does not decrypt the key of role 'root'"):
             load(tmp_path, "file:k.pem", key, b"wrong %d" % number)
 
 
@@ -80,7 +80,7 @@ def test_a_key_that_is_missing_broken_or_another_is_named(tmp_path: Path) -> Non
     with pytest.raises(KeyUnavailableError, match="No such file"):
         load(tmp_path, "file:gone.pem", key)
     for name in ("other.pem", "junk.pem"):
-        with pytest.raises(KeyUnavailableError, match="does not hold the key of role 'root'"):
+        with pytest.raises(KeyUnavailableError, match="is not the key of role 'root'"):
             load(tmp_path, f"file:{name}", key)
 
 

@@ -156,7 +156,7 @@ def test_a_wrong_passphrase_publishes_nothing(folder: Path) -> None:
     repository = Repository.create(folder, passphrase=b"right")
     before = files_of(folder / "public")
     with (
-        pytest.raises(WrongPassphraseError, match="does not open the key of role 'targets'"),
+        pytest.raises(WrongPassphraseError, match="does not decrypt the key of role 'targets'"),
         repository.publication(lambda _: b"wrong") as publication,
     ):
         publication.add_product("acme", passphrase=b"right")
@@ -177,7 +177,7 @@ def test_what_is_published_never_changes(repository: Repository) -> None:
     with repository.publication(no_passphrase) as publication:
         publication.add_targets("acme", {IMPROVEMENT: b"(a)"})
     with (
-        pytest.raises(TargetExistsError, match="already, with another content"),
+        pytest.raises(TargetExistsError, match="already published with different content"),
         repository.publication(no_passphrase) as publication,
     ):
         publication.add_targets("acme", {IMPROVEMENT: b"another (a)"})
@@ -347,21 +347,21 @@ def test_a_folder_that_is_no_repository_is_refused(tmp_path: Path) -> None:
     (tmp_path / "half").mkdir()
     (tmp_path / "half/.unfinished").touch()
     (tmp_path / "half/repository.toml").touch()
-    with pytest.raises(NotARepositoryError, match="never finished"):
+    with pytest.raises(NotARepositoryError, match="is incomplete"):
         Repository.open(tmp_path / "half")
     Repository.create(tmp_path / "half", passphrase=None)
     assert Repository.open(tmp_path / "half").products() == []
 
 
 def test_a_repository_is_made_only_where_nothing_is(repository: Repository, tmp_path: Path) -> None:
-    with pytest.raises(RepositoryExistsError, match="is a repository"):
+    with pytest.raises(RepositoryExistsError, match="already a repository"):
         Repository.create(repository.path, passphrase=None)
     (tmp_path / "used").mkdir()
     (tmp_path / "used/file").write_text("mine")
     for place in (tmp_path / "used", tmp_path / "used/file"):
         with pytest.raises(RepositoryExistsError, match="not an empty folder"):
             Repository.create(place, passphrase=None)
-    with pytest.raises(RepositoryWriteError, match="could not be made"):
+    with pytest.raises(RepositoryWriteError, match="could not be created"):
         Repository.create(tmp_path / "used/file/below", passphrase=None)
     assert (tmp_path / "used/file").read_text() == "mine"
 
@@ -379,7 +379,7 @@ def test_a_damaged_repository_is_named(repository: Repository) -> None:
         publication.add_targets("acme", {BASELINE: b"baseline"})
     (target,) = (repository.public / "targets/acme/baselines").rglob("*.json")
     target.write_bytes(b"tampered")
-    with pytest.raises(DamagedRepositoryError, match="not what was signed"):
+    with pytest.raises(DamagedRepositoryError, match="differs from what was signed"):
         repository.read_target(BASELINE)
     with pytest.raises(NoSuchTargetError):
         repository.read_target(IMPROVEMENT)

@@ -2,10 +2,10 @@
 
 A repository is one folder on the vendor's machine, of which only ``public/`` is served::
 
-    repository.toml    where the private keys are and how long signatures last
+    repository.toml    locations of the private keys, lifetime of signatures
     keys/              Ed25519 key files
-    staging/           what a publication is writing; empty otherwise
-    lock               held while a publication is at work
+    staging/           files of the current publication; empty otherwise
+    lock               held during a publication
     public/metadata/   the signed metadata
     public/targets/    baselines, improvements, patches and catalogs
 """

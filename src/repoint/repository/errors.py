@@ -1,4 +1,4 @@
-"""What can go wrong with a repository, its keys and its publications."""
+"""Errors of a repository, its keys and its publications."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from repoint.model.errors import RepointError
 
 
 class RepositoryError(RepointError):
-    """Something about a repository is not as it must be."""
+    """The base of all errors about a repository."""
 
 
 class NotARepositoryError(RepositoryError):
-    """The folder holds no repository."""
+    """The folder is not a repository."""
 
 
 class RepositoryExistsError(RepositoryError):
-    """The folder cannot become a repository because something is there."""
+    """The folder cannot become a repository because it is not empty."""
 
 
 class RepositoryBusyError(RepositoryError):
-    """Another publication is at work on the repository."""
+    """Another publication is in progress."""
 
 
 class DamagedRepositoryError(RepositoryError):
-    """A file of the repository is missing, or is not what was signed."""
+    """A file of the repository is missing, or differs from what was signed."""
 
 
 class RepositoryWriteError(RepositoryError):
@@ -38,7 +38,7 @@ class UnknownProductError(RepositoryError):
 
 
 class ProductExistsError(RepositoryError):
-    """The repository has a product of that name already."""
+    """The repository already has a product of that name."""
 
 
 class UnknownRoleError(RepositoryError):
@@ -54,7 +54,7 @@ class TargetNotAllowedError(RepositoryError):
 
 
 class TargetExistsError(RepositoryError):
-    """A target that never changes is published already, with another content."""
+    """An immutable target is already published with different content."""
 
 
 class KeyProblemError(RepositoryError):
@@ -62,11 +62,11 @@ class KeyProblemError(RepositoryError):
 
 
 class WrongPassphraseError(KeyProblemError):
-    """The passphrase does not open the key file."""
+    """The passphrase does not decrypt the key file."""
 
 
 class KeyUnavailableError(KeyProblemError):
-    """A private key that is needed is not at hand."""
+    """A required private key is not available."""
 
 
 class KeyFileExistsError(KeyProblemError):
@@ -78,4 +78,4 @@ class ThresholdError(KeyProblemError):
 
 
 class CannotServeError(RepositoryError):
-    """The address to serve at cannot be had."""
+    """The server cannot listen on the address."""

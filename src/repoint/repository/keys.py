@@ -1,6 +1,7 @@
-"""Private keys: own encrypted files, and every other kind that securesystemslib can reach.
+"""Private keys: encrypted files, and every other kind that securesystemslib supports.
 
-Heavy services (KMS, HSM, Vault) come through ``Signer.from_priv_key_uri``; nothing here knows them.
+Services such as KMS, HSM and Vault are reached through ``Signer.from_priv_key_uri``; no code here
+is specific to them.
 """
 
 from __future__ import annotations
@@ -36,36 +37,36 @@ from repoint.repository.files import PRIVATE_MODE
 FILE_SCHEME = "file"
 
 Passphrases = Callable[[str], bytes]
-"""Gives the passphrase of a role's key file; called with the role's name."""
+"""Returns the passphrase of a role's key file; called with the name of the role."""
 
 
-class KeyPlace(NamedTuple):
-    """A public key, and the URI under which its private half is found."""
+class KeyLocation(NamedTuple):
+    """A public key and the URI of its private key."""
 
     uri: str
     key: Key
 
 
 def generate_key_file(path: Path, passphrase: bytes | None) -> SSlibKey:
-    """Make an Ed25519 key and write it to ``path`` as PKCS #8 PEM, readable by the owner alone.
+    """Generate an Ed25519 key and write it to ``path`` as PKCS #8 PEM, readable only by the owner.
 
     Args:
         path: The new file.
-        passphrase: Encrypts the file; ``None`` leaves it plain. The standard form stretches a
-            passphrase only a little (PBKDF2), so it must be long enough by itself.
+        passphrase: Encrypts the file; None leaves it unencrypted. The standard format stretches a
+            passphrase only a little (PBKDF2), so it must be long.
 
     Returns:
         The public key.
 
     Raises:
-        KeyFileExistsError: There is a file already.
+        KeyFileExistsError: The file exists.
         WrongPassphraseError: The passphrase is empty.
     """
     encryption: KeySerializationEncryption = NoEncryption()
     if passphrase is not None:
         if not passphrase:
             raise WrongPassphraseError(
-                "The passphrase is empty", hint="Give one, or ask for keys without a passphrase"
+                "The passphrase is empty", hint="Give one, or create keys without a passphrase"
             )
         encryption = BestAvailableEncryption(passphrase)
     private = Ed25519PrivateKey.generate()
@@ -74,74 +75,74 @@ def generate_key_file(path: Path, passphrase: bytes | None) -> SSlibKey:
         write_new(path, pem, mode=PRIVATE_MODE)
     except FileExistsError:
         raise KeyFileExistsError(
-            f"There is a key file at {path} already", hint="Move it away, or choose another name"
+            f"There is already a key file at {path}", hint="Move it away, or choose another name"
         ) from None
     return SSlibKey.from_crypto(private.public_key())
 
 
 def read_public_key(path: Path) -> SSlibKey:
-    """Read the public half of a key that a service or a module keeps, from a PEM file.
+    """Read the public key of an external private key from a PEM file.
 
     Raises:
-        KeyUnavailableError: The file cannot be read, or holds no public key that can be used.
+        KeyUnavailableError: The file cannot be read, or is not a usable public key.
     """
     try:
         return SSlibKey.from_crypto(load_pem_public_key(path.read_bytes()))
     except (OSError, ValueError, UnsupportedAlgorithm) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no public key in PEM"
+        reason = error.strerror if isinstance(error, OSError) else "not a public key in PEM"
         raise KeyUnavailableError(
-            f"The public key {path} cannot be used: {reason}", hint="Export it again, as PEM"
+            f"The public key {path} cannot be used: {reason}", hint="Export it again in PEM format"
         ) from None
 
 
-def new_key_place(folder: Path, role: str, passphrase: bytes | None) -> KeyPlace:
-    """Make a key file for ``role`` in the repository ``folder``, under a name that is free."""
-    # "@" stands in no role name, so a second key of one role cannot take another role's name.
+def new_key_file(folder: Path, role: str, passphrase: bytes | None) -> KeyLocation:
+    """Create a key file for ``role`` in the repository ``folder``, under an unused name."""
+    # No role name contains "@", so the name of a second key is never that of another role's key.
     names = (f"{role}.pem" if n == 1 else f"{role}@{n}.pem" for n in range(1, 10_000))
     path = next(path for name in names if not (path := folder / "keys" / name).exists())
-    return KeyPlace(f"{FILE_SCHEME}:keys/{path.name}", generate_key_file(path, passphrase))
+    return KeyLocation(f"{FILE_SCHEME}:keys/{path.name}", generate_key_file(path, passphrase))
 
 
 def load_signer(
     uri: str, public_key: Key, passphrases: Passphrases, *, folder: Path, role: str
 ) -> Signer:
-    """Load the private half of ``public_key``.
+    """Load the private key of ``public_key``.
 
     Args:
-        uri: ``file:`` and a path relative to ``folder``, or a URI that securesystemslib knows.
-        public_key: What the private key must fit.
-        passphrases: Asked once, and only if the key file is encrypted or the signer wants a PIN.
+        uri: ``file:`` and a path relative to ``folder``, or a URI that securesystemslib supports.
+        public_key: The public key.
+        passphrases: Called only if the key file is encrypted or the signer requires a PIN.
         folder: The repository's folder.
-        role: The role that signs, for the question and for errors.
+        role: The role that signs, for the prompt and for errors.
 
     Raises:
-        WrongPassphraseError: The passphrase does not open the file.
-        KeyUnavailableError: The key is not there, does not fit, or cannot be reached.
+        WrongPassphraseError: The passphrase does not decrypt the file.
+        KeyUnavailableError: The key is missing, does not match, or cannot be reached.
     """
-    scheme, _, place = uri.partition(":")
+    scheme, _, path = uri.partition(":")
     if scheme == FILE_SCHEME:
-        return _load_file(folder / place, public_key, passphrases, role)
+        return _load_file(folder / path, public_key, passphrases, role)
     if scheme not in SIGNER_FOR_URI_SCHEME:
         known = ", ".join(sorted({FILE_SCHEME, *SIGNER_FOR_URI_SCHEME}))
         raise KeyUnavailableError(
             f"The key of role {role!r} has the unknown scheme {scheme!r}",
-            hint=f"Correct the URI in repository.toml; known are {known}",
+            hint=f"Correct the URI in repository.toml; known schemes: {known}",
         )
     try:
         return Signer.from_priv_key_uri(uri, public_key, lambda _: passphrases(role).decode())
     except UnsupportedLibraryError as error:
         raise KeyUnavailableError(
-            f"The key of role {role!r} needs more software: {error}", hint="Install it"
+            f"The key of role {role!r} requires more software: {error}", hint="Install it"
         ) from None
-    except Exception as error:  # each service raises errors of its own
+    except Exception as error:  # each service has its own errors
         raise KeyUnavailableError(
             f"The key of role {role!r} cannot be reached at {uri}: {error}",
-            hint="Check the URI in repository.toml, and that this machine may use the key",
+            hint="Check the URI in repository.toml, and that this machine has access to the key",
         ) from error
 
 
 class Keyring:
-    """The private keys of one publication, loaded when they are needed and then kept."""
+    """The private keys of one publication, loaded when they are first needed."""
 
     def __init__(self, folder: Path, uris: Mapping[str, str], passphrases: Passphrases) -> None:
         self._folder = folder
@@ -150,38 +151,38 @@ class Keyring:
         self._given: dict[str, bytes] = {}
         self._signers: dict[str, Signer] = {}
 
-    def add(self, place: KeyPlace, passphrase: bytes | None = None) -> None:
-        """Tell where the private half of a new key is, and its passphrase if that is known."""
-        self._uris[place.key.keyid] = place.uri
+    def add(self, location: KeyLocation, passphrase: bytes | None = None) -> None:
+        """Add the location of a new private key, and its passphrase if it is known."""
+        self._uris[location.key.keyid] = location.uri
         if passphrase is not None:
-            self._given[place.key.keyid] = passphrase
+            self._given[location.key.keyid] = passphrase
 
     def signers(self, role: str, keys: Iterable[Key], threshold: int) -> list[Signer]:
-        """Signers for ``threshold`` of the keys of a role; no more passphrases are asked for.
+        """Return signers for ``threshold`` of the keys of a role, without loading more keys.
 
         Raises:
-            KeyUnavailableError: Too few keys are at hand.
-            WrongPassphraseError: A passphrase does not open a key file.
+            KeyUnavailableError: Too few keys are available.
+            WrongPassphraseError: A passphrase does not decrypt a key file.
         """
-        found: list[Signer] = []
+        signers: list[Signer] = []
         missing: list[KeyUnavailableError] = []
         for key in keys:
-            if len(found) == threshold:
+            if len(signers) == threshold:
                 break
             try:
-                found.append(self._signer(role, key))
+                signers.append(self._signer(role, key))
             except KeyUnavailableError as error:
                 missing.append(error)
-        if len(found) < threshold:
+        if len(signers) < threshold:
             raise missing[0]
-        return found
+        return signers
 
     def _signer(self, role: str, key: Key) -> Signer:
         if key.keyid not in self._signers:
             uri = self._uris.get(key.keyid)
             if uri is None:
                 raise KeyUnavailableError(
-                    f"Nobody said where the key {key.keyid[:8]} of role {role!r} is",
+                    f"The location of the key {key.keyid[:8]} of role {role!r} is unknown",
                     hint=f"Write its URI under [roles.{role}.keys] in repository.toml",
                 )
             given = self._given.get(key.keyid)
@@ -198,7 +199,7 @@ def _load_file(path: Path, public_key: Key, passphrases: Passphrases, role: str)
     except OSError as error:
         raise KeyUnavailableError(
             f"The key of role {role!r} cannot be read at {path}: {error.strerror}",
-            hint="Bring the key file back, or work on the machine that holds it",
+            hint="Restore the key file, or run on the machine that has it",
         ) from None
     encrypted = b"ENCRYPTED" in pem
     passphrase = passphrases(role) if encrypted else None
@@ -208,13 +209,13 @@ def _load_file(path: Path, public_key: Key, passphrases: Passphrases, role: str)
             raise ValueError(f"{public_key.keytype} keys are not kept in files")
         return CryptoSigner(private, public_key)
     except (ValueError, TypeError) as error:
-        # With one wrong passphrase in 256, what comes out happens to end like a key, and is none.
-        if encrypted and any(said in str(error).lower() for said in ("password", "asn.1")):
+        # One wrong passphrase in 256 decrypts to valid padding, but not to a valid key.
+        if encrypted and any(word in str(error).lower() for word in ("password", "asn.1")):
             raise WrongPassphraseError(
-                f"The passphrase does not open the key of role {role!r} ({path})",
-                hint="Try again with the passphrase that was given when the key was made",
+                f"The passphrase does not decrypt the key of role {role!r} ({path})",
+                hint="Try again with the passphrase that the key was created with",
             ) from None
         raise KeyUnavailableError(
-            f"{path} does not hold the key of role {role!r}: {error}",
-            hint="Bring the right key file back",
+            f"{path} is not the key of role {role!r}: {error}",
+            hint="Restore the right key file",
         ) from None

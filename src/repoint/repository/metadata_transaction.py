@@ -1,4 +1,4 @@
-"""Metadata while it is being changed: in memory only, signed at the end.
+"""A transaction on the metadata: changed in memory, signed at the end.
 
 The rules of versions, snapshot and timestamp are python-tuf's (``tuf.repository``).
 """
@@ -33,20 +33,21 @@ from repoint.repository.state import State
 
 
 @dataclass(frozen=True)
-class Edition:
-    """What a publication writes.
+class Changeset:
+    """The files that a publication writes.
 
     Attributes:
-        beside: File name to content of metadata that nothing refers to until the timestamp does.
-        steps: File names and contents that take effect one by one, in this order. After each of
-            them, and before the first, what is served is a whole and valid state.
+        unreferenced: File name to content of metadata that nothing refers to until the timestamp
+            does.
+        steps: File names and contents that take effect one by one, in this order. Before the first
+            and after each of them, the served state is complete and valid.
     """
 
-    beside: dict[str, bytes]
+    unreferenced: dict[str, bytes]
     steps: list[tuple[str, bytes]]
 
 
-class WorkingCopy(TufRepository):
+class MetadataTransaction(TufRepository):
     """The committed metadata and the changes to it."""
 
     def __init__(
@@ -74,27 +75,27 @@ class WorkingCopy(TufRepository):
 
     @property
     def roles(self) -> set[str]:
-        """All roles that there will be."""
+        """All roles after the transaction."""
         return set(self._metadata)
 
     @property
     def is_changed(self) -> bool:
-        """Whether there is anything to publish."""
+        """Whether there are changes to publish."""
         return bool(self._changed) or self._force_timestamp or self._force_snapshot
 
     def key_ids(self, role: str) -> list[str]:
-        """Ids of the keys that the role will have."""
+        """Return the ids of the role's keys after the transaction."""
         return list(self._delegation(role)[0].keyids)
 
     def expires(self, role: str) -> datetime:
-        """When the role's metadata expires, as it stands."""
+        """Return when the role's current metadata expires."""
         return cast(datetime, self._metadata[role].signed.expires)
 
     def change(self, role: str) -> None:
-        """Publish a new version of the role, and make sure now that its keys are at hand.
+        """Schedule a new version of the role, and load its keys now.
 
         Raises:
-            KeyProblemError: A key that must sign is not at hand.
+            KeyProblemError: A key that must sign is not available.
         """
         for name in (role, SNAPSHOT, TIMESTAMP):
             if name in self._metadata:
@@ -107,7 +108,7 @@ class WorkingCopy(TufRepository):
             self._changed.add(role)
 
     def start(self, keys: dict[str, Key]) -> None:
-        """Begin a repository with one key for each top-level role."""
+        """Create the first metadata, with one key for each top-level role."""
         root = Root(consistent_snapshot=True)
         for role, key in keys.items():
             root.add_key(key, role)
@@ -116,11 +117,11 @@ class WorkingCopy(TufRepository):
         self._changed |= {ROOT, TARGETS}
 
     def delegate(self, role: str, key: Key, patterns: Sequence[str]) -> None:
-        """Make a terminating delegation with one key, from the role's delegator."""
+        """Add a terminating delegation with one key to the role's delegator."""
         delegator = self.targets(delegator_of(role))
         if delegator.delegations is None:
             delegator.delegations = Delegations({}, {})
-        assert delegator.delegations.roles is not None  # noqa: S101 (we never hash-bin)
+        assert delegator.delegations.roles is not None  # noqa: S101 (hash bins are not used)
         delegator.delegations.roles[role] = DelegatedRole(role, [], 1, True, list(patterns))
         delegator.add_key(key, role)
         self._metadata[role] = Metadata(Targets())
@@ -128,18 +129,18 @@ class WorkingCopy(TufRepository):
         self.change(role)
 
     def delegated_role(self, role: str) -> DelegatedRole:
-        """The delegation of a product's role or of its catalog's."""
+        """Return the delegation of a product's role or of its catalog's role."""
         return cast(DelegatedRole, self._delegation(role)[0])
 
     def replace_keys(self, role: str, keys: Sequence[Key], threshold: int) -> None:
-        """Give a role new keys; its metadata and its delegator's are published anew.
+        """Replace the keys of a role, and schedule new versions of it and its delegator.
 
         Raises:
             ThresholdError: The threshold is below one or above the number of keys.
         """
         if not 1 <= threshold <= len({key.keyid for key in keys}):
             raise ThresholdError(
-                f"{threshold} of {len(keys)} keys cannot be asked to sign for role {role!r}",
+                f"{threshold} of {len(keys)} keys cannot be required to sign for role {role!r}",
                 hint="Choose a threshold between 1 and the number of keys",
             )
         delegator = self._delegator(role)
@@ -151,19 +152,19 @@ class WorkingCopy(TufRepository):
         delegation.threshold = threshold
         self.change(delegator_of(role))
         self.change(role)
-        # Devices ask for a new root only after they saw a new timestamp.
+        # Devices download a new root only after a new timestamp.
         self._force_timestamp = True
 
-    def finish(self) -> Edition:
+    def finish(self) -> Changeset:
         """Sign everything that changed.
 
-        A new key for timestamp, snapshot or targets needs a new root and new metadata, which
-        cannot be renamed in one step. So a root that takes the old keys and the new ones comes
-        before the metadata, and the root that takes the new ones alone comes after it, followed
-        by one more timestamp for devices that asked in between.
+        A new key for timestamp, snapshot or targets requires a new root and new metadata, which
+        cannot be renamed in one step. Therefore a root that accepts both old and new keys precedes
+        the metadata, and the root that accepts only the new keys follows it, with one more
+        timestamp for devices that checked in between.
 
         Raises:
-            KeyProblemError: A key that must sign is not at hand.
+            KeyProblemError: A key that must sign is not available.
         """
         roots = self._sign_roots() if ROOT in self._changed else []
         for role in sorted(self._changed - {ROOT}):
@@ -174,15 +175,15 @@ class WorkingCopy(TufRepository):
         if len(roots) > 1:
             self.close(TIMESTAMP, self.open(TIMESTAMP))
             steps.append(("timestamp.json", self._signed[TIMESTAMP]))
-        beside = {
+        unreferenced = {
             self._file_name(role): data
             for role, data in self._signed.items()
             if role not in (ROOT, TIMESTAMP)
         }
-        return Edition(beside, steps)
+        return Changeset(unreferenced, steps)
 
     def open(self, role: str) -> Metadata[Any]:
-        """The metadata of a role, to be changed in place."""
+        """Return the metadata of a role, to be changed in place."""
         if role not in self._metadata:
             if role == SNAPSHOT:
                 self._metadata[role] = Metadata(Snapshot(meta={}))
@@ -200,7 +201,7 @@ class WorkingCopy(TufRepository):
 
     @property
     def targets_infos(self) -> dict[str, MetaFile]:
-        """Version, length and digest of all targets metadata that is published anew."""
+        """Version, length and digest of all new targets metadata."""
         return {
             f"{role}.json": self._meta_file(role)
             for role in self._signed
@@ -230,7 +231,7 @@ class WorkingCopy(TufRepository):
         signers = self._signers(ROOT)
         if self._committed is not None:
             old = self._committed.root.signed
-            signers = _without_doubles(
+            signers = _without_duplicates(
                 [*self._role_signers(ROOT, old.roles[ROOT], old.keys), *signers]
             )
             bridge = _bridge(old, final.signed)
@@ -264,16 +265,16 @@ class WorkingCopy(TufRepository):
             except UnsignedMetadataError as error:
                 raise KeyUnavailableError(
                     f"The key of role {role!r} did not sign: {error}",
-                    hint="Check that this machine may use the key, then try again",
+                    hint="Check that this machine has access to the key, then try again",
                 ) from error
 
 
-def _without_doubles(signers: Sequence[Signer]) -> list[Signer]:
+def _without_duplicates(signers: Sequence[Signer]) -> list[Signer]:
     return list({signer.public_key.keyid: signer for signer in signers}.values())
 
 
 def _bridge(old: Root, new: Root) -> Root | None:
-    """A root under which the metadata of both is valid; ``None`` where ``new`` is one already."""
+    """Return a root that accepts the metadata of both roots, or None if ``new`` already does."""
     bridge = deepcopy(new)
     needed = False
     for role in (TARGETS, SNAPSHOT, TIMESTAMP):

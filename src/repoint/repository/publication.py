@@ -1,7 +1,7 @@
-"""One publication: all of its changes are served, or none.
+"""A publication: all of its changes are served, or none.
 
-Everything is signed and staged first. Then targets and metadata get their names, which nothing
-refers to yet, and last one rename of ``timestamp.json`` puts them all in force.
+Everything is signed and staged first. Then targets and metadata are renamed to names that nothing
+refers to yet. The commit point is the rename of ``timestamp.json``.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ from repoint.repository.files import (
     stage_copy,
     sync_folders,
 )
-from repoint.repository.keys import FILE_SCHEME, KeyPlace, Keyring, Passphrases, new_key_place
-from repoint.repository.metadata_transaction import WorkingCopy
+from repoint.repository.keys import FILE_SCHEME, KeyLocation, Keyring, Passphrases, new_key_file
+from repoint.repository.metadata_transaction import MetadataTransaction
 from repoint.repository.names import (
     ROOT,
     SNAPSHOT,
@@ -52,15 +52,15 @@ from repoint.repository.state import State
 
 
 def utc_now() -> datetime:
-    """The time on the clock."""
+    """Return the current time, in UTC."""
     return datetime.now(UTC)
 
 
 class Publication:
     """Changes to a repository that take effect together when they are committed.
 
-    Made by ``Repository.publication``. A key is loaded, and its passphrase asked for, when the
-    first change needs it; keys of roles that do not change are never touched.
+    Created by ``Repository.publication``. A key is loaded, and its passphrase requested, when the
+    first change needs it. Keys of unchanged roles are never loaded.
     """
 
     def __init__(
@@ -77,29 +77,29 @@ class Publication:
         self._settings = settings
         self._now = now
         self._keyring = Keyring(folder, settings.uris(), passphrases)
-        self._work = WorkingCopy(committed, self._keyring, self._lifetime, now)
+        self._transaction = MetadataTransaction(committed, self._keyring, self._lifetime, now)
         self._staged: dict[str, Path] = {}
-        self._made_keys: list[Path] = []
-        self._in_force = False
+        self._new_keys: list[Path] = []
+        self._committed = False
 
-    def start(self, places: Mapping[str, KeyPlace]) -> None:
-        """Begin the repository with one key for each top-level role."""
-        for role, place in places.items():
-            self._use(role, place)
-        self._work.start({role: place.key for role, place in places.items()})
+    def start(self, locations: Mapping[str, KeyLocation]) -> None:
+        """Create the first metadata, with one key for each top-level role."""
+        for role, location in locations.items():
+            self._use(role, location)
+        self._transaction.start({role: location.key for role, location in locations.items()})
 
-    def new_key_file(self, role: str, passphrase: bytes | None) -> KeyPlace:
-        """Make a key file in the repository's ``keys`` folder, for ``add_product`` or ``rotate``.
+    def new_key_file(self, role: str, passphrase: bytes | None) -> KeyLocation:
+        """Create a key file in the repository's ``keys`` folder, for ``add_product`` or ``rotate``.
 
-        It is removed again if the publication is given up. ``None`` leaves the file unencrypted.
+        It is removed if the publication is discarded. Without a passphrase it is not encrypted.
         """
         try:
-            place = new_key_place(self._folder, role, passphrase)
+            location = new_key_file(self._folder, role, passphrase)
         except OSError as error:
             raise self._write_error(error) from error
-        self._keyring.add(place, passphrase)
-        self._made_keys.append(self._folder / place.uri.removeprefix(f"{FILE_SCHEME}:"))
-        return place
+        self._keyring.add(location, passphrase)
+        self._new_keys.append(self._folder / location.uri.removeprefix(f"{FILE_SCHEME}:"))
+        return location
 
     def add_product(
         self,
@@ -108,154 +108,159 @@ class Publication:
         passphrase: bytes | None,
         signers: Mapping[str, tuple[str, Key]] | None = None,
     ) -> None:
-        """Add a product: one role for its improvements, one for its catalog.
+        """Add a product: one role for its baselines and improvements, one for its catalog.
 
         Args:
             name: The product's name.
-            passphrase: Encrypts the key files that are made; ``None`` leaves them plain.
-            signers: Role to key, for the roles that shall not get a key file.
+            passphrase: Encrypts the new key files; None leaves them unencrypted.
+            signers: Role to URI and public key, for the roles whose keys are not files.
 
         Raises:
             NameNotAllowedError: The name cannot name a product.
-            ProductExistsError: There is such a product.
-            KeyProblemError: A key that must sign is not at hand.
+            ProductExistsError: The product exists.
+            KeyProblemError: A key that must sign is not available.
         """
         check_product_role(name)
-        if name in self._work.roles:
+        if name in self._transaction.roles:
             raise ProductExistsError(
-                f"The repository has the product {name!r} already", hint="Choose another name"
+                f"The repository already has the product {name!r}", hint="Choose another name"
             )
-        given = signers or {}
-        self._work.change(TARGETS)
+        external = signers or {}
+        self._transaction.change(TARGETS)
         for role, patterns in (
             (name, product_patterns(name)),
             (catalog_role(name), [catalog_path(name)]),
         ):
-            place = KeyPlace(*given[role]) if role in given else self.new_key_file(role, passphrase)
+            place = (
+                KeyLocation(*external[role])
+                if role in external
+                else self.new_key_file(role, passphrase)
+            )
             self._use(role, place)
-            self._work.delegate(role, place.key, patterns)
+            self._transaction.delegate(role, place.key, patterns)
 
     def add_targets(self, product: str, files: Mapping[str, Path | bytes]) -> None:
-        """Publish targets that never change: baselines, improvements and patches.
+        """Publish immutable targets: baselines, improvements and patches.
 
         Raises:
-            UnknownProductError: There is no such product.
+            UnknownProductError: The repository has no such product.
             TargetNotAllowedError: The product's role may not sign one of the paths.
-            TargetExistsError: One is published already, with another content.
-            KeyProblemError: A key that must sign is not at hand.
+            TargetExistsError: A path is already published with different content.
+            KeyProblemError: A key that must sign is not available.
             RepositoryWriteError: A file cannot be read or written.
         """
         self._check_product(product)
         if catalog_path(product) in files:
             raise TargetNotAllowedError(
-                f"{catalog_path(product)} is signed by the catalog's own role",
-                hint="Publish it as the catalog",
+                f"{catalog_path(product)} is signed by the role of the catalog",
+                hint="Publish it with put_catalog",
             )
         self._add(product, files, replace=False)
 
     def put_catalog(self, product: str, data: bytes) -> None:
-        """Publish a product's catalog in place of the one before; needs only online keys.
+        """Publish a product's catalog, replacing the previous one. Needs only online keys.
 
         Raises:
-            UnknownProductError: There is no such product.
-            KeyProblemError: A key that must sign is not at hand.
+            UnknownProductError: The repository has no such product.
+            KeyProblemError: A key that must sign is not available.
         """
         self._check_product(product)
         self._add(catalog_role(product), {catalog_path(product): data}, replace=True)
 
     def refresh(self) -> list[str]:
-        """Sign snapshot and timestamp anew, and every role in the last third of its lifetime.
+        """Renew snapshot, timestamp, and every role in the last third of its lifetime.
 
         Returns:
-            Roles that expire soon and were left alone because their key is not at hand.
+            Roles that expire soon but were not renewed because their keys are not available.
         """
-        left: list[str] = []
-        for role in sorted(self._work.roles - {SNAPSHOT, TIMESTAMP}):
-            if self._work.expires(role) - self._now > self._lifetime(role) / 3:
+        skipped: list[str] = []
+        for role in sorted(self._transaction.roles - {SNAPSHOT, TIMESTAMP}):
+            if self._transaction.expires(role) - self._now > self._lifetime(role) / 3:
                 continue
             try:
-                self._work.change(role)
+                self._transaction.change(role)
             except KeyUnavailableError:
-                left.append(role)
-        self._work.change(SNAPSHOT)
-        self._work.change(TIMESTAMP)
-        return left
+                skipped.append(role)
+        self._transaction.change(SNAPSHOT)
+        self._transaction.change(TIMESTAMP)
+        return skipped
 
     def rotate(self, role: str, keys: Sequence[tuple[str, Key]], threshold: int = 1) -> None:
-        """Give a role other keys, or another threshold.
+        """Replace the keys or the threshold of a role.
 
-        The old keys are needed for root alone; for any other role its delegator's keys are. If
+        Rotation of root needs the old keys; for any other role, the keys of its delegator sign. If
         the publication is killed while a key of timestamp, snapshot or targets changes, devices
-        may accept the old key and the new one until the rotation is done again.
+        may accept both the old and the new key until the rotation is repeated.
 
         Args:
             role: The role.
-            keys: All keys it shall have, kept ones included.
-            threshold: How many of them must sign.
+            keys: All keys of the role, including the ones it keeps.
+            threshold: The number of keys that must sign.
 
         Raises:
-            UnknownRoleError: There is no such role.
+            UnknownRoleError: The repository has no such role.
             ThresholdError: The threshold does not fit the number of keys.
-            KeyProblemError: A key that must sign is not at hand.
+            KeyProblemError: A key that must sign is not available.
         """
-        if role not in self._work.roles:
+        if role not in self._transaction.roles:
             raise UnknownRoleError(
                 f"The repository has no role {role!r}", hint="`repoint show` lists the roles"
             )
-        places = [KeyPlace(*key) for key in keys]
-        for place in places:
-            self._use(role, place)
-        self._work.replace_keys(role, [place.key for place in places], threshold)
+        locations = [KeyLocation(*key) for key in keys]
+        for location in locations:
+            self._use(role, location)
+        keys_only = [location.key for location in locations]
+        self._transaction.replace_keys(role, keys_only, threshold)
 
     def commit(self) -> None:
-        """Put all changes in force.
+        """Commit all changes.
 
         Raises:
             KeyProblemError: A key did not sign; nothing is published.
             RepositoryWriteError: A file could not be written.
         """
-        if not self._work.is_changed:
+        if not self._transaction.is_changed:
             return
-        edition = self._work.finish()
-        # From here on a served root may name the new keys, so they are kept whatever happens.
-        self._made_keys.clear()
+        changeset = self._transaction.finish()
+        # From here on a published root may list the new keys, so they are kept in any case.
+        self._new_keys.clear()
         try:
             self._write_settings()
             folders = self._place_targets()
             metadata = self._public / "metadata"
-            for name, data in edition.beside.items():
+            for name, data in changeset.unreferenced.items():
                 os.replace(self._stage(data), metadata / name)  # noqa: PTH105
             sync_folders({*folders, metadata})
-            for name, data in edition.steps:
+            for name, data in changeset.steps:
                 staged = self._stage(data)
                 if name == "timestamp.json":
-                    _make_younger(staged, metadata / name)
+                    _make_newer(staged, metadata / name)
                 os.replace(staged, metadata / name)  # noqa: PTH105
-                self._in_force = self._in_force or name == "timestamp.json"
+                self._committed = self._committed or name == "timestamp.json"
                 sync_folders([metadata])
-            self._forget_old_keys()
+            self._drop_old_keys()
         except OSError as error:
             raise self._write_error(error) from error
 
     def discard(self) -> None:
-        """Remove what was staged, and the key files of a publication that was given up."""
-        for path in self._made_keys:
+        """Remove the staged files, and the new keys of a publication that was not committed."""
+        for path in self._new_keys:
             path.unlink(missing_ok=True)
         shutil.rmtree(self._staging, ignore_errors=True)
 
     def _check_product(self, product: str) -> None:
-        if product not in self._work.roles or product in TOP_LEVEL_ROLES:
+        if product not in self._transaction.roles or product in TOP_LEVEL_ROLES:
             raise UnknownProductError(
                 f"The repository has no product {product!r}", hint="Add the product first"
             )
 
     def _add(self, role: str, files: Mapping[str, Path | bytes], *, replace: bool) -> None:
-        delegation = self._work.delegated_role(role)
+        delegation = self._transaction.delegated_role(role)
         for path in files:
             if not delegation.is_delegated_path(path):
                 raise TargetNotAllowedError(
                     f"The role {role!r} may not sign {path}",
-                    hint=f"It signs {', '.join(delegation.paths or [])}",
+                    hint=f"It may sign {', '.join(delegation.paths or [])}",
                 )
         for path, content in files.items():
             self._add_one(role, path, content, replace=replace)
@@ -265,18 +270,18 @@ class Publication:
             staged, target = self._stage_target(path, content)
         except OSError as error:
             raise self._write_error(error) from error
-        targets = self._work.targets(role).targets
-        known = targets.get(path)
-        if known is not None and known.hashes == target.hashes:
+        targets = self._transaction.targets(role).targets
+        published = targets.get(path)
+        if published is not None and published.hashes == target.hashes:
             staged.unlink()
             return
-        if known is not None and not replace:
+        if published is not None and not replace:
             staged.unlink()
             raise TargetExistsError(
-                f"{path} is published already, with another content",
-                hint="What is published never changes; publish the next letter or build",
+                f"{path} is already published with different content",
+                hint="Published targets never change; publish the next letter or build",
             )
-        self._work.change(role)
+        self._transaction.change(role)
         targets[path] = target
         self._staged[path] = staged
 
@@ -291,31 +296,31 @@ class Publication:
 
     def _place_targets(self) -> set[Path]:
         folders: set[Path] = set()
-        for role in self._work.roles - {ROOT, SNAPSHOT, TIMESTAMP}:
-            for path, target in self._work.targets(role).targets.items():
+        for role in self._transaction.roles - {ROOT, SNAPSHOT, TIMESTAMP}:
+            for path, target in self._transaction.targets(role).targets.items():
                 if path in self._staged:
-                    place = self._public / "targets" / target.get_prefixed_paths()[0]
-                    folders |= make_public_folder(place.parent, self._public)
-                    os.replace(self._staged[path], place)  # noqa: PTH105
+                    file = self._public / "targets" / target.get_prefixed_paths()[0]
+                    folders |= make_public_folder(file.parent, self._public)
+                    os.replace(self._staged[path], file)  # noqa: PTH105
         return folders
 
     def _stage(self, data: bytes, mode: int = PUBLIC_MODE) -> Path:
         self._staging.mkdir(mode=0o700, exist_ok=True)
         return stage_bytes(self._staging, data, mode)
 
-    def _use(self, role: str, place: KeyPlace) -> None:
-        self._keyring.add(place)
-        self._settings.role(role).keys[place.key.keyid] = place.uri
+    def _use(self, role: str, location: KeyLocation) -> None:
+        self._keyring.add(location)
+        self._settings.role(role).keys[location.key.keyid] = location.uri
 
     def _write_settings(self) -> None:
         data, path = self._settings.encode(), self._folder / SETTINGS_FILE
         if not path.exists() or path.read_bytes() != data:
             rename_durably(self._stage(data, PRIVATE_MODE), path)
 
-    def _forget_old_keys(self) -> None:
+    def _drop_old_keys(self) -> None:
         for role, settings in self._settings.roles.items():
-            if role in self._work.roles:
-                in_use = set(self._work.key_ids(role))
+            if role in self._transaction.roles:
+                in_use = set(self._transaction.key_ids(role))
                 settings.keys = {i: uri for i, uri in settings.keys.items() if i in in_use}
         self._write_settings()
 
@@ -323,23 +328,23 @@ class Publication:
         return timedelta(days=self._settings.role(role).expiry_days)
 
     def _write_error(self, error: OSError) -> RepositoryWriteError:
-        place = error.filename2 or error.filename or self._folder
+        path = error.filename2 or error.filename or self._folder
         outcome = (
-            "The changes are published all the same; publish again to finish"
-            if self._in_force
-            else "What was published before is still served; correct that, then try again"
+            "The changes are published; publish again to complete the cleanup"
+            if self._committed
+            else "The previous state is still served; correct the problem and try again"
         )
         return RepositoryWriteError(
-            f"Publishing failed at {place}: {error.strerror or error}", hint=outcome
+            f"Publishing failed at {path}: {error.strerror or error}", hint=outcome
         )
 
 
-def _make_younger(staged: Path, former: Path) -> None:
-    # Web servers make a file's entity tag from its length and its time in whole seconds. Two
-    # timestamps have one length, so two within one second would look like one to a device.
+def _make_newer(staged: Path, previous: Path) -> None:
+    # Web servers derive the entity tag of a file from its length and its time in whole seconds.
+    # Two timestamps have the same length, so within one second a device could not tell them apart.
     try:
-        least = int(former.stat().st_mtime) + 1
+        earliest = int(previous.stat().st_mtime) + 1
     except FileNotFoundError:
         return
-    if staged.stat().st_mtime < least:
-        os.utime(staged, (least, least))
+    if staged.stat().st_mtime < earliest:
+        os.utime(staged, (earliest, earliest))

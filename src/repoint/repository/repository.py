@@ -1,4 +1,4 @@
-"""A repository folder on the vendor's machine."""
+"""The public interface of a repository folder on the vendor's machine."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ from repoint.repository.errors import (
     UnknownProductError,
 )
 from repoint.repository.files import make_public_folder, publication_lock, sync_folders
-from repoint.repository.keys import KeyPlace, Passphrases, new_key_place
+from repoint.repository.keys import KeyLocation, Passphrases, new_key_file
 from repoint.repository.names import TOP_LEVEL_ROLES, catalog_role, roles_for
 from repoint.repository.publication import Publication, utc_now
 from repoint.repository.settings import SETTINGS_FILE, RepositorySettings
 from repoint.repository.state import State, load_state, remove_uncommitted
 
 _UNFINISHED = ".unfinished"
-"""Stands in the folder of a repository until it is complete."""
+"""A file that marks a repository that is not complete yet."""
 
 
 @dataclass(frozen=True)
 class RoleSummary:
-    """One role as it is published.
+    """The published state of a role.
 
     Attributes:
         role: Its name.
         version: Version of its metadata.
         expires: When its metadata expires, in UTC.
-        threshold: How many of its keys must sign.
-        keys: Key id to URI of the private key; empty where nobody said where it is.
+        threshold: The number of keys that must sign.
+        keys: Key id to URI of the private key; empty if it is unknown.
     """
 
     role: str
@@ -52,7 +52,14 @@ class RoleSummary:
 
 
 class Repository:
-    """A repository folder; every read gives the state that is published at that moment."""
+    """A repository folder.
+
+    Every method reads the state that is published at that moment. Changes go through `publication`;
+    `Publisher` makes the usual ones.
+
+    Attributes:
+        path: The folder.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -72,23 +79,23 @@ class Repository:
         pins: Passphrases | None = None,
         now: Callable[[], datetime] = utc_now,
     ) -> Repository:
-        """Make a repository with its keys, complete and served from the start.
+        """Create a repository with its keys, ready to be served.
 
         Args:
-            path: A folder that does not exist or is empty. It becomes a repository at the very end.
-            passphrase: Encrypts the key files; ``None`` leaves them plain.
-            signers: Role to URI and public key, for the roles that shall not get a key file.
-            pins: Asked for a role's PIN where its signer wants one.
+            path: A folder that does not exist or is empty. It becomes a repository at the end.
+            passphrase: Encrypts the key files; None leaves them unencrypted.
+            signers: Role to URI and public key, for the roles whose keys are not files.
+            pins: Returns the PIN for a role's signer, if it requires one.
             now: The clock.
 
         Raises:
-            RepositoryExistsError: Something is at ``path``.
+            RepositoryExistsError: ``path`` exists and is not empty.
             RepositoryWriteError: A file could not be written.
             KeyProblemError: A key cannot be used.
         """
         if (path / SETTINGS_FILE).exists() and not (path / _UNFINISHED).exists():
             raise RepositoryExistsError(
-                f"There is a repository at {path} already", hint="Choose another folder"
+                f"There is already a repository at {path}", hint="Choose another folder"
             )
         try:
             if path.exists() and not (path.is_dir() and _is_free(path)):
@@ -101,8 +108,8 @@ class Repository:
             _fill(path, passphrase, signers or {}, pins, now())
         except OSError as error:
             raise RepositoryWriteError(
-                f"The repository at {path} could not be made: {error.strerror or error}",
-                hint="Correct that, or choose another folder",
+                f"The repository at {path} could not be created: {error.strerror or error}",
+                hint="Correct the problem, or choose another folder",
             ) from error
         return cls(path)
 
@@ -111,30 +118,30 @@ class Repository:
         """Open the repository in the folder ``path``.
 
         Raises:
-            NotARepositoryError: There is none.
+            NotARepositoryError: The folder is not a repository.
         """
         if not (path / SETTINGS_FILE).is_file():
             raise NotARepositoryError(
                 f"There is no repository at {path}",
-                hint="Make one with `repoint repository init`, or give the right folder",
+                hint="Create one with `repoint repository init`, or name the right folder",
             )
         if (path / _UNFINISHED).exists():
             raise NotARepositoryError(
-                f"The repository at {path} was never finished",
-                hint="Make it again with `repoint repository init`",
+                f"The repository at {path} is incomplete",
+                hint="Create it again with `repoint repository init`",
             )
         return cls(path)
 
     def products(self) -> list[str]:
-        """Names of the products, sorted."""
+        """Return the names of the products, sorted."""
         return _products(self._state())
 
     def root_bytes(self) -> bytes:
-        """The current root, which a device is given to trust at enrolment."""
+        """Return the current root, which devices need for enrolment."""
         return self._state().root_bytes
 
     def roles(self) -> list[RoleSummary]:
-        """What is published of each role, the top level first."""
+        """Return the published state of each role, the top level first."""
         state, uris = self._state(), RepositorySettings.read(self.path).uris()
         summaries = []
         for role in state.roles:
@@ -149,10 +156,10 @@ class Repository:
         return summaries
 
     def target_paths(self, product: str) -> list[str]:
-        """Paths of all targets of a product, the catalog included, sorted.
+        """Return the paths of all targets of a product and its catalog, sorted.
 
         Raises:
-            UnknownProductError: There is no such product.
+            UnknownProductError: The repository has no such product.
         """
         state = self._state()
         if product not in _products(state):
@@ -164,15 +171,15 @@ class Repository:
         return sorted({path for role in roles for path in state.targets[role].signed.targets})
 
     def target_exists(self, target_path: str) -> bool:
-        """Whether the published state has a target of that path."""
+        """Return whether a target of that path is published."""
         return _find(self._state(), target_path) is not None
 
     def read_target(self, target_path: str) -> bytes:
-        """The content of a published target, verified.
+        """Return the verified content of a published target.
 
         Raises:
-            NoSuchTargetError: There is none of that path.
-            DamagedRepositoryError: The file is missing or is not what was signed.
+            NoSuchTargetError: No target of that path is published.
+            DamagedRepositoryError: The file is missing or differs from what was signed.
         """
         target = _find(self._state(), target_path)
         if target is None:
@@ -180,14 +187,16 @@ class Repository:
                 f"{target_path} is not published in the repository at {self.path}",
                 hint="Check product, platform, version, build and letter",
             )
-        place = self.public / "targets" / target.get_prefixed_paths()[0]
+        path = self.public / "targets" / target.get_prefixed_paths()[0]
         try:
-            data = place.read_bytes()
+            data = path.read_bytes()
             target.verify_length_and_hashes(data)
         except (OSError, LengthOrHashMismatchError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is not what was signed"
+            reason = (
+                error.strerror if isinstance(error, OSError) else "it differs from what was signed"
+            )
             raise DamagedRepositoryError(
-                f"{place} is damaged: {reason}", hint="Restore it from a backup"
+                f"{path} is damaged: {reason}", hint="Restore it from a backup"
             ) from None
         return data
 
@@ -195,15 +204,17 @@ class Repository:
     def publication(
         self, passphrases: Passphrases, *, now: Callable[[], datetime] = utc_now
     ) -> Iterator[Publication]:
-        """Change the repository: everything in the block takes effect at its end, or nothing does.
+        """Change the repository. The changes made in the block take effect together at its end.
+
+        If the block raises an error, nothing changes.
 
         Args:
-            passphrases: Asked for a role's passphrase when the first change needs its key.
+            passphrases: Called with the role when the first change needs its key.
             now: The clock.
 
         Raises:
             RepositoryBusyError: Another process is publishing.
-            KeyProblemError: A key that must sign is not at hand.
+            KeyProblemError: A key that must sign is not available.
             RepositoryWriteError: A file could not be written.
         """
         with contextlib.ExitStack() as stack:
@@ -243,10 +254,10 @@ def _fill(
         (folder / "keys").mkdir(mode=0o700)
         for name in ("metadata", "targets"):
             make_public_folder(folder / "public" / name, folder / "public")
-        places = {
-            role: KeyPlace(*signers[role])
+        locations = {
+            role: KeyLocation(*signers[role])
             if role in signers
-            else new_key_place(folder, role, passphrase)
+            else new_key_file(folder, role, passphrase)
             for role in TOP_LEVEL_ROLES
         }
 
@@ -255,7 +266,7 @@ def _fill(
 
         first = Publication(folder, RepositorySettings(), None, secret, now)
         try:
-            first.start(places)
+            first.start(locations)
             first.commit()
         finally:
             first.discard()

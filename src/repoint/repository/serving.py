@@ -1,4 +1,4 @@
-"""Serving a repository over HTTP, for trying things out and for small fleets."""
+"""An HTTP server for a repository, to try things out and for small fleets."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from uvicorn.config import LOGGING_CONFIG
 from repoint.repository.errors import CannotServeError
 
 _SECONDS_TO_FINISH = 3
-"""How long downloads may go on after the server was told to stop."""
+"""Seconds that downloads may continue after the server is stopped."""
 
 
 def serve(
@@ -31,37 +31,39 @@ def serve(
 ) -> None:
     """Serve the folder ``public`` until SIGINT or SIGTERM.
 
-    Devices may ask for parts of files (Range) and whether a file changed (If-None-Match). Folders
-    are not listed, and links that lead out of the folder are not followed.
+    Range and If-None-Match requests are supported. Folders are not listed, and links that lead out
+    of the folder are not followed.
 
     Args:
         public: The folder.
-        host: Name or address to listen at.
-        port: Port to listen at; 0 takes a free one.
-        ready: Called with the URL once requests are answered.
+        host: Name or address to listen on.
+        port: Port to listen on; 0 chooses a free one.
+        ready: Called with the URL when the server accepts requests.
         access_log: Print one line per request.
 
     Raises:
-        CannotServeError: The folder is not there, or the address cannot be had.
+        CannotServeError: The folder does not exist, or the address is not available.
     """
     if not public.is_dir():
-        raise CannotServeError(f"There is no folder {public}", hint="Give a repository's folder")
+        raise CannotServeError(
+            f"There is no folder {public}", hint="Name the folder of a repository"
+        )
     if not 0 <= port <= 65535:
         raise CannotServeError(f"{port} is not a port", hint="Choose one from 0 to 65535")
     with _listen(host, port) as listener:
-        shown = f"[{host}]" if ":" in host else host
+        display = f"[{host}]" if ":" in host else host
         server = _Server(
-            _config(public, access_log), f"http://{shown}:{listener.getsockname()[1]}/", ready
+            _config(public, access_log), f"http://{display}:{listener.getsockname()[1]}/", ready
         )
-        # uvicorn raises the signal again for whoever handled it before; a served folder has
-        # nothing left to do then, so the handler before is one that only notes it.
+        # uvicorn raises the signal again for the previous handler. Nothing is left to do then, so
+        # the previous handler is one that only records it.
         signals = (signal.SIGINT, signal.SIGTERM)
         in_main_thread = threading.current_thread() is threading.main_thread()
-        former = {s: signal.signal(s, server.handle_exit) for s in signals if in_main_thread}
+        previous = {s: signal.signal(s, server.handle_exit) for s in signals if in_main_thread}
         try:
             server.run(sockets=[listener])
         finally:
-            for number, handler in former.items():
+            for number, handler in previous.items():
                 signal.signal(number, handler)
 
 
@@ -97,10 +99,10 @@ def _listen(host: str, port: int) -> socket.socket:
         listener = socket.create_server((host, port), family=family)
     except OSError as error:
         raise CannotServeError(
-            f"Cannot listen at {host}, port {port}: {error.strerror or error}",
-            hint="Stop what listens there, or choose another port",
+            f"Cannot listen on {host}, port {port}: {error.strerror or error}",
+            hint="Stop the program that uses it, or choose another port",
         ) from None
-    # Connections inherit it. Head and body are sent apart, and without it the body waits 40 ms
-    # for the acknowledgement of the head.
+    # Connections inherit it. Headers and body are sent separately; without it, the body waits 40 ms
+    # for the acknowledgement of the headers.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener

@@ -1,7 +1,7 @@
-"""``repository.toml``: where the private keys are and how long signatures last.
+"""``repository.toml``: the locations of the private keys and the lifetime of signatures.
 
-Which keys a role has, and how many of them must sign, stands in the signed metadata alone; here
-is only what the metadata cannot say.
+The keys and the threshold of a role are in the signed metadata. These settings contain only
+what the metadata cannot.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ class RoleSettings(msgspec.Struct, forbid_unknown_fields=True):
     """Settings of one role.
 
     Attributes:
-        expiry_days: Days for which a signature of this role lasts.
-        keys: Key id to URI of the private key: ``file:`` and a path relative to the repository
-            for an own key file, or any URI that securesystemslib knows.
+        expiry_days: Lifetime of the role's signatures, in days.
+        keys: Key id to URI of the private key: ``file:`` and a path relative to the repository,
+            or any URI that securesystemslib supports.
     """
 
     expiry_days: int
@@ -31,7 +31,7 @@ class RoleSettings(msgspec.Struct, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         if not 1 <= self.expiry_days <= 3650:
-            raise ValueError("expiry_days must lie between 1 and 3650")
+            raise ValueError("expiry_days must be between 1 and 3650")
 
 
 class RepositorySettings(msgspec.Struct, forbid_unknown_fields=True):
@@ -41,15 +41,15 @@ class RepositorySettings(msgspec.Struct, forbid_unknown_fields=True):
     roles: dict[str, RoleSettings] = {}
 
     def role(self, name: str) -> RoleSettings:
-        """The settings of a role, made with the default expiry where there are none yet."""
+        """Return the settings of a role, with the default expiry if it has none yet."""
         return self.roles.setdefault(name, RoleSettings(expiry_days(name)))
 
     def uris(self) -> dict[str, str]:
-        """Key id to URI, over all roles."""
+        """Return the URI of every known key, by key id."""
         return {keyid: uri for role in self.roles.values() for keyid, uri in role.keys.items()}
 
     def encode(self) -> bytes:
-        """The TOML form."""
+        """Encode the settings as TOML."""
         return msgspec.toml.encode(self)
 
     @classmethod
@@ -57,7 +57,7 @@ class RepositorySettings(msgspec.Struct, forbid_unknown_fields=True):
         """Read the settings of the repository in ``folder``.
 
         Raises:
-            SettingsError: They cannot be read.
+            SettingsError: The settings cannot be read.
         """
         path = folder / SETTINGS_FILE
         try:

@@ -1,7 +1,7 @@
-"""The committed state of a repository, as a device would find it.
+"""The committed state of a repository, as a device reads it.
 
-It is read the way a device reads it: ``timestamp.json`` names the snapshot and the snapshot names
-the rest. Files with higher numbers, which a killed publication may have left, do not count.
+``timestamp.json`` refers to the snapshot, and the snapshot to the rest. Files with higher version
+numbers, which a killed publication may have left, are ignored.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _VERSIONED = re.compile(r"([1-9][0-9]*)\.(.+)\.json")
 
 @dataclass(frozen=True)
 class State:
-    """Signed metadata that belongs together. ``targets`` is by role, the top level included."""
+    """One consistent set of signed metadata. ``targets`` is by role, including the top level."""
 
     root: Metadata[Root]
     root_bytes: bytes
@@ -32,13 +32,13 @@ class State:
     targets: dict[str, Metadata[Targets]]
 
     def metadata(self, role: str) -> Metadata[Any] | None:
-        """The metadata of one role, if the repository has it."""
-        fixed: dict[str, Metadata[Any]] = {
+        """Return the metadata of a role, or None."""
+        top_level: dict[str, Metadata[Any]] = {
             ROOT: self.root,
             SNAPSHOT: self.snapshot,
             TIMESTAMP: self.timestamp,
         }
-        return fixed.get(role) or self.targets.get(role)
+        return top_level.get(role) or self.targets.get(role)
 
     @property
     def roles(self) -> list[str]:
@@ -47,7 +47,7 @@ class State:
         return [ROOT, TARGETS, SNAPSHOT, TIMESTAMP, *products]
 
     def delegator(self, role: str) -> Root | Targets:
-        """The metadata that says which keys ``role`` has."""
+        """Return the metadata that lists the keys of ``role``."""
         name = delegator_of(role)
         return self.root.signed if name == ROOT else self.targets[name].signed
 
@@ -55,10 +55,10 @@ class State:
 def load_state(folder: Path) -> State:
     """Read and verify the committed state in a folder of metadata.
 
-    Expired metadata is read as well: whoever signs it anew has to read it first.
+    Expired metadata is accepted, because it must be read to be renewed.
 
     Raises:
-        DamagedRepositoryError: A file is missing or is not what was signed.
+        DamagedRepositoryError: A file is missing or differs from what was signed.
     """
     try:
         root_bytes = (folder / f"{_newest_root(folder)}.root.json").read_bytes()
@@ -86,10 +86,10 @@ def load_state(folder: Path) -> State:
 
 
 def remove_uncommitted(folder: Path, state: State) -> None:
-    """Remove metadata that a killed publication wrote and never committed."""
+    """Remove metadata that a killed publication wrote but did not commit."""
     for path in folder.iterdir():
         match = _VERSIONED.fullmatch(path.name)
-        # A root is in force as soon as it has its name: devices follow the numbers.
+        # A root takes effect as soon as it has its name: devices follow the version numbers.
         if match is None or match[2] == ROOT:
             continue
         metadata = state.metadata(match[2])
@@ -101,7 +101,7 @@ def _newest_root(folder: Path) -> int:
     matches = (_VERSIONED.fullmatch(path.name) for path in folder.glob("*.root.json"))
     numbers = [int(match[1]) for match in matches if match and match[2] == ROOT]
     if not numbers:
-        raise DamagedRepositoryError(f"{folder} holds no root", hint="Restore it from a backup")
+        raise DamagedRepositoryError(f"{folder} has no root", hint="Restore it from a backup")
     return max(numbers)
 
 

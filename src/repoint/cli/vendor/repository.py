@@ -79,7 +79,7 @@ def rotate(
 ) -> None:
     """Give a role a new key. Devices follow automatically."""
     from repoint.cli.passphrases import asking, new_passphrase
-    from repoint.repository.keys import KeyPlace, read_public_key
+    from repoint.repository.keys import KeyLocation, read_public_key
     from repoint.repository.repository import Repository
 
     if (signer is None) != (public_key is None):
@@ -87,8 +87,8 @@ def rotate(
     passphrase = None if no_passphrase or signer is not None else new_passphrase()
     with Repository.open(repository).publication(asking()) as publication:
         if signer is not None and public_key is not None:
-            place = KeyPlace(signer, read_public_key(public_key))
+            key = KeyLocation(signer, read_public_key(public_key))
         else:
-            place = publication.new_key_file(role, passphrase)
-        publication.rotate(role, [(place.uri, place.key)])
-    print(f"{role} has the new key {place.key.keyid[:8]} at {place.uri}.")
+            key = publication.new_key_file(role, passphrase)
+        publication.rotate(role, [(key.uri, key.key)])
+    print(f"{role} has the new key {key.key.keyid[:8]} at {key.uri}.")
