@@ -88,7 +88,7 @@ def test_what_waits_comes_into_force_at_a_start_unless_something_runs(
 
 
 def test_the_policy_is_shown_with_its_files(place: Place, store: dict[str, str]) -> None:
-    assert "everything is the person's" in works("policy", env=store)
+    assert "people decide everything" in works("policy", env=store)
     file = rules(place, 'removal = false\nwindow = ["02:00-03:00", "sun 12:00-14:00"]\n')
     said = works("policy", env=store)
     assert f"removal        no                       {file}\n" in said

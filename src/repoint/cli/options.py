@@ -26,16 +26,16 @@ StoreOption = Annotated[
 ]  # fmt: skip
 ProductOption = Annotated[
     str | None,
-    typer.Option("--product", "-p", help="The product, where several are enrolled."),
+    typer.Option("--product", "-p", help="The product, if several are enrolled."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print exact figures as JSON.")]
 VersionOption = Annotated[str, typer.Option("--version", help="Version of the baseline.")]
 BuildOption = Annotated[
-    str | None, typer.Option("--build", help="Build of the baseline, where that is not clear.")
+    str | None, typer.Option("--build", help="Build of the baseline, if several match.")
 ]
 PlatformOption = Annotated[
     str | None,
-    typer.Option("--platform", help="Platform of the baseline, where that is not clear."),
+    typer.Option("--platform", help="Platform of the baseline, if several match."),
 ]
 
 
@@ -74,12 +74,12 @@ def named(values: list[str], option: str) -> dict[str, str]:
     """Split ``NAME=VALUE`` options.
 
     Raises:
-        typer.BadParameter: One has another form, or a name stands twice.
+        typer.BadParameter: An option has another form, or two have the same name.
     """
-    found: dict[str, str] = {}
+    named_values: dict[str, str] = {}
     for value in values:
         name, rest = pair(value, option)
-        if name in found:
+        if name in named_values:
             raise typer.BadParameter(f"{name} is named twice", param_hint=option)
-        found[name] = rest
-    return found
+        named_values[name] = rest
+    return named_values

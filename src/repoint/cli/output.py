@@ -1,4 +1,4 @@
-"""How figures and records are shown: for people, or exactly, as JSON."""
+"""Format figures and records: for people, or exactly, as JSON."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import msgspec
 
 
 def size(count: int) -> str:
-    """Bytes for people, in powers of ten: ``412 B``, ``13.8 kB``, ``3.42 MB``."""
+    """Format bytes for people, in powers of ten: ``412 B``, ``13.8 kB``, ``3.42 MB``."""
     if count < 1000:
         return f"{count} B"
     unit, value = next(
@@ -25,7 +25,7 @@ def size(count: int) -> str:
 
 
 def seconds(value: float) -> str:
-    """A duration for people: ``6 ms``, ``1.3 s``, ``4 min``."""
+    """Format a duration for people: ``6 ms``, ``1.3 s``, ``4 min``."""
     if value < 0.0095:
         return f"{value * 1000:.1f} ms"
     if value < 1:
@@ -34,7 +34,7 @@ def seconds(value: float) -> str:
 
 
 def moment(when: int) -> str:
-    """A time for people, in their time zone, with how long ago where that is recent."""
+    """Format a time for people, in their time zone; if it is recent, with its age."""
     shown = time.strftime("%Y-%m-%d %H:%M", time.localtime(when))
     ago = time.time() - when
     for limit, unit, word in ((90, 1, "second"), (5400, 60, "minute"), (129600, 3600, "hour")):
@@ -45,13 +45,13 @@ def moment(when: int) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """``1 file``, ``3 files``, ``2 processes``."""
+    """Format a count: ``1 file``, ``3 files``, ``2 processes``."""
     plural = "es" if noun.endswith("s") else "s"
     return f"{number} {noun}{'' if number == 1 else plural}"
 
 
 def switch(value: bool, locked_by: str) -> str:
-    """A setting for people: ``on``, or ``off, locked by FILE``."""
+    """Format a setting for people: ``on``, or ``off, locked by FILE``."""
     return ("on" if value else "off") + (f", locked by {locked_by}" if locked_by else "")
 
 
@@ -65,13 +65,13 @@ Report = Callable[[str, int, int], None]
 
 @contextlib.contextmanager
 def progress_bar(names: dict[str, str]) -> Iterator[Report]:
-    """Show a bar for each step that takes long, on standard error, if that is a terminal.
+    """Show a progress bar for each step on standard error, if that is a terminal.
 
     Args:
-        names: What to call each step.
+        names: The label of each step.
 
     Yields:
-        To be called with the step, the bytes done and the bytes to do; 0 while that is not known.
+        A function to call with the step, the bytes done, and the total; 0 if it is not known yet.
     """
     if not sys.stderr.isatty():
         yield lambda step, done, total: None

@@ -1,4 +1,4 @@
-"""Asking for passphrases: from the environment for scripts, else at the terminal."""
+"""Passphrases: from the environment for scripts, or else from the terminal."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ VARIABLE = "REPOINT_PASSPHRASE"
 
 
 class NoPassphraseError(RepointError):
-    """A passphrase is needed and nobody can be asked."""
+    """A passphrase is needed, and none is available."""
 
 
 def asking() -> Callable[[str], bytes]:
-    """A function that gives the passphrase of a role's key, asking each only once."""
+    """Return a function that returns the passphrase of a role's key; it asks once for each."""
     known: dict[str, bytes] = {}
 
     def ask(role: str) -> bytes:
@@ -29,15 +29,13 @@ def asking() -> Callable[[str], bytes]:
 
 
 def new_passphrase() -> bytes:
-    """A passphrase for new key files, asked for twice."""
-    given = _ask("Passphrase for the new keys: ")
-    if VARIABLE not in os.environ and _ask("The same again: ") != given:
+    """Ask for the passphrase of new key files, twice."""
+    passphrase = _ask("Passphrase for the new keys: ")
+    if VARIABLE not in os.environ and _ask("Repeat it: ") != passphrase:
         raise NoPassphraseError("The two passphrases differ", hint="Try again")
-    if not given:
-        raise NoPassphraseError(
-            "The passphrase is empty", hint="Give one, or say --no-passphrase to do without"
-        )
-    return given
+    if not passphrase:
+        raise NoPassphraseError("The passphrase is empty", hint="Enter one, or use --no-passphrase")
+    return passphrase
 
 
 def _ask(question: str) -> bytes:

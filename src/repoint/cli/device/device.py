@@ -1,4 +1,4 @@
-"""The commands for a device: enrol, look, install, restart, remove."""
+"""The commands for a device: enrol, check, install, remove and show the status."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _STEPS = {"download": "download", "decode": "prepare", "verify": "verify"}
 
 
 def open_device(store: Path | None, *, unprivileged: bool = False) -> Device:
-    """The device with the store that a person means; says on standard error for whom it waits."""
+    """Return the device with a store; it reports on standard error for whom it waits."""
     from repoint.device.device import Device
 
     def waiting(holder: object) -> None:
@@ -56,7 +56,7 @@ def check(
     """Check the repository for improvements. Installs nothing."""
     from repoint.cli.output import print_json, seconds, size
 
-    started = time.monotonic()
+    start = time.monotonic()
     checked = open_device(store).check(product)
     if json:
         print_json(
@@ -74,12 +74,14 @@ def check(
         return
     cost = (
         f"{checked.requests} request{'' if checked.requests == 1 else 's'}, "
-        f"{size(checked.received)}, {seconds(time.monotonic() - started)}"
+        f"{size(checked.received)}, {seconds(time.monotonic() - start)}"
     )
     if checked.offer is None or checked.improvement is None:
         print(f"{str(checked.nothing or '').rstrip('.')}. [{cost}]")
         return
-    urgent = " It is urgent: attacks were seen." if checked.offer.urgency == "exploited" else ""
+    urgent = (
+        " It is urgent: its fixes are exploited." if checked.offer.urgency == "exploited" else ""
+    )
     print(
         f"Available: {checked.offer.label}, {checked.improvement.title} "
         f"({size(checked.improvement.download_size)}).{urgent} [{cost}]"
@@ -92,7 +94,7 @@ def install(
         bool,
         typer.Option(
             "--automatic",
-            help="For timers: check first, and only install where Automatically Install is on.",
+            help="For timers: check first, and install only if Automatically Install is on.",
         ),
     ] = False,
     yes: Annotated[
@@ -137,24 +139,23 @@ def install(
             }
         )
         return
-    took = ", ".join(f"{step} {seconds(value)}" for step, value in staged.seconds.items())
-    print(f"Staged {staged.improvement.label}: {size(staged.downloaded)} downloaded. [{took}]")
+    timing = ", ".join(f"{step} {seconds(value)}" for step, value in staged.seconds.items())
+    print(f"Staged {staged.improvement.label}: {size(staged.downloaded)} downloaded. [{timing}]")
     if staged.unguarded:
         print(f"This kernel has no {' and no '.join(staged.unguarded)}: the patch was decoded with "
-              "less protection. What it gave has the signed seal all the same.")  # fmt: skip
-    now = device.status(product)
-    if not now.staged:
-        print(f"{now.in_force} is in force.")
+              "less protection. The result has the signed seal.")  # fmt: skip
+    current = device.status(product)
+    if not current.staged:
+        print(f"{current.in_force} is in force.")
         return
     if asking:
         offer_restart(device, product)
         return
-    print("It comes into force when the program is started the next time, "
-          "or with `repoint restart`.")  # fmt: skip
+    print("It comes into force the next time the program starts, or with `repoint restart`.")
 
 
 def _ask_to_install(device: Device, product: str | None) -> None:
-    """Show what would be installed, what it fixes and what has to restart; then ask."""
+    """Show what would be installed, what it fixes and what must restart; then ask."""
     from repoint.agent.overview import read_overview
     from repoint.cli.device.status_view import print_offer
 
@@ -166,7 +167,7 @@ def _ask_to_install(device: Device, product: str | None) -> None:
 
 def remove(
     product: ProductOption = None,
-    reason: Annotated[str, typer.Option(help="Why; kept in the history.")] = "",
+    reason: Annotated[str, typer.Option(help="Why; the history keeps it.")] = "",
     store: StoreOption = None,
 ) -> None:
     """Remove the improvement and return to the baseline.
@@ -177,22 +178,22 @@ def remove(
     from repoint.device.outcomes import require_done
 
     device = open_device(store)
-    started = time.monotonic()
+    start = time.monotonic()
     removed = require_done(device.remove(product, why=reason))
-    seen = device.status(product)
-    open_again = ", ".join(cve.cve for cve in seen.cves if cve.state == "not fixed")
+    current = device.status(product)
+    exposed_to = ", ".join(cve.cve for cve in current.cves if cve.state == "not fixed")
     if removed.is_complete:
         print(
-            f"Removed {removed.generation.label}; {seen.in_force} is active. "
-            f"[{seconds(time.monotonic() - started)}]"
+            f"Removed {removed.generation.label}; {current.in_force} is active. "
+            f"[{seconds(time.monotonic() - start)}]"
         )
     else:
         print(
             f"{removed.generation.label} is removed at the next restart of the programs that run "
             "it, or with `repoint restart`."
         )
-    if open_again and removed.is_complete:
-        print(f"This device is exposed again to {open_again}.")
+    if exposed_to and removed.is_complete:
+        print(f"This device is exposed to {exposed_to} again.")
 
 
 def history(
@@ -213,25 +214,27 @@ def history(
 def enroll(
     url: Annotated[str, typer.Argument(help="Address of the vendor's repository.")],
     product: Annotated[str, typer.Option("--product", "-p", help="The product.")],
-    root: Annotated[Path, typer.Option(help="The vendor's trusted root, a file.")],
+    root: Annotated[Path, typer.Option(help="File with the vendor's trusted root.")],
     graft: Annotated[
-        list[str] | None, typer.Option(help="COMPONENT=FOLDER: where a component stands.")
+        list[str] | None, typer.Option(help="COMPONENT=FOLDER: the folder that holds a component.")
     ] = None,
     system: Annotated[
         list[str] | None,
         typer.Option(
-            help="COMPONENT=FOLDER: the same for files among others of the system: / or a folder "
-            "below /usr or /opt."
+            help="COMPONENT=FOLDER: the same for a component among the system's files: / or a "
+            "folder below /usr or /opt."
         ),
     ] = None,
     program: Annotated[
         list[str] | None,
-        typer.Option(help="COMPONENT=COMMAND: starts what runs from it again after a restart."),
+        typer.Option(
+            help="COMPONENT=COMMAND: starts the component's program again after a restart."
+        ),
     ] = None,
     version: Annotated[str, typer.Option("--version", help="Only this version.")] = "",
     build: Annotated[str, typer.Option("--build", help="Only this build.")] = "",
     platform: Annotated[
-        str, typer.Option("--platform", help="Instead of this machine's own.")
+        str, typer.Option("--platform", help="Another platform than this machine's own.")
     ] = "",
     store: StoreOption = None,
 ) -> None:
@@ -257,7 +260,7 @@ def enroll(
     if commands:
         raise typer.BadParameter(f"there is no --graft {next(iter(commands))}")
     try:
-        done = open_device(store).enroll(
+        enrolment = open_device(store).enroll(
             product, url, read_root(root), grafts, BaselineFilter(platform, version, build)
         )
     except DifferentTreesError as error:
@@ -268,14 +271,14 @@ def enroll(
                 more = counted(len(differences) - 20, "more path")
                 print(f"  {component}: and {more}", file=sys.stderr)
         raise
-    print(f"Enrolled {product} {done.baseline}. What is installed is what the vendor released.")
-    for point in done.grafts:
+    print(f"Enrolled {product} {enrolment.baseline}. The installed files are the vendor's.")
+    for point in enrolment.grafts:
         print(f"  {point.component} at {point.path}")
 
 
 def unenroll(product: ProductOption = None, store: StoreOption = None) -> None:
     """Unenrol a product: put plain folders in place of Repoint's links."""
-    print(f"Took {open_device(store).unenroll(product)} out. Nothing of it is left in the store.")
+    print(f"Unenrolled {open_device(store).unenroll(product)}. The store holds nothing of it.")
 
 
 def launch(

@@ -1,4 +1,4 @@
-"""``repoint policy`` and ``repoint motd``: for administrators, and for who logs in to a server."""
+"""``repoint policy`` and ``repoint motd``: for administrators and the users of a server."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from repoint.cli.options import JsonOption, StoreOption
 def policy(
     folder: Annotated[
         Path | None,
-        typer.Argument(help="Look at the files of this folder instead.", show_default=False),
+        typer.Argument(help="Read the files of this folder instead.", show_default=False),
     ] = None,
     json: JsonOption = False,
     store: StoreOption = None,
@@ -27,20 +27,20 @@ def policy(
     from repoint.cli.output import print_json
     from repoint.device.policy.policy import Rules, policy_folder, read_policy
 
-    seen = read_policy(store_path(store), folder)
+    current = read_policy(store_path(store), folder)
     if json:
-        print_json(seen)
+        print_json(current)
     else:
         for name in Rules.__struct_fields__:
-            value = getattr(seen.rules, name)
+            value = getattr(current.rules, name)
             if value is not None:
-                print(f"{name:<14} {_said(value):<24} {seen.sources[name]}")
-        if not seen.sources:
-            print(f"No policy in {folder or policy_folder()}: everything is the person's.")
-    if seen.problem:
+                print(f"{name:<14} {_format(value):<24} {current.sources[name]}")
+        if not current.sources:
+            print(f"No policy in {folder or policy_folder()}: people decide everything.")
+    if current.problem:
         import sys
 
-        print(f"repoint: {seen.problem}", file=sys.stderr)
+        print(f"repoint: {current.problem}", file=sys.stderr)
         raise typer.Exit(1)
 
 
@@ -54,12 +54,12 @@ def motd(store: StoreOption = None) -> None:
     from repoint.cli.device.device import open_device
 
     device = open_device(store)
-    for place in device.store.enrolled():
-        for line in message_of_the_day(read_overview(device, place.name)):
+    for state in device.store.enrolled():
+        for line in message_of_the_day(read_overview(device, state.name)):
             print(line)
 
 
-def _said(value: object) -> str:
+def _format(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return ", ".join(value) if isinstance(value, tuple) else str(value)
