@@ -175,22 +175,22 @@ def test_a_persons_units_ask_for_nothing_that_needs_root() -> None:
 
 def test_installing_and_taking_away_are_each_others_opposite(tmp_path: Path) -> None:
     folder, desktops = tmp_path / "system", tmp_path / "user"
-    made = units.installation(SYSTEM, folder, desktops)
+    made = units.plan_installation(SYSTEM, folder, desktops)
     assert {path.name for path in made.files} == {*unit_files(SYSTEM), *desktop_files(SYSTEM)}
     assert ("systemctl", "enable", "--now", TIMER, PAGE_SOCKET) in made.after
     assert ("systemctl", "enable", START) in made.after
     assert ("systemctl", "--global", "enable", TELL_PATH) in made.after
     units.apply(units.UnitChange(made.files), Systemd())
     (folder / "other.service").write_text("somebody's")
-    gone = units.removal(False, folder, desktops)
+    gone = units.plan_removal(False, folder, desktops)
     assert set(gone.files) == set(made.files)
     units.apply(units.UnitChange(gone.files), Systemd())
     assert [path.name for path in folder.iterdir()] == ["other.service"]
-    assert units.removal(False, folder, desktops) == units.UnitChange({})
+    assert units.plan_removal(False, folder, desktops) == units.UnitChange({})
 
 
 def test_a_person_has_no_desktop_units_of_everybody(tmp_path: Path) -> None:
-    made = units.installation(USER, tmp_path, tmp_path / "all")
+    made = units.plan_installation(USER, tmp_path, tmp_path / "all")
     assert {path.name for path in made.files} == set(unit_files(USER))
     assert all(command[:2] == ("systemctl", "--user") for command in made.after)
 

@@ -1,4 +1,4 @@
-"""Putting the units in place and taking them away; lines for cron where systemd is not."""
+"""Installation and removal of the units, and lines for cron on machines without systemd."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ from repoint.model.errors import RepointError
 
 
 class UnitsError(RepointError):
-    """systemd refuses the units, or cannot be reached."""
+    """systemd rejects the units, or cannot be reached."""
 
 
 @dataclass(frozen=True)
 class UnitChange:
-    """What putting in place, or taking away, comes to.
+    """The changes that an installation or a removal makes.
 
     Attributes:
-        files: What is written, with its content; or removed, where that is nothing.
-        before: Commands to run before.
-        after: Commands to run after.
+        files: The content of each file to write; None for a file to remove.
+        before: Commands to run before the files change.
+        after: Commands to run after the files changed.
     """
 
     files: dict[Path, str | None]
@@ -50,7 +50,7 @@ class UnitChange:
 
 
 def setup_for(store: Store, *, user: bool) -> Setup:
-    """The setup of this device: its store, this interpreter, and what is enrolled now."""
+    """Return the setup of this device: its store, this interpreter, and what is enrolled now."""
     enrolments = [state.documents.enrolment() for state in store.enrolled()]
     points = [point for enrolment in enrolments for point in enrolment.grafts]
     # A component of the system is merged over files that no service of ours writes to.
@@ -58,21 +58,21 @@ def setup_for(store: Store, *, user: bool) -> Setup:
     return Setup(Path(sys.executable), store.path, trees, user)
 
 
-def units_in(user: bool) -> Path:
-    """The folder of the administrator's, or of the person's own, units."""
+def unit_folder(user: bool) -> Path:
+    """Return the folder for the units of the administrator, or of this account."""
     if not user:
         return Path("/etc/systemd/system")
     config = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
     return Path(config).expanduser() / "systemd/user"
 
 
-def installation(setup: Setup, folder: Path, desktops: Path) -> UnitChange:
-    """What `repoint agent install` does.
+def plan_installation(setup: Setup, folder: Path, desktops: Path) -> UnitChange:
+    """Return what `repoint agent install` changes.
 
     Args:
         setup: What the units are for.
         folder: The folder for units.
-        desktops: The folder for the units of everybody's session, for the system's store.
+        desktops: The folder for units of every session, for the system's store.
     """
     files: dict[Path, str | None] = {folder / n: text for n, text in unit_files(setup).items()}
     user = setup.user
@@ -82,29 +82,27 @@ def installation(setup: Setup, folder: Path, desktops: Path) -> UnitChange:
         systemctl("enable", START, user=user),
     ]
     if not setup.user:
-        # A person's own round tells that person; the system's has to reach everybody.
+        # The update run of a user's store notifies that user; the system's must reach everyone.
         files |= {desktops / name: text for name, text in desktop_files(setup).items()}
         after.append(systemctl("--global", "enable", TELL_PATH))
     return UnitChange(files, after=tuple(after))
 
 
-def removal(user: bool, folder: Path, desktops: Path) -> UnitChange:
-    """What `repoint agent uninstall` does; see `installation`."""
+def plan_removal(user: bool, folder: Path, desktops: Path) -> UnitChange:
+    """Return what `repoint agent uninstall` changes; see `plan_installation`."""
     names = [AGENT, TIMER, ACTIVATE, START, PAGE, PAGE_SOCKET]
-    places = [folder / name for name in names]
+    paths = [folder / name for name in names]
     before = [
         systemctl("disable", "--now", TIMER, PAGE_SOCKET, PAGE, user=user),
         systemctl("disable", START, user=user),
     ]
     if not user:
-        places += [desktops / TELL, desktops / TELL_PATH]
+        paths += [desktops / TELL, desktops / TELL_PATH]
         before.append(systemctl("--global", "disable", TELL_PATH))
-    found: dict[Path, str | None] = {place: None for place in places if place.exists()}
-    return (
-        UnitChange(found, tuple(before), (systemctl("daemon-reload", user=user),))
-        if found
-        else UnitChange({})
-    )
+    files: dict[Path, str | None] = {path: None for path in paths if path.exists()}
+    if not files:
+        return UnitChange({})
+    return UnitChange(files, tuple(before), (systemctl("daemon-reload", user=user),))
 
 
 def apply(change: UnitChange, systemd: Systemd) -> None:
@@ -112,7 +110,7 @@ def apply(change: UnitChange, systemd: Systemd) -> None:
 
     Raises:
         UnitsError: A command fails.
-        CannotWriteError: There is no right to write.
+        StoreWriteError: A file cannot be written.
     """
     for command in change.before:
         _run(systemd, command, may_fail=True)  # a unit may be gone, or was never enabled
@@ -128,23 +126,23 @@ def apply(change: UnitChange, systemd: Systemd) -> None:
 
 
 def cron_lines(setup: Setup) -> list[str]:
-    """Lines for a crontab, for machines without systemd.
+    """Return the lines for a crontab, for machines without systemd.
 
-    The minute is this machine's own, so that a fleet does not come at once.
+    Each machine has a minute of its own, which spreads the load of a fleet.
     """
     identity = Path("/etc/machine-id")
     seed = identity.read_bytes() if identity.exists() else os.uname().nodename.encode()
     minute = zlib.crc32(seed + os.fsencode(setup.store)) % 60
-    who = "" if setup.user else "root  "
-    rounds = _for_cron(setup, "run-once", "--if-due")
+    account = "" if setup.user else "root  "
+    update = _for_cron(setup, "run-once", "--if-due")
     return [
-        f"{minute} * * * *  {who}{rounds} >/dev/null",
-        f"@reboot  {who}{_for_cron(setup, 'activate')} >/dev/null",
+        f"{minute} * * * *  {account}{update} >/dev/null",
+        f"@reboot  {account}{_for_cron(setup, 'activate')} >/dev/null",
     ]
 
 
-def cron_place(user: bool) -> str:
-    """Where those lines belong."""
+def crontab_name(user: bool) -> str:
+    """Return the name of the crontab for those lines."""
     return "your crontab (`crontab -e`)" if user else "/etc/cron.d/repoint"
 
 
@@ -159,5 +157,5 @@ def _run(systemd: Systemd, command: Sequence[str], *, may_fail: bool = False) ->
     if not result.succeeded and not may_fail:
         raise UnitsError(
             f"`{' '.join(command)}` fails: {result.detail or result.reason}",
-            hint="The units are written; put that right, then run `repoint agent install` again",
+            hint="The unit files are written; correct that, then run `repoint agent install` again",
         )

@@ -1,4 +1,4 @@
-"""Asking systemd to start what Repoint does beside a command."""
+"""Background work of a command that systemd starts."""
 
 from __future__ import annotations
 
@@ -12,43 +12,44 @@ from repoint.model.errors import RepointError
 
 
 class CannotHandOverError(RepointError):
-    """A unit of Repoint's cannot be started."""
+    """A unit of Repoint cannot be started."""
 
 
 def start_activation(systemd: Systemd) -> None:
-    """Start the unit that brings into force what is due, without waiting for it.
+    """Start the unit that activates what is due, without waiting for it.
 
     Raises:
-        CannotHandOverError: There is no such unit, or systemd does not let us.
+        CannotHandOverError: The unit is not installed, or systemd does not permit it.
     """
-    why = systemd.start_own(ACTIVATE).reason
-    if why:
+    reason = systemd.start_own(ACTIVATE).reason
+    if reason:
         raise CannotHandOverError(
-            f"{ACTIVATE} cannot be started: {why}", hint="Run `repoint agent install` again"
+            f"{ACTIVATE} cannot be started: {reason}", hint="Run `repoint agent install` again"
         )
 
 
 def start_watch(store: Path, systemd: Systemd) -> None:
-    """Let what is on trial be watched, without waiting for it.
+    """Have systemd watch what is on trial, without waiting for it.
 
-    It runs beside the start of the machine: nothing waits for it, and it waits for nothing, as what
-    is on trial may hold up anything. So no unit has to be installed for it either.
+    The watch runs in parallel to the start of the machine: nothing waits for it, and it waits for
+    nothing, because what is on trial may block any other unit. It is a transient unit, so none has
+    to be installed.
 
     Raises:
-        CannotHandOverError: systemd does not let us.
+        CannotHandOverError: systemd does not permit it.
     """
-    alone = ("DefaultDependencies=no", "Conflicts=shutdown.target", "Before=shutdown.target")
+    independent = ("DefaultDependencies=no", "Conflicts=shutdown.target", "Before=shutdown.target")
     command = (sys.executable, "-m", "repoint", "system", "watch", "--store", str(store))
     unit = TransientUnit(
         command,
         name=WATCH,
         description="Watch a security improvement on trial",
-        properties=("Restart=on-abnormal", *(alone if os.geteuid() == 0 else ())),
+        properties=("Restart=on-abnormal", *(independent if os.geteuid() == 0 else ())),
         wait=False,
     )
-    why = systemd.start_transient(unit).reason
-    if why and not systemd.is_active(WATCH):
+    reason = systemd.start_transient(unit).reason
+    if reason and not systemd.is_active(WATCH):
         raise CannotHandOverError(
-            f"{WATCH} cannot be started: {why}",
-            hint="The next command that changes the store sees to what is on trial",
+            f"{WATCH} cannot be started: {reason}",
+            hint="The next command that changes the store confirms it or rolls it back",
         )

@@ -1,11 +1,10 @@
-"""The systemd units, as texts; nothing is read or written here.
+"""The systemd units, as text. This module neither reads nor writes files.
 
-Two services share the work, because they need different rights. ``repoint-agent.service`` talks
-to the network and prepares what came; it has no privilege at all, and is shut in as far as systemd
-can. What a vendor's health check does, and what a program needs that is started again, nobody can
-know: so activating is left to ``repoint-activate.service``, which talks to nobody and is not shut
-in. If it had mounts of its own, nobody else would see what it merges over the system either (see
-``repoint.device.strategy.sysext``).
+Two services share the work, because they need different rights. ``repoint-agent.service`` uses the
+network and prepares downloads; it has no privileges and is hardened as far as systemd can. A
+vendor's health check, and a program that is started again, may need anything: so
+``repoint-activate.service`` activates, uses no network and is not hardened. With private mounts, it
+could also not merge layers for the whole system (see ``repoint.device.strategy.sysext``).
 """
 
 from __future__ import annotations
@@ -19,10 +18,10 @@ ACTIVATE, START = "repoint-activate.service", "repoint-start.service"
 PAGE, PAGE_SOCKET = "repoint-page.service", "repoint-page.socket"
 TELL, TELL_PATH = "repoint-tell.service", "repoint-tell.path"
 WATCH = "repoint-watch.service"
-"""Made when it is needed: see `repoint.agent.units.start`."""
+"""A transient unit: see `repoint.agent.units.start`."""
 
 NEWS = "news"
-"""The store's file that changes whenever there is something to tell; a unit watches it."""
+"""The file of the store that changes with each new notification; a unit watches it."""
 
 _HOMES = ("/home", "/root", "/run/user")
 _SHARED_TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108  # compared with, not written to
@@ -30,13 +29,13 @@ _SHARED_TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108  # compared with, not wri
 
 @dataclass(frozen=True)
 class Setup:
-    """What the units are for.
+    """What the units need to know about the device.
 
     Attributes:
-        python: The interpreter that Repoint is installed for.
+        python: The interpreter that runs Repoint.
         store: The store.
-        grafts: The graft points of what is enrolled.
-        user: Whether they are for one account's own systemd, without root.
+        grafts: The graft points of the enrolled products.
+        user: Whether the units are for the user manager of one account, without root.
     """
 
     python: Path
@@ -46,24 +45,24 @@ class Setup:
 
     @property
     def paths(self) -> tuple[Path, ...]:
-        """All places that the services need."""
+        """All paths that the services need."""
         return (self.python, self.store, *self.grafts)
 
     def command(self, *arguments: str) -> str:
-        """A command line of Repoint."""
+        """Return a command line of Repoint for a unit file."""
         return " ".join(
             map(quoted, (str(self.python), "-m", *arguments, "--store", str(self.store)))
         )
 
 
 def quoted(word: str) -> str:
-    """A word as systemd reads it back (systemd.syntax(7), systemd.service(5))."""
+    """Quote a word for systemd (systemd.syntax(7), systemd.service(5))."""
     word = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
     return f'"{word}"' if any(c in word for c in " \t'\"\\;") or not word else word
 
 
 def unit_files(setup: Setup) -> dict[str, str]:
-    """All units of a setup, by name; those for people's desktops are in `desktop_files`."""
+    """Return all units of a setup by name; those for desktops are in `desktop_files`."""
     return {
         AGENT: _agent(setup),
         TIMER: _timer(),
@@ -75,15 +74,15 @@ def unit_files(setup: Setup) -> dict[str, str]:
 
 
 def desktop_files(setup: Setup) -> dict[str, str]:
-    """The units that tell each person who has a session; they run with that person's rights."""
+    """Return the units that notify each logged-in user, with that user's rights."""
     return {
         TELL_PATH: _text(
-            ("Unit", ["Description=News of security improvements"]),
-            ("Path", [f"PathChanged={_alone(setup.store / NEWS)}"]),
+            ("Unit", ["Description=Watch for news about security improvements"]),
+            ("Path", [f"PathChanged={_single(setup.store / NEWS)}"]),
             ("Install", ["WantedBy=default.target"]),
         ),
         TELL: _text(
-            ("Unit", ["Description=Tell of security improvements"]),
+            ("Unit", ["Description=Show notifications about security improvements"]),
             ("Service", ["Type=oneshot", f"ExecStart={setup.command('repoint', 'agent', 'tell')}",
                          *_SECCOMP]),
         ),
@@ -99,11 +98,11 @@ _SECCOMP = (
     "SystemCallArchitectures=native",
     "SystemCallFilter=@system-service",
     "SystemCallFilter=~@resources",
-    # The decoding process shuts itself in further.
+    # The decoding process restricts itself further.
     "SystemCallFilter=landlock_create_ruleset landlock_add_rule landlock_restrict_self seccomp",
     "SystemCallErrorNumber=EPERM",
 )
-"""What needs no namespaces, so that it works for one account's own systemd as well."""
+"""Hardening without namespaces, which also works for the user manager of an account."""
 
 
 def _agent(setup: Setup) -> str:
@@ -111,31 +110,31 @@ def _agent(setup: Setup) -> str:
     lines = [
         "Type=oneshot",
         f"ExecStart={setup.command(*arguments)}",
-        # A limit on bandwidth may make a download take hours.
+        # With a bandwidth limit, a download may take hours.
         "TimeoutStartSec=1d",
         "Nice=10",
         "IOSchedulingClass=idle",
         *_SECCOMP,
     ]
     if not setup.user:
-        lines += _shut_in(setup)
+        lines += _hardening(setup)
     return _text(
-        ("Unit", ["Description=Security improvements in the background",
+        ("Unit", ["Description=Check for and stage security improvements",
                   "After=network-online.target"]),
         ("Service", lines),
     )  # fmt: skip
 
 
-def _shut_in(setup: Setup) -> list[str]:
-    """What needs namespaces, which one account's own systemd cannot give to everybody."""
+def _hardening(setup: Setup) -> list[str]:
+    """Return hardening with namespaces, which a user manager cannot always create."""
     writable = [setup.store, *(graft.parent for graft in setup.grafts)]
     shares_temporary = _any_below(setup.paths, _SHARED_TEMPORARY)
     if shares_temporary:
         writable += map(Path, _SHARED_TEMPORARY)
     return [
         "ProtectSystem=strict",
-        # A full update puts a folder in the place of our link, which a round takes over.
-        *(f"ReadWritePaths={_listed(path)}" for path in dict.fromkeys(writable)),
+        # A full update may replace the link with a folder; an update run takes it over.
+        *(f"ReadWritePaths={_list_item(path)}" for path in dict.fromkeys(writable)),
         f"ProtectHome={'read-only' if _any_below(setup.paths, _HOMES) else 'yes'}",
         f"PrivateTmp={'no' if shares_temporary else 'yes'}",
         "PrivateDevices=yes",
@@ -151,17 +150,17 @@ def _shut_in(setup: Setup) -> list[str]:
         "RestrictNamespaces=yes",
         "KeyringMode=private",
         "UMask=0022",
-        # The store is root's own; to prepare, no more is needed. No RestrictSUIDSGID: a component
-        # may hold set-user-ID programs.
+        # Root owns the store, so that staging needs no capability. RestrictSUIDSGID is not set,
+        # because a component may contain set-user-ID programs.
         "CapabilityBoundingSet=",
     ]
 
 
 def _timer() -> str:
     return _text(
-        ("Unit", ["Description=Security improvements in the background, once an hour"]),
+        ("Unit", ["Description=Check for security improvements hourly"]),
         ("Timer", ["OnCalendar=hourly", "OnBootSec=5min",
-                   # Each device of a fleet has its own minute.
+                   # Each device of a fleet gets a minute of its own.
                    "RandomizedDelaySec=55min", "FixedRandomDelay=yes", "Persistent=yes"]),
         ("Install", ["WantedBy=timers.target"]),
     )  # fmt: skip
@@ -169,7 +168,7 @@ def _timer() -> str:
 
 def _activate(setup: Setup) -> str:
     return _text(
-        ("Unit", ["Description=Bring security improvements into force"]),
+        ("Unit", ["Description=Activate security improvements"]),
         ("Service", [
             "Type=oneshot",
             f"ExecStart={setup.command('repoint', 'agent', 'activate', '--due')}",
@@ -182,14 +181,14 @@ def _activate(setup: Setup) -> str:
 def _start(setup: Setup) -> str:
     start = "session" if setup.user else "machine"
     lines = [
-        f"Description=Bring security improvements into force at the start of the {start}",
+        f"Description=Activate security improvements at the start of the {start}",
         "DefaultDependencies=no",
-        # Something waits, is on trial, or has to be merged over the system anew after each start.
-        f"ConditionPathExistsGlob=|{_alone(setup.store)}/products/*/staged",
-        f"ConditionPathExistsGlob=|{_alone(setup.store)}/products/*/trial.json",
-        f"ConditionPathExistsGlob=|{_alone(setup.store)}/products/*/extensions/*",
-        f"ConditionPathExistsGlob=|{_alone(setup.store)}/products/*/images/*",
-        *(f"RequiresMountsFor={_listed(path)}" for path in (setup.store, *setup.grafts)),
+        # Run only if something is staged, on trial, or must be merged after each start.
+        f"ConditionPathExistsGlob=|{_single(setup.store)}/products/*/staged",
+        f"ConditionPathExistsGlob=|{_single(setup.store)}/products/*/trial.json",
+        f"ConditionPathExistsGlob=|{_single(setup.store)}/products/*/extensions/*",
+        f"ConditionPathExistsGlob=|{_single(setup.store)}/products/*/images/*",
+        *(f"RequiresMountsFor={_list_item(path)}" for path in (setup.store, *setup.grafts)),
     ]
     if not setup.user:
         lines += ["After=sysinit.target", "Conflicts=shutdown.target", "Before=shutdown.target"]
@@ -199,7 +198,7 @@ def _start(setup: Setup) -> str:
         ("Service", [
             "Type=oneshot",
             f"ExecStart={setup.command('repoint', 'agent', 'activate')}",
-            # Whatever a health check does, the start goes on.
+            # Whatever a health check does, the start continues.
             "TimeoutStartSec=3min", "KillMode=process",
         ]),
         ("Install", ["WantedBy=basic.target"]),
@@ -209,7 +208,7 @@ def _start(setup: Setup) -> str:
 def _page_socket(setup: Setup) -> str:
     return _text(
         ("Unit", ["Description=Settings page for security improvements"]),
-        ("Socket", [f"ListenStream={_alone(setup.store / 'page.sock')}",
+        ("Socket", [f"ListenStream={_single(setup.store / 'page.sock')}",
                     f"SocketMode={'0600' if setup.user else '0666'}"]),
         ("Install", ["WantedBy=sockets.target"]),
     )  # fmt: skip
@@ -220,7 +219,7 @@ def _page(setup: Setup) -> str:
         ("Unit", ["Description=Settings page for security improvements"]),
         ("Service", [
             f"ExecStart={setup.command('repoint.page')}",
-            # What a restart has started again outlives the page.
+            # Programs that a restart has started again outlive the page.
             "KillMode=process",
         ]),
     )  # fmt: skip
@@ -232,13 +231,13 @@ def _text(*sections: tuple[str, Sequence[str]]) -> str:
     )
 
 
-def _listed(path: Path) -> str:
-    """A path where systemd reads a list of them; only commands know variables."""
+def _list_item(path: Path) -> str:
+    """Quote a path for a setting that takes a list. Only commands expand variables."""
     return quoted(str(path)).replace("$$", "$")
 
 
-def _alone(path: Path) -> str:
-    """A path where systemd reads a single one, up to the end of the line."""
+def _single(path: Path) -> str:
+    """Escape a path for a setting that takes a single path to the end of the line."""
     return str(path).replace("%", "%%")
 
 

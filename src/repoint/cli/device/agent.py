@@ -117,7 +117,7 @@ def install(dry_run: DryRunOption = False, store: StoreOption = None) -> None:
     if not systemd.is_booted() and not dry_run:
         _print_cron(setup)
         return
-    change = units.installation(setup, units.units_in(user), Path("/etc/systemd/user"))
+    change = units.plan_installation(setup, units.unit_folder(user), Path("/etc/systemd/user"))
     if dry_run:
         _print_change(change)
         if not systemd.is_booted():
@@ -141,11 +141,11 @@ def uninstall(dry_run: DryRunOption = False) -> None:
 
     user = os.geteuid() != 0
     systemd = Host.local().systemd
-    change = units.removal(user, units.units_in(user), Path("/etc/systemd/user"))
+    change = units.plan_removal(user, units.unit_folder(user), Path("/etc/systemd/user"))
     if not change.files:
         print("No units of Repoint are installed.")
         if not systemd.is_booted():
-            print(f"systemd does not run this machine; see {units.cron_place(user)}.")
+            print(f"systemd does not run this machine; see {units.crontab_name(user)}.")
         return
     if dry_run:
         _print_change(change)
@@ -169,7 +169,9 @@ def _print_change(change: UnitChange) -> None:
 def _print_cron(setup: Setup) -> None:
     from repoint.agent.units import installation as units
 
-    print(f"systemd does not run this machine. Add these lines to {units.cron_place(setup.user)}:")
+    print(
+        f"systemd does not run this machine. Add these lines to {units.crontab_name(setup.user)}:"
+    )
     for line in units.cron_lines(setup):
         print(line)
 
