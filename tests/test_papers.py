@@ -55,7 +55,7 @@ NOT_COMMANDS = frozenset({"repoint image 1"})  # the identity of an image, see f
 def is_command(line: str) -> bool:
     """Return whether a line that begins with `repoint` names a command, or only the program."""
     words = tuple(word for word in line.split() if not word.startswith("-"))
-    known = ("repoint",)
+    known: tuple[str, ...] = ("repoint",)
     for word in words[1:]:
         if (*known, word) not in COMMANDS:
             return known not in GROUPS or not re.fullmatch(r"[a-z-]+", word)
