@@ -140,7 +140,7 @@ def test_an_image_is_seen_on_the_system_and_leaves_nothing_behind(merged: System
     assert Path(f"/{APP}/lib").stat().st_mode & 0o7777 == 0o755
     status = merged.device.status(None)
     assert (status.in_force, status.protected) == ("26.3.1 (a)", True)
-    assert "image, checked by the kernel" in works("status", "--store", merged.store)
+    assert "image, verified by the kernel" in works("status", "--store", merged.store)
     assert [e.why for e in merged.device.history(None) if e.event == "activated"] == [
         "merged as an image"
     ]
@@ -309,7 +309,7 @@ def test_a_program_that_has_the_bases_file_mapped_is_exposed_whatever_its_number
         system.device.install(None, user_initiated=True)
         # As if the image gave the very number that the base's file has.
         monkeypatch.setattr(
-            "repoint.device.status.census.numbers_of",
+            "repoint.device.strategy.sysext.inode_numbers",
             lambda product, generation: {f"{APP}/lib/libcodec.so": number},
         )
         (exposed,) = system.device.status(None).exposed

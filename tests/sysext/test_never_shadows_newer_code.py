@@ -172,7 +172,7 @@ def test_no_layer_takes_the_folder_of_others_away(system: System) -> None:
     changed = {name: content for name, content in OLD.items() if "/lib/" not in name}
     system.vendor.release({"codec": {**changed, f"{APP}/lib": "a file\n"}})
     system.device.check(None)
-    with pytest.raises(NotApplicableError, match="in the place of the folder"):
+    with pytest.raises(NotApplicableError, match="replaces the folder"):
         system.device.install(None, user_initiated=True)
     assert Path(f"/{APP}/lib/others.so").read_text() == "of others"
 

@@ -27,14 +27,13 @@ from repoint.device.errors import StoreDamagedError
 from repoint.device.policy.effective_settings import EffectiveSettings, effective_settings
 from repoint.device.policy.policy import Policy
 from repoint.device.status.affected import Affected, affected_by_offer, affected_now
-from repoint.device.status.census import census_of
+from repoint.device.status.census import Census, census_of
 from repoint.device.status.status import Status, read_status
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation, HistoryEntry
 from repoint.device.update.space import space_needed
 from repoint.host.conditions import Conditions
 from repoint.host.host import Host
-from repoint.host.processes import Census
 from repoint.model.baseline import RestartScope
 from repoint.model.catalog import Offer
 from repoint.model.improvement import Improvement

@@ -26,11 +26,11 @@ from repoint.device.errors import (
 )
 from repoint.device.os_errors import explained
 from repoint.device.outcomes import Nothing
+from repoint.device.status.census import Census
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.store_lock import store_file_lock
 from repoint.fs.lock import LockHeldError
 from repoint.host.conditions import Conditions
-from repoint.host.processes import Census
 from repoint.model.errors import RepointError
 from repoint.model.version import has_letter, parse_label
 

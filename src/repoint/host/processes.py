@@ -1,72 +1,29 @@
-"""The running processes: their accounts, and the trees that they run from."""
+"""The running processes: their accounts, command lines, memory maps and open files."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from repoint.model.system import HIERARCHIES
+_DELETED = " (deleted)"
+"""What the kernel appends to the path of a file that was removed (proc_pid_maps(5))."""
 
 
 @dataclass(frozen=True)
-class Use:
-    """A process that runs from a tree.
+class ProcessIdentity:
+    """What names one process for good: the kernel gives a pid again, but not at the same time.
 
     Attributes:
         pid: The process.
-        name: Its name, as the kernel tells it.
-        seal: The seal of the tree.
-        files: Files of the tree that are mapped, relative to it.
-        held: Whether the process was started through the launcher, and so gets everything from
-            this one tree until it ends.
+        started: When it started, in clock ticks since the boot (proc_pid_stat(5)).
+        user: The account that it runs as.
     """
 
     pid: int
-    name: str
-    seal: str
-    files: tuple[str, ...]
-    held: bool
-
-
-@dataclass(frozen=True)
-class SharedFile:
-    """A file that lies among others of the system, and of which there are several versions.
-
-    Attributes:
-        inside: Its path in its component.
-        seals: The number of each version that is known by it, and the seal of its tree.
-        otherwise: The seal of what has another number.
-        images: The same as ``seals`` for what is merged as an image. These numbers are small, so
-            the base may have the same: they count only on another device than the base's.
-        base: The device of the base, as the kernel writes it.
-    """
-
-    inside: str
-    seals: Mapping[int, str]
-    otherwise: str
-    images: Mapping[int, str] = field(default_factory=dict)
-    base: str = ""
-
-    def known(self, device: str, number: int) -> str | None:
-        """The seal of the version that a file is, if its number tells."""
-        if device != self.base and number in self.images:
-            return self.images[number]
-        return self.seals.get(number)
-
-
-@dataclass(frozen=True)
-class Census:
-    """All processes that use a store's trees.
-
-    Attributes:
-        uses: One for each process and tree.
-        unreadable: How many processes belong to others and could not be looked at.
-    """
-
-    uses: tuple[Use, ...]
-    unreadable: int
+    started: int
+    user: int
 
 
 @dataclass(frozen=True)
@@ -86,6 +43,70 @@ class Owner:
     environment: dict[str, str]
 
 
+@dataclass(frozen=True)
+class MappedFile:
+    """A file that a process has mapped into its memory.
+
+    Attributes:
+        path: Its path, as the kernel gives it, without the mark of a removed file.
+        device: The device that it is on, as memory maps write it: ``fd:01``.
+        inode: Its inode number.
+    """
+
+    path: str
+    device: str
+    inode: int
+
+
+class Process:
+    """One process, as the kernel's files show it while it runs.
+
+    Its methods raise ``FileNotFoundError`` or ``ProcessLookupError`` once it has ended.
+
+    Args:
+        folder: Its folder in the proc file system.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.pid = int(folder.name)
+
+    def identity(self) -> ProcessIdentity:
+        """Return what names the process for good."""
+        # The second field, the program's name in parentheses, may itself hold spaces.
+        fields = (self._folder / "stat").read_text(errors="replace").rpartition(")")[2].split()
+        return ProcessIdentity(self.pid, int(fields[19]), self._folder.stat().st_uid)
+
+    def name(self) -> str:
+        """Return the kernel's name for it, of at most 15 bytes (proc_pid_comm(5))."""
+        return (self._folder / "comm").read_text(errors="replace").strip()
+
+    def memory_map(self) -> bytes:
+        """Return its memory map (proc_pid_maps(5)).
+
+        Raises:
+            PermissionError: The process may not be inspected.
+        """
+        return (self._folder / "maps").read_bytes()
+
+    def executable(self) -> str:
+        """Return the path of its program; empty if the kernel does not give it."""
+        return _read_link(f"{self._folder}/exe")
+
+    def open_files(self) -> list[str]:
+        """Return the paths of the files and folders that it has open.
+
+        Raises:
+            PermissionError: The process may not be inspected.
+        """
+        folder = f"{self._folder}/fd"
+        return [_read_link(f"{folder}/{number}") for number in os.listdir(folder)]
+
+    def has_our_root(self) -> bool:
+        """Return whether paths mean the same to it as to us; a container has its own files."""
+        return os.path.samestat((self._folder / "root").stat(), Path("/").stat())
+
+
 class Processes:
     """The running processes of a machine.
 
@@ -99,8 +120,11 @@ class Processes:
     def pids(self) -> list[int]:
         """Return the numbers of all processes but this one."""
         own = os.getpid()
-        names = (path.name for path in self._proc.iterdir())
-        return [int(name) for name in names if name.isdigit() and int(name) != own]
+        return [int(name) for name in os.listdir(self._proc) if name.isdigit() and int(name) != own]
+
+    def all(self) -> Iterator[Process]:
+        """Return all processes but this one."""
+        return (Process(self._proc / str(pid)) for pid in self.pids())
 
     def owner_of(self, pid: int) -> Owner | None:
         """Return the owner of a process; None if it has ended or may not be inspected."""
@@ -128,115 +152,21 @@ class Processes:
             return ()
         return tuple(word.decode(errors="replace") for word in words if word)
 
-    def take_census(
-        self,
-        trees: Path,
-        adopted: Mapping[str, str] | None = None,
-        shared: Mapping[str, SharedFile] | None = None,
-    ) -> Census:
-        """Inspect all processes: their memory maps, programs and open files.
 
-        The working directory of a process does not count: nothing runs from it.
+def mapped_files(memory_map: bytes) -> Iterator[MappedFile]:
+    """Return the files in a memory map.
 
-        Args:
-            trees: The folder of the sealed trees.
-            adopted: Folders that trees were adopted from, and their seals. The folders are gone,
-                but a program that was started before still runs from them.
-            shared: Files of the system by their path. They count only if they are mapped.
-        """
-        places = _Places(os.path.realpath(trees) + "/", dict(adopted or {}), dict(shared or {}))
-        uses: list[Use] = []
-        unreadable = 0
-        for pid in self.pids():
-            try:
-                uses.extend(_uses(self._proc / str(pid), places))
-            except PermissionError:
-                unreadable += 1
-            except (FileNotFoundError, ProcessLookupError):
-                continue  # It ended meanwhile.
-        return Census(tuple(uses), unreadable)
+    A line is `address perms offset dev inode path`: proc_pid_maps(5).
+    """
+    for line in memory_map.splitlines():
+        fields = line.split(maxsplit=5)
+        if len(fields) == 6:
+            path = os.fsdecode(fields[5]).removesuffix(_DELETED)
+            yield MappedFile(path, fields[3].decode(), int(fields[4]))
 
 
-def _uses(process: Path, places: _Places) -> list[Use]:
-    maps = (process / "maps").read_bytes()  # Fails if we may not inspect the process at all.
-    touched: dict[str, set[str]] = {}
-    for marker in places.markers():
-        if marker in maps:
-            for line in maps.splitlines():
-                start = line.find(marker)
-                if start >= 0:
-                    places.note(os.fsdecode(line[start:]), touched)
-    if places.shared and _has_our_root(process):
-        places.note_shared(maps, touched)
-    places.note(_readlink(f"{process}/exe"), touched)
-    held = set()
-    for number in os.listdir(process / "fd"):
-        path = _readlink(f"{process}/fd/{number}")
-        places.note(path, touched)
-        if path.startswith(places.trees) and "/" not in path[len(places.trees) :]:
-            held.add(path[len(places.trees) :])
-    if not touched:
-        return []
-    name = (process / "comm").read_text(errors="replace").strip()
-    return [
-        Use(int(process.name), name, seal, tuple(sorted(files - {""})), seal in held)
-        for seal, files in sorted(touched.items())
-    ]
-
-
-def _has_our_root(process: Path) -> bool:
-    """Return whether paths mean the same to the process as to us; a container has its own files."""
-    return os.path.samestat((process / "root").stat(), Path("/").stat())
-
-
-@dataclass(frozen=True)
-class _Places:
-    """Where trees are, or were: the folder of all, single folders and files with their seals."""
-
-    trees: str
-    adopted: dict[str, str]
-    shared: dict[str, SharedFile]
-
-    def markers(self) -> list[bytes]:
-        """What a line of a memory map holds if it speaks of one of the places."""
-        return [place.encode() for place in (self.trees, *self.adopted)]
-
-    def note(self, path: str, touched: dict[str, set[str]]) -> None:
-        """Add the path to what was touched of its tree, if it is in one."""
-        path = path.removesuffix(" (deleted)")
-        if path.startswith(self.trees):
-            seal, _, inside = path[len(self.trees) :].partition("/")
-            touched.setdefault(seal, set()).add(inside)
-            return
-        for folder, seal in self.adopted.items():
-            if path.startswith(folder):
-                touched.setdefault(seal, set()).add(path[len(folder) :])
-
-    def note_shared(self, maps: bytes, touched: dict[str, set[str]]) -> None:
-        """Add the files of the system that are mapped, each as the version that it is.
-
-        A line is `address perms offset dev inode path`: proc_pid_maps(5). Of a file that was
-        mapped through a merge that is gone, the path begins below /usr or /opt.
-        """
-        for line in maps.splitlines():
-            fields = line.split(maxsplit=5)
-            if len(fields) < 6:
-                continue
-            path, device = os.fsdecode(fields[5]).removesuffix(" (deleted)"), fields[3].decode()
-            file = self.shared.get(path)
-            if file is not None:
-                seal = file.known(device, int(fields[4])) or file.otherwise
-                touched.setdefault(seal, set()).add(file.inside)
-                continue
-            for hierarchy in HIERARCHIES:
-                file = self.shared.get(hierarchy + path)
-                known = file.known(device, int(fields[4])) if file is not None else None
-                if file is not None and known is not None:
-                    touched.setdefault(known, set()).add(file.inside)
-
-
-def _readlink(path: str) -> str:
+def _read_link(path: str) -> str:
     try:
-        return os.readlink(path)
+        return os.readlink(path).removesuffix(_DELETED)
     except OSError:
         return ""

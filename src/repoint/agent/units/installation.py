@@ -25,6 +25,7 @@ from repoint.agent.units.unit_files import (
 )
 from repoint.device.os_errors import explained
 from repoint.device.store.store import Store
+from repoint.device.strategy.strategy import strategy_type
 from repoint.fs.durable import write_durably
 from repoint.host.systemd import Systemd, systemctl
 from repoint.model.errors import RepointError
@@ -53,8 +54,9 @@ def setup_for(store: Store, *, user: bool) -> Setup:
     """Return the setup of this device: its store, this interpreter, and what is enrolled now."""
     enrolments = [state.documents.enrolment() for state in store.enrolled()]
     points = [point for enrolment in enrolments for point in enrolment.grafts]
-    # A component of the system is merged over files that no service of ours writes to.
-    trees = tuple(Path(point.path) for point in points if point.strategy == "tree")
+    trees = tuple(
+        path for point in points for path in strategy_type(point.strategy).writable_paths(point)
+    )
     return Setup(Path(sys.executable), store.path, trees, user)
 
 

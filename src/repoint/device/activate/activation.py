@@ -10,13 +10,12 @@ from repoint.device.activate.confirmation import begin_trial, settle
 from repoint.device.errors import StillRunningError
 from repoint.device.os_errors import COMPLETED_NEXT, explained
 from repoint.device.outcomes import Nothing
-from repoint.device.status.census import census_of
+from repoint.device.status.census import Census, Use, census_of
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation, HistoryEntry
 from repoint.device.strategy.strategy import show_active
 from repoint.host.errors import CannotMergeError
 from repoint.host.host import Host
-from repoint.host.processes import Census, Use
 from repoint.host.systemd import Unit
 from repoint.model.baseline import RestartScope
 

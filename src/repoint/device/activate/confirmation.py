@@ -22,7 +22,7 @@ from repoint.device.status.census import census_of
 from repoint.device.status.exposure import outdated_uses
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation, HistoryEntry, Mark, Trial
-from repoint.device.strategy.strategy import show_active
+from repoint.device.strategy.strategy import show_active, strategy_type
 from repoint.host.host import Host
 from repoint.host.systemd import Unit, restarted_services
 
@@ -75,7 +75,9 @@ def begin_trial(
         known = (*restarted_services(point.program), *seen.get(point.component, ()))
         services |= dict.fromkeys(known)
     scopes = {part.restart for part in parts}
-    of_system = "service" in scopes or any(point.strategy == "sysext" for point in points)
+    of_system = "service" in scopes or any(
+        strategy_type(point.strategy).changes_system for point in points
+    )
     whole = bool(scopes & {"session", "system"}) or (of_system and not services)
     if services or whole:
         state.trials.set(

@@ -22,9 +22,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-_GRAFTED = "tree"
-"""The strategy whose components are reached through a link at the graft point."""
-
 
 class Launch:
     """What to start.
@@ -121,8 +118,7 @@ def _grafted_components(store: str) -> Iterator[tuple[str, str, str]]:
     for product in _products(store):
         for point in _graft_points(store, product):
             link = f"{store}/products/{product}/active/{point['component']}"
-            is_tree = point.get("strategy", _GRAFTED) == _GRAFTED
-            if is_tree and os.path.islink(point["path"]) and os.readlink(point["path"]) == link:
+            if os.path.islink(point["path"]) and os.readlink(point["path"]) == link:
                 yield point["component"], point["path"], link
 
 
@@ -144,8 +140,7 @@ def _explain_damage(store: str, product: str) -> list[dict[str, str]]:
     from repoint.device.store.store import Store
 
     enrolment = Store(Path(store)).product(product).documents.enrolment()
-    return [{"component": point.component, "path": point.path, "strategy": point.strategy}
-            for point in enrolment.grafts]  # fmt: skip
+    return [{"component": point.component, "path": point.path} for point in enrolment.grafts]
 
 
 def _hold(link: str) -> tuple[str, int]:

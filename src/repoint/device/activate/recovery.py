@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from pathlib import Path
 
 from repoint.device.activate.confirmation import count_start, finish_trial, go_back, settle
 from repoint.device.errors import HealthCheckError, SupersededError
@@ -11,14 +10,11 @@ from repoint.device.store.enrolment import finish_enrolment, is_unfinished, rese
 from repoint.device.store.gc import clear_leftovers
 from repoint.device.store.history_completion import complete_history
 from repoint.device.store.product_state import ProductState
-from repoint.device.store.records import Generation, GraftPoint
+from repoint.device.store.records import Generation
 from repoint.device.store.store import Store
-from repoint.device.strategy.grafts import forget_graft, graft, is_grafted, is_prepared
-from repoint.device.strategy.strategy import show_active
+from repoint.device.strategy.strategy import show_active, strategy_of
 from repoint.host.errors import CannotMergeError
 from repoint.host.host import Host
-from repoint.tree.errors import SealMismatchError, UnfitTreeError
-from repoint.tree.verify import verify_tree
 
 
 def recover(store: Store, host: Host, *, now: int, settling: bool = True) -> None:
@@ -55,11 +51,11 @@ def _recover(state: ProductState, host: Host, now: int, settling: bool) -> None:
     baseline = Generation.of(enrolment.baseline)
     if is_unfinished(state):
         reset_to_baseline(state, baseline)
-    kept = [
-        _finish_graft(state, point, baseline)
-        for point in enrolment.grafts
-        if point.strategy == "tree"
-    ]
+    kept = []
+    for point in enrolment.grafts:
+        component = state.generations.baseline(baseline).component(point.component)
+        if component is not None:
+            kept.append(strategy_of(point, host).finish(state, point, component))
     if settling:
         count_start(state, host, now=now)
     # Before anything else is done: what has moved on must not be shadowed a moment longer. Where
@@ -84,19 +80,3 @@ def _recover(state: ProductState, host: Host, now: int, settling: bool) -> None:
     elif settling and not state.generations.is_confirmed(active):
         with contextlib.suppress(HealthCheckError):
             settle(state, host, now=now)
-
-
-def _finish_graft(state: ProductState, point: GraftPoint, baseline: Generation) -> Path | None:
-    component = state.generations.baseline(baseline).component(point.component)
-    if is_grafted(state, point) and component is not None:
-        # Clears what stood there, if that was cut off.
-        return graft(state, point, component.entries)
-    if component is None or not is_prepared(point):
-        return None
-    try:
-        verify_tree(Path(point.path), component.entries, component.seal, ignore=component.ignore)
-    except (SealMismatchError, UnfitTreeError):
-        # Somebody put something else there in the meantime; it is not ours to remove.
-        forget_graft(point)
-        return None
-    return graft(state, point, component.entries)

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from repoint.device.activate.activation import Activation, activate
 from repoint.device.errors import StillRunningError
 from repoint.device.outcomes import Nothing, require_done
-from repoint.device.status.census import census_of
+from repoint.device.status.census import Use, census_of
 from repoint.device.status.exposure import outdated_uses
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation, GraftPoint
 from repoint.host.host import Host
-from repoint.host.processes import Owner, Use
+from repoint.host.processes import Owner
 from repoint.host.programs import StartedProgram
 from repoint.host.systemd import Unit
 

@@ -1,4 +1,4 @@
-"""What has to restart for an improvement to be in force."""
+"""What must restart for an improvement to be in force."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ from collections.abc import Mapping
 
 import msgspec
 
+from repoint.device.status.census import Census
 from repoint.device.status.exposure import outdated_uses
 from repoint.device.store.product_state import ProductState
 from repoint.host.host import Host
-from repoint.host.processes import Census
 from repoint.model.baseline import RestartScope
 from repoint.model.improvement import Improvement
 
 
 class Affected(msgspec.Struct, frozen=True):
-    """Something that has to restart.
+    """Something that must restart.
 
     Attributes:
         component: The component that changes.
         scope: What the vendor says must restart for it.
-        name: The program, as the kernel calls it, or the service; empty where nothing runs.
-        unit: The systemd service that it is; empty where it is none.
+        name: The service, or the kernel's name for the program; empty if nothing runs.
+        unit: The systemd service; empty if it is not one.
         pids: Its processes.
-        again: Whether a restart starts it again.
+        again: True if a restart starts it again.
     """
 
     component: str
@@ -37,9 +37,9 @@ class Affected(msgspec.Struct, frozen=True):
 def affected_by(
     state: ProductState, host: Host, wanted: Mapping[str, str], census: Census
 ) -> tuple[Affected, ...]:
-    """What has to restart so that every component runs from the tree that is wanted for it.
+    """Return what must restart so that every component runs from the wanted tree.
 
-    A component that changes and that nothing runs from is listed with no name: its scope counts.
+    A component that changes and that nothing runs from is listed without a name: its scope counts.
 
     Args:
         state: The product.
@@ -76,7 +76,7 @@ def affected_by(
 
 
 def affected_now(state: ProductState, host: Host, census: Census) -> tuple[Affected, ...]:
-    """What has to restart for what is staged, or for what is active where nothing is."""
+    """Return what must restart for the staged, or else the active generation."""
     target = state.links.staged() or state.links.active()
     if target is None:
         return ()
@@ -86,7 +86,7 @@ def affected_now(state: ProductState, host: Host, census: Census) -> tuple[Affec
 def affected_by_offer(
     state: ProductState, host: Host, improvement: Improvement, census: Census
 ) -> tuple[Affected, ...]:
-    """What would have to restart for an improvement that is not installed yet."""
+    """Return what would have to restart for an improvement that is not installed."""
     active = state.links.active()
     if active is None:
         return ()

@@ -5,23 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from repoint.device.status.census import Census, Use
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation
-from repoint.host.processes import Census, Use
-from repoint.model.tree import Entry
 from repoint.model.version import Letter, Version
-from repoint.tree.compare import apply_layer
 
 
 @dataclass(frozen=True)
-class Exposed:
+class Exposure:
     """A process that is still exposed.
 
     Attributes:
-        use: The process and the tree it runs from.
+        use: The process and the tree that it runs from.
         component: The component.
         runs: The generation that the tree belongs to.
-        replaced: Files it has mapped that the installed improvement changes or removes.
+        replaced: Files it has mapped or open that the installed improvement changes or removes.
     """
 
     use: Use
@@ -30,37 +28,40 @@ class Exposed:
     replaced: tuple[str, ...]
 
 
-def find_exposed(state: ProductState, census: Census) -> list[Exposed]:
-    """The processes that run from an older tree than the newest installed one.
+def find_exposed(state: ProductState, census: Census) -> list[Exposure]:
+    """Return the processes that run from an older tree than the newest installed one.
 
-    Installed is what is active, or a newer improvement that is staged.
+    Installed is the active generation, or a newer improvement that is staged.
     """
     target = _newest(state)
     if target is None:
         return []
     owners = _owners(state)
     wanted = state.generations.seals(target)
-    found = []
+    exposed = []
     for use in census.uses:
         for component, generation in owners.get(use.seal, []):
             if wanted.get(component) == use.seal or _order(generation) >= _order(target):
                 continue
-            replaced = _replaced(state, component, generation, target, use)
-            found.append(Exposed(use, component, generation, replaced))
+            replaced = _replaced(state, component, (generation, target), use)
+            exposed.append(Exposure(use, component, generation, replaced))
             break
-    return found
+    return exposed
 
 
 def outdated_uses(
     state: ProductState, census: Census, wanted: Mapping[str, str] | None = None
 ) -> list[tuple[str, Use]]:
-    """The processes that would have to restart to run the trees that are wanted.
+    """Return the processes that would have to restart to run from the wanted trees.
 
     Args:
         state: The product.
         census: The running processes.
-        wanted: The seal of each component's tree; what is staged, or else what is active, where
-            it is not given.
+        wanted: The seal of each component's tree; by default of the staged, or else the active
+            generation.
+
+    Returns:
+        Each process with the component that it runs from.
     """
     target = state.links.staged() or state.links.active()
     if target is None:
@@ -74,15 +75,6 @@ def outdated_uses(
     ]
 
 
-def entries_of(state: ProductState, generation: Generation, component: str) -> tuple[Entry, ...]:
-    """What the tree of a component holds in a generation."""
-    found = state.generations.baseline(generation).component(component)
-    entries = found.entries if found is not None else ()
-    improvement = state.generations.improvement(generation)
-    improved = improvement.component(component) if improvement is not None else None
-    return apply_layer(entries, improved.layer) if improved is not None else entries
-
-
 def _newest(state: ProductState) -> Generation | None:
     active, staged = state.links.active(), state.links.staged()
     if active is None or staged is None:
@@ -91,7 +83,7 @@ def _newest(state: ProductState) -> Generation | None:
 
 
 def _owners(state: ProductState) -> dict[str, list[tuple[str, Generation]]]:
-    """For each tree its component and generations, the newest first."""
+    """The component and the generations of each tree, newest first."""
     owners: dict[str, list[tuple[str, Generation]]] = {}
     for generation in sorted(state.generations.all(), key=_order, reverse=True):
         for component, seal in state.generations.seals(generation).items():
@@ -100,10 +92,13 @@ def _owners(state: ProductState) -> dict[str, list[tuple[str, Generation]]]:
 
 
 def _replaced(
-    state: ProductState, component: str, old: Generation, new: Generation, use: Use
+    state: ProductState, component: str, change: tuple[Generation, Generation], use: Use
 ) -> tuple[str, ...]:
-    before = {e.path: e.sha256 for e in entries_of(state, old, component)}
-    after = {e.path: e.sha256 for e in entries_of(state, new, component)}
+    """The files of a process that differ between an older and a newer generation."""
+    before, after = (
+        {entry.path: entry.sha256 for entry in state.generations.entries(generation, component)}
+        for generation in change
+    )
     return tuple(
         sorted(path for path in use.files if path in before and after.get(path) != before[path])
     )

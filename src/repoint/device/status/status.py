@@ -1,6 +1,7 @@
-"""The answer to: am I protected? As records, whose JSON form is documented in ``docs/formats.md``.
+"""The status of a product: the answer to "am I protected?".
 
-Reading the status takes no lock and changes nothing: it reads what is on disk and in ``/proc``.
+The JSON form of the records is documented in ``docs/formats.md``. Reading the status takes no lock
+and changes nothing.
 """
 
 from __future__ import annotations
@@ -9,13 +10,12 @@ from typing import Literal
 
 import msgspec
 
-from repoint.device.status.census import census_of
-from repoint.device.status.exposure import Exposed, find_exposed
+from repoint.device.status.census import Census, census_of
+from repoint.device.status.exposure import Exposure, find_exposed
 from repoint.device.store.product_state import ProductState
-from repoint.device.store.records import Form, Generation, LastCheck, Mark, UserSettings
-from repoint.device.strategy.strategy import layer_form, strategy_of
+from repoint.device.store.records import Enrolment, Form, Generation, LastCheck, Mark, UserSettings
+from repoint.device.strategy.strategy import strategy_of
 from repoint.host.host import Host
-from repoint.host.processes import Census
 from repoint.model.catalog import Offer, Urgency
 from repoint.model.improvement import Improvement
 from repoint.model.version import Letter
@@ -24,11 +24,11 @@ FixState = Literal["in force", "waiting for restart", "not fixed"]
 
 
 NO_CVE = "no CVE id"
-"""Stands where a fix has no CVE id yet."""
+"""What is shown for a fix without a CVE id."""
 
 
 class CveStatus(msgspec.Struct, frozen=True):
-    """What has become of one CVE here."""
+    """The state of one CVE on this device."""
 
     cve: str
     component: str
@@ -38,7 +38,7 @@ class CveStatus(msgspec.Struct, frozen=True):
 
 
 class ExposedProcess(msgspec.Struct, frozen=True):
-    """A process that still runs replaced code. ``files`` are those it has mapped."""
+    """A process that still runs replaced code. ``files`` are those that it has mapped or open."""
 
     pid: int
     name: str
@@ -48,7 +48,10 @@ class ExposedProcess(msgspec.Struct, frozen=True):
 
 
 class Available(msgspec.Struct, frozen=True):
-    """An improvement that could be installed. ``size`` in bytes; ``held_back`` says why not."""
+    """An improvement that can be installed.
+
+    ``size`` is in bytes; ``held_back`` says why it is not installed automatically.
+    """
 
     label: str
     title: str
@@ -58,7 +61,7 @@ class Available(msgspec.Struct, frozen=True):
 
 
 class GraftStatus(msgspec.Struct, frozen=True):
-    """A component's place on the device, whether programs see there what is active, and how.
+    """A graft point, and whether programs see the active generation there.
 
     ``layer`` is how a component of the system is merged; empty for others.
     """
@@ -70,16 +73,16 @@ class GraftStatus(msgspec.Struct, frozen=True):
 
 
 class Status(msgspec.Struct, frozen=True):
-    """Everything there is to say of one product.
+    """The status of one product.
 
     Attributes:
-        protected: Every known CVE is fixed and in force, no process is exposed, and what stands
-            at the graft points is Repoint's.
-        in_force: Label of what is active.
-        on_trial: Whether what is active is taken back by itself if what uses it does not run.
-        staged: Label of what waits for a restart; empty for nothing.
-        withdrawn: Why the vendor has withdrawn what is active; empty where it has not.
-        unreadable: Processes of others that could not be looked at.
+        protected: True if every known CVE is fixed and in force, no process is exposed, and
+            programs see the active generation at all graft points.
+        in_force: The label of the active generation.
+        on_trial: True if the active generation is rolled back unless what uses it runs.
+        staged: The label of the staged generation; empty if there is none.
+        withdrawn: Why the vendor has withdrawn the active generation; empty if it is offered.
+        unreadable: How many processes of other accounts could not be inspected.
     """
 
     product: str
@@ -110,12 +113,7 @@ def read_status(state: ProductState, host: Host, *, census: Census | None = None
     census = census or census_of(state.store, host)
     exposed = find_exposed(state, census)
     offer = _live_offer(state, running)
-    in_place = [strategy_of(point, host).is_in_place(state, point) for point in enrolment.grafts]
-    form = layer_form(state, host, seen=all(in_place))
-    grafts = tuple(
-        GraftStatus(point.component, point.path, seen, form if point.strategy == "sysext" else "")
-        for point, seen in zip(enrolment.grafts, in_place, strict=True)
-    )
+    grafts = _graft_statuses(state, host, enrolment)
     cves = _cves(state, running, staged, exposed)
     return Status(
         product=state.name,
@@ -140,6 +138,22 @@ def read_status(state: ProductState, host: Host, *, census: Census | None = None
         grafts=grafts,
         settings=state.documents.settings(),
         last_check=state.documents.last_check(),
+    )
+
+
+def _graft_statuses(
+    state: ProductState, host: Host, enrolment: Enrolment
+) -> tuple[GraftStatus, ...]:
+    strategies = {point.strategy: strategy_of(point, host) for point in enrolment.grafts}
+    in_place = {
+        point.component: strategies[point.strategy].is_in_place(state, point)
+        for point in enrolment.grafts
+    }
+    all_in_place = all(in_place.values())
+    forms = {name: s.form(state, verified=all_in_place) for name, s in strategies.items()}
+    return tuple(
+        GraftStatus(point.component, point.path, in_place[point.component], forms[point.strategy])
+        for point in enrolment.grafts
     )
 
 
@@ -192,7 +206,7 @@ def _cves(
     state: ProductState,
     active: Generation,
     staged: Generation | None,
-    exposed: list[Exposed],
+    exposed: list[Exposure],
 ) -> tuple[CveStatus, ...]:
     states: dict[tuple[str, str, str], CveStatus] = {}
 
@@ -201,9 +215,9 @@ def _cves(
             label = Generation(active.version, active.build, lettered.letter).label
             for fix in lettered.advisory.fixes:
                 for cve in fix.cves or (NO_CVE,):
-                    said = CveStatus(cve, fix.component, fix.impact, label, state)
+                    cve_status = CveStatus(cve, fix.component, fix.impact, label, state)
                     key = (cve, fix.component, fix.impact if cve == NO_CVE else "")
-                    states.setdefault(key, _held(said, lettered.letter, exposed))
+                    states.setdefault(key, _unless_exposed(cve_status, lettered.letter, exposed))
 
     add(state.generations.improvement(active), "in force")
     if staged is not None and staged.letter:
@@ -215,11 +229,11 @@ def _cves(
     return tuple(states[key] for key in sorted(states))
 
 
-def _held(said: CveStatus, letter: str, exposed: list[Exposed]) -> CveStatus:
-    """A fix is not in force while a process runs the component from before the fix."""
+def _unless_exposed(cve_status: CveStatus, letter: str, exposed: list[Exposure]) -> CveStatus:
+    """The fix, waiting for a restart if a process still runs the component from before the fix."""
     for process in exposed:
         runs = process.runs.letter
         old = not runs or Letter(runs) < Letter(letter)
-        if said.state == "in force" and process.component == said.component and old:
-            return msgspec.structs.replace(said, state="waiting for restart")
-    return said
+        if cve_status.state == "in force" and process.component == cve_status.component and old:
+            return msgspec.structs.replace(cve_status, state="waiting for restart")
+    return cve_status

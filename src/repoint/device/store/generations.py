@@ -15,6 +15,8 @@ from repoint.fs.durable import create_file, make_folder, sync, write_durably
 from repoint.model.baseline import Baseline
 from repoint.model.encoding import encode_record
 from repoint.model.improvement import Improvement
+from repoint.model.tree import Entry
+from repoint.tree.compare import apply_layer
 
 
 class Generations:
@@ -83,6 +85,14 @@ class Generations:
         """Return the seal of each component's tree in a generation."""
         folder = self.path(generation)
         return {p.name: p.readlink().name for p in folder.iterdir() if p.is_symlink()}
+
+    def entries(self, generation: Generation, component: str) -> tuple[Entry, ...]:
+        """Return the entries of a component's tree in a generation; none if it has no such tree."""
+        original = self.baseline(generation).component(component)
+        entries = original.entries if original is not None else ()
+        improvement = self.improvement(generation)
+        improved = improvement.component(component) if improvement is not None else None
+        return apply_layer(entries, improved.layer) if improved is not None else entries
 
     def changed_seals(self, before: Generation, after: Generation) -> dict[str, str]:
         """Return the components that differ between two generations, with their seals in `after`.

@@ -10,7 +10,6 @@ from repoint.host.systemd import Unit
 from repoint.model.baseline import BaselineName
 from repoint.model.version import label
 
-StrategyName = Literal["tree", "sysext"]
 Form = Literal["", "folder", "image", "damaged"]
 """How a layer is merged over a system: not, as a folder, as an image that the kernel checks, or as
 one whose content it refuses to show."""
@@ -23,13 +22,13 @@ class GraftPoint(msgspec.Struct, frozen=True):
         component: The component's name.
         path: Absolute path; the graft point's own name may be a link, its parents are resolved.
         program: Command that starts the program again after it was closed; empty for none.
-        strategy: How an improvement gets there: see `strategy`.
+        strategy: The name of its activation strategy: see `strategy.STRATEGIES`.
     """
 
     component: str
     path: str
     program: tuple[str, ...] = ()
-    strategy: StrategyName = "tree"
+    strategy: str = "tree"
 
 
 class Enrolment(msgspec.Struct, frozen=True):

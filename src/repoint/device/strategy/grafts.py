@@ -1,4 +1,4 @@
-"""Graft points: where components stand on the device, and the links that stand there instead."""
+"""Graft points: the folders of components on the device, and the links that replace them."""
 
 from __future__ import annotations
 
@@ -17,94 +17,95 @@ from repoint.tree.scan import ALWAYS_IGNORED, WRITTEN_BY_INSTALLERS, is_ignored
 
 
 def resolve_graft(path: Path, store: Store) -> Path:
-    """The graft point that a person means: its parents resolved, its own name as it is.
+    """Return the graft point that a person means: its parents resolved, its own name unresolved.
 
     Raises:
-        EnrolmentRefusedError: Nothing stands there, or it cannot be a graft point.
+        EnrolmentRefusedError: There is nothing at the path, or it cannot be a graft point.
     """
-    place = Path(os.path.realpath(path.parent)) / path.name
+    resolved = Path(os.path.realpath(path.parent)) / path.name
     if not path.name or path.name in (".", ".."):
-        place = Path(os.path.realpath(path))
-    if not os.path.lexists(place):
+        resolved = Path(os.path.realpath(path))
+    if not os.path.lexists(resolved):
         raise EnrolmentRefusedError(
-            f"Nothing stands at {place}", hint="Install the product first, then enrol it"
+            f"Nothing stands at {resolved}", hint="Install the product first, then enrol it"
         )
-    if place.is_relative_to(os.path.realpath(store.path)) or store.path.is_relative_to(place):
+    inside_store = resolved.is_relative_to(os.path.realpath(store.path))
+    if inside_store or store.path.is_relative_to(resolved):
         raise EnrolmentRefusedError(
-            f"{place} and the store {store.path} lie in each other",
-            hint="Name the folder in which the component stands, and a store outside of it",
+            f"{resolved} and the store {store.path} lie in each other",
+            hint="Name the folder of the component, and a store outside of it",
         )
-    return place
+    return resolved
 
 
 def graft_target(state: ProductState, component: str) -> Path:
-    """What the link at a component's graft point points to."""
+    """Return the target of the link at a component's graft point."""
     return state.links.active_path / component
 
 
 def is_grafted(state: ProductState, graft: GraftPoint) -> bool:
-    """Whether our link stands at the graft point."""
+    """Return whether the link is at the graft point."""
     path = Path(graft.path)
     return path.is_symlink() and path.readlink() == graft_target(state, graft.component)
 
 
 def prepare_graft(state: ProductState, graft: GraftPoint) -> None:
-    """Put the link beside the graft point. Shows that we may write there; changes nothing yet."""
-    beside = _new(graft)
-    beside.unlink(missing_ok=True)
-    beside.symlink_to(graft_target(state, graft.component))
+    """Create the link next to the graft point. Shows that we may write there; changes nothing."""
+    link = _next_to(graft)
+    link.unlink(missing_ok=True)
+    link.symlink_to(graft_target(state, graft.component))
 
 
 def is_prepared(graft: GraftPoint) -> bool:
-    """Whether the link is beside the graft point."""
-    return _new(graft).is_symlink()
+    """Return whether the link is next to the graft point."""
+    return _next_to(graft).is_symlink()
 
 
 def forget_graft(graft: GraftPoint) -> None:
-    """Take away the link beside the graft point."""
-    _new(graft).unlink(missing_ok=True)
+    """Remove the link next to the graft point."""
+    _next_to(graft).unlink(missing_ok=True)
 
 
 def graft(state: ProductState, point: GraftPoint, entries: Iterable[Entry]) -> Path | None:
-    """Put the link in the place of the tree that stands at the graft point.
+    """Replace the tree at the graft point by the link.
 
-    The commit point is one exchange of the two names. The tree that stood there is removed
-    afterwards; the store holds it. What else stood there and may be somebody's, such as a log or
-    a settings file that the vendor lets programs write, is kept beside.
+    The commit point is one exchange of the two names. The replaced tree is then removed; the store
+    holds it. Other files in it that may be somebody's, such as a log or a settings file that the
+    vendor lets programs write, are kept next to the graft point.
 
     Args:
         state: The product.
         point: The graft point.
-        entries: What the tree holds that the store has.
+        entries: The entries of the tree, which the store holds.
 
     Returns:
-        Where the rest is kept, if there is any.
+        Where the other files are kept, if there are any.
 
     Raises:
         OSError: The file system cannot exchange two names, or we may not write there.
     """
     path = Path(point.path)
     if not is_grafted(state, point):
-        if not _new(point).is_symlink():
+        if not _next_to(point).is_symlink():
             prepare_graft(state, point)
-        exchange(_new(point), path)
+        exchange(_next_to(point), path)
         sync(path.parent)
-    old = _new(point)
+    old = _next_to(point)
     if old.is_symlink() or not old.is_dir():
         old.unlink(missing_ok=True)
         return None
     if not _remove_sealed(old, {entry.path for entry in entries}):
         return None
     numbers = ("", *(f".{n}" for n in range(2, 10_000)))
-    kept = (path.with_name(f"{path.name}.before-repoint{number}") for number in numbers)
-    place = next(place for place in kept if not os.path.lexists(place))
-    old.rename(place)
-    return place
+    names = (path.with_name(f"{path.name}.before-repoint{number}") for number in numbers)
+    kept = next(name for name in names if not os.path.lexists(name))
+    old.rename(kept)
+    return kept
 
 
 def _remove_sealed(root: Path, sealed: set[str]) -> bool:
-    """Remove what the store holds or anyone can make again; whether anything is left."""
-    left = False
+    """Remove what the store holds or programs write again. Return whether anything is left."""
+    is_left = False
     for folder, folders, files in os.walk(root, topdown=False):
         links = [name for name in folders if Path(folder, name).is_symlink()]
         Path(folder).chmod(Path(folder).stat().st_mode | 0o700)
@@ -114,14 +115,14 @@ def _remove_sealed(root: Path, sealed: set[str]) -> bool:
             if inside in sealed or is_ignored(inside, (*ALWAYS_IGNORED, *WRITTEN_BY_INSTALLERS)):
                 path.unlink()
             else:
-                left = True
+                is_left = True
         if not any(Path(folder).iterdir()):
             Path(folder).rmdir()
-    return left
+    return is_left
 
 
 def ungraft(point: GraftPoint, tree: Path) -> None:
-    """Put a tree in the place of the link at the graft point, by one exchange of the names."""
+    """Replace the link at the graft point by a tree, by one exchange of the names."""
     path = Path(point.path)
     exchange(tree, path)
     sync(path.parent)
@@ -130,10 +131,10 @@ def ungraft(point: GraftPoint, tree: Path) -> None:
 
 
 def adopted_from(point: GraftPoint) -> str:
-    """What the kernel calls the folder that stood at the graft point, once it was exchanged."""
-    return f"{_new(point)}/"
+    """Return the kernel's name of the folder that was at the graft point, once it is exchanged."""
+    return f"{_next_to(point)}/"
 
 
-def _new(point: GraftPoint) -> Path:
+def _next_to(point: GraftPoint) -> Path:
     path = Path(point.path)
     return path.with_name(f".{path.name}.repoint")

@@ -1,8 +1,8 @@
-"""An improvement of the system as one image, whose root hash is signed and checked by the kernel.
+"""An improvement of the system as one image, which the kernel verifies against a signed root hash.
 
-The image is made here, from the trees that the patches gave, and is the one that the vendor has
-made: its root hash says so. From then on the kernel holds every block that is read against that
-hash, so that neither a worn disk nor who writes to the store changes what programs see.
+The device builds the image from the trees that the patches produced. Its root hash shows that it is
+the vendor's image. From then on the kernel compares every block that is read with that hash, so
+neither a worn disk nor anybody who can write to the store changes what programs see.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from repoint.device.errors import NotTrustedError
 from repoint.device.store.product_state import ProductState
-from repoint.device.store.records import Enrolment, Generation
+from repoint.device.store.records import Generation
 from repoint.fs.durable import create_file, make_folder, sync, write_new
 from repoint.fs.removal import remove_tree
 from repoint.host.host import Host
@@ -28,18 +28,18 @@ from repoint.model.improvement import Improvement
 from repoint.model.system import Extension, System, release_files
 
 _IMAGE = "layer.raw"
-_TREE = "layer.verity"
+_HASH_TREE = "layer.verity"
 _CHUNK = 1 << 20
-_SHADOWS = ("user.verity.roothash", "user.verity.usrhash")
-"""Attributes of an image that systemd would believe rather than what is offered with it."""
+_ROOT_HASH_ATTRIBUTES = ("user.verity.roothash", "user.verity.usrhash")
+"""Attributes of an image that systemd would believe rather than the root hash of the offer."""
 
 
 class LayerImage:
-    """The image of a generation, made or not.
+    """The image of a generation, whether it is built or not.
 
     Attributes:
-        extension: What the signed improvement says of it.
-        folder: Where it stands, or would.
+        extension: What the signed improvement says about it.
+        folder: Where it is, or will be.
         image: Its layout.
     """
 
@@ -54,12 +54,12 @@ class LayerImage:
         return self.folder / _IMAGE
 
     @property
-    def tree(self) -> Path:
+    def hash_tree(self) -> Path:
         """Its hash tree."""
-        return self.folder / _TREE
+        return self.folder / _HASH_TREE
 
     def build(self) -> None:
-        """Write it, if it is not there; the commit point is the rename to its place.
+        """Build the image if it is not there; the commit point is the rename of its folder.
 
         Raises:
             NotTrustedError: It does not have the signed root hash.
@@ -67,132 +67,136 @@ class LayerImage:
         """
         if self.folder.is_dir():
             return
-        beside = self.folder.with_name(f".new-{self.folder.name}")
-        remove_tree(beside)
-        make_folder(beside)
+        temporary = self.folder.with_name(f".new-{self.folder.name}")
+        remove_tree(temporary)
+        make_folder(temporary)
         try:
-            with create_file(beside / _IMAGE, mode=0o444) as file:
-                made = self._make(file.write)
-            write_new(beside / _TREE, made.file(self.image.identity), mode=0o444)
+            with create_file(temporary / _IMAGE, mode=0o444) as file:
+                hash_tree = self._write(file.write)
+            write_new(temporary / _HASH_TREE, hash_tree.file(self.image.identity), mode=0o444)
         except BaseException:
-            remove_tree(beside)
+            remove_tree(temporary)
             raise
-        sync(beside)
-        beside.rename(self.folder)
+        sync(temporary)
+        temporary.rename(self.folder)
         sync(self.folder.parent)
 
-    def has_shadows(self) -> bool:
-        """Whether the image carries a root hash of its own, which systemd would believe."""
+    def has_own_root_hash(self) -> bool:
+        """Return whether the image carries a root hash of its own, which systemd would believe."""
         try:
-            return any(name in os.listxattr(self.raw) for name in _SHADOWS)
+            return any(name in os.listxattr(self.raw) for name in _ROOT_HASH_ATTRIBUTES)
         except OSError:
             return False
 
-    def is_whole(self) -> bool:
-        """Whether what stands on the disk is what was signed. Reads all of it."""
-        if self.has_shadows():
+    def is_intact(self) -> bool:
+        """Return whether the files on the disk are what was signed. Reads all of them."""
+        if self.has_own_root_hash():
             return False
-        made = HashTree()
+        expected = HashTree()
         try:
             with self.raw.open("rb") as file:
                 while chunk := file.read(_CHUNK):
-                    made.update(chunk)
-            beside = self.tree.read_bytes()
-        except (OSError, ValueError):  # it cannot be read, or is not of whole blocks
+                    expected.update(chunk)
+            stored = self.hash_tree.read_bytes()
+        except (OSError, ValueError):  # It cannot be read, or does not consist of whole blocks.
             return False
-        found = made.root_hash == self.extension.root_hash
-        return found and beside == made.file(self.image.identity)
+        is_signed = expected.root_hash == self.extension.root_hash
+        return is_signed and stored == expected.file(self.image.identity)
 
     def repair(self) -> None:
-        """Put right what stands on the disk, in its place.
+        """Correct the files on the disk in place.
 
-        Programs that have it open, and the kernel's devices for it, have the right content again.
-        What is cut off in between is a damaged image still: no block of it is shown that is not
-        the signed one.
+        Programs that have the image open, and the kernel's devices for it, then have the right
+        content again. After an interruption the image is still damaged: the kernel shows no block
+        of it that is not the signed one.
 
         Raises:
-            NotTrustedError: The trees do not give the image that was signed; nothing was written.
+            NotTrustedError: The trees do not give the signed image; nothing was written.
             OSError: It cannot be written.
         """
-        made = self._make(lambda chunk: len(chunk))
-        for name in _SHADOWS:
+        hash_tree = self._write(lambda chunk: len(chunk))
+        for name in _ROOT_HASH_ATTRIBUTES:
             with contextlib.suppress(OSError):
                 os.removexattr(self.raw, name)
-        with _opened(self.raw) as file:
-            self._make(lambda chunk: _put_right(file, chunk))
+        with _open_to_repair(self.raw) as file:
+            self._write(lambda chunk: _overwrite(file, chunk))
             file.truncate()
-        with _opened(self.tree) as file:
-            _put_right(file, made.file(self.image.identity))
+        with _open_to_repair(self.hash_tree) as file:
+            _overwrite(file, hash_tree.file(self.image.identity))
             file.truncate()
-        for path in (self.raw, self.tree):
+        for path in (self.raw, self.hash_tree):
             path.chmod(0o444)
             sync(path)
         sync(self.folder)
 
-    def _make(self, write: Callable[[bytes], int]) -> HashTree:
-        """Make the image, chunk by chunk, and tell its tree.
+    def _write(self, write: Callable[[bytes], int]) -> HashTree:
+        """Write the image chunk by chunk, and return its hash tree.
 
         Raises:
             NotTrustedError: It does not have the signed root hash.
             OSError: A file cannot be read or written.
         """
-        made = HashTree()
+        hash_tree = HashTree()
         try:
             for chunk in self.image.chunks():
-                made.update(chunk)
+                hash_tree.update(chunk)
                 write(chunk)
         except InvalidRecordError as error:
             raise _not_signed(f"cannot be made: {error.message}") from None
-        if self.image.size != self.extension.size or made.root_hash != self.extension.root_hash:
+        expected = (self.extension.size, self.extension.root_hash)
+        if (self.image.size, hash_tree.root_hash) != expected:
             raise _not_signed("has another root hash")
-        return made
+        return hash_tree
 
 
 def image_of(state: ProductState, generation: Generation) -> LayerImage | None:
-    """The image of a generation; nothing where none is signed or where it would not fit.
+    """Return the image of a generation; None if none is signed, or if it would not fit.
 
     Raises:
-        NotTrustedError: The signed improvement says what cannot be.
+        NotTrustedError: The signed improvement describes an impossible image.
     """
     improvement = state.generations.improvement(generation)
     baseline = state.generations.baseline(generation)
     if improvement is None or improvement.extension is None or baseline.system is None:
         return None
-    if not _all_at_root(state.documents.enrolment()):
+    # The vendor's image holds all components at their paths below /.
+    if any(point.path != "/" for point in state.documents.enrolment().grafts):
         return None
     image = _layout(state, baseline, improvement, improvement.extension, baseline.system)
-    return LayerImage(improvement.extension, _place(state, generation), image)
+    return LayerImage(improvement.extension, _folder(state, generation), image)
 
 
-def numbers_of(state: ProductState, generation: Generation) -> dict[str, int]:
-    """The inode number of each path in the image of a generation; none where it has no image."""
-    if not _place(state, generation).is_dir():
+def inode_numbers(state: ProductState, generation: Generation) -> dict[str, int]:
+    """Return the inode number of each path in the image of a generation; empty without an image."""
+    if not _folder(state, generation).is_dir():
         return {}
-    made = image_of(state, generation)
-    return made.image.numbers if made is not None else {}
+    layer = image_of(state, generation)
+    return layer.image.numbers if layer is not None else {}
 
 
-def why_folders_differ(made: LayerImage, host: Host) -> str:
-    """Why an image would change folders of the base that it should only pass on, if it would.
+def why_folders_differ(layer: LayerImage, host: Host) -> str:
+    """Return why the image would change folders of the base; empty if it would not.
 
     Raises:
-        CannotMergeError: The base cannot be looked at.
+        CannotMergeError: The base cannot be read.
     """
-    unlike = host.base.mismatched_folders(folders_of(made.image))
-    return f"/{unlike[0]} has an owner or permissions that the image has not" if unlike else ""
+    mismatched = host.base.mismatched_folders(folders_of(layer.image))
+    if not mismatched:
+        return ""
+    return f"/{mismatched[0]} has an owner or permissions that the image has not"
 
 
-def _opened(path: Path) -> BinaryIO:
-    """A file that is to be put right, made if it is missing."""
+def _open_to_repair(path: Path) -> BinaryIO:
+    """Open a file to correct it; create it if it is missing."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o444)
     return os.fdopen(descriptor, "r+b")
 
 
-def _put_right(file: BinaryIO, data: bytes) -> int:
-    """Let a file hold the data where it stands; only what differs is written."""
-    place = file.tell()
+def _overwrite(file: BinaryIO, data: bytes) -> int:
+    """Make a file hold the data at its position; write only if it differs."""
+    position = file.tell()
     if file.read(len(data)) != data:
-        file.seek(place)
+        file.seek(position)
         file.write(data)
     return len(data)
 
@@ -225,16 +229,12 @@ def _content_in(tree: Path) -> Callable[[str], Path]:
     return lambda path: tree / path
 
 
-def _all_at_root(enrolment: Enrolment) -> bool:
-    return all(point.strategy == "sysext" and point.path == "/" for point in enrolment.grafts)
-
-
-def _place(state: ProductState, generation: Generation) -> Path:
+def _folder(state: ProductState, generation: Generation) -> Path:
     return state.path / "images" / generation.folder
 
 
 def _not_signed(why: str) -> NotTrustedError:
     return NotTrustedError(
         f"The image of the improvement is not the signed one: it {why}",
-        hint="Nothing was installed; try again, and tell the vendor if it stays so",
+        hint="Nothing was installed; try again, and tell the vendor if it happens again",
     )

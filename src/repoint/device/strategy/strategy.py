@@ -1,222 +1,247 @@
-"""Activation strategies: how the trees of the active generation get to where programs find them.
+"""Activation strategies: how the trees of the active generation reach the programs.
 
-Which generation is active is one link in the store (see `store`), whatever the strategy. A strategy
-knows how a component comes under Repoint's care, how what programs see follows that link, and how
-the component leaves that care again:
+Which generation is active is one link in the store, whatever the strategy. A strategy knows how a
+component comes under Repoint's care, how what programs see follows that link, and how the component
+leaves that care. Everything in which strategies differ is a member of `Strategy`; no other code
+compares their names.
 
-- ``tree`` (`TreeStrategy`): the component is a folder of its own. A link stands in its place, which
-  leads through the active one, so nothing remains to be done when that one changes.
-- ``sysext`` (`sysext.SysextStrategy`): the component's files lie among others, below /usr or /opt.
-  They stay where they are, and a layer is merged over them.
+To add a strategy, write a file in this folder with a class that implements `Strategy`, and add one
+line to `STRATEGIES`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import importlib
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
-from repoint.device.errors import EnrolmentRefusedError
+from repoint.device.errors import StoreDamagedError
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Enrolment, Form, Generation, GraftPoint
 from repoint.device.store.store import Store
-from repoint.device.store.trees import taken_from
-from repoint.device.strategy.grafts import (
-    forget_graft,
-    graft,
-    is_grafted,
-    prepare_graft,
-    resolve_graft,
-    ungraft,
-)
-from repoint.fs.removal import make_writable, remove_tree
-from repoint.host.host import Host
+from repoint.device.strategy.traces import Traces
 from repoint.model.baseline import Component
-from repoint.model.improvement import Improvement
+from repoint.model.improvement import ImprovedComponent, Improvement
 from repoint.model.tree import Entry
-from repoint.tree.build import build_tree
-from repoint.tree.scan import scan_tree
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from repoint.host.host import Host
 
 
 class Strategy(Protocol):
-    """What every strategy does for a graft point. Each may be called again after it was cut off."""
+    """What every strategy does. Each method can be repeated after an interruption.
+
+    Methods with a graft point concern one component; those without concern all components of the
+    product that use the strategy.
+
+    Attributes:
+        shares_folders: True if graft points of this strategy may lie in each other, because each
+            component names its own files.
+        changes_system: True if the machine's own start depends on the components, so that a new
+            letter is confirmed only when the machine has started.
+    """
+
+    shares_folders: ClassVar[bool]
+    changes_system: ClassVar[bool]
+
+    def __init__(self, host: Host) -> None:
+        """Bind the strategy to a machine."""
+
+    # Facts that need no machine, for programs that must start quickly.
+
+    @staticmethod
+    def reach(point: GraftPoint) -> tuple[Path, ...]:
+        """Return the folders below which the component's files may lie."""
+
+    @staticmethod
+    def writable_paths(point: GraftPoint) -> tuple[Path, ...]:
+        """Return the paths that a confined service must be able to write to."""
+
+    # Enrolment and its end.
 
     def resolve(self, path: Path, store: Store) -> Path:
-        """The graft point that a person means.
+        """Return the graft point that a person means.
 
         Raises:
-            EnrolmentRefusedError: It cannot be one.
+            EnrolmentRefusedError: It cannot be a graft point.
         """
 
+    @staticmethod
+    def scan_key(point: GraftPoint, component: Component) -> tuple[str, ...]:
+        """Return what the result of `scan` depends on."""
+
     def scan(self, point: GraftPoint, component: Component) -> tuple[Entry, ...]:
-        """What stands on the device of a component, as it is without any improvement."""
+        """Return what the device holds of a component without any improvement.
+
+        Raises:
+            EnrolmentRefusedError: It holds something that the strategy cannot preserve.
+            NotApplicableError: The component has a path that the strategy cannot improve.
+        """
 
     def prepare(self, state: ProductState, point: GraftPoint) -> None:
-        """Show that the graft point can be taken over; change nothing that programs see."""
+        """Show that the graft point can be taken over. Programs see no change.
+
+        Raises:
+            OSError: It cannot be taken over.
+        """
 
     def forget(self, point: GraftPoint) -> None:
         """Undo `prepare`."""
 
     def take(self, state: ProductState, point: GraftPoint, entries: Iterable[Entry]) -> Path | None:
-        """Take the graft point over; tells where what was somebody's own is kept, if any was."""
+        """Take the graft point over.
 
-    def is_in_place(self, state: ProductState, point: GraftPoint) -> bool:
-        """Whether programs see what is active."""
+        Args:
+            state: The product.
+            point: The graft point.
+            entries: The baseline's entries, which the store holds.
 
-    def is_replaced(self, state: ProductState, point: GraftPoint) -> bool:
-        """Whether a full update has put something else in the place of the baseline."""
+        Returns:
+            Where files that do not belong to the baseline are kept, if there were any.
+        """
 
-    def give_back(self, state: ProductState, point: GraftPoint, component: Component) -> None:
-        """Leave the baseline as it was before it was taken over."""
+    def finish(self, state: ProductState, point: GraftPoint, component: Component) -> Path | None:
+        """Complete an interrupted `take`; see there.
 
-
-class TreeStrategy:
-    """A link in the place of a folder."""
-
-    def resolve(self, path: Path, store: Store) -> Path:
-        """See `grafts.resolve_graft`."""
-        place = resolve_graft(path, store)
-        if not place.is_dir() or place.is_symlink():
-            raise EnrolmentRefusedError(
-                f"{place} is not a folder", hint="Name the folder of the component itself"
-            )
-        return place
-
-    def scan(self, point: GraftPoint, component: Component) -> tuple[Entry, ...]:
-        """Everything in the folder but what the component says to ignore."""
-        return scan_tree(Path(point.path).resolve(), ignore=component.ignore)
-
-    def prepare(self, state: ProductState, point: GraftPoint) -> None:
-        """Put the link beside the folder."""
-        if not is_grafted(state, point):
-            prepare_graft(state, point)
-
-    def forget(self, point: GraftPoint) -> None:
-        """Take the link away again."""
-        forget_graft(point)
-
-    def take(self, state: ProductState, point: GraftPoint, entries: Iterable[Entry]) -> Path | None:
-        """See `grafts.graft`."""
-        return graft(state, point, entries)
-
-    def is_in_place(self, state: ProductState, point: GraftPoint) -> bool:
-        """Whether the link stands there."""
-        return is_grafted(state, point)
-
-    def is_replaced(self, state: ProductState, point: GraftPoint) -> bool:
-        """Whether something else stands there than the link."""
-        return not is_grafted(state, point)
+        Args:
+            state: The product.
+            point: The graft point.
+            component: The component in the baseline.
+        """
 
     def give_back(self, state: ProductState, point: GraftPoint, component: Component) -> None:
-        """Put a copy of the baseline's tree in the place of the link."""
-        if not is_grafted(state, point):
-            return
-        path = Path(point.path)
-        beside = path.with_name(f".{path.name}.repoint")
-        remove_tree(beside)
-        old = state.store.tree(component.seal)
-        taken = taken_from(old, component.entries)
-        build_tree(beside, component.entries, made={}, taken=taken, share=False)
-        make_writable(beside)
-        ungraft(point, beside)
+        """Leave the baseline at the graft point, independent of Repoint."""
+
+    # Installation and activation.
+
+    def check_layer(
+        self, point: GraftPoint, component: Component, improved: ImprovedComponent
+    ) -> None:
+        """Refuse a layer that the strategy cannot put in force, before anything is downloaded.
+
+        Raises:
+            NotApplicableError: The layer has a path that the strategy cannot change.
+        """
+
+    def prepare_layers(self, state: ProductState, generation: Generation) -> None:
+        """Write what the strategy needs besides the trees, before the generation is staged.
+
+        Raises:
+            NotTrustedError: The trees do not give what was signed.
+            OSError: It cannot be written.
+        """
+
+    def show(self, state: ProductState) -> str:
+        """Make programs see what is active.
+
+        Returns:
+            How, for the history; empty if the active link alone does it.
+
+        Raises:
+            CannotMergeError: The system does not merge the layer; nothing of it is merged.
+            SupersededError: The base is no longer that of the baseline; nothing is merged over
+                it, and the baseline is active.
+        """
+
+    def hide(self, state: ProductState) -> bool:
+        """Make programs see the base until the next `show`. Return whether that changed anything.
+
+        Raises:
+            CannotMergeError: The system does not unmerge the layer.
+        """
+
+    # Status.
+
+    def is_in_place(self, state: ProductState, point: GraftPoint) -> bool:
+        """Return whether programs see what is active."""
+
+    def is_replaced(self, state: ProductState, point: GraftPoint) -> bool:
+        """Return whether a full update has replaced the baseline."""
+
+    def form(self, state: ProductState, *, verified: bool) -> Form:
+        """Return how the product's layer is merged; empty if nothing is merged.
+
+        Args:
+            state: The product.
+            verified: True if programs are known to see all of it, so that it need not be read.
+        """
+
+    def traces(self, state: ProductState, point: GraftPoint, baseline_seal: str) -> Traces:
+        """Return how to recognise files of the component outside of the store's trees."""
 
 
-def strategy_named(name: str, host: Host) -> Strategy:
-    """The strategy of that name, on a machine."""
-    if name == "sysext":
-        from repoint.device.strategy.sysext import SysextStrategy
+STRATEGIES: dict[str, str] = {
+    "tree": "repoint.device.strategy.tree:TreeStrategy",
+    "sysext": "repoint.device.strategy.sysext:SysextStrategy",
+}
+"""The class of each strategy by its name in the enrolment; it is imported when it is needed."""
 
-        return SysextStrategy(host)
-    return TreeStrategy()
+
+def strategy_type(name: str) -> type[Strategy]:
+    """Return the class of a strategy.
+
+    Raises:
+        StoreDamagedError: There is no strategy of that name.
+    """
+    location = STRATEGIES.get(name)
+    if location is None:
+        raise StoreDamagedError(
+            f"There is no activation strategy {name!r}",
+            hint="A newer Repoint wrote the enrolment: update Repoint",
+        )
+    module, _, attribute = location.partition(":")
+    strategy: type[Strategy] = getattr(importlib.import_module(module), attribute)
+    return strategy
 
 
 def strategy_of(point: GraftPoint, host: Host) -> Strategy:
-    """The strategy of a graft point."""
-    return strategy_named(point.strategy, host)
+    """Return the strategy of a graft point on a machine."""
+    return strategy_type(point.strategy)(host)
 
 
-def replaced_points(state: ProductState, host: Host, enrolment: Enrolment) -> list[GraftPoint]:
-    """Graft points at which a full update has put something else than what was enrolled."""
-    return [p for p in enrolment.grafts if strategy_of(p, host).is_replaced(state, p)]
+def replaced_points(state: ProductState, host: Host) -> list[GraftPoint]:
+    """Return the graft points whose baseline a full update has replaced."""
+    points = state.documents.enrolment().grafts
+    return [point for point in points if strategy_of(point, host).is_replaced(state, point)]
 
 
 def show_active(state: ProductState, host: Host) -> str:
-    """Let programs see what is active, where a link alone does not do that.
+    """Make programs see what is active; see `Strategy.show`.
 
-    Called whenever the active generation has changed, and by every start.
-
-    Returns:
-        How that was done, for the history; empty where a link does it.
-
-    Raises:
-        CannotMergeError: The system does not merge the layer; nothing of it is merged then.
-        SupersededError: The base is no longer that of the baseline; nothing is merged over it,
-            and the baseline is active.
+    Called at every start, and whenever the active generation has changed.
     """
-    if _has_layers(state.documents.enrolment()):
-        from repoint.device.strategy.sysext import show
-
-        return show(state, host)
-    return ""
-
-
-def layer_form(state: ProductState, host: Host, *, seen: bool) -> Form:
-    """How the layer of a product's components of the system is merged; empty where none is.
-
-    Args:
-        state: The product.
-        host: The machine.
-        seen: Whether programs are known to see all of it, so that it need not be read again.
-    """
-    if not _has_layers(state.documents.enrolment()):
-        return ""
-    from repoint.device.strategy.sysext import form_of
-
-    return form_of(state, host, seen=seen)
+    shown = [strategy.show(state) for strategy in _strategies(state.documents.enrolment(), host)]
+    return "; ".join(filter(None, shown))
 
 
 def hide_active(state: ProductState, host: Host) -> bool:
-    """Let programs see the base for a while, where a layer is merged over it; whether one was.
-
-    Raises:
-        CannotMergeError: The system does not take the layer away.
-    """
-    if not _has_layers(state.documents.enrolment()):
-        return False
-    from repoint.device.strategy.sysext import hide
-
-    return hide(state, host)
+    """Make programs see the base until the next `show_active`; see `Strategy.hide`."""
+    hidden = [strategy.hide(state) for strategy in _strategies(state.documents.enrolment(), host)]
+    return any(hidden)
 
 
 def check_fits(
-    enrolment: Enrolment, components: Mapping[str, Component], improvement: Improvement
+    enrolment: Enrolment,
+    host: Host,
+    components: Mapping[str, Component],
+    improvement: Improvement,
 ) -> None:
-    """Refuse an improvement that a strategy cannot put in place, before anything is fetched.
-
-    Raises:
-        NotApplicableError: It is such a one.
-    """
-    if _has_layers(enrolment):
-        from repoint.device.strategy.extension import check_layer
-
-        for point in enrolment.grafts:
-            improved = improvement.component(point.component)
-            if point.strategy == "sysext" and improved is not None:
-                check_layer(point, components[point.component], improved)
+    """Refuse an improvement that a strategy cannot put in force; see `Strategy.check_layer`."""
+    for point in enrolment.grafts:
+        improved = improvement.component(point.component)
+        if improved is not None:
+            strategy_of(point, host).check_layer(point, components[point.component], improved)
 
 
 def prepare_layers(state: ProductState, host: Host, generation: Generation) -> None:
-    """Lay out what a strategy needs beside the trees, before the generation is staged.
-
-    Raises:
-        NotTrustedError: What the patches gave is not what was signed.
-        OSError: It cannot be written.
-    """
-    if _has_layers(state.documents.enrolment()):
-        from repoint.device.strategy.sysext import prepare_extension
-
-        prepare_extension(state, host, generation)
+    """Write what strategies need besides the trees; see `Strategy.prepare_layers`."""
+    for strategy in _strategies(state.documents.enrolment(), host):
+        strategy.prepare_layers(state, generation)
 
 
-def _has_layers(enrolment: Enrolment) -> bool:
-    return any(point.strategy == "sysext" for point in enrolment.grafts)
+def _strategies(enrolment: Enrolment, host: Host) -> Iterator[Strategy]:
+    """Each strategy that a product uses, once."""
+    for name in dict.fromkeys(point.strategy for point in enrolment.grafts):
+        yield strategy_type(name)(host)

@@ -20,15 +20,14 @@ from repoint.device.os_errors import COMPLETED_NEXT, explained
 from repoint.device.store.enrolment import commit_enrolment, finish_enrolment, reset_to_baseline
 from repoint.device.store.history_completion import complete_history
 from repoint.device.store.product_state import ProductState
-from repoint.device.store.records import Enrolment, Generation, GraftPoint, StrategyName
+from repoint.device.store.records import Enrolment, Generation, GraftPoint
 from repoint.device.store.trees import add_tree, taken_from
-from repoint.device.strategy.strategy import replaced_points, strategy_named, strategy_of
+from repoint.device.strategy.strategy import replaced_points, strategy_of, strategy_type
 from repoint.fs.durable import make_folder, write_durably
 from repoint.host.host import Host
 from repoint.model.baseline import Baseline
 from repoint.model.catalog import Catalog, ListedBaseline
 from repoint.model.encoding import decode_record
-from repoint.model.system import HIERARCHIES
 from repoint.model.tree import Entry
 from repoint.repository import names
 from repoint.tree.compare import Difference, compare_trees
@@ -41,7 +40,7 @@ class GraftRequest:
 
     path: Path
     program: tuple[str, ...] = ()
-    strategy: StrategyName = "tree"
+    strategy: str = "tree"
 
 
 @dataclass(frozen=True)
@@ -144,7 +143,7 @@ def supersede(
         DifferentTreesError: What stands there is no baseline of the product.
     """
     enrolment = state.documents.enrolment()
-    if not replaced_points(state, host, enrolment):
+    if not replaced_points(state, host):
         return None
     client.forget_version()
     client.has_news()
@@ -210,7 +209,7 @@ def _graft_points(
     points = tuple(
         GraftPoint(
             name,
-            str(strategy_named(r.strategy, host).resolve(r.path, state.store)),
+            str(strategy_type(r.strategy)(host).resolve(r.path, state.store)),
             r.program,
             r.strategy,
         )
@@ -218,10 +217,7 @@ def _graft_points(
     )
     for one in points:
         for other in points:
-            # Components of the system share their folders; each names its own files there.
-            shared = one.strategy == other.strategy == "sysext"
-            nested = any(a.is_relative_to(b) for a in _reach(one) for b in _reach(other))
-            if one is not other and not shared and nested:
+            if one is not other and _conflict(one, other):
                 raise EnrolmentRefusedError(
                     f"The graft points of {one.component} and {other.component} lie in each other",
                     hint="Name a folder of its own for each component",
@@ -229,11 +225,13 @@ def _graft_points(
     return points
 
 
-def _reach(point: GraftPoint) -> list[Path]:
-    """The folders below which a component's files may lie."""
-    if point.strategy == "sysext" and point.path == "/":
-        return [Path(hierarchy) for hierarchy in HIERARCHIES]
-    return [Path(point.path)]
+def _conflict(one: GraftPoint, other: GraftPoint) -> bool:
+    """Whether a graft point lies in another, and their strategy cannot tell their files apart."""
+    strategy, other_strategy = strategy_type(one.strategy), strategy_type(other.strategy)
+    if strategy is other_strategy and strategy.shares_folders:
+        return False
+    inner, outer = strategy.reach(one), other_strategy.reach(other)
+    return any(path.is_relative_to(folder) for path in inner for folder in outer)
 
 
 def _recognise(
@@ -249,7 +247,7 @@ def _recognise(
     listed = _candidates(catalog, wanted)
     nearest: dict[str, tuple[Difference, ...]] | None = None
     name = listed[-1].name
-    scans: dict[tuple[str, tuple[str, ...], str], tuple[Entry, ...]] = {}
+    scans: dict[tuple[str, ...], tuple[Entry, ...]] = {}
     release = host.base.release()
     foreign: Baseline | None = None
     for candidate in reversed(listed):
@@ -263,11 +261,10 @@ def _recognise(
         for point in points:
             component = baseline.component(point.component)
             assert component is not None  # noqa: S101  # required above
-            # What a tree holds does not depend on what is looked for; in a system it does.
-            seal = component.seal if point.strategy == "sysext" else ""
-            key = (point.path, component.ignore, seal)
+            strategy = strategy_of(point, host)
+            key = strategy.scan_key(point, component)
             if key not in scans:
-                scans[key] = strategy_of(point, host).scan(point, component)
+                scans[key] = strategy.scan(point, component)
             if seal_of(scans[key]) != component.seal:
                 differences[component.name] = compare_trees(component.entries, scans[key])
         if not differences:

@@ -84,7 +84,8 @@ def install(
         improvement = read_improvement(state, client, offer.letter)
     candidate = Candidate(baseline, offer)
     candidate.describe(improvement)
-    check_fits(enrolment, {c.name: c for c in baseline.components}, improvement)
+    components = {component.name: component for component in baseline.components}
+    check_fits(enrolment, host, components, improvement)
     if state.links.staged() == candidate.generation:
         message = f"{offer.label} is staged already; `repoint restart` brings it into force"
         return Nothing("already staged", message)
