@@ -103,7 +103,7 @@ class TestRefused:
 
 KILLED = """
 import os, signal, sys
-from repoint.device.strategy import grafts, strategy
+from repoint.device.strategy import grafts, tree
 from repoint.device.update import enroll
 from repoint.device.store.generations import Generations
 from repoint.device.store.history import History
@@ -132,7 +132,7 @@ main()
     [
         "dies(enroll, 'add_tree')",
         "dies(Generations, 'add', after=True)",
-        "dies(strategy, 'prepare_graft', after=True)",
+        "dies(tree, 'prepare_graft', after=True)",
         "dies(Links, 'point_active')",
         "dies(grafts, 'exchange')",
         "dies(grafts, 'exchange', after=True)",
