@@ -8,8 +8,7 @@ import numpy as np
 
 from repoint.delta.elf.common.arrays import Bytes, words
 from repoint.delta.elf.common.layout import SHF_COMPRESSED, Layout, Section
-from repoint.delta.elf.references.kinds import ABS64, BASED32, Refs
-from repoint.delta.elf.references.linker_tables import make
+from repoint.delta.elf.references.kinds import ABS64, BASED32, Refs, make_refs
 
 _STEP = 1 << 18
 _TEXT_USERS = {
@@ -45,7 +44,7 @@ def _addresses(data: Bytes, layout: Layout) -> list[Refs]:
             hits.append(np.flatnonzero((value >= low) & (value <= high)) + start)
         at = np.concatenate(hits)
         at = at[np.diff(at, prepend=-8) >= 8]
-        found.append(make(at + s.offset, words(part, "<i8")[at].astype(np.int64), ABS64))
+        found.append(make_refs(at + s.offset, words(part, "<i8")[at].astype(np.int64), ABS64))
     return found
 
 
@@ -73,4 +72,4 @@ def _offsets(data: Bytes, s: Section, text: Section, content: Bytes) -> Refs:
         hits.append(at[content[piece[at].astype(np.int64) - 1] == 0] + start)
     at = np.concatenate(hits)
     at = at[np.diff(at, prepend=-4) >= 4]
-    return make(at + s.offset, value[at].astype(np.int64) + text.addr, BASED32, text.addr)
+    return make_refs(at + s.offset, value[at].astype(np.int64) + text.addr, BASED32, text.addr)

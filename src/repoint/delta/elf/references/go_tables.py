@@ -10,8 +10,7 @@ import numpy as np
 
 from repoint.delta.elf.common.arrays import I64, Bytes, ragged, words
 from repoint.delta.elf.common.layout import SHF_EXEC, SHF_WRITE, Layout, Section
-from repoint.delta.elf.references.kinds import ABS64, BASED32, BASED64, INDEX4, Refs
-from repoint.delta.elf.references.linker_tables import make
+from repoint.delta.elf.references.kinds import ABS64, BASED32, BASED64, INDEX4, Refs, make_refs
 
 _MAGIC = {0xFFFFFFF0: (40, 38, 35), 0xFFFFFFF1: (44, 40, 37)}
 """Magic (Go 1.18 and 1.19; 1.20 and later) -> bytes of a function record, and the words of the
@@ -53,8 +52,8 @@ def _header(t: _Table) -> list[Refs]:
     inner = np.array([t.name, t.unit, t.file, t.pc, t.index], np.int64)
     base = t.section.addr
     return [
-        make(at, np.array([t.text], np.int64), ABS64),
-        make(at + 8 * np.arange(1, 6), inner + base, BASED64, base),
+        make_refs(at, np.array([t.text], np.int64), ABS64),
+        make_refs(at + 8 * np.arange(1, 6), inner + base, BASED64, base),
     ]
 
 
@@ -97,7 +96,7 @@ def _functions(data: Bytes, layout: Layout, t: _Table) -> list[Refs]:
 
 def _based(value: I64, at: I64, kind: int, base: int) -> Refs:
     unit = 4 if kind == INDEX4 else 1
-    return make(at, base + unit * value[at].astype(np.int64), kind, base)
+    return make_refs(at, base + unit * value[at].astype(np.int64), kind, base)
 
 
 def _module(data: Bytes, layout: Layout, t: _Table) -> list[int]:

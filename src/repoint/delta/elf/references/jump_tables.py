@@ -9,8 +9,7 @@ import numpy as np
 
 from repoint.delta.elf.common.arrays import I64, Bytes, words
 from repoint.delta.elf.common.layout import SHF_EXEC, SHF_WRITE, Layout
-from repoint.delta.elf.references.kinds import BASED32, Refs
-from repoint.delta.elf.references.linker_tables import make
+from repoint.delta.elf.references.kinds import BASED32, Refs, make_refs
 
 _NEAR = 1 << 17
 _LONGEST = 4096
@@ -63,7 +62,7 @@ def entries(data: Bytes, layout: Layout, base: I64, site: I64) -> Refs:
     none = np.zeros(0, np.int64)
     pos = np.concatenate([none, *pos_parts])
     order = np.argsort(pos, kind="stable")
-    return make(
+    return make_refs(
         pos[order],
         np.concatenate([none, *target_parts])[order],
         BASED32,

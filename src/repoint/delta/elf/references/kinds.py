@@ -103,6 +103,14 @@ class Refs:
         return Refs(self.pos[index], self.target[index], self.kind[index], self.base[index])
 
 
+def make_refs(pos: I64, target: I64, kind: int, base: I64 | int = 0) -> Refs:
+    """Return references of one kind; a value that all of them share takes no memory."""
+    n = len(pos)
+    whole = np.broadcast_to(np.int64(base), n) if isinstance(base, int) else base
+    kinds = np.broadcast_to(np.uint8(kind), n)
+    return Refs(pos, target.astype(np.int64, copy=False), kinds, whole)
+
+
 def join(parts: list[Refs]) -> Refs:
     """Return the references of all parts, sorted by position.
 

@@ -17,7 +17,15 @@ from repoint.delta.elf.common.layout import (
     Layout,
     Section,
 )
-from repoint.delta.elf.references.kinds import ABS64, BASED32, BASED64, INDEX32, SYMBOL_SIZE, Refs
+from repoint.delta.elf.references.kinds import (
+    ABS64,
+    BASED32,
+    BASED64,
+    INDEX32,
+    SYMBOL_SIZE,
+    Refs,
+    make_refs,
+)
 
 _ADDEND_IS_ADDRESS = np.array([8, 37, 1027, 1032], np.int64)
 """R_X86_64_RELATIVE, _IRELATIVE, R_AARCH64_RELATIVE, _IRELATIVE."""
@@ -27,14 +35,6 @@ _DT_ADDRESS = [3, 4, 5, 6, 7, 12, 13, 23, 25, 26, 32, 36]
 _DT_ADDRESS += [0x6FFFFEF5, 0x6FFFFFF0, 0x6FFFFFFC, 0x6FFFFFFE]
 _DT_SIZE = {2: 23, 8: 7, 10: 5, 27: 25, 28: 26, 33: 32, 35: 36}
 """d_tag of a size -> d_tag of the address of the table with that size."""
-
-
-def make(pos: I64, target: I64, kind: int, base: I64 | int = 0) -> Refs:
-    """Return references of one kind; a value that all of them share takes no memory."""
-    n = len(pos)
-    whole = np.broadcast_to(np.int64(base), n) if isinstance(base, int) else base
-    kinds = np.broadcast_to(np.uint8(kind), n)
-    return Refs(pos, target.astype(np.int64, copy=False), kinds, whole)
 
 
 def _rows(data: Bytes, s: Section, size: int, column: int, dtype: str) -> tuple[I64, I64]:
@@ -53,15 +53,15 @@ def relocations(data: Bytes, layout: Layout) -> list[Refs]:
         _, info = _rows(data, s, 24, 8, "<i8")
         _, addend = _rows(data, s, 24, 16, "<i8")
         known = _plausible(layout, target)
-        found.append(make(pos[known], target[known], ABS64))
+        found.append(make_refs(pos[known], target[known], ABS64))
         moves = np.isin(info & 0xFFFFFFFF, _ADDEND_IS_ADDRESS) & _plausible(layout, addend)
-        found.append(make(pos[moves] + 16, addend[moves], ABS64))
+        found.append(make_refs(pos[moves] + 16, addend[moves], ABS64))
         symbol = info >> 32
         if s.link < len(layout.sections):
             table = layout.sections[s.link]
             named = (symbol > 0) & (symbol < table.size // SYMBOL_SIZE)
             entry = table.addr + symbol[named] * SYMBOL_SIZE
-            found.append(make(pos[named] + 12, entry, INDEX32, table.addr))
+            found.append(make_refs(pos[named] + 12, entry, INDEX32, table.addr))
         slot = np.isin(info & 0xFFFFFFFF, _LAZY_SLOT)
         found.append(_pointed(data, layout, target[moves], addend[moves]))
         found.append(_pointed(data, layout, target[slot], None))
@@ -75,7 +75,7 @@ def _pointed(data: Bytes, layout: Layout, address: I64, expected: I64 | None) ->
     word = word[inside]
     value = words(data, "<i8")[word].astype(np.int64)
     good = _plausible(layout, value) if expected is None else value == expected[inside]
-    return make(word[good], value[good], ABS64)
+    return make_refs(word[good], value[good], ABS64)
 
 
 def linkage(data: Bytes, layout: Layout) -> list[Refs]:
@@ -89,7 +89,7 @@ def linkage(data: Bytes, layout: Layout) -> list[Refs]:
         push = entry[data[entry + at] == 0x68] + at + 1
         value = words(data, "<u4")[push].astype(np.int64)
         good = value < table.size // 24
-        found.append(make(push[good], table.addr + value[good] * 24, INDEX32, table.addr))
+        found.append(make_refs(push[good], table.addr + value[good] * 24, INDEX32, table.addr))
     return found
 
 
@@ -102,7 +102,7 @@ def hash_table(data: Bytes, layout: Layout) -> list[Refs]:
     value = words(data, "<u4")[at].astype(np.int64)
     good = (value > 0) & (value < table.size // SYMBOL_SIZE)
     target = table.addr + value[good] * SYMBOL_SIZE
-    return [make(at[good], target, INDEX32, table.addr)]
+    return [make_refs(at[good], target, INDEX32, table.addr)]
 
 
 def relative_words(data: Bytes, layout: Layout) -> list[Refs]:
@@ -125,7 +125,7 @@ def relative_words(data: Bytes, layout: Layout) -> list[Refs]:
         marked = (first[:, None] + (shift - 1) * 8)[on != 0]
         target = np.concatenate([entry[even], marked])
         known = even & _plausible(layout, entry)
-        found.append(make(pos[known], entry[known], ABS64))
+        found.append(make_refs(pos[known], entry[known], ABS64))
         found.append(_pointed(data, layout, target[_plausible(layout, target)], None))
     return found
 
@@ -141,14 +141,14 @@ def symbols(data: Bytes, layout: Layout) -> list[Refs]:
         _, head = _rows(data, s, SYMBOL_SIZE, 4, "<u4")
         shndx, style = head >> 16, head & 15
         placed = (shndx != 0) & (shndx < 0xFF00) & (style != 6) & _plausible(layout, value)
-        found.append(make(pos[placed], value[placed], ABS64))
+        found.append(make_refs(pos[placed], value[placed], ABS64))
         sized = placed & (length > 0) & (length <= layout.high - value)
-        found.append(make(pos[sized] + 8, (value + length)[sized], BASED64, value[sized]))
+        found.append(make_refs(pos[sized] + 8, (value + length)[sized], BASED64, value[sized]))
         if s.link < len(layout.sections):
             names = layout.sections[s.link]
             at, name = _rows(data, s, SYMBOL_SIZE, 0, "<u4")
             good = (name > 0) & (name < names.size)
-            found.append(make(at[good], names.addr + name[good], BASED32, names.addr))
+            found.append(make_refs(at[good], names.addr + name[good], BASED32, names.addr))
     return found
 
 
@@ -161,13 +161,13 @@ def dynamic(data: Bytes, layout: Layout) -> list[Refs]:
         _, tag = _rows(data, s, 16, 0, "<i8")
         pos, value = _rows(data, s, 16, 8, "<i8")
         address = np.isin(tag, _DT_ADDRESS) & _plausible(layout, value)
-        found.append(make(pos[address], value[address], ABS64))
+        found.append(make_refs(pos[address], value[address], ABS64))
         address_of = dict(zip(tag[address].tolist(), value[address].tolist(), strict=True))
         for p, t, v in zip(pos.tolist(), tag.tolist(), value.tolist(), strict=True):
             base = address_of.get(_DT_SIZE.get(t, -1))
             if base is not None and 0 < v <= layout.high - base:
                 one = np.array([p], np.int64)
-                found.append(make(one, np.array([base + v]), BASED64, base))
+                found.append(make_refs(one, np.array([base + v]), BASED64, base))
     return found
 
 
@@ -181,7 +181,7 @@ def plain_pointers(data: Bytes, layout: Layout) -> list[Refs]:
         count = min((s.size - 7) // 8, (s.offset + s.size - first) // 8)
         value = data[first : first + 8 * count].view("<i8")
         good = np.flatnonzero(_plausible(layout, value))
-        found.append(make(first + 8 * good, value[good], ABS64))
+        found.append(make_refs(first + 8 * good, value[good], ABS64))
     return found
 
 

@@ -8,8 +8,7 @@ import numpy as np
 
 from repoint.delta.elf.common.arrays import I64, Bytes, view, words
 from repoint.delta.elf.common.layout import Layout, Section
-from repoint.delta.elf.references.kinds import BACK32, BASED32, PC0, Refs
-from repoint.delta.elf.references.linker_tables import make
+from repoint.delta.elf.references.kinds import BACK32, BASED32, PC0, Refs, make_refs
 
 _PCREL_SDATA4 = 0x1B
 
@@ -35,12 +34,12 @@ def frames(data: Bytes, layout: Layout) -> list[Refs]:
     found = []
     start = begin + base + value[begin]
     size = words(data, "<u4")[begin + 4].astype(np.int64)
-    found.append(make(begin, start, PC0))
-    found.append(make(begin + 4, start + size, BASED32, start))
-    found.append(make(back, back + base, BACK32, cie + base))
+    found.append(make_refs(begin, start, PC0))
+    found.append(make_refs(begin + 4, start + size, BASED32, start))
+    found.append(make_refs(back, back + base, BACK32, cie + base))
     for pointer in (lsda, person):
         at = pointer[value[pointer] != 0]
-        found.append(make(at, at + base + value[at], PC0))
+        found.append(make_refs(at, at + base + value[at], PC0))
     return found
 
 
@@ -127,6 +126,6 @@ def frame_index(data: Bytes, layout: Layout) -> list[Refs]:
     pos = s.offset + 12 + np.arange(2 * count, dtype=np.int64) * 4
     head = np.array([s.offset + 4], np.int64)
     return [
-        make(pos, value[pos] + np.int64(s.addr), BASED32, s.addr),
-        make(head, value[head] + head + np.int64(s.addr - s.offset), PC0),
+        make_refs(pos, value[pos] + np.int64(s.addr), BASED32, s.addr),
+        make_refs(head, value[head] + head + np.int64(s.addr - s.offset), PC0),
     ]
