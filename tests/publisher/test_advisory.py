@@ -66,15 +66,19 @@ def test_a_malformed_cve_id_is_told_with_its_fix_and_how_to_write_it(tmp_path: P
     ("old", "new", "message"),
     [
         ('title = "Security update for image decoding"', "", "advisory.toml: 'title' is missing"),
-        ('"Security update for image decoding"', "3", "advisory.toml: 'title' is no text"),
+        ('"Security update for image decoding"', "3", "advisory.toml: 'title' is not a string"),
         ('"Security update for image decoding"', '" "', "advisory.toml: The title is empty"),
         ("title", 'date = "x"\ntitle', "advisory.toml: the field 'date' is unknown. Use only"),
-        ('component = "engine"', 'component = "engin"', "fix 2: 'engin' is no component here. Use"),
+        (
+            'component = "engine"',
+            'component = "engin"',
+            "fix 2: 'engin' is not a component of the baseline. Use",
+        ),
         ('component = "engine"', "", "fix 2: 'component' is missing. Add component = …"),
-        ('component = "engine"', "component = []", "fix 2: 'component' is no text"),
+        ('component = "engine"', "component = []", "fix 2: 'component' is not a string"),
         ("cves = []", "", "fix 2: 'cves' is missing"),
-        ("cves = []", 'cves = "CVE-2023-4863"', "fix 2: 'cves' is no list of texts"),
-        ("cves = []", "cves = [4863]", "fix 2: 'cves' is no list of texts"),
+        ("cves = []", 'cves = "CVE-2023-4863"', "fix 2: 'cves' is not a list of strings"),
+        ("cves = []", "cves = [4863]", "fix 2: 'cves' is not a list of strings"),
         (
             '["CVE-2023-4863"]',
             '["CVE-2023-4863", "CVE-2023-4863"]',
@@ -82,7 +86,7 @@ def test_a_malformed_cve_id_is_told_with_its_fix_and_how_to_write_it(tmp_path: P
         ),
         ('"None"', '""', "fix 2: The impact is empty"),
         ('"None"', '"a\\u001b[2J"', "fix 2: The impact contains the control character U+001B"),
-        ('"Hardening"', "true", "fix 2: 'description' is no text"),
+        ('"Hardening"', "true", "fix 2: 'description' is not a string"),
         ('description = "Hardening"', "", "fix 2: 'description' is missing"),
         ('description = "Hardening"', 'details = "x"', "fix 2: the field 'details' is unknown"),
         ('"Apple Security', '"\\u202eApple', "fix 1: The credit contains"),
@@ -97,7 +101,7 @@ def test_a_wrong_field_is_told_with_its_place(
 
 @pytest.mark.parametrize("fixes", ["", "fix = 3", "fix = [3]", '[fix]\ncves = ["CVE-2023-4863"]'])
 def test_an_advisory_whose_fixes_are_none_says_how_to_begin_one(tmp_path: Path, fixes: str) -> None:
-    assert "Begin each fix with [[fix]]" in refusal(tmp_path, f'title = "x"\n{fixes}\n')
+    assert "Start each fix with [[fix]]" in refusal(tmp_path, f'title = "x"\n{fixes}\n')
 
 
 def test_an_empty_list_of_fixes_is_refused(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def test_what_is_wrong_with_a_member_is_told(tmp_path: Path) -> None:
     assert "would leave the tree" in refusal(tmp_path, deb_bytes([member("./../x")]))
     absolute = member("./a", type=tarfile.SYMTYPE, linkname="/etc/alternatives/a")
     assert "leads out of the tree" in refusal(tmp_path, deb_bytes([member("./f"), absolute]))
-    assert "holds no file" in refusal(tmp_path, deb_bytes([]))
+    assert "contains no file" in refusal(tmp_path, deb_bytes([]))
 
 
 @pytest.mark.parametrize("keep", [8, 9, 70, 100, 0.5, 0.95])
@@ -67,7 +67,7 @@ def test_a_truncated_package_is_refused(tmp_path: Path, keep: float) -> None:
     data = deb_bytes(FILES)
     cut = data[: keep if isinstance(keep, int) else int(len(data) * keep)]
     message = refusal(tmp_path, cut)
-    assert "truncated" in message or "no Debian package" in message or "no data.tar" in message
+    assert "truncated" in message or "not a Debian package" in message or "no data.tar" in message
 
 
 def test_a_changed_byte_in_a_package_is_refused(tmp_path: Path) -> None:
@@ -81,15 +81,15 @@ def test_a_changed_byte_in_a_package_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("members", "message"),
     [
-        ([("a.o", b"")], "no Debian package"),
-        ([], "no Debian package"),
+        ([("a.o", b"")], "not a Debian package"),
+        ([], "not a Debian package"),
         ([("debian-binary", b"3.0\n"), ("data.tar", DATA)], "unknown format '3.0'"),
         ([("debian-binary", b"\xff\n"), ("data.tar", DATA)], "unknown format"),
-        ([("debian-binary", b"2.0\n")], "no data.tar where"),
-        ([("debian-binary", b"2.0\n"), ("data.tar.bz2", b"")], "data.tar.bz2 where one of"),
+        ([("debian-binary", b"2.0\n")], "no data.tar instead"),
+        ([("debian-binary", b"2.0\n"), ("data.tar.bz2", b"")], "data.tar.bz2 instead of one of"),
         (
             [("debian-binary", b"2.0\n"), ("data.tar", DATA), ("data.tar.gz", DATA)],
-            "data.tar and data.tar.gz where one of",
+            "data.tar and data.tar.gz instead of one of",
         ),
         ([("debian-binary", b"2.0\n"), ("data.tar", b"no archive")], "corrupt or truncated"),
         ([("debian-binary", b"2.0\n"), ("data.tar", b"")], "corrupt or truncated"),

@@ -100,7 +100,7 @@ def test_a_folder_without_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "source/__pycache__").mkdir(parents=True)
     (tmp_path / "source/__pycache__/x.pyc").write_text("x")
     (tmp_path / "source/link").symlink_to("nowhere")
-    assert "holds no file" in refusal(tmp_path / "source")
+    assert "contains no file" in refusal(tmp_path / "source")
 
 
 def test_the_limits_hold_for_folders_too(source: Path) -> None:
@@ -110,14 +110,16 @@ def test_the_limits_hold_for_folders_too(source: Path) -> None:
 
 def test_a_missing_source_is_told(tmp_path: Path) -> None:
     message = refusal(tmp_path / "missing.whl")
-    assert "missing.whl does not exist. Give a folder, a wheel" in message
+    assert "missing.whl does not exist. Name a folder, a wheel" in message
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "fake.whl", "fake.deb", "fake.tar.gz", "empty.zst"])
 @pytest.mark.parametrize("content", [b"just text", b"", b"BZh91AY&SY", b"\x7fELF" * 200])
 def test_a_file_of_another_kind_is_told(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
-    assert f"{name} is no source that Repoint knows. Give a folder" in refusal(tmp_path / name)
+    assert f"{name} is not a source that Repoint supports. Name a folder" in refusal(
+        tmp_path / name
+    )
 
 
 def test_a_pipe_as_a_source_is_told_without_waiting_for_it(tmp_path: Path) -> None:
@@ -128,12 +130,12 @@ def test_a_pipe_as_a_source_is_told_without_waiting_for_it(tmp_path: Path) -> No
 @pytest.mark.parametrize("make", [Path.mkdir, Path.touch, lambda path: path.symlink_to("nowhere")])
 def test_what_stands_at_the_place_already_is_left_alone(source: Path, make) -> None:
     make(source.parent / "tree")
-    assert "tree exists already" in refusal(source, UnpackError)
+    assert "tree already exists" in refusal(source, UnpackError)
 
 
 def test_a_place_inside_the_source_is_refused(source: Path) -> None:
     before = tree_of(source)
-    with pytest.raises(UnpackError, match="lies in"):
+    with pytest.raises(UnpackError, match="is inside"):
         unpack_source(source, source / "lib/tree")
     assert tree_of(source) == before
 

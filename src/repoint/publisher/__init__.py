@@ -1,1 +1,1 @@
-"""The vendor's side: baselines in, improvements out."""
+"""The vendor's side: baselines, improvements, and their publication."""

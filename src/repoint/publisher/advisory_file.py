@@ -1,4 +1,4 @@
-"""The advisory as the vendor writes it: a TOML file."""
+"""The advisory file that a vendor writes, in TOML."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from repoint.model.errors import RepointError
 _TOP = ("title", "fix")
 _FIX = ("cves", "component", "impact", "description", "credit")
 _OPTIONAL = ("credit",)
-_MOST_BYTES = 4 << 20
+_MAX_BYTES = 4 << 20
 
 
 class AdvisoryError(RepointError):
-    """The advisory's file cannot be read, or is not an advisory; the message says where."""
+    """The file cannot be read, or is not an advisory; the message names the field."""
 
 
 def read_advisory(path: Path, components: Collection[str]) -> Advisory:
     """Read and check an advisory.
 
-    White space around a text is taken off.
+    White space around texts is stripped.
 
     Args:
-        path: The TOML file: ``title``, and one ``[[fix]]`` for each thing that is fixed with
-            ``cves``, ``component``, ``impact``, ``description`` and, if wanted, ``credit``.
-        components: The names that a fix may give as its component.
+        path: The TOML file: ``title``, and one ``[[fix]]`` for each fix with ``cves``,
+            ``component``, ``impact``, ``description`` and optionally ``credit``.
+        components: The names of the components that a fix may be for.
 
     Raises:
         AdvisoryError: The file is missing, is not TOML, or a field is missing, unknown or wrong.
@@ -39,33 +39,31 @@ def read_advisory(path: Path, components: Collection[str]) -> Advisory:
     _check_fields(table, _TOP, (), where)
     fixes = table["fix"]
     if not isinstance(fixes, list) or not all(isinstance(fix, dict) for fix in fixes):
-        raise AdvisoryError(f"{where}: 'fix' is no list", hint="Begin each fix with [[fix]]")
-    read = tuple(
+        raise AdvisoryError(f"{where}: 'fix' is not a list", hint="Start each fix with [[fix]]")
+    parsed = tuple(
         _fix(fix, components, f"{where}: fix {number}") for number, fix in enumerate(fixes, 1)
     )
-    with _told_where(where):
-        return Advisory(_text(table, "title", where), read)
+    with _located_errors(where):
+        return Advisory(_text(table, "title", where), parsed)
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
-            content = file.read(_MOST_BYTES + 1)
+            content = file.read(_MAX_BYTES + 1)
     except OSError as error:
         raise AdvisoryError(
             f"{path} cannot be read: {error.strerror}", hint="Name the advisory's TOML file"
         ) from None
-    if len(content) > _MOST_BYTES:
-        raise AdvisoryError(f"{path.name}: larger than {_MOST_BYTES:,} bytes")
+    if len(content) > _MAX_BYTES:
+        raise AdvisoryError(f"{path.name}: larger than {_MAX_BYTES:,} bytes")
     try:
         return tomllib.loads(content.decode())
     except UnicodeDecodeError:
         raise AdvisoryError(f"{path.name}: not UTF-8", hint="Save it as UTF-8") from None
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         reason = str(error).splitlines()[0]
-        raise AdvisoryError(
-            f"{path.name}: not TOML: {reason}", hint="Put that line right"
-        ) from None
+        raise AdvisoryError(f"{path.name}: not TOML: {reason}", hint="Correct that line") from None
 
 
 def _fix(fix: Mapping[str, Any], components: Collection[str], where: str) -> Fix:
@@ -73,15 +71,15 @@ def _fix(fix: Mapping[str, Any], components: Collection[str], where: str) -> Fix
     cves = fix["cves"]
     if not isinstance(cves, list) or not all(isinstance(cve, str) for cve in cves):
         raise AdvisoryError(
-            f"{where}: 'cves' is no list of texts", hint='Write it as cves = ["CVE-2023-4863"]'
+            f"{where}: 'cves' is not a list of strings", hint='Write it as cves = ["CVE-2023-4863"]'
         )
     component = _text(fix, "component", where)
     if component not in components:
         raise AdvisoryError(
-            f"{where}: {component!r} is no component here",
+            f"{where}: {component!r} is not a component of the baseline",
             hint=f"Use one of: {', '.join(sorted(components))}",
         )
-    with _told_where(where):
+    with _located_errors(where):
         return Fix(
             cves=tuple(cves),
             component=component,
@@ -101,19 +99,19 @@ def _check_fields(
             )
     for name in known:
         if name not in table and name not in optional:
-            hint = "Begin each fix with [[fix]]" if name == "fix" else f"Add {name} = …"
+            hint = "Start each fix with [[fix]]" if name == "fix" else f"Add {name} = …"
             raise AdvisoryError(f"{where}: {name!r} is missing", hint=hint)
 
 
 def _text(table: Mapping[str, Any], name: str, where: str) -> str:
     value = table[name]
     if not isinstance(value, str):
-        raise AdvisoryError(f"{where}: {name!r} is no text", hint="Put it in quotation marks")
+        raise AdvisoryError(f"{where}: {name!r} is not a string", hint="Put it in quotation marks")
     return value.strip()
 
 
 @contextmanager
-def _told_where(where: str) -> Iterator[None]:
+def _located_errors(where: str) -> Iterator[None]:
     try:
         yield
     except AdvisoryError:

@@ -1,4 +1,4 @@
-"""A component's source (a folder, a wheel, a .deb, a tar archive) made into a tree of files."""
+"""Unpacking of a component's source (folder, wheel, .deb or tar archive) to a tree of files."""
 
 from repoint.publisher.ingest.unpack import unpack_source
 

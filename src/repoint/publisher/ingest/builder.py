@@ -1,41 +1,39 @@
-"""Writing a tree, path by path, so that nothing can land outside of it."""
+"""Construction of a tree, path by path, so that nothing is written outside of it."""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from repoint.fs.clone import clone_content
+from repoint.fs.durable import write_all
 from repoint.model.tree import Kind, check_link, check_path
 from repoint.publisher.ingest.errors import UnfitSourceError
 from repoint.publisher.ingest.limits import Budget, Limits
 from repoint.tree.links import first_escape
 
 CHUNK = 1 << 20
-"""Bytes that are read and written at once."""
-
-_FICLONE = 0x40049409
-"""ioctl_ficlone(2): let a file share another one's blocks."""
+"""Bytes per read and write."""
 
 _LATEST_TIME = 1 << 33
-"""Seconds since 1970 (the year 2242): a later time in an archive is taken for garbage."""
+"""Seconds since 1970 (the year 2242). A later time in an archive is considered garbage."""
 
 
 class TreeBuilder:
-    """Writes one source's paths below a folder that nobody else writes to.
+    """Writes the paths of one source below a folder that no other process writes to.
 
-    The rules it keeps, whatever the source says:
-      - a path is relative, has no ``..`` and comes once; a folder that was only implied by what
-        lies in it may still come by itself and bring its mode;
-      - what a path lies in is a real folder, never a link or a file;
-      - a link stays inside, also when it is followed through other links;
-      - a hard link names a file that came before;
+    Rules for any source:
+      - a path is relative, has no ``..`` and occurs once; a folder that was implied by a path below
+        it may still follow with its mode;
+      - the parent of a path is a real folder, never a link or a file;
+      - a link stays inside the tree, also through other links;
+      - a hard link refers to an earlier file;
       - bytes and paths are counted before they are written.
 
-    The folders' own modes and times are set at the end, by `finish`.
+    `finish` sets the modes and times of the folders.
     """
 
     def __init__(self, root: Path, limits: Limits) -> None:
@@ -48,7 +46,7 @@ class TreeBuilder:
         self._files = 0
 
     def add_folder(self, path: str, *, mode: int, mtime_ns: int | None = None) -> None:
-        """Add a folder with its permission bits and its time in nanoseconds since 1970."""
+        """Add a folder with its permission bits and its time, in nanoseconds since 1970."""
         if path in self._implied:
             self._implied.remove(path)
         else:
@@ -59,21 +57,19 @@ class TreeBuilder:
     def add_file(
         self, path: str, chunks: Iterable[bytes], *, mode: int, mtime_ns: int | None = None
     ) -> None:
-        """Add a file made of ``chunks``."""
+        """Add a file with the content ``chunks``."""
         with self._new_file(path, mode, mtime_ns) as out:
             for chunk in chunks:
                 self._write(out, chunk)
 
     def copy_file(self, path: str, source: int, *, mode: int, mtime_ns: int | None) -> None:
-        """Add a file with the content of an open one, sharing its blocks where that works."""
+        """Add a file with the content of an open file, sharing its blocks if possible."""
         with self._new_file(path, mode, mtime_ns) as out:
-            try:
-                fcntl.ioctl(out, _FICLONE, source)
-            except OSError:
+            if clone_content(source, out):
+                self._budget.spend_bytes(os.fstat(out).st_size)
+            else:
                 while chunk := os.read(source, CHUNK):
                     self._write(out, chunk)
-            else:
-                self._budget.spend_bytes(os.fstat(out).st_size)
 
     def add_link(self, path: str, target: str, *, mtime_ns: int | None = None) -> None:
         """Add a symbolic link."""
@@ -91,30 +87,30 @@ class TreeBuilder:
             os.utime(self._root / path, ns=(mtime_ns, mtime_ns), follow_symlinks=False)
 
     def add_hard_link(self, path: str, original: str) -> None:
-        """Add a second name for a file that is there already."""
+        """Add a second name for an earlier file."""
         check_path(original)
         if self._kinds.get(original) != "file":
             raise UnfitSourceError(
-                f"The hard link {path!r} names {original!r}, which is no file that came before it"
+                f"The hard link {path!r} refers to {original!r}, which is not an earlier file"
             )
         self._claim(path, "file")
         self._budget.spend_bytes((self._root / original).stat().st_size)
         (self._root / path).hardlink_to(self._root / original)
 
     def finish(self) -> None:
-        """Check what only the whole tree shows, and give the folders their modes and times.
+        """Check the whole tree, and set the modes and times of the folders.
 
         Raises:
-            UnfitSourceError: There is no file at all, or a link leads out or in circles by way of
-                others.
+            UnfitSourceError: The tree has no file, or a link leads out or in circles through other
+                links.
         """
         if not self._files:
-            raise UnfitSourceError("It holds no file", hint="Name the source that has the files")
+            raise UnfitSourceError("It contains no file", hint="Name the source that has the files")
         if (path := first_escape(self._links)) is not None:
             raise UnfitSourceError(
-                f"The link {path!r} leads out of the tree or in circles, by way of other links"
+                f"The link {path!r} leads out of the tree or in circles through other links"
             )
-        # Deepest first: a folder that its owner may not search would hide what lies in it.
+        # Deepest first: the paths below a folder that its owner may not search are inaccessible.
         for path in sorted(self._folders, key=lambda path: -path.count("/")):
             mode, mtime_ns = self._folders[path]
             if mtime_ns is not None:
@@ -123,7 +119,7 @@ class TreeBuilder:
         self._root.chmod(0o755)
 
     def discard(self) -> None:
-        """Remove everything, also what lies in folders that are read-only by now."""
+        """Remove everything, including what is in read-only folders."""
         with contextlib.suppress(OSError):
             for path in self._folders:
                 (self._root / path).chmod(0o700)
@@ -133,7 +129,7 @@ class TreeBuilder:
         check_path(path)
         self._make_folders_above(path)
         if path in self._kinds:
-            raise UnfitSourceError(f"It holds {path!r} twice")
+            raise UnfitSourceError(f"It contains {path!r} twice")
         self._budget.spend_entry()
         self._kinds[path] = kind
         if kind == "file":
@@ -161,7 +157,7 @@ class TreeBuilder:
         out = os.open(self._root / path, flags, 0o600)
         try:
             yield out
-            # After the last write, which would clear the set-user-ID bit.
+            # After the last write, because a write clears the set-user-ID bit.
             os.fchmod(out, mode)
             if mtime_ns is not None:
                 os.utime(out, ns=(mtime_ns, mtime_ns))
@@ -170,11 +166,9 @@ class TreeBuilder:
 
     def _write(self, out: int, chunk: bytes) -> None:
         self._budget.spend_bytes(len(chunk))
-        rest = memoryview(chunk)
-        while rest:
-            rest = rest[os.write(out, rest) :]
+        write_all(out, chunk)
 
 
 def archive_time(seconds: float) -> int | None:
-    """A time from an archive in nanoseconds since 1970; none where it cannot be meant."""
+    """Convert an archive's time to nanoseconds since 1970, or None if it is implausible."""
     return int(seconds * 1_000_000_000) if 0 <= seconds < _LATEST_TIME else None

@@ -1,4 +1,4 @@
-"""Reading gzip, xz and zstd streams that may be broken or made to exhaust memory."""
+"""Decompression of gzip, xz and zstd streams that may be corrupt or made to exhaust memory."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from repoint.delta.zstd import DEFAULT_WINDOW_LOG, zstd
 from repoint.publisher.ingest.errors import UnfitSourceError, broken_input
 
 _INPUT = 4096
-"""Compressed bytes taken at once: zstd says 128 KiB with 4 bytes, so at most 128 MiB come out."""
+"""Compressed bytes per step: 4 bytes of zstd give up to 128 KiB, so a step up to 128 MiB."""
 
 _XZ_MEMORY = 1 << 30
-"""Bytes an xz decoder may use; ``xz -9`` needs 65 MiB, a hostile header asks for 4 GiB."""
+"""Bytes that an xz decoder may use: ``xz -9`` needs 65 MiB, a hostile header demands 4 GiB."""
 
 
 class Reader(Protocol):
-    """Something to read bytes from, in order."""
+    """A source of bytes, read in order."""
 
     def read(self, size: int, /) -> bytes:
-        """Up to ``size`` bytes; none at the end."""
+        """Return up to ``size`` bytes, none at the end."""
 
 
 class PeekableReader(Reader, Protocol):
-    """A reader that shows the bytes to come, as `io.BufferedReader` does."""
+    """A reader with lookahead, such as `io.BufferedReader`."""
 
     def peek(self, size: int, /) -> bytes:
-        """The bytes to come, more or fewer than ``size``, which stay to be read."""
+        """Return the next bytes, more or fewer than ``size``, without consuming them."""
 
 
 class _Decoder(Protocol):
@@ -65,12 +65,12 @@ _CODECS: tuple[tuple[bytes, str, Callable[[], _Decoder]], ...] = (
 
 
 def is_compressed(head: bytes) -> bool:
-    """Whether a file that begins with ``head`` is a gzip, xz or zstd stream."""
+    """Return whether a file that starts with ``head`` is a gzip, xz or zstd stream."""
     return any(head.startswith(magic) for magic, _, _ in _CODECS)
 
 
 def open_stream(stream: PeekableReader) -> Reader:
-    """The decompressed content of ``stream``; the stream itself where it is not compressed."""
+    """Return a reader of the decompressed content; ``stream`` itself if it is not compressed."""
     head = stream.peek(8)
     for magic, name, make in _CODECS:
         if head.startswith(magic):
@@ -79,7 +79,7 @@ def open_stream(stream: PeekableReader) -> Reader:
 
 
 class _Decompressed:
-    """One compressed stream after another, each of which must be whole."""
+    """Consecutive compressed streams, each of which must be complete."""
 
     def __init__(self, stream: Reader, name: str, make: Callable[[], _Decoder]) -> None:
         self._stream = stream
@@ -87,7 +87,7 @@ class _Decompressed:
         self._make = make
         self._decoder: _Decoder | None = None
         self._unused = b""
-        self._begun = False
+        self._started = False
         self._ready = io.BytesIO()
 
     def read(self, size: int, /) -> bytes:
@@ -100,16 +100,16 @@ class _Decompressed:
         self._unused = b""
         if not data and self._decoder is not None:
             raise UnfitSourceError(
-                f"Its {self._name} stream is truncated", hint="Fetch or build it again"
+                f"Its {self._name} stream is truncated", hint="Download or build it again"
             )
         if self._decoder is None:
-            # Writers to tapes and xz pad with zeros between streams and at the end.
-            data = data.lstrip(b"\0") if self._begun else data
+            # Tape writers and xz pad with zeros between streams and at the end.
+            data = data.lstrip(b"\0") if self._started else data
             if not data:
                 self._ready = io.BytesIO()
                 return bool(self._stream_has_more())
             self._decoder = self._make()
-            self._begun = True
+            self._started = True
         with broken_input(f"Its {self._name} stream"):
             self._ready = io.BytesIO(self._decoder.decompress(data))
         if self._decoder.eof:

@@ -1,7 +1,7 @@
 """A Debian package as a component's source: the files it installs, without its scripts.
 
-python-debian reads the member headers. Its `DebFile` is not used: it holds a whole package in
-memory, runs an external program for zstd, and follows a negative member size in circles.
+python-debian reads the member headers. Its `DebFile` is not used: it keeps a whole package in
+memory, runs an external program for zstd, and loops on a negative member size.
 
 Source: deb(5).
 """
@@ -28,7 +28,7 @@ class _Part(NamedTuple):
 
 
 def is_deb(head: bytes) -> bool:
-    """Whether a file that begins with ``head`` is an ar archive, as Debian packages are."""
+    """Return whether a file that starts with ``head`` is an ar archive, as Debian packages are."""
     return head.startswith(GLOBAL_HEADER)
 
 
@@ -36,13 +36,13 @@ def unpack_deb(stream: io.BufferedReader, tree: TreeBuilder) -> None:
     """Unpack the files that a Debian package installs.
 
     Raises:
-        UnfitSourceError: It is no Debian package, is broken, or a member has no place in a
-            component.
+        UnfitSourceError: It is not a Debian package, is corrupt, or a component cannot contain a
+            member.
     """
     parts = _parts(stream)
     if not parts or parts[0].name != "debian-binary":
         raise UnfitSourceError(
-            "It is an ar archive but no Debian package", hint="Give a .deb, or unpack it first"
+            "It is an ar archive but not a Debian package", hint="Give a .deb, or unpack it first"
         )
     stream.seek(parts[0].start)
     version = stream.read(min(parts[0].size, 16)).decode(errors="replace").strip()
@@ -52,7 +52,7 @@ def unpack_deb(stream: io.BufferedReader, tree: TreeBuilder) -> None:
     if len(data) != 1 or data[0].name not in _DATA:
         raise UnfitSourceError(
             f"It has {' and '.join(part.name for part in data) or 'no data.tar'}"
-            f" where one of {', '.join(_DATA)} should be",
+            f" instead of one of {', '.join(_DATA)}",
             hint="Build the package again with dpkg-deb",
         )
     part = io.BufferedReader(_Window(stream, data[0].start, data[0].size))
@@ -67,7 +67,7 @@ def _parts(stream: io.BufferedReader) -> list[_Part]:
         part = _Part(member.name, stream.tell(), member.size)
         if part.size < 0 or part.start + part.size > end:
             raise UnfitSourceError(
-                f"The package is truncated in {part.name!r}", hint="Fetch or build it again"
+                f"The package is truncated in {part.name!r}", hint="Download or build it again"
             )
         parts.append(part)
         # Members start at even offsets.
@@ -80,7 +80,7 @@ def _next(stream: io.BufferedReader) -> ArMember | None:
         try:
             return ArMember.from_file(stream, None)
         except OSError as error:
-            # What python-debian calls so is a malformed header; errors of the disk have a number.
+            # python-debian raises OSError for a malformed header too; disk errors have a number.
             if error.errno is not None:
                 raise
             raise ValueError(str(error)) from None

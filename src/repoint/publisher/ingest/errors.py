@@ -1,4 +1,4 @@
-"""What can be wrong with a source, and with the place it is unpacked to."""
+"""Errors of a source and of the path that it is unpacked to."""
 
 from __future__ import annotations
 
@@ -26,28 +26,28 @@ _BROKEN = (
     zlib.error,
     zstd.ZstdError,
 )
-"""What the readers of archives raise on bytes they were not made for."""
+"""Exceptions that archive readers raise on corrupt input."""
 
 
 class UnfitSourceError(RepointError):
-    """A source cannot be read, is broken, or holds what no component may hold."""
+    """A source cannot be read, is corrupt, or contains what a component cannot contain."""
 
 
 class UnpackError(RepointError):
-    """The tree could not be written, or something stands where it should be."""
+    """The tree cannot be written, or its path exists."""
 
 
 @contextmanager
 def broken_input(what: str) -> Iterator[None]:
-    """Turn what readers of archives raise on broken input into one clear error.
+    """Convert the exceptions that archive readers raise on corrupt input to one error.
 
     Args:
-        what: What is being read, as the subject of the message.
+        what: The input, as the subject of the message.
     """
     try:
         yield
     except _BROKEN as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UnfitSourceError(
-            f"{what} is corrupt or truncated ({reason})", hint="Fetch or build it again"
+            f"{what} is corrupt or truncated ({reason})", hint="Download or build it again"
         ) from error

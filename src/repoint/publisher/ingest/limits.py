@@ -1,4 +1,4 @@
-"""How much a source may hold before it is taken for an attack."""
+"""Limits on the size of a source, against attacks."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from repoint.publisher.ingest.errors import UnfitSourceError
 
 @dataclass(frozen=True)
 class Limits:
-    """The largest tree that a source may become.
+    """The largest tree that a source may unpack to.
 
     Attributes:
-        total: Bytes of all files together; a hard link counts like the file it names, because
-            a layer carries both.
-        entries: Number of paths, folders that are only implied included.
+        total: Bytes of all files; a hard link counts like its file, because a layer contains both.
+        entries: Number of paths, including implied folders.
     """
 
     total: int = 64 << 30
@@ -22,7 +21,7 @@ class Limits:
 
 
 class Budget:
-    """What is left of the limits while a source is unpacked."""
+    """The part of the limits that is used while a source is unpacked."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -33,20 +32,20 @@ class Budget:
         """Count one path.
 
         Raises:
-            UnfitSourceError: It is one too many.
+            UnfitSourceError: The limit is exceeded.
         """
         self._entries += 1
         if self._entries > self._limits.entries:
             raise UnfitSourceError(
-                f"It holds more than {self._limits.entries:,} paths",
+                f"It contains more than {self._limits.entries:,} paths",
                 hint="Split the component into smaller ones",
             )
 
     def spend_bytes(self, count: int) -> None:
-        """Count ``count`` bytes, best before they are written.
+        """Count ``count`` bytes, if possible before they are written.
 
         Raises:
-            UnfitSourceError: They are more than what is left.
+            UnfitSourceError: The limit is exceeded.
         """
         self._total += count
         if self._total > self._limits.total:

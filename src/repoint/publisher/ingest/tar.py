@@ -1,8 +1,8 @@
 """A tar archive as a component's source.
 
-`tarfile` reads the headers, as a stream and never backwards; what becomes of a member is decided
-here. Three of its habits are not wanted and are undone: it takes a broken header for the end of
-the archive, it reads extended headers of any size into memory, and it remembers every member.
+`tarfile` reads the headers, as a stream and never backwards; this module decides what to do with
+each member. It works around three habits of tarfile: it takes a corrupt header for the end of the
+archive, reads extended headers of any size into memory, and keeps every member.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from repoint.publisher.ingest.compressed import PeekableReader, Reader, open_str
 from repoint.publisher.ingest.errors import UnfitSourceError, broken_input
 
 _OVERHEAD = 8 << 20
-"""Bytes that may lie between two files' contents: headers, long names, padding, the end."""
+"""Bytes allowed between the contents of two files: headers, long names, padding, the end."""
 
 
 def unpack_tar(stream: PeekableReader, tree: TreeBuilder, *, what: str = "The archive") -> None:
@@ -24,22 +24,22 @@ def unpack_tar(stream: PeekableReader, tree: TreeBuilder, *, what: str = "The ar
 
     Args:
         stream: The archive.
-        tree: Where its members go.
-        what: What it is called in messages.
+        tree: Receives the members.
+        what: The name of the archive in messages.
 
     Raises:
-        UnfitSourceError: It is broken, or a member has no place in a component.
+        UnfitSourceError: It is corrupt, or a component cannot contain a member.
     """
     metered = _Metered(open_stream(stream), what)
-    # All that tarfile wants of a stream is that it can be read.
+    # tarfile only needs to read from the stream.
     file = cast("IO[bytes]", metered)
     with broken_input(what), tarfile.open(fileobj=file, mode="r|", tarinfo=_Header) as archive:
         while (member := archive.next()) is not None:
-            # Else it keeps two million of them, a kilobyte each.
+            # Otherwise it keeps up to two million of them, a kilobyte each.
             archive.members = []  # type: ignore[attr-defined]
             _add(member, archive, metered, tree)
             metered.allow(_OVERHEAD)
-    # A checksum stands at the very end of a compressed stream.
+    # The checksum is at the very end of a compressed stream.
     metered.allow(_OVERHEAD)
     while metered.read(CHUNK):
         pass
@@ -67,13 +67,13 @@ def _add(
         tree.add_file(path, _content(member, archive), mode=mode, mtime_ns=mtime_ns)
     else:
         raise UnfitSourceError(
-            f"{member.name!r} is a device, a pipe or of a type unknown here",
-            hint="A component holds files, folders and links; take it out",
+            f"{member.name!r} is a device, a pipe or of an unknown type",
+            hint="A component has files, folders and links; remove it",
         )
 
 
 def _relative(name: str) -> str:
-    # `tar -C folder -c .` and dpkg write "./" and "./usr/bin/"; any other detour is refused later.
+    # `tar -C folder -c .` and dpkg write "./" and "./usr/bin/"; other detours are refused later.
     while name.startswith("./"):
         name = name[2:]
     return "" if name == "." else name
@@ -86,7 +86,7 @@ def _content(member: tarfile.TarInfo, archive: tarfile.TarFile) -> Iterator[byte
 
 
 class _Header(tarfile.TarInfo):
-    """A header that is read whole, or is the end, or is an error."""
+    """A header that is complete, the end of the archive, or an error."""
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
@@ -95,14 +95,14 @@ class _Header(tarfile.TarInfo):
         except tarfile.HeaderError as error:
             if len(buf) == tarfile.BLOCKSIZE and not any(buf):
                 raise
-            raise tarfile.ReadError(f"no member where one should be: {error}") from None
+            raise tarfile.ReadError(f"a member is missing: {error}") from None
         if header.size < 0:
             raise tarfile.ReadError("a member of negative size")
         return header
 
 
 class _Metered:
-    """Lets through only as many bytes as what was read so far makes plausible."""
+    """Limits the bytes that are read to what the previous headers make plausible."""
 
     def __init__(self, stream: Reader, what: str) -> None:
         self._stream = stream
@@ -118,6 +118,6 @@ class _Metered:
         if self._left < 0:
             raise UnfitSourceError(
                 f"{self._what} has more than {_OVERHEAD:,} bytes between two files",
-                hint="Build it again with a common tar",
+                hint="Build it again with a standard tar",
             )
         return data

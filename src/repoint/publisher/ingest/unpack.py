@@ -1,4 +1,4 @@
-"""A source of any kind made into a tree: what it is, and all or nothing."""
+"""Unpacking of a source of any kind to a tree, whole or not at all."""
 
 from __future__ import annotations
 
@@ -21,46 +21,46 @@ from repoint.publisher.ingest.wheel import is_zip, unpack_wheel
 
 _Fill: TypeAlias = Callable[[TreeBuilder], None]
 
-_KINDS = "Give a folder, a wheel, a .deb or a tar archive (.tar, .tar.gz, .tar.xz, .tar.zst)"
+_KINDS = "Name a folder, a wheel, a .deb or a tar archive (.tar, .tar.gz, .tar.xz, .tar.zst)"
 
 _TAR_MAGIC = (257, b"ustar")
-"""Offset and bytes that POSIX and GNU tar write; an archive of Unix v7 has only its name."""
+"""Offset and bytes that POSIX and GNU tar write. Archives of Unix v7 do not have them."""
 
 
 def unpack_source(source: Path, into: Path, *, limits: Limits | None = None) -> None:
-    """Make a component's source into a tree of files.
+    """Unpack a component's source to a tree of files.
 
-    The source is recognised by its content; the name counts only for tar archives so old that
-    they have no mark. The tree appears at ``into`` whole or not at all.
+    The source is recognised by its content; the name counts only for tar archives too old to have a
+    magic number. The tree appears at ``into`` whole or not at all.
 
     Args:
         source: A folder, a wheel, a Debian package or a tar archive (plain, gzip, xz, zstd).
-        into: Where the tree is to stand. Must not exist; the folder it lies in must.
+        into: The tree's path. It must not exist, but its parent must.
         limits: The largest tree to accept.
 
     Raises:
-        UnfitSourceError: The source is missing, unreadable, broken, of another kind, or holds
-            what no component may hold: paths or links that leave the tree, devices, a path
+        UnfitSourceError: The source is missing, unreadable, corrupt, of another kind, or contains
+            what a component cannot contain: paths or links that leave the tree, devices, a path
             twice, no file at all, or more than the limits.
         UnpackError: ``into`` exists or cannot be written.
     """
     if os.path.lexists(into):
-        raise UnpackError(f"{into} exists already", hint="Name a place where nothing is yet")
-    fill = _how_to_unpack(source)
+        raise UnpackError(f"{into} already exists", hint="Name a path that does not exist yet")
+    fill = _unpacker_for(source)
     if source.is_dir() and into.resolve().is_relative_to(source.resolve()):
-        raise UnpackError(f"{into} lies in {source} itself", hint="Name a place outside of it")
+        raise UnpackError(f"{into} is inside {source}", hint="Name a path outside of it")
     try:
         _build(fill, into, limits or Limits())
     except (UnfitSourceError, InvalidRecordError) as error:
         raise UnfitSourceError(
             f"{source} cannot be used as a source: {error.message}",
-            hint=error.hint or "Take that out of the source and build it again",
+            hint=error.hint or "Remove it from the source and build it again",
         ) from error
     except OSError as error:
-        place = f" ({error.filename})" if error.filename else ""
+        path = f" ({error.filename})" if error.filename else ""
         raise UnpackError(
-            f"{source} could not be unpacked to {into}: {error.strerror or error}{place}",
-            hint=_what_to_do(error),
+            f"{source} could not be unpacked to {into}: {error.strerror or error}{path}",
+            hint=_hint_for(error),
         ) from error
 
 
@@ -76,7 +76,7 @@ def _build(fill: _Fill, into: Path, limits: Limits) -> None:
         raise
 
 
-def _how_to_unpack(source: Path) -> _Fill:
+def _unpacker_for(source: Path) -> _Fill:
     try:
         if source.is_dir():
             return lambda tree: unpack_directory(source, tree)
@@ -99,7 +99,7 @@ def _how_to_unpack(source: Path) -> _Fill:
     offset, magic = _TAR_MAGIC
     if is_compressed(head) or head.startswith(magic, offset) or source.suffix == ".tar":
         return _from_file(source, unpack_tar)
-    raise UnfitSourceError(f"{source} is no source that Repoint knows", hint=_KINDS)
+    raise UnfitSourceError(f"{source} is not a source that Repoint supports", hint=_KINDS)
 
 
 def _from_file(source: Path, unpack: Callable[..., None]) -> _Fill:
@@ -110,9 +110,9 @@ def _from_file(source: Path, unpack: Callable[..., None]) -> _Fill:
     return fill
 
 
-def _what_to_do(error: OSError) -> str:
+def _hint_for(error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "Free some space and try again"
     if error.errno in (errno.EACCES, errno.EPERM):
         return "Run as a user who may read the source and write there"
-    return "Check the place and try again"
+    return "Check the path and try again"

@@ -15,29 +15,28 @@ from repoint.publisher.ingest.builder import CHUNK, TreeBuilder, archive_time
 from repoint.publisher.ingest.errors import UnfitSourceError, broken_input
 from repoint.publisher.ingest.record import Record
 
-_PLACES = {"purelib": "", "platlib": "", "data": "", "scripts": "bin/", "headers": "include/"}
-"""Where the parts of ``NAME-VERSION.data`` go, relative to the tree."""
+_DESTINATIONS = {"purelib": "", "platlib": "", "data": "", "scripts": "bin/", "headers": "include/"}
+"""Destinations of the parts of ``NAME-VERSION.data``, relative to the tree."""
 
-_MOST_METADATA = 64 << 20
-"""Bytes of RECORD or WHEEL that are read into memory; large wheels have a RECORD of 2 MiB."""
+_MAX_METADATA = 64 << 20
+"""Bytes of RECORD or WHEEL; large wheels have a RECORD of 2 MiB."""
 
 _ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 """First bytes of a zip archive with and without members."""
 
 
 def is_zip(head: bytes) -> bool:
-    """Whether a file that begins with ``head`` is a zip archive."""
+    """Return whether a file that starts with ``head`` is a zip archive."""
     return head.startswith(_ZIP_MAGIC)
 
 
 def unpack_wheel(stream: io.BufferedReader, tree: TreeBuilder) -> None:
     """Unpack a wheel and check every file against its RECORD.
 
-    Like installers do, folders that hold nothing are left out, and of a file's mode only counts
-    whether it may be executed.
+    As installers do, empty folders are skipped, and of a file's mode only the execute bit is kept.
 
     Raises:
-        UnfitSourceError: It is no wheel, is broken, or is not what its RECORD says.
+        UnfitSourceError: It is not a wheel, is corrupt, or differs from its RECORD.
     """
     with broken_input("The wheel"), zipfile.ZipFile(stream) as archive:
         members = [member for member in archive.infolist() if not member.is_dir()]
@@ -48,7 +47,7 @@ def unpack_wheel(stream: io.BufferedReader, tree: TreeBuilder) -> None:
         record = Record(_read_small(archive, f"{folder}/RECORD"), folder)
         for member in members:
             tree.add_file(
-                _place(member.filename),
+                _destination(member.filename),
                 record.checked(member.filename, _content(archive, member)),
                 mode=_mode(member),
                 mtime_ns=_time(member),
@@ -62,7 +61,7 @@ def _metadata_folder(members: list[zipfile.ZipInfo]) -> str:
     if len(folders) != 1:
         raise UnfitSourceError(
             f"It is a zip archive with {len(folders) or 'no'} *.dist-info folders, so not a wheel",
-            hint="Give a wheel, or unpack the archive and give its folder",
+            hint="Name a wheel, or unpack the archive and name its folder",
         )
     return folders[0]
 
@@ -73,9 +72,9 @@ def _read_small(archive: zipfile.ZipFile, name: str) -> bytes:
     except KeyError:
         raise UnfitSourceError(f"It has no {name}, so it is not a wheel") from None
     with archive.open(member) as content:
-        data = content.read(_MOST_METADATA + 1)
-    if len(data) > _MOST_METADATA:
-        raise UnfitSourceError(f"{name!r} is larger than {_MOST_METADATA:,} bytes")
+        data = content.read(_MAX_METADATA + 1)
+    if len(data) > _MAX_METADATA:
+        raise UnfitSourceError(f"{name!r} is larger than {_MAX_METADATA:,} bytes")
     return data
 
 
@@ -84,45 +83,46 @@ def _check_version(content: bytes) -> None:
     version = fields.get("Wheel-Version", "").strip()
     if version.partition(".")[0] != "1":
         raise UnfitSourceError(
-            f"It is a wheel of the format version {version!r}; only 1.x is known here",
-            hint="Unpack it with an installer and give the folder",
+            f"It is a wheel of format version {version!r}; only 1.x is supported",
+            hint="Unpack it with an installer and name the folder",
         )
 
 
 def _check_type(member: zipfile.ZipInfo) -> None:
-    # zipfile cuts names at a NUL, so that two readers would see two different names.
+    # zipfile truncates names at a NUL, so two readers would see different names.
     if "\0" in member.orig_filename:
-        raise UnfitSourceError(f"The wheel holds the name {member.orig_filename!r}")
+        raise UnfitSourceError(f"The wheel contains the name {member.orig_filename!r}")
     if member.flag_bits & 0x1:
-        raise UnfitSourceError(f"{member.filename!r} is encrypted", hint="Give a wheel that is not")
+        raise UnfitSourceError(f"{member.filename!r} is encrypted", hint="Name a wheel that is not")
     if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG):
         raise UnfitSourceError(
-            f"{member.filename!r} is a link or a special file, which no wheel may hold",
+            f"{member.filename!r} is a link or a special file, which a wheel cannot contain",
             hint="Build the wheel again with files only",
         )
 
 
-def _place(path: str) -> str:
+def _destination(path: str) -> str:
     top, _, rest = path.partition("/")
     if not top.endswith(".data"):
         return path
     key, _, inner = rest.partition("/")
-    if key not in _PLACES or not inner:
+    if key not in _DESTINATIONS or not inner:
         raise UnfitSourceError(
-            f"{path!r} has no place: {key!r} is not one of {', '.join(sorted(_PLACES))}",
+            f"{path!r} has no destination: {key!r} is not one of "
+            f"{', '.join(sorted(_DESTINATIONS))}",
             hint="Build the wheel again without it",
         )
-    return _PLACES[key] + inner
+    return _DESTINATIONS[key] + inner
 
 
 def _mode(member: zipfile.ZipInfo) -> int:
-    # pip looks at the x bits only where the archive says that this is a file of Unix.
+    # pip reads the execute bits only if the archive has Unix modes.
     mode = member.external_attr >> 16
     return 0o755 if stat.S_ISREG(mode) and mode & 0o111 else 0o644
 
 
 def _time(member: zipfile.ZipInfo) -> int | None:
-    # Zip times have no zone. Builders that care for reproducibility write UTC.
+    # Zip times have no zone. Reproducible builds write UTC.
     try:
         return archive_time(calendar.timegm((*member.date_time, 0, 0, 0)))
     except ValueError:
