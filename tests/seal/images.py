@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import shutil
 import stat
@@ -16,6 +15,7 @@ from hypothesis import strategies as st
 
 from repoint.image.erofs import BLOCK, Image, Node
 from repoint.image.verity import HashTree
+from tests.mounts import private_mounts
 
 CREATED = 1_700_000_000
 IDENTITY = bytes(range(16))
@@ -73,28 +73,16 @@ def tool(name: str) -> str:
 
 @contextlib.contextmanager
 def mounted(raw: Path) -> Iterator[Path]:
-    """The image, mounted for this process alone."""
-    if os.geteuid() != 0:
-        pytest.skip("needs root")
-    libc = ctypes.CDLL(None, use_errno=True)
-    before = os.open("/proc/thread-self/ns/mnt", os.O_RDONLY)
-    place = raw.with_name("mounted")
-    place.mkdir(exist_ok=True)
-    try:
-        if libc.unshare(0x00020000) != 0:
-            pytest.skip("needs the right to make a mount namespace")
+    """Mount an image for this thread only, and yield where."""
+    folder = raw.with_name("mounted")
+    folder.mkdir(exist_ok=True)
+    with private_mounts():
+        command = ["mount", "-t", "erofs", "-o", "loop,ro", str(raw), str(folder)]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        if result.returncode != 0 and "unknown filesystem" in result.stderr:
+            pytest.skip("this kernel has no EROFS")
+        assert result.returncode == 0, result.stderr
         try:
-            subprocess.run(["mount", "--make-rprivate", "/"], check=True)
-            command = ["mount", "-t", "erofs", "-o", "loop,ro", str(raw), str(place)]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if done.returncode != 0 and "unknown filesystem" in done.stderr:
-                pytest.skip("this kernel has no EROFS")
-            assert done.returncode == 0, done.stderr
-            try:
-                yield place
-            finally:
-                subprocess.run(["umount", str(place)], check=True)
+            yield folder
         finally:
-            libc.setns(before, 0x00020000)
-    finally:
-        os.close(before)
+            subprocess.run(["umount", str(folder)], check=True)

@@ -1,17 +1,15 @@
-"""A system of its own for each test: a mount namespace with other /opt, /run and store.
+"""A separate system for each test: a mount namespace with its own /opt, /run and store.
 
-systemd-sysext itself is run, on the real /usr and on an /opt that the test fills. Whatever it
-mounts is seen by this test alone and gone with it.
+The real systemd-sysext runs, on the real /usr and on an /opt that the test fills. Only the test sees
+what it mounts, and the mounts end with the test.
 """
 
 from __future__ import annotations
 
-import ctypes
 import dataclasses
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,10 +22,10 @@ from repoint.device.update.enroll import BaselineFilter, GraftRequest
 from repoint.host.base_system import BaseSystem
 from repoint.host.host import Host
 from repoint.host.sysext import SystemExtensions
+from tests.mounts import private_mounts
 from tests.serving import WebServer
 from tests.world import PLATFORM, Files, Vendor, big
 
-_CLONE_NEWNS = 0x00020000
 # The kernel shows the processes of all workers, whatever their mounts: each has a folder of its own.
 APP = f"opt/acme{os.environ.get('PYTEST_XDIST_WORKER', '')}"
 OLD: Files = {
@@ -117,30 +115,13 @@ def put(files: Files, root: Path = Path("/")) -> None:
 @pytest.fixture
 def own_mounts() -> Iterator[None]:
     """Everything that is mounted from here on is seen by this test alone."""
-    if os.geteuid() != 0:
-        pytest.skip("needs root")
     if shutil.which("systemd-sysext") is None:
         pytest.skip("needs systemd-sysext")
-    libc = ctypes.CDLL(None, use_errno=True)
-    before = os.open("/proc/thread-self/ns/mnt", os.O_RDONLY)
-    if libc.unshare(_CLONE_NEWNS) != 0:
-        os.close(before)
-        pytest.skip("needs the right to make a mount namespace")
-    try:
-        run("mount", "--make-rprivate", "/")
+    with private_mounts():
         run("mount", "--make-rshared", "/")
-        for place in ("/run", "/opt"):
-            run("mount", "-t", "tmpfs", "-o", "mode=755", "none", place)
+        for path in ("/run", "/opt"):
+            run("mount", "-t", "tmpfs", "-o", "mode=755", "none", path)
         yield
-    finally:
-        # While a thread that we have started ends, the kernel refuses.
-        for _ in range(100):
-            back = libc.setns(before, _CLONE_NEWNS)
-            if back == 0:
-                break
-            time.sleep(0.05)
-        assert back == 0, os.strerror(ctypes.get_errno())
-        os.close(before)
 
 
 @pytest.fixture
