@@ -38,6 +38,8 @@ _MOST_PER_BYTE = 4
 is at least five bytes long and takes fewer than 20; the other streams are no larger than the
 file."""
 _LONGEST_NUMBER = 9
+_ONES, _REPEATED, _BYTES = 1, 2, 3
+"""Tags of runs in the control stream; 0 is a run of zeros."""
 _CHUNK = 1 << 12
 """Bytes added at a time. Small, because most chunks have nothing to add and are skipped."""
 _LOW_BITS = int.from_bytes(b"\x7f" * _CHUNK, "little")
@@ -155,29 +157,33 @@ def _differences(control: bytes, codes: bytes, size: int) -> bytearray:
     """Return what to add to each byte of the new file."""
     out = bytearray(size)
     at = taken = position = 0
-    end = len(control)
+    end, available = len(control), len(codes)
     while position < end:
         first = control[position]
         if first & 0x20:
             run, position = _number(control, position, tag_bits=2)
+            run += 1
         else:
-            run, position = first & 0x1F, position + 1
-        run += 1
-        if run > size - at:
+            run, position = (first & 0x1F) + 1, position + 1
+        after = at + run
+        if after > size:
             raise PatchError("an HDiffPatch payload adds to bytes outside of the new file")
-        match first >> 6:
-            case 1:
-                out[at : at + run] = b"\xff" * run
-            case 2:
-                out[at : at + run] = codes[taken : taken + 1] * run
-                taken += 1
-            case 3:
-                out[at : at + run] = codes[taken : taken + run]
-                taken += run
-        if len(out) != size:
-            raise PatchError("an HDiffPatch payload has too few codes")
-        at += run
-    if at != size or taken != len(codes):
+        kind = first >> 6
+        if kind == _BYTES:
+            used = taken + run
+            if used > available:
+                raise PatchError("an HDiffPatch payload has too few codes")
+            out[at:after] = codes[taken:used]
+            taken = used
+        elif kind == _REPEATED:
+            if taken == available:
+                raise PatchError("an HDiffPatch payload has too few codes")
+            out[at:after] = codes[taken : taken + 1] * run
+            taken += 1
+        elif kind == _ONES:
+            out[at:after] = b"\xff" * run
+        at = after
+    if at != size or taken != available:
         raise PatchError("an HDiffPatch payload adds to another number of bytes than it has")
     return out
 
