@@ -59,8 +59,7 @@ def test_a_program_is_closed_and_started_again(
 def test_a_program_that_does_not_close_is_the_persons_to_close_and_others_start_again(
     place: Place, vendor: Vendor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(programs, "GRACE", 0.5)
-    monkeypatch.setattr(programs.restart, "__kwdefaults__", {"grace": 0.5})
+    monkeypatch.setattr(programs.restart, "__kwdefaults__", {"close_timeout": 0.5})
     note = tmp_path / "note"
     staged(place, vendor, "app", sys.executable, "-c", f"open({str(note)!r}, 'w').write('again')")
     place.run(STUBBORN, launched=False)

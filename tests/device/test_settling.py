@@ -49,7 +49,7 @@ def vendor(tmp_path_factory: pytest.TempPathFactory) -> Vendor:
 
 @pytest.fixture
 def played(place: Place, vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> Played:
-    monkeypatch.setattr("repoint.device.device._POLL_INTERVAL", 0.01)
+    monkeypatch.setattr("repoint.device.activate.boot.WATCH_INTERVAL", 0.01)
     machine = PlayedMachine("starting", observe=lambda: place.text().strip(), stops=place.stop)
     place.host = machine.host
     vendor.baseline({"engine": OLD}, name=_newer(), restart="service", health=CHECK)
@@ -156,7 +156,7 @@ def test_three_starts_without_a_decision_take_a_letter_back_before_it_is_used(
         boot(played)  # a second unit of the same start
         played.machine.reboot()
     (said,) = boot(played)
-    assert "3 starts of the machine did not come so far that it could be confirmed" in said
+    assert "3 starts of the machine did not come far enough to confirm it" in said
     assert state(place) == ("26.4.0", "", False)
     assert played.machine.log == [], "in this start nothing runs from it"
     assert events(place)[-1] == "failed"
@@ -204,7 +204,7 @@ def test_what_was_cut_off_in_taking_back_is_made_up_for_with_the_service(
         raise KeyError
 
     with monkeypatch.context() as cut:
-        cut.setattr(confirmation, "go_back", cut_off)
+        cut.setattr(confirmation, "return_to_previous", cut_off)
         cut.setattr(played.machine.host.systemd, "restart_failed", lambda unit: None)
         with pytest.raises(KeyError):
             place.device.watch()

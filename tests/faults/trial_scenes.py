@@ -73,7 +73,7 @@ class TrialScene(DeviceScene):
     def starts(self, boot: int) -> None:
         """A start of the machine, and its unit."""
         self._play(HANGS, boot)
-        self.device.settle()
+        self.device.merge()
 
     def _play(self, service: str, boot: int) -> None:
         # Each operation is judged in a process of its own.
@@ -115,7 +115,7 @@ def trial_scenes(base: Path, served: str) -> dict[str, Callable[[], DeviceScene]
 
 def _settle(scene: DeviceScene) -> object:
     """What the machine's unit does."""
-    for _, failure in scene.device.settle():
+    for _, failure in scene.device.merge():
         if failure is not None:
             raise failure
     return None

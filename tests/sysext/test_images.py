@@ -238,7 +238,7 @@ def test_where_the_trees_are_damaged_too_nothing_of_it_is_merged(merged: System)
     assert merged.shows(OLD)
     assert SystemExtensions().merged() == {}
     assert not merged.device.status(None).protected
-    ((_, failure),) = merged.device.settle()
+    ((_, failure),) = merged.device.merge()
     assert isinstance(failure, CannotMergeError)
     assert failure.message.startswith("The system does not show 26.3.1 (a)")
 

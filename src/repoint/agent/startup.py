@@ -17,7 +17,7 @@ from repoint.model.errors import RepointError
 def merge_at_start(
     device: Device, *, watch: Callable[[Path], None] | None = None, to: Path = journal.SOCKET
 ) -> list[tuple[str, RepointError | None]]:
-    """Merge what fits the base, and have systemd watch what is on trial; see `Device.settle`.
+    """Merge what fits the base, and have systemd watch what is on trial; see `Device.merge`.
 
     Args:
         device: The device.
@@ -27,7 +27,7 @@ def merge_at_start(
     Returns:
         Each product, and its error if it could not be merged.
     """
-    results = device.settle()
+    results = device.merge()
     if device.on_trial():
         try:
             if watch is None:

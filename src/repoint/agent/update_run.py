@@ -116,7 +116,7 @@ class Agent:
             UpdateRunActiveError: Another update run is active.
         """
         with update_run_lock(self.device.store.path):
-            self.device.tidy()
+            self.device.recover()
             for state in self._states(product):
                 run = UpdateRun(state.name)
                 agent_state = read_agent_state(state).at(self._now())
@@ -251,6 +251,9 @@ class Agent:
                     run.announced = result
                 elif not isinstance(result, Nothing):  # another command was faster
                     run.activated = overview.pending_label
+                    error = result.start_error()
+                    if error is not None:
+                        run.errors.append(error)
         except StillRunningError as error:
             # A program has started meanwhile, or does not close: its user has the last word.
             if step.reason != "now":

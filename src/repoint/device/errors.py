@@ -57,6 +57,10 @@ class StillRunningError(RepointError):
     """Programs run from the component, so that it cannot be switched now."""
 
 
+class NotStartedError(RepointError):
+    """A program that a restart closed could not be started again."""
+
+
 class SupersededError(RepointError):
     """What was active no longer fits what lies below it, and was taken away."""
 

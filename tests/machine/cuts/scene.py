@@ -88,7 +88,7 @@ class MachineScene(DeviceScene):
         Raises:
             RepointError: The first product that could not be merged.
         """
-        for _, failure in self.device.settle():
+        for _, failure in self.device.merge():
             if failure is not None:
                 raise failure
 

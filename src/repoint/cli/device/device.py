@@ -110,7 +110,7 @@ def install(
 
     device = open_device(store)
     if automatic:
-        if not device.decided(product).automatic:
+        if not device.effective_settings(product).automatic:
             print("Automatically Install is off; nothing was done.")
             return
         device.check(product)

@@ -46,7 +46,7 @@ def _automatic(value: str | None, product: str | None, json: bool, store: Path |
         if value not in ("on", "off"):
             raise typer.BadParameter("write `repoint settings automatic on` or `… off`")
         device.change_settings(product, UserSettings(automatic=value == "on"))
-    effective = device.decided(product)
+    effective = device.effective_settings(product)
     if json:
         print_json(effective)
         return

@@ -1,28 +1,33 @@
-"""Activation: the switch to what is staged. What becomes of it then: see `settling`."""
+"""Activation: the switch to the staged generation. `confirmation` decides whether it stays."""
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from repoint.device.activate.confirmation import begin_trial, settle
+from repoint.device.activate.confirmation import confirm_or_roll_back, rollback_error
+from repoint.device.activate.trial_start import begin_trial
 from repoint.device.errors import StillRunningError
 from repoint.device.os_errors import COMPLETED_NEXT, explained
 from repoint.device.outcomes import Nothing
 from repoint.device.status.census import Census, Use, census_of
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation, HistoryEntry
+from repoint.device.store.store import Store
+from repoint.device.store.store_lock import locked
 from repoint.device.strategy.strategy import show_active
 from repoint.host.errors import CannotMergeError
 from repoint.host.host import Host
 from repoint.host.systemd import Unit
 from repoint.model.baseline import RestartScope
+from repoint.model.errors import RepointError
 
 
 @dataclass(frozen=True)
 class Activation:
-    """What was activated, and how many seconds the switch and the health check took."""
+    """What was activated, and the duration of the switch and of the health checks in seconds."""
 
     generation: Generation
     switch: float
@@ -30,18 +35,18 @@ class Activation:
 
 
 def blocking(state: ProductState, census: Census) -> list[Use]:
-    """Processes that stand in the way of a switch.
+    """Return the processes that block a switch.
 
-    A program that was started through the launcher never does: it keeps its tree. Any other
-    program that runs from a component may load more of it later, from the graft point, and would
-    then mix two trees.
+    A program that was started through the launcher never does: it keeps its tree. Any other program
+    that runs from a component may later load more of it from the graft point, and would then mix
+    two trees.
     """
     changed = changed_seals(state)
     return [use for use in census.uses if use.seal in changed and not use.held]
 
 
 def changed_seals(state: ProductState) -> dict[str, str]:
-    """The active trees that what is staged would replace: seal to component."""
+    """Return the components whose active trees the staged generation replaces, by their seals."""
     active, staged = state.links.active(), state.links.staged()
     if active is None or staged is None:
         return {}
@@ -59,52 +64,49 @@ def pending_scopes(state: ProductState) -> set[RestartScope]:
 
 
 def activate(
-    state: ProductState,
-    host: Host,
-    *,
-    now: int,
-    census: Census | None = None,
-    services: Collection[Unit] = (),
+    state: ProductState, host: Host, *, now: int, stopped: Collection[Unit] = ()
 ) -> Activation | Nothing:
-    """Switch to what is staged. The store must be locked.
+    """Switch to the staged generation, and confirm it or roll it back. The store must be locked.
 
     The commit point is one rename, of the link through which all graft points lead. A letter that
-    has to show that services run with it is on trial from then on, until a later `settle`.
+    has to prove that services run with it stays on trial until a later command decides it.
 
     Args:
         state: The product.
         host: The machine.
         now: Seconds since 1970.
-        census: The running processes, if they were just looked at.
-        services: Services that were stopped for it; who stopped them starts them, then settles.
+        stopped: The services that the caller has stopped for it, and starts again.
 
     Raises:
         StillRunningError: A program that was not started through the launcher runs from a
             component that would change.
-        HealthCheckError: The health check failed; what ran before is active again.
-        CannotMergeError: The system does not merge it; what ran before is active still.
-        SupersededError: The system below has moved on; the baseline is active.
+        HealthCheckError: The letter was rolled back.
+        CannotMergeError: The system does not merge it; what was active is active still.
+        SupersededError: The system below was updated; the baseline is active.
     """
     staged, active = state.links.staged(), state.links.active()
     if staged is None or active is None:
-        message = "Nothing waits for a restart"
+        message = "Nothing is staged"
         return Nothing("nothing staged", message, "Run `repoint check` to see what is offered")
-    in_the_way = blocking(state, census or census_of(state.store, host))
-    if in_the_way:
-        who = ", ".join(f"{use.name} ({use.pid})" for use in in_the_way)
+    uses = blocking(state, census_of(state.store, host))
+    if uses:
+        programs = ", ".join(f"{use.name} ({use.pid})" for use in uses)
         raise StillRunningError(
-            f"{staged.label} waits, because programs run from what it changes: {who}",
+            f"{staged.label} stays staged, because programs run from what it changes: {programs}",
             hint="Close them or run `repoint restart`; programs that are started with "
             "`repoint launch` need not be closed",
         )
     with explained(f"activate {staged.label}", COMPLETED_NEXT):
         started = time.perf_counter()
-        how = switch(state, host, staged, active, services)
+        form = switch(state, host, staged, active, stopped)
         switched = time.perf_counter()
-        why = how if staged.letter else f"instead of {active.label}"
-        state.history.add(HistoryEntry(now, "activated", staged.label, why))
-    if not services or state.trials.current() is None:
-        settle(state, host, now=now)
+        detail = form if staged.letter else f"instead of {active.label}"
+        state.history.add(HistoryEntry(now, "activated", staged.label, detail))
+    if not stopped or state.trials.current() is None:
+        confirm_or_roll_back(state, host, now=now)
+        error = rollback_error(state, staged)
+        if error is not None:
+            raise error
     return Activation(staged, switched - started, time.perf_counter() - switched)
 
 
@@ -113,21 +115,51 @@ def switch(
     host: Host,
     staged: Generation,
     active: Generation,
-    services: Collection[Unit] = (),
+    stopped: Collection[Unit] = (),
 ) -> str:
-    """The switch itself: everything before the second rename can be repeated or dropped.
+    """Switch. All steps before the rename of the active link can be repeated or dropped.
 
     Returns:
-        How programs see it now: see `strategy.show_active`.
+        How programs see the generation: see `strategy.show_active`.
     """
-    if state.generations.is_confirmed(active):  # what is itself on trial is nothing to go back to
+    if state.generations.is_confirmed(active):  # a letter on trial is nothing to roll back to
         state.links.point_previous(active)
-    begin_trial(state, host, staged, active, services)
+    begin_trial(state, host, staged, active, stopped)
     state.links.point_active(staged)
     try:
-        how = show_active(state, host)
+        form = show_active(state, host)
     except CannotMergeError:
         state.links.point_active(active)
         raise
     state.links.clear_staged()
-    return how
+    return form
+
+
+def activate_for_launch(store: Store, host: Host, *, now: int) -> None:
+    """Activate what is staged before a program starts, if that is possible without waiting.
+
+    The start of a program is a moment at which an activation disturbs nobody. The program must
+    start even if nothing can be activated now: another command holds the lock, the store belongs
+    to another user, or programs run without the launcher.
+    """
+    for state in store.enrolled():
+        if state.links.staged() is not None:
+            with contextlib.suppress(RepointError), locked(store.path, "repoint launch", wait=0):
+                if pending_scopes(state) <= {"none", "app"}:
+                    activate(state, host, now=now)
+
+
+def activate_without_restart(state: ProductState, host: Host, *, now: int) -> None:
+    """Activate what is staged if it needs no restart and no program blocks it."""
+    if pending_scopes(state) <= {"none"}:
+        with contextlib.suppress(StillRunningError):
+            activate(state, host, now=now)
+
+
+def activate_removal(state: ProductState, host: Host, *, now: int) -> bool:
+    """Return to a staged baseline if no program blocks it; return whether the removal is done."""
+    try:
+        activate(state, host, now=now)
+    except StillRunningError:
+        return False
+    return True

@@ -1,219 +1,145 @@
-"""Settling: the active letter is confirmed, waited for, or taken back; `trial` has the rules."""
+"""Confirmation and rollback of the active letter. `trial` has the rules; this is the I/O.
+
+`confirm_or_roll_back` is the one place where a letter is decided. Activation, restart, the start of
+the machine and every later command call it. `complete_rollback` carries out a rollback that was
+committed; it is idempotent, so that the next command completes one that was interrupted.
+"""
 
 from __future__ import annotations
-
-from collections.abc import Collection
 
 import msgspec
 
 from repoint.device.activate.health import run_health_checks
 from repoint.device.activate.trial import (
-    HOLDS,
-    TRIES,
-    WAITS,
+    CONFIRM,
+    Observation,
     Verdict,
-    counted,
-    is_spent,
-    judge,
+    count_start,
+    decide,
+    roll_back_after_last_try,
 )
 from repoint.device.errors import HealthCheckError
 from repoint.device.os_errors import COMPLETED_NEXT, explained
-from repoint.device.status.census import census_of
-from repoint.device.status.exposure import outdated_uses
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation, HistoryEntry, Mark, Trial
-from repoint.device.strategy.strategy import show_active, strategy_type
+from repoint.device.strategy.strategy import show_active
 from repoint.host.host import Host
-from repoint.host.systemd import Unit, restarted_services
 
 
-def note_services(state: ProductState, host: Host) -> None:
-    """Remember which services run from what a staged letter changes.
+def confirm_or_roll_back(state: ProductState, host: Host, *, now: int) -> Verdict:
+    """Confirm the active letter, roll it back, or let it wait, by the rules of `trial`.
 
-    When it comes into force at a start of the machine, nothing runs from which to see that.
-    """
-    if state.links.staged() is None or not host.systemd.is_booted():
-        return
-    found: dict[str, dict[Unit, None]] = {}
-    for component, use in outdated_uses(state, census_of(state.store, host)):
-        unit = host.systemd.unit_of(use.pid)
-        if unit is not None:
-            found.setdefault(component, {})[unit] = None
-    services = {component: tuple(units) for component, units in sorted(found.items())}
-    if services and services != state.trials.services():
-        state.trials.set_services(services)
-
-
-def begin_trial(
-    state: ProductState,
-    host: Host,
-    letter: Generation,
-    before: Generation,
-    running: Collection[Unit],
-) -> None:
-    """Write down what a letter has to show once it is switched to, if it has to show anything.
-
-    Services are waited for wherever it is known that they run from what changes: by a look at the
-    processes, now or while it was staged, or by the command of the enrolment. Where none is known,
-    but something of the system changes, the machine has to come to the end of its start.
-
-    Args:
-        state: The product.
-        host: The machine.
-        letter: What is switched to.
-        before: What is active still.
-        running: Services that were stopped for it, and are started again.
-    """
-    if state.generations.is_confirmed(letter) or not host.systemd.is_booted():
-        return
-    changed = state.generations.changed_seals(before, letter)
-    points = [point for point in state.documents.enrolment().grafts if point.component in changed]
-    parts = [part for part in state.generations.baseline(letter).components if part.name in changed]
-    seen = state.trials.services()
-    services = dict.fromkeys(running)
-    for point in points:
-        known = (*restarted_services(point.program), *seen.get(point.component, ()))
-        services |= dict.fromkeys(known)
-    scopes = {part.restart for part in parts}
-    of_system = "service" in scopes or any(
-        strategy_type(point.strategy).changes_system for point in points
-    )
-    whole = bool(scopes & {"session", "system"}) or (of_system and not services)
-    if services or whole:
-        state.trials.set(
-            Trial(
-                letter.folder, host.boot.identity(), host.boot.uptime(),
-                services=tuple(services), whole=whole,
-                starting=host.systemd.machine_state() == "starting",
-            )
-        )  # fmt: skip
-
-
-def look(state: ProductState, host: Host) -> Verdict:
-    """What is to become of the active letter, by how its services go now."""
-    found = _undecided(state)
-    if found is None or not host.systemd.is_booted():
-        return HOLDS
-    _, trial = found
-    return judge(
-        trial,
-        host.systemd.states(trial.services),
-        host.systemd.machine_state(),
-        host.boot.uptime(),
-    )
-
-
-def count_start(state: ProductState, host: Host, *, now: int) -> None:
-    """Count this start of the machine, and take the letter back that had all its tries.
-
-    Called before anything is merged: whatever the letter does to the machine, it is counted.
-    """
-    found = _undecided(state)
-    if found is None:
-        return
-    active, trial = found
-    here = counted(trial, host.boot.identity(), host.boot.uptime())
-    if not is_spent(here):
-        if here is not trial:
-            state.trials.set(here)
-        return
-    why = f"{TRIES} starts of the machine did not come so far that it could be confirmed"
-    state.marks.set(active, Mark("failed", now, why))
-    state.links.point_active(_before(state, active))
-    state.history.add(HistoryEntry(now, "failed", active.label, why))
-    state.trials.clear()
-
-
-def settle(state: ProductState, host: Host, *, now: int) -> bool:
-    """Confirm the active generation, or go back; whether that is decided.
-
-    Raises:
-        HealthCheckError: It failed; what ran before is active again.
+    The commit point of a confirmation is the file ``confirmed`` of the generation; of a rollback,
+    the mark that says that the letter failed.
     """
     active = state.links.active()
     if active is None or state.generations.is_confirmed(active):
-        return True
-    verdict = look(state, host)
-    if verdict == WAITS:
-        return False
-    before = _before(state, active)
-    failure = verdict.why or _check_health(state, active, before)
+        return CONFIRM
+    verdict = current_verdict(state, host)
+    if verdict.kind == "confirm":
+        failure = _check_health(state, active)
+        verdict = Verdict("roll back", failure) if failure else verdict
     with explained(f"confirm {active.label}", COMPLETED_NEXT):
-        if not failure:
+        if verdict.kind == "confirm":
             state.generations.confirm(active)
             state.history.add(HistoryEntry(now, "confirmed", active.label))
             state.trials.clear()
-            return True
-        _take_back(state, host, active, failure, now)
-        state.history.add(HistoryEntry(now, "failed", active.label, failure))
-    raise failed(active, failure, before)
+        elif verdict.kind == "roll back":
+            _keep_requested_services(state, host, active)
+            _roll_back(state, host, active, verdict.reason, now)
+    return verdict
 
 
-def failed(letter: Generation, why: str, before: Generation) -> HealthCheckError:
-    """What a person is told of a letter that was taken back."""
-    return HealthCheckError(
-        f"{letter.label} failed ({why}); {before.label} is active again",
-        hint=f"{letter.label} is not tried again here; tell the vendor what `repoint history` says",
-    )
+def current_verdict(state: ProductState, host: Host) -> Verdict:
+    """Return what the rules say about the active letter now, apart from its health checks."""
+    trial = _undecided_trial(state)
+    if trial is None or not host.systemd.is_booted():
+        return CONFIRM
+    services = host.systemd.states(trial.services)
+    return decide(Observation(trial, services, host.systemd.machine_state(), host.boot.uptime()))
 
 
-def rollback_error(state: ProductState, letter: Generation | None) -> HealthCheckError | None:
-    """Return why a letter was rolled back; None if it is active or has not failed."""
-    active = state.links.active()
-    if letter is None or active is None or active == letter:
-        return None
-    mark = state.marks.get(letter)
-    if mark is None or mark.kind != "failed":
-        return None
-    return failed(letter, mark.why, active)
+def count_machine_start(state: ProductState, host: Host, *, now: int) -> None:
+    """Count this start of the machine, and roll the letter back if it has had all its tries.
+
+    This runs before anything is merged: whatever the letter does to the machine, it is counted.
+    """
+    active, trial = state.links.active(), _undecided_trial(state)
+    if active is None or trial is None:
+        return
+    counted = count_start(trial, host.boot.identity(), host.boot.uptime())
+    verdict = roll_back_after_last_try(Observation(counted))
+    if verdict is not None:
+        _roll_back(state, host, active, verdict.reason, now)
+    elif counted is not trial:
+        state.trials.set(counted)
 
 
-def finish_trial(state: ProductState, host: Host) -> None:
-    """Do what remains to be done of a trial that is decided: idempotent, for every start.
+def complete_rollback(state: ProductState, host: Host) -> None:
+    """Carry out what follows from a decided trial.
 
-    Of a letter that failed: its services are stopped, what ran before becomes active, and they are
-    started again with that.
+    The services of a letter that failed are stopped, the previous generation becomes active, and
+    the services are started again with it. Then the trial record is removed.
     """
     trial = state.trials.current()
     letter = Generation.from_folder(trial.generation) if trial is not None else None
     if trial is not None and letter is not None and _has_failed(state, letter):
-        _return(state, host, trial)
+        _return_with_services(state, host, trial)
     else:
-        go_back(state, host)
+        return_to_previous(state, host)
     if letter is not None and (
         letter != state.links.active() or state.generations.is_confirmed(letter)
     ):
         state.trials.clear()
 
 
-def go_back(state: ProductState, host: Host) -> None:
-    """Return from an active generation that is marked as failed to what ran before it."""
+def return_to_previous(state: ProductState, host: Host) -> None:
+    """Make the previous generation active if the active one is marked as failed."""
     active = state.links.active()
     if active is not None and _has_failed(state, active):
-        state.links.point_active(_before(state, active))
+        state.links.point_active(_previous(state, active))
         show_active(state, host)
 
 
-def _take_back(state: ProductState, host: Host, active: Generation, why: str, now: int) -> None:
-    """The commit point is the rename of the mark."""
+def rollback_error(state: ProductState, letter: Generation | None) -> HealthCheckError | None:
+    """Return the error for a letter that was rolled back; None if it was not."""
+    active = state.links.active()
+    if letter is None or active is None or active == letter or not _has_failed(state, letter):
+        return None
+    mark = state.marks.get(letter)
+    reason = mark.why if mark is not None else ""
+    return HealthCheckError(
+        f"{letter.label} failed ({reason}); {active.label} is active again",
+        hint=f"{letter.label} is not tried again here; send the vendor the output of "
+        "`repoint history`",
+    )
+
+
+def _roll_back(state: ProductState, host: Host, letter: Generation, reason: str, now: int) -> None:
+    """Roll a letter back. The commit point is the rename of its mark."""
+    state.marks.set(letter, Mark("failed", now, reason))
+    complete_rollback(state, host)
+    state.history.add(HistoryEntry(now, "failed", letter.label, reason))
+
+
+def _keep_requested_services(state: ProductState, host: Host, active: Generation) -> None:
+    """Drop inactive services from the trial: nothing requested them, so none is started again."""
     trial = state.trials.current()
-    if trial is not None and trial.generation == active.folder and host.systemd.is_booted():
-        # What rests, nobody asked for.
-        states = host.systemd.states(trial.services)
-        wanted = tuple(s.unit for s in states if s.state != "inactive" or s.queued)
-        if wanted != trial.services:
-            state.trials.set(msgspec.structs.replace(trial, services=wanted))
-    state.marks.set(active, Mark("failed", now, why))
-    finish_trial(state, host)
+    if trial is None or trial.generation != active.folder or not host.systemd.is_booted():
+        return
+    states = host.systemd.states(trial.services)
+    requested = tuple(s.unit for s in states if s.state != "inactive" or s.queued)
+    if requested != trial.services:
+        state.trials.set(msgspec.structs.replace(trial, services=requested))
 
 
-def _return(state: ProductState, host: Host, trial: Trial) -> None:
+def _return_with_services(state: ProductState, host: Host, trial: Trial) -> None:
     same_boot = trial.boot == host.boot.identity() and host.systemd.is_booted()
     services = trial.services if same_boot else ()
     for unit in services:
         host.systemd.stop(unit)
     try:
-        go_back(state, host)
+        return_to_previous(state, host)
     finally:
         for unit in services:
             host.systemd.restart_failed(unit)
@@ -221,14 +147,14 @@ def _return(state: ProductState, host: Host, trial: Trial) -> None:
             host.systemd.resume_boot()
 
 
-def _undecided(state: ProductState) -> tuple[Generation, Trial] | None:
-    """The active letter and its trial, where neither is decided yet."""
+def _undecided_trial(state: ProductState) -> Trial | None:
+    """Return the trial of the active letter while it is undecided."""
     active, trial = state.links.active(), state.trials.current()
     if active is None or trial is None or trial.generation != active.folder:
         return None
     if state.generations.is_confirmed(active) or state.marks.get(active) is not None:
         return None
-    return active, trial
+    return trial
 
 
 def _has_failed(state: ProductState, letter: Generation) -> bool:
@@ -236,15 +162,16 @@ def _has_failed(state: ProductState, letter: Generation) -> bool:
     return bool(letter.letter) and mark is not None and mark.kind == "failed"
 
 
-def _before(state: ProductState, active: Generation) -> Generation:
-    """What to go back to."""
-    before = state.links.previous()
-    if before is None or before == active or not state.generations.path(before).is_dir():
+def _previous(state: ProductState, active: Generation) -> Generation:
+    """Return the generation to roll back to."""
+    previous = state.links.previous()
+    if previous is None or previous == active or not state.generations.path(previous).is_dir():
         return active.baseline
-    return before
+    return previous
 
 
-def _check_health(state: ProductState, active: Generation, before: Generation) -> str:
-    changed = state.generations.changed_seals(before, active)
+def _check_health(state: ProductState, active: Generation) -> str:
+    """Run the health checks of the changed components; return why one failed, or ""."""
+    changed = state.generations.changed_seals(_previous(state, active), active)
     trees = {name: state.store.tree(seal) for name, seal in changed.items()}
     return run_health_checks(state.generations.baseline(active), trees)

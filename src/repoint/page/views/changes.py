@@ -26,7 +26,7 @@ def automatic(context: RequestContext) -> Response:
     if value not in ("on", "off"):
         raise RequestRefusedError("forged", 400)
     device = context.app.device()
-    if device.decided(product).automatic_locked_by:
+    if device.effective_settings(product).automatic_locked_by:
         raise RequestRefusedError("administrator")
     error = _passcode_error(context)
     if error is not None:
@@ -77,6 +77,7 @@ def restart(context: RequestContext) -> Response:
             closed = {
                 names.get(use.pid, use.name) for use in result.closed if use.pid not in restarted
             }
+            closed |= {program.name for program in result.not_started}
             job.left_closed = tuple(sorted(closed))
 
     app.jobs.start(job, work)

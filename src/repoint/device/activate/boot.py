@@ -1,0 +1,86 @@
+"""The start of the machine, updates of its system, and the watch over letters on trial."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Sequence
+
+from repoint.device.activate.activation import activate
+from repoint.device.activate.confirmation import current_verdict, rollback_error
+from repoint.device.activate.transaction import Transactions
+from repoint.device.errors import StillRunningError, StoreBusyError
+from repoint.device.store.product_state import ProductState
+from repoint.device.store.records import Generation
+from repoint.device.store.store_lock import locked
+from repoint.device.strategy.strategy import hide_active, show_active
+from repoint.model.errors import RepointError
+
+WATCH_INTERVAL = 3.0
+"""Seconds between two looks at the services of letters on trial."""
+
+
+def merge_all(transactions: Transactions) -> list[tuple[str, RepointError | None]]:
+    """Merge the layers that fit the base, and activate what is staged.
+
+    Layers that no longer fit are superseded. If programs block the activation, what is staged stays
+    staged. A letter that has to prove that services run with it is on trial afterwards.
+
+    Returns:
+        Each product, with its error if it could not be merged or a letter was rolled back.
+    """
+    store, host = transactions.store, transactions.host
+    results: list[tuple[str, RepointError | None]] = []
+    before = {state.name: state.links.active() for state in store.enrolled()}
+    if not before:
+        return results
+    with transactions.of_store("repoint system merge"):
+        for state in store.enrolled():
+            error: RepointError | None = rollback_error(state, before.get(state.name))
+            try:
+                show_active(state, host())
+                with contextlib.suppress(StillRunningError):
+                    activate(state, host(), now=transactions.now())
+            except RepointError as failure:
+                error = failure
+            results.append((state.name, error))
+    return results
+
+
+def unmerge_all(transactions: Transactions) -> list[str]:
+    """Unmerge all layers, and return the products whose layer was merged."""
+    store = transactions.store
+    if not store.enrolled():
+        return []
+    with locked(store.path, "repoint system unmerge", wait=transactions.wait):
+        return [state.name for state in store.enrolled() if hide_active(state, transactions.host())]
+
+
+def watch_trials(
+    transactions: Transactions, states: Sequence[ProductState]
+) -> dict[str, RepointError | None]:
+    """Wait until the trials of products are decided. The lock is free while nothing is decided.
+
+    Returns:
+        Each product whose letter was confirmed, and each whose letter was rolled back, with the
+        error. A letter that was removed or superseded meanwhile is neither.
+    """
+    trials = {state: trial for state in states if (trial := state.trials.current()) is not None}
+    while any(state.trials.current() is not None for state in trials):
+        if not any(is_waiting(transactions, state) for state in trials):
+            # Every transaction begins with the recovery, which carries the verdict out.
+            with contextlib.suppress(StoreBusyError), transactions.of_store("repoint system watch"):
+                continue
+        time.sleep(WATCH_INTERVAL)
+    results: dict[str, RepointError | None] = {}
+    for state, trial in trials.items():
+        letter = Generation.from_folder(trial.generation)
+        error = rollback_error(state, letter)
+        if error is not None or state.links.active() == letter:
+            results[state.name] = error
+    return results
+
+
+def is_waiting(transactions: Transactions, state: ProductState) -> bool:
+    """Return whether the active letter of a product is on trial and undecided."""
+    return current_verdict(state, transactions.host()).kind == "wait"

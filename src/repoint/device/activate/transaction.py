@@ -1,0 +1,91 @@
+"""Transactions: every change to the store happens in one.
+
+A transaction takes the store's lock, recovers from interruptions, does its work, and removes what
+nothing uses any more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from repoint.device.policy.policy import Policy, keep_policy
+from repoint.device.store.product_state import ProductState
+from repoint.device.store.store import Store
+from repoint.device.store.store_lock import Holder, locked
+from repoint.model.errors import RepointError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from repoint.host.host import Host
+
+
+@dataclass(frozen=True)
+class Transactions:
+    """Begins transactions on a store.
+
+    Attributes:
+        store: The store.
+        host: Returns the machine.
+        now: Returns seconds since 1970.
+        policy: Returns the policy that is in force.
+        wait: Seconds to wait for another command that holds the lock.
+        on_wait: Called once with the command that holds the lock.
+        unprivileged: True if this process can neither merge layers, run health checks nor see all
+            processes. Its transactions leave that, and garbage collection, to the next command.
+    """
+
+    store: Store
+    host: Callable[[], Host]
+    now: Callable[[], int]
+    policy: Callable[[], Policy]
+    wait: float
+    on_wait: Callable[[Holder | None], None] | None
+    unprivileged: bool
+
+    @contextlib.contextmanager
+    def of_product(self, command: str, product: str | None) -> Iterator[ProductState]:
+        """Begin a transaction on one product; the only enrolled one if none is named.
+
+        Raises:
+            NotEnrolledError: The product is not enrolled, or several are and none is named.
+        """
+        if not (self.store.path / "products").is_dir():
+            self.store.one(product)  # raises; only enrolling creates a store
+        with self.of_store(command):
+            yield self.store.one(product)
+
+    @contextlib.contextmanager
+    def of_store(self, command: str) -> Iterator[None]:
+        """Begin a transaction on the whole store.
+
+        Args:
+            command: The command, shown to others that wait for the lock.
+        """
+        from repoint.device.activate.recovery import recover
+        from repoint.device.os_errors import COMPLETED_NEXT, explained
+
+        with locked(self.store.path, command, wait=self.wait, waiting=self.on_wait):
+            with explained(f"change the store {self.store.path}", COMPLETED_NEXT):
+                recover(self.store, self.host(), now=self.now(), unprivileged=self.unprivileged)
+                keep_policy(self.store.path, self.policy())
+            try:
+                yield
+            finally:
+                # The work is done or refused. What cannot be cleaned up now, the next command
+                # cleans up.
+                with contextlib.suppress(OSError, RepointError):
+                    self._clean_up()
+
+    def _clean_up(self) -> None:
+        from repoint.device.store.gc import clear_leftovers, collect_garbage
+
+        clear_leftovers(self.store)
+        if not self.unprivileged:
+            from repoint.device.activate.trial_start import record_services
+            from repoint.device.status.census import seals_in_use
+
+            collect_garbage(self.store, lambda: seals_in_use(self.store, self.host()))
+            for state in self.store.enrolled():
+                record_services(state, self.host())
