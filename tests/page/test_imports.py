@@ -20,7 +20,7 @@ FLOORS = [
     {"app_state"},
     {"views"},
     {"app"},
-    {"control_socket", "extra"},
+    {"control_socket"},
     {"control_server", "open_page"},
     {"server"},
     {"__main__"},
@@ -85,16 +85,3 @@ def test_opening_the_page_and_setting_a_passcode_load_no_web_server() -> None:
 def test_the_command_that_changes_the_switch_loads_nothing_of_the_page() -> None:
     loaded = loaded_by("import repoint.cli.device.settings, repoint.cli.device.device")
     assert loaded & PACKAGES == set()
-
-
-def test_without_its_extra_the_page_says_what_to_install() -> None:
-    program = (
-        "import sys\n"
-        "sys.modules['starlette'] = sys.modules['pam'] = None\n"
-        "from repoint.page.extra import require_extra\n"
-        "require_extra()"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert done.returncode == 1
-    assert "pam, starlette cannot be imported" in done.stderr
-    assert "pip install 'repoint[page]'" in done.stderr

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from repoint.device.device import Device
+from repoint.host.host import Host
 from repoint.page.auth.login_links import LoginLinks
 from repoint.page.auth.passcode_guard import PasscodeGuard
 from repoint.page.auth.passcodes import account_name, may_change, passcode_for
@@ -32,17 +33,19 @@ class AppState:
         port: The port on 127.0.0.1 that the page is served at.
         clock: Returns seconds since 1970.
         uid: The account that the server runs as.
+        host: The machine.
     """
 
     device_store: Path
     port: int
     clock: Callable[[], float] = time.time
     uid: int = field(default_factory=os.geteuid)
+    host: Host = field(default_factory=Host.local)
 
     def __post_init__(self) -> None:
         self.store = PageStore(self.device_store)
         self.links = LoginLinks(time.monotonic)
-        self.sessions = Sessions(self.store, self.clock)
+        self.sessions = Sessions(self.store, self.clock, boot=self.host.boot.identity())
         self.jobs = Jobs()
         self.idle = IdleTimer(time.monotonic)
 
@@ -63,7 +66,7 @@ class AppState:
 
     def device(self) -> Device:
         """Return the device."""
-        return Device(self.device_store, clock=self.clock, wait=_LOCK_TIMEOUT)
+        return Device(self.device_store, clock=self.clock, wait=_LOCK_TIMEOUT, host=self.host)
 
     def create_link(self, uid: int) -> str:
         """Create a one-time link for an account."""

@@ -12,7 +12,6 @@ from pathlib import Path
 from repoint.device.os_errors import explained
 from repoint.page.auth.errors import PageNotOpenedError
 from repoint.page.control_socket import request_link
-from repoint.page.extra import require_extra
 from repoint.page.page_store import PageStore
 
 _START_TIMEOUT = 20.0
@@ -30,7 +29,7 @@ def link_to(store: Path, *, uid: int | None = None) -> str:
         uid: The account that the page is for, if root opens it for another account.
 
     Raises:
-        PageNotOpenedError: The server is not installed, does not start, or refuses.
+        PageNotOpenedError: The server does not start, or refuses.
         StoreWriteError: The account may not write to the store.
     """
     page_store = PageStore(store.absolute())
@@ -53,7 +52,6 @@ def open_in_browser(link: str, environment: Mapping[str, str]) -> bool:
 
 
 def _start(store: PageStore, uid: int | None) -> str:
-    require_extra()
     with explained(f"start the Settings page of {store.device_store}"), store.locked():
         # Another command may have started the server while we waited for the lock.
         link = request_link(store.socket, uid)

@@ -92,12 +92,12 @@ def _browser_account() -> int | None:
 
 
 def _set_passcode(store: Path) -> None:
+    from repoint.cli.extras import require_page
     from repoint.page.auth.passcodes import OwnPasscode
-    from repoint.page.extra import require_extra
     from repoint.page.page_store import PageStore
 
     _require_enrolled(store)
-    require_extra()
+    require_page("repoint settings passcode")
     new = typer.prompt("New passcode for the Settings page", hide_input=True)
     repeated = typer.prompt("Repeat it", hide_input=True)
     OwnPasscode(PageStore(store)).set(new, repeated)

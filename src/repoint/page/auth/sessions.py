@@ -14,7 +14,6 @@ from collections.abc import Callable
 
 import msgspec
 
-from repoint.host.boot import Boot
 from repoint.page.page_store import PageStore
 
 LIFETIME = 12 * 3600
@@ -54,15 +53,13 @@ class Sessions:
     Args:
         store: Holds the sessions.
         clock: Returns seconds since 1970.
-        boot: Identifies the current boot.
+        boot: Identifies the current boot of the machine.
     """
 
-    def __init__(
-        self, store: PageStore, clock: Callable[[], float], *, boot: str | None = None
-    ) -> None:
+    def __init__(self, store: PageStore, clock: Callable[[], float], *, boot: str) -> None:
         self._store = store
         self._clock = clock
-        self._boot = boot_id() if boot is None else boot
+        self._boot = boot
         self._lock = threading.Lock()
 
     def begin(self, uid: int) -> str:
@@ -124,11 +121,6 @@ def form_token(secret: str) -> str:
 def is_form_token(secret: str, token: str) -> bool:
     """Return whether a form carries the token of its session."""
     return hmac.compare_digest(form_token(secret).encode(), token.encode(errors="replace"))
-
-
-def boot_id() -> str:
-    """Return the kernel's identifier of this boot (man 5 proc); empty if there is none."""
-    return Boot().identity()
 
 
 def _digest(secret: str) -> str:

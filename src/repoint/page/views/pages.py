@@ -58,7 +58,7 @@ def panel(context: RequestContext) -> Response:
         "panel.html",
         panel=shown,
         now=now,
-        above=_breadcrumbs(context),
+        breadcrumbs=_breadcrumbs(context),
         verdict=headline(translate, shown),
         settings=shown.overview.effective_settings,
         install_plan=plans.installation(translate, shown, now),
@@ -68,15 +68,15 @@ def panel(context: RequestContext) -> Response:
         job_text=job_text(translate, job),
         banner=_banner(translate, job),
         events=events[:_SHOWN_EVENTS],
-        more=len(shown.history) > _SHOWN_EVENTS,
+        has_more_events=len(shown.history) > _SHOWN_EVENTS,
     )
 
 
 def history(context: RequestContext) -> Response:
     """Show the whole history, newest first."""
     entries = context.app.device().history(context.product)
-    above = [*_breadcrumbs(context), (context.translate("page.title"), "./")]
-    return context.page("history.html", above=above, events=entries[::-1])
+    breadcrumbs = [*_breadcrumbs(context), (context.translate("page.title"), "./")]
+    return context.page("history.html", breadcrumbs=breadcrumbs, events=entries[::-1])
 
 
 def headline(translate: Translation, shown: Panel) -> Headline:

@@ -86,14 +86,11 @@ class Panel:
 
 def read_panel(device: Device, product: str, *, now: float) -> Panel:
     """Read the panel of a product. Changes nothing."""
-    return panel_of(read_overview(device, product, Observation(now=int(now))))
-
-
-def panel_of(overview: Overview) -> Panel:
-    """Return the view of an overview."""
+    overview = read_overview(device, product, Observation(now=int(now)))
+    processes = device.host.processes
     return Panel(
         overview,
-        exposed=exposed_programs(overview.status.exposed),
-        closing=affected_programs(overview.affected_now),
-        closing_later=affected_programs(overview.affected_by_offer),
+        exposed=exposed_programs(overview.status.exposed, processes),
+        closing=affected_programs(overview.affected_now, processes),
+        closing_later=affected_programs(overview.affected_by_offer, processes),
     )

@@ -32,11 +32,13 @@ class Program:
     starts_again: bool = False
 
 
-def exposed_programs(exposed: Iterable[ExposedProcess]) -> tuple[Program, ...]:
+def exposed_programs(
+    exposed: Iterable[ExposedProcess], processes: Processes
+) -> tuple[Program, ...]:
     """Group the processes that run replaced code."""
     groups: dict[tuple[str, str, str], list[int]] = {}
     for process in exposed:
-        key = (name_of(process.pid, process.name), process.component, process.runs)
+        key = (name_of(process.pid, process.name, processes), process.component, process.runs)
         groups.setdefault(key, []).append(process.pid)
     return tuple(
         Program(name, component, runs, tuple(sorted(pids)))
@@ -44,12 +46,12 @@ def exposed_programs(exposed: Iterable[ExposedProcess]) -> tuple[Program, ...]:
     )
 
 
-def affected_programs(affected: Iterable[Affected]) -> tuple[Program, ...]:
+def affected_programs(affected: Iterable[Affected], processes: Processes) -> tuple[Program, ...]:
     """Group the processes that a restart closes."""
     groups: dict[tuple[str, str, bool], list[int]] = {}
     for item in affected:
         for pid in item.pids:
-            name = item.unit.removesuffix(".service") or name_of(pid, item.name)
+            name = item.unit.removesuffix(".service") or name_of(pid, item.name, processes)
             groups.setdefault((name, item.component, item.again), []).append(pid)
     return tuple(
         Program(name, component, "", tuple(sorted(set(pids))), starts_again=again)
@@ -57,14 +59,15 @@ def affected_programs(affected: Iterable[Affected]) -> tuple[Program, ...]:
     )
 
 
-def name_of(pid: int, kernel_name: str) -> str:
+def name_of(pid: int, kernel_name: str, processes: Processes) -> str:
     """Return the name of a process. An interpreter has the name of the script that it runs.
 
     Args:
         pid: The process.
         kernel_name: The kernel's name for it, of at most 15 bytes (man 5 proc, ``comm``).
+        processes: The running processes.
     """
-    arguments = Processes().command_line(pid)
+    arguments = processes.command_line(pid)
     if not arguments:
         return kernel_name
     program = PurePath(arguments[0]).name

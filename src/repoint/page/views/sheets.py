@@ -29,7 +29,7 @@ def automatic(context: RequestContext, error: PasscodeError | None = None) -> Re
         heading=context.translate(f"{key}.title"),
         text=context.translate(f"{key}.text"),
         to="off" if settings.automatic else "on",
-        do=context.translate(f"{key}.do"),
+        action_label=context.translate(f"{key}.do"),
         tone="warn" if settings.automatic else "calm",
         emblem="down",
     )
@@ -50,7 +50,7 @@ def install(context: RequestContext, error: PasscodeError | None = None) -> Resp
         closing=panel.closing_later,
         scopes=panel.scopes_later,
         cves=cve_list(context.translate, cves_of(offer.fixes)),
-        do=context.translate("install.do"),
+        action_label=context.translate("install.do"),
         tone="calm",
         emblem="down",
     )
@@ -61,12 +61,12 @@ def restart(context: RequestContext, error: PasscodeError | None = None) -> Resp
     panel = context.panel()
     translate, label = context.translate, panel.status.staged
     if panel.staged is not None:
-        heading, do = translate("restart.title", label=label), translate("restart.do")
+        heading, action_label = translate("restart.title", label=label), translate("restart.do")
     elif panel.removing:
         heading = translate("restart.title removing", label=panel.status.in_force)
-        do = translate("restart.do only")
+        action_label = translate("restart.do only")
     elif panel.exposed:
-        heading, do = translate("restart.title only"), translate("restart.do only")
+        heading, action_label = translate("restart.title only"), translate("restart.do only")
     else:
         return context.redirect_to_panel()
     return _sheet(
@@ -79,7 +79,7 @@ def restart(context: RequestContext, error: PasscodeError | None = None) -> Resp
         label=label,
         closing=panel.closing,
         scopes=panel.scopes,
-        do=do,
+        action_label=action_label,
         tone="calm",
         emblem="restart",
         cancel=translate("restart.later"),
@@ -98,9 +98,9 @@ def remove(context: RequestContext, error: PasscodeError | None = None) -> Respo
         heading=context.translate("remove.title", label=panel.in_force.label),
         panel=panel,
         label=panel.in_force.label,
-        opened=panel.in_force.fixes,
+        exposed_again=panel.in_force.fixes,
         reason=context.form.get("reason", ""),
-        do=context.translate("remove.do"),
+        action_label=context.translate("remove.do"),
         tone="bad",
         emblem="alert",
     )
