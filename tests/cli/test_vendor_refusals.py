@@ -40,7 +40,7 @@ def test_an_advisory_with_a_malformed_cve_id(shop: Vendor, fixed: Path, tmp_path
 
 def test_an_advisory_for_an_unknown_component(shop: Vendor, fixed: Path, tmp_path: Path) -> None:
     advisory = write_advisory(tmp_path / "a.toml", component="pillow")
-    refusal(improve(shop, fixed, advisory), "a.toml: fix 1: 'pillow' is no component here",
+    refusal(improve(shop, fixed, advisory), "a.toml: fix 1: 'pillow' is not a component of the baseline",
             "Use one of: engine")  # fmt: skip
 
 
