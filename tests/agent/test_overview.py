@@ -14,7 +14,6 @@ from repoint.agent.overview import Observation, read_overview
 from repoint.device.device import Device
 from repoint.device.status.affected import Affected
 from repoint.host.conditions import Conditions
-from repoint.host.systemd import Systemd, Unit
 from tests.places import MAPS_A_LIBRARY, Place
 from tests.world import Vendor
 
@@ -129,33 +128,6 @@ def test_the_plan_names_the_policy_file_that_decides(
     assert overview.plan.install is not None
     assert overview.plan.install.reason == "off"
     assert overview.plan.install.policy == str(folder / "10-site.toml")
-
-
-@pytest.mark.parametrize(
-    ("cgroup", "unit"),
-    [
-        ("0::/system.slice/kiosk.service\n", Unit("kiosk.service")),
-        ("0::/system.slice/system-kiosk.slice/kiosk@1.service\n", Unit("kiosk@1.service")),
-        ("0::/system.slice/kiosk.service/worker\n", Unit("kiosk.service")),
-        ("0::/user.slice/user-7.slice/user@7.service/app.slice/sync.service\n",
-         Unit("sync.service", 7)),
-        ("0::/user.slice/user-7.slice/user@7.service/app.slice/app-web@1.service\n", None),
-        ("0::/user.slice/user-7.slice/user@7.service/app.slice/app-gnome-web-1.scope\n", None),
-        ("0::/user.slice/user-7.slice/session-3.scope\n", None),
-        ("0::/system.slice/repoint-page.service\n", None),
-        ("12:cpu:/x\n1:name=systemd:/system.slice/old.service\n", Unit("old.service")),
-        ("0::/\n", None),
-        ("nonsense\n", None),
-    ],
-)  # fmt: skip
-def test_the_service_of_a_process_is_found_in_its_cgroup(
-    tmp_path: Path, cgroup: str, unit: Unit | None
-) -> None:
-    (tmp_path / "12").mkdir()
-    (tmp_path / "12/cgroup").write_text(cgroup)
-    systemd = Systemd(proc=tmp_path)
-    assert systemd.unit_of(12) == unit
-    assert systemd.unit_of(13) is None
 
 
 def test_reading_an_overview_imports_nothing_heavy() -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import msgspec
 
+from repoint.host.peers import uid_of_client
 from repoint.page.app_state import AppState
-from repoint.page.auth.peers import uid_of_client
 from repoint.page.control_socket import LinkRequest, LinkResponse
 
 _MAX_LINE = 4096

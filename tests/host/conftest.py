@@ -1,0 +1,5 @@
+"""What the tests of the host share."""
+
+from tests.agent.conftest import bus
+
+__all__ = ["bus"]

@@ -1,0 +1,103 @@
+"""The kernel's view of running processes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from repoint.host.boot import Boot
+from repoint.host.processes import MappedFile, Process, Processes, mapped_files
+from tests.places import wait_for
+
+
+@pytest.fixture
+def sleeper() -> Iterator[subprocess.Popen[bytes]]:
+    code = "import time; print('ready', flush=True); time.sleep(600)"
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"ready\n"
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_a_running_process_is_among_all_and_this_one_is_not(
+    sleeper: subprocess.Popen[bytes],
+) -> None:
+    pids = [process.pid for process in Processes().all()]
+    assert sleeper.pid in pids
+    assert os.getpid() not in pids
+
+
+def test_a_process_shows_its_program_and_its_files(sleeper: subprocess.Popen[bytes]) -> None:
+    process = Process(Path(f"/proc/{sleeper.pid}"))
+    executable = str(Path(sys.executable).resolve())
+    assert process.executable() == executable
+    assert executable in {file.path for file in mapped_files(process.memory_map())}
+    assert process.has_our_root()
+    assert Processes().command_line(sleeper.pid)[0] == sys.executable
+
+
+def test_an_identity_is_the_same_while_the_process_runs_and_names_its_account(
+    sleeper: subprocess.Popen[bytes],
+) -> None:
+    process = Process(Path(f"/proc/{sleeper.pid}"))
+    identity = process.identity()
+    assert identity == process.identity()
+    assert (identity.pid, identity.user) == (sleeper.pid, os.geteuid())
+    assert 0 < identity.started / os.sysconf("SC_CLK_TCK") <= Boot().uptime() + 1
+
+
+def test_the_start_time_is_found_behind_any_program_name(tmp_path: Path) -> None:
+    folder = tmp_path / "12"
+    folder.mkdir()
+    fields = " ".join(str(number) for number in range(4, 30))
+    (folder / "stat").write_text(f"12 (a) b (c)) S {fields}\n")
+    assert Process(folder).identity().started == 22
+
+
+def test_what_has_ended_has_no_owner_and_no_arguments(sleeper: subprocess.Popen[bytes]) -> None:
+    processes = Processes()
+    assert processes.owner_of(sleeper.pid) is not None
+    sleeper.kill()
+    sleeper.wait()
+    assert processes.owner_of(sleeper.pid) is None
+    assert processes.command_line(sleeper.pid) == ()
+
+
+def test_a_memory_map_is_read_as_the_kernel_writes_it() -> None:
+    text = (
+        b"7f00-7f01 r-xp 00000000 fd:01 1234       /srv/a b/lib.so\n"
+        b"7f01-7f02 rw-p 00000000 00:00 0 \n"
+        b"7f02-7f03 r--p 00001000 00:2a 7          /srv/gone.so (deleted)\n"
+    )
+    assert list(mapped_files(text)) == [
+        MappedFile("/srv/a b/lib.so", "fd:01", 1234),
+        MappedFile("/srv/gone.so", "00:2a", 7),
+    ]
+
+
+def test_a_removed_program_keeps_its_path(tmp_path: Path) -> None:
+    program = tmp_path / "sleep"
+    program.write_bytes(Path("/bin/sleep").resolve().read_bytes())
+    program.chmod(0o755)
+    process = subprocess.Popen([program, "600"])
+    try:
+        folder = Path(f"/proc/{process.pid}")
+        wait_for(lambda: (folder / "comm").read_text() == "sleep\n")
+        program.unlink()
+        assert Process(folder).executable() == str(program)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_every_boot_has_an_identity_and_an_age(tmp_path: Path) -> None:
+    assert Boot().identity()
+    assert Boot().uptime() > 0
+    assert Boot(proc=tmp_path).identity() == ""
