@@ -64,7 +64,7 @@ def picture_under(heading: str) -> list[tuple[str, set[str]]]:
     ]
 
 
-PICTURES = [("repoint", "The rooms")]
+PICTURES = [("repoint", "The rooms"), ("repoint.device", "Rooms in `device`")]
 
 
 @pytest.mark.parametrize(("package", "heading"), PICTURES)
