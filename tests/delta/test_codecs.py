@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -26,7 +27,7 @@ def decode(name: str, old: bytes, payload: bytes, size: int) -> bytes:
 
 
 @given(FILES)
-def test_every_codec_decodes_what_it_encodes(files):
+def test_every_codec_decodes_what_it_encodes(files: tuple[bytes, bytes]) -> None:
     old, new = files
     for codec in CODECS:
         payload = codec.encode(memoryview(old), memoryview(new))
@@ -35,7 +36,7 @@ def test_every_codec_decodes_what_it_encodes(files):
 
 
 @given(FILES)
-def test_the_smallest_payload_is_chosen_and_decodes(files):
+def test_the_smallest_payload_is_chosen_and_decodes(files: tuple[bytes, bytes]) -> None:
     old, new = files
     name, payload = smallest(CODECS, memoryview(old), memoryview(new))
     assert decode(name, old, payload, len(new)) == new
@@ -45,7 +46,9 @@ def test_the_smallest_payload_is_chosen_and_decodes(files):
 
 
 @given(FILES, st.sampled_from(NAMES), st.integers(-3, 3).filter(bool))
-def test_another_length_than_the_declared_one_is_refused(files, name, wrong):
+def test_another_length_than_the_declared_one_is_refused(
+    files: tuple[bytes, bytes], name: str, wrong: int
+) -> None:
     old, new = files
     payload = CODECS.named(name).encode(memoryview(old), memoryview(new))
     if payload is not None and len(new) + wrong >= 0:
@@ -54,13 +57,15 @@ def test_another_length_than_the_declared_one_is_refused(files, name, wrong):
 
 
 @given(st.binary(max_size=200), st.sampled_from(NAMES), st.integers(1, 100))
-def test_a_payload_of_any_bytes_is_refused_or_decoded(payload, name, size):
+def test_a_payload_of_any_bytes_is_refused_or_decoded(payload: bytes, name: str, size: int) -> None:
     with contextlib.suppress(PatchError):
         assert len(decode(name, b"old file", payload, size)) == size
 
 
 @pytest.mark.parametrize("name", ["full", "xz", "zstd", "hdiff"])
-def test_a_truncated_or_extended_payload_is_refused(name, make_binary, make_patched):
+def test_a_truncated_or_extended_payload_is_refused(
+    name: str, make_binary: Callable[..., bytes], make_patched: Callable[..., bytes]
+) -> None:
     old = make_binary(3, 5000)
     new = make_patched(old)
     payload = CODECS.named(name).encode(memoryview(old), memoryview(new))
@@ -72,7 +77,9 @@ def test_a_truncated_or_extended_payload_is_refused(name, make_binary, make_patc
         decode(name, old, payload + b"\0", len(new))
 
 
-def test_a_file_that_was_patched_costs_less_than_a_full_copy(make_binary, make_patched):
+def test_a_file_that_was_patched_costs_less_than_a_full_copy(
+    make_binary: Callable[..., bytes], make_patched: Callable[..., bytes]
+) -> None:
     old = make_binary(4)
     new = make_patched(old)
     name, payload = smallest(CODECS, memoryview(old), memoryview(new))
@@ -82,7 +89,9 @@ def test_a_file_that_was_patched_costs_less_than_a_full_copy(make_binary, make_p
     assert len(payload) * 3 < len(full)
 
 
-def test_a_codec_that_cannot_win_is_not_tried(make_binary, make_patched):
+def test_a_codec_that_cannot_win_is_not_tried(
+    make_binary: Callable[..., bytes], make_patched: Callable[..., bytes]
+) -> None:
     old = make_binary(5, 400_000)
     new = make_patched(old)
     assert first_pass(CODECS, memoryview(old), memoryview(new)) == ["hdiff", "elf", "members"]
@@ -93,7 +102,7 @@ def test_a_codec_that_cannot_win_is_not_tried(make_binary, make_patched):
     assert second_pass(CODECS, large, 100, tried) == []
 
 
-def test_the_smallest_payload_is_found_when_hardly_anything_changed():
+def test_the_smallest_payload_is_found_when_hardly_anything_changed() -> None:
     """In a long list with a few changed digests, a dictionary beats suffix sorting by some bytes."""
     chance = random.Random(11)
     lines = [f"django/file{i}.py,sha256={chance.randbytes(32).hex()}\n" for i in range(2000)]
@@ -108,7 +117,9 @@ def test_the_smallest_payload_is_found_when_hardly_anything_changed():
     assert smallest(CODECS, old, new)[0] == "zstd"
 
 
-def test_a_large_file_unrelated_to_the_old_one_is_sent_whole(make_binary):
+def test_a_large_file_unrelated_to_the_old_one_is_sent_whole(
+    make_binary: Callable[..., bytes],
+) -> None:
     old, new = b"nothing of this" * 20_000, make_binary(6, 200_000)
     name, payload = smallest(CODECS, memoryview(old), memoryview(new))
     assert name in {"full", "xz", "hdiff"}
@@ -117,11 +128,11 @@ def test_a_large_file_unrelated_to_the_old_one_is_sent_whole(make_binary):
     assert len(payload) <= len(full)
 
 
-def test_a_renamed_file_costs_nothing():
+def test_a_renamed_file_costs_nothing() -> None:
     assert smallest(CODECS, memoryview(b"the same"), memoryview(b"the same")) == ("copy", b"")
 
 
-def test_a_frame_without_its_size_is_refused_before_it_is_decompressed():
+def test_a_frame_without_its_size_is_refused_before_it_is_decompressed() -> None:
     options: dict[int, int] = {zstd.CompressionParameter.content_size_flag: 0}
     bomb = zstd.compress(bytes(1 << 20), options=options)
     with pytest.raises(PatchError, match="declared length"):
@@ -129,7 +140,7 @@ def test_a_frame_without_its_size_is_refused_before_it_is_decompressed():
 
 
 @pytest.mark.parametrize("size", [300, 3 << 20])
-def test_a_frame_with_too_large_a_window_is_refused_before_it_is_decompressed(size):
+def test_a_frame_with_too_large_a_window_is_refused_before_it_is_decompressed(size: int) -> None:
     content = b"x" * size
     options: dict[int, int] = {zstd.CompressionParameter.window_log: 20}
     compressor = zstd.ZstdCompressor(options=options)
@@ -146,13 +157,13 @@ def test_a_frame_with_too_large_a_window_is_refused_before_it_is_decompressed(si
         decode("full", b"", bytes(frame), len(content))
 
 
-def test_a_zstd_payload_for_a_too_short_old_file_is_refused():
+def test_a_zstd_payload_for_a_too_short_old_file_is_refused() -> None:
     payload = CODECS.named("full").encode(memoryview(b""), memoryview(b"new"))
     assert payload is not None
     with pytest.raises(PatchError, match="longer old file"):
         decode("zstd", b"short", payload, 3)
 
 
-def test_an_unknown_codec_says_to_update():
+def test_an_unknown_codec_says_to_update() -> None:
     with pytest.raises(PatchError, match="Update Repoint"):
         CODECS.named("quantum")

@@ -115,13 +115,13 @@ RESOURCES = ("take a lot of memory", "open many files", "write a large file")
 WORK = ("use an open file", "start a thread", "compute")
 
 
-def test_everything_that_the_probes_try_succeeds_without_confinement(tmp_path):
+def test_everything_that_the_probes_try_succeeds_without_confinement(tmp_path: Path) -> None:
     # "run a program" would replace the probe.
     tries = [*WORK, *FILES, "connect", *OTHERS[:-1], "trace", *RESOURCES]
     assert probe(tmp_path, "nothing", *tries) == dict.fromkeys(tries, True)
 
 
-def test_a_confined_process_can_work_on_open_files_and_nothing_else(tmp_path):
+def test_a_confined_process_can_work_on_open_files_and_nothing_else(tmp_path: Path) -> None:
     if not (offered("landlock") and offered("seccomp")):
         pytest.skip("needs Landlock and seccomp")
     tries = [*FILES, "connect", *OTHERS, "trace", *RESOURCES]
@@ -132,7 +132,7 @@ def test_a_confined_process_can_work_on_open_files_and_nothing_else(tmp_path):
     assert not (tmp_path / "new").exists()
 
 
-def test_landlock_alone_forbids_files_and_connections(tmp_path):
+def test_landlock_alone_forbids_files_and_connections(tmp_path: Path) -> None:
     if not offered("landlock"):
         pytest.skip("needs Landlock")
     assert probe(tmp_path, "landlock", *WORK, *FILES) == (
@@ -140,7 +140,7 @@ def test_landlock_alone_forbids_files_and_connections(tmp_path):
     )
 
 
-def test_seccomp_alone_forbids_files_network_and_processes(tmp_path):
+def test_seccomp_alone_forbids_files_network_and_processes(tmp_path: Path) -> None:
     if not offered("seccomp"):
         pytest.skip("needs seccomp")
     tries = [*FILES, "connect", *OTHERS, "trace"]
@@ -149,14 +149,14 @@ def test_seccomp_alone_forbids_files_network_and_processes(tmp_path):
     )
 
 
-def test_limits_alone_bound_memory_files_and_their_size(tmp_path):
+def test_limits_alone_bound_memory_files_and_their_size(tmp_path: Path) -> None:
     assert probe(tmp_path, "limits", *WORK, *RESOURCES) == (
         dict.fromkeys(WORK, True) | dict.fromkeys(RESOURCES, False)
     )
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs privileges to lose")
-def test_a_privileged_process_loses_its_privileges(tmp_path):
+def test_a_privileged_process_loses_its_privileges(tmp_path: Path) -> None:
     code = f"import os, sys; sys.path.insert(0, {SOURCE!r})" + textwrap.dedent(
         """
         from repoint.delta.sandbox.confinement import ResourceLimits, confine
@@ -174,7 +174,7 @@ def test_a_privileged_process_loses_its_privileges(tmp_path):
     assert fields["NoNewPrivs"] == "1"
 
 
-def test_a_process_dies_with_the_one_that_started_it(tmp_path):
+def test_a_process_dies_with_the_one_that_started_it(tmp_path: Path) -> None:
     inner = f"""
         import os, sys, time
         sys.path.insert(0, {SOURCE!r})
@@ -198,7 +198,7 @@ def test_a_process_dies_with_the_one_that_started_it(tmp_path):
     assert not running(pid)
 
 
-def test_a_process_whose_parent_has_already_ended_does_not_start():
+def test_a_process_whose_parent_has_already_ended_does_not_start() -> None:
     code = f"import sys; sys.path.insert(0, {SOURCE!r});"
     code += (
         "from repoint.delta.sandbox.confinement import die_with_parent; die_with_parent(1234567)"
@@ -207,7 +207,7 @@ def test_a_process_whose_parent_has_already_ended_does_not_start():
 
 
 @pytest.mark.parametrize("arch", ["x86_64", "aarch64"])
-def test_the_filter_allows_listed_calls_and_kills_other_architectures(arch):
+def test_the_filter_allows_listed_calls_and_kills_other_architectures(arch: str) -> None:
     code = seccomp.program(arch, 77)
     column = ["x86_64", "aarch64"].index(arch)
     mine, other = seccomp._AUDIT_ARCH[arch], 0x40000003
@@ -244,7 +244,7 @@ def evaluate(code: bytes, arch: int, number: int, *arguments: int) -> int:
         operation, then, otherwise, operand = steps[at]
         at += 1
         if operation == 0x06:
-            return operand
+            return int(operand)
         if operation == 0x20:
             (value,) = struct.unpack_from("<I", data, operand)
         elif operation == 0x15:
@@ -254,7 +254,7 @@ def evaluate(code: bytes, arch: int, number: int, *arguments: int) -> int:
             at += then if value & operand else otherwise
 
 
-def test_the_exit_of_a_process_is_described():
+def test_the_exit_of_a_process_is_described() -> None:
     assert describe_exit(-9) == "it was killed, perhaps because memory ran out (SIGKILL)"
     assert describe_exit(-24) == "it took too long (SIGXCPU)"
     assert describe_exit(-11) == "its process crashed (SIGSEGV)"

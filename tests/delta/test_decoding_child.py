@@ -15,10 +15,11 @@ from repoint.delta.errors import DeltaChildError, PatchError
 from repoint.delta.sandbox import child
 from repoint.delta.sandbox.child import DecodeJob, decode_in_child
 from repoint.delta.writer import write_patch
+from tests.delta.conftest import Pairs
 
 
 @pytest.fixture
-def patch(tmp_path, pairs) -> Path:
+def patch(tmp_path: Path, pairs: Pairs) -> Path:
     write_patch(tmp_path / "the.patch", pairs.inputs)
     return tmp_path / "the.patch"
 
@@ -27,13 +28,13 @@ def names(folder: Path) -> set[str]:
     return {entry.name for entry in folder.iterdir()}
 
 
-def instead(monkeypatch, code: str) -> None:
+def instead(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
     """Run other code instead of the decoder."""
     command = [sys.executable, "-c", textwrap.dedent(code)]
     monkeypatch.setattr(child, "python_command", lambda _module: command)
 
 
-def test_every_file_is_decoded(patch, pairs, out_dir):
+def test_every_file_is_decoded(patch: Path, pairs: Pairs, out_dir: Path) -> None:
     progress: list[tuple[int, int]] = []
     confinement = decode_in_child(
         patch, pairs.jobs, out_dir, progress=lambda *now: progress.append(now)
@@ -47,7 +48,9 @@ def test_every_file_is_decoded(patch, pairs, out_dir):
     assert isinstance(confinement.landlock, int)
 
 
-def test_some_of_the_files_in_another_order_and_in_batches(patch, pairs, out_dir, monkeypatch):
+def test_some_of_the_files_in_another_order_and_in_batches(
+    patch: Path, pairs: Pairs, out_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(child, "_BATCH", 2)
     selected = [4, 0, 2, 0, 1]
     decode_in_child(patch, [pairs.jobs[i] for i in selected], out_dir)
@@ -55,7 +58,9 @@ def test_some_of_the_files_in_another_order_and_in_batches(patch, pairs, out_dir
     assert decoded == [pairs.contents[i] for i in selected]
 
 
-def test_relative_paths_and_paths_that_are_not_utf8_work(patch, pairs, tmp_path, monkeypatch):
+def test_relative_paths_and_paths_that_are_not_utf8_work(
+    patch: Path, pairs: Pairs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tmp_path / os.fsdecode(b"caf\xe9")
     folder.mkdir()
     patch.rename(folder / "p")
@@ -65,7 +70,9 @@ def test_relative_paths_and_paths_that_are_not_utf8_work(patch, pairs, tmp_path,
     assert (folder / "out/0").read_bytes() == pairs.contents[0]
 
 
-def test_a_patch_damaged_anywhere_is_refused_and_leaves_nothing(patch, pairs, out_dir):
+def test_a_patch_damaged_anywhere_is_refused_and_leaves_nothing(
+    patch: Path, pairs: Pairs, out_dir: Path
+) -> None:
     whole = patch.read_bytes()
     entries = read_header(patch).entries
     payloads = len(whole) - sum(each.length for each in entries)
@@ -82,7 +89,9 @@ def test_a_patch_damaged_anywhere_is_refused_and_leaves_nothing(patch, pairs, ou
         assert not names(out_dir)
 
 
-def test_a_damaged_patch_is_refused_even_if_no_file_is_requested(patch, out_dir):
+def test_a_damaged_patch_is_refused_even_if_no_file_is_requested(
+    patch: Path, out_dir: Path
+) -> None:
     decode_in_child(patch, [], out_dir)
     patch.write_bytes(b"nonsense")
     with pytest.raises(PatchError, match="not a Repoint patch"):
@@ -99,31 +108,42 @@ def test_a_damaged_patch_is_refused_even_if_no_file_is_requested(patch, out_dir)
         ({"source": None}, "needs the old file old-lib/libchanged.so"),
     ],
 )
-def test_a_job_that_does_not_match_the_patch_is_refused(patch, pairs, out_dir, change, message):
+def test_a_job_that_does_not_match_the_patch_is_refused(
+    patch: Path, pairs: Pairs, out_dir: Path, change: dict[str, object], message: str
+) -> None:
     jobs = [pairs.jobs[1], msgspec.structs.replace(pairs.jobs[0], **change)]
     with pytest.raises(PatchError, match=message):
         decode_in_child(patch, jobs, out_dir)
     assert not names(out_dir)
 
 
-def test_an_old_file_that_differs_from_the_baseline_is_noticed(patch, pairs, out_dir):
+def test_an_old_file_that_differs_from_the_baseline_is_noticed(
+    patch: Path, pairs: Pairs, out_dir: Path
+) -> None:
     source = pairs.jobs[1].source
+    assert source is not None
     source.write_bytes(source.read_bytes()[::-1])
     with pytest.raises(PatchError, match=r"librenamed-2.so: decoding does not give"):
         decode_in_child(patch, pairs.jobs, out_dir)
     assert not names(out_dir)
 
 
-def test_a_missing_patch_or_source_is_named(patch, pairs, out_dir, tmp_path):
+def test_a_missing_patch_or_source_is_named(
+    patch: Path, pairs: Pairs, out_dir: Path, tmp_path: Path
+) -> None:
     with pytest.raises(DeltaChildError, match=r"nowhere\.patch"):
         decode_in_child(tmp_path / "nowhere.patch", pairs.jobs, out_dir)
-    pairs.jobs[0].source.unlink()
-    with pytest.raises(DeltaChildError, match=f"No such file.*{pairs.jobs[0].source}"):
+    source = pairs.jobs[0].source
+    assert source is not None
+    source.unlink()
+    with pytest.raises(DeltaChildError, match=f"No such file.*{source}"):
         decode_in_child(patch, pairs.jobs, out_dir)
     assert not names(out_dir)
 
 
-def test_a_folder_that_is_missing_or_not_empty_is_refused_and_left_alone(patch, pairs, out_dir):
+def test_a_folder_that_is_missing_or_not_empty_is_refused_and_left_alone(
+    patch: Path, pairs: Pairs, out_dir: Path
+) -> None:
     (out_dir / "0").write_bytes(b"mine")
     with pytest.raises(DeltaChildError, match="not empty"):
         decode_in_child(patch, pairs.jobs, out_dir)
@@ -132,7 +152,9 @@ def test_a_folder_that_is_missing_or_not_empty_is_refused_and_left_alone(patch, 
         decode_in_child(patch, pairs.jobs, out_dir / "nowhere")
 
 
-def test_more_output_than_the_disk_holds_is_refused_before_decoding(patch, pairs, out_dir):
+def test_more_output_than_the_disk_holds_is_refused_before_decoding(
+    patch: Path, pairs: Pairs, out_dir: Path
+) -> None:
     if subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", out_dir], capture_output=True
     ).returncode:
@@ -146,14 +168,16 @@ def test_more_output_than_the_disk_holds_is_refused_before_decoding(patch, pairs
         subprocess.run(["umount", out_dir], check=True)
 
 
-def test_a_size_that_no_disk_holds_is_refused(patch, out_dir):
+def test_a_size_that_no_disk_holds_is_refused(patch: Path, out_dir: Path) -> None:
     job = DecodeJob("lib/libchanged.so", None, 1 << 60, "0" * 64)
     with pytest.raises(DeltaChildError):
         decode_in_child(patch, [job], out_dir)
     assert not names(out_dir)
 
 
-def test_decoding_that_takes_too_long_is_stopped(patch, pairs, out_dir, monkeypatch):
+def test_decoding_that_takes_too_long_is_stopped(
+    patch: Path, pairs: Pairs, out_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     instead(monkeypatch, "import time; time.sleep(60)")
     started = time.monotonic()
     with pytest.raises(DeltaChildError, match="longer than allowed"):
@@ -174,8 +198,13 @@ def test_decoding_that_takes_too_long_is_stopped(patch, pairs, out_dir, monkeypa
     ],
 )
 def test_any_failure_of_the_process_becomes_one_error(
-    patch, pairs, out_dir, monkeypatch, code, message
-):
+    patch: Path,
+    pairs: Pairs,
+    out_dir: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    code: str,
+    message: str,
+) -> None:
     instead(monkeypatch, code)
     with pytest.raises(DeltaChildError, match=message) as caught:
         decode_in_child(patch, pairs.jobs, out_dir)
@@ -185,8 +214,8 @@ def test_any_failure_of_the_process_becomes_one_error(
 
 @pytest.mark.parametrize("action", ["", "open(out + '/0', 'w')", "os.symlink('/etc', out + '/0')"])
 def test_a_process_that_claims_success_without_the_files_is_not_believed(
-    patch, pairs, out_dir, monkeypatch, action
-):
+    patch: Path, pairs: Pairs, out_dir: Path, monkeypatch: pytest.MonkeyPatch, action: str
+) -> None:
     instead(
         monkeypatch,
         f"""
@@ -202,8 +231,8 @@ def test_a_process_that_claims_success_without_the_files_is_not_believed(
 
 
 def test_an_interruption_kills_the_process_and_leaves_nothing(
-    patch, pairs, out_dir, tmp_path, monkeypatch
-):
+    patch: Path, pairs: Pairs, out_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     instead(
         monkeypatch,
         f"""
@@ -226,7 +255,9 @@ def test_an_interruption_kills_the_process_and_leaves_nothing(
     assert not names(out_dir)
 
 
-def test_the_process_gets_nothing_of_the_environment(patch, pairs, out_dir, monkeypatch):
+def test_the_process_gets_nothing_of_the_environment(
+    patch: Path, pairs: Pairs, out_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("REPOINT_PASSPHRASE", "secret")
     instead(monkeypatch, """import os; print('{"error": "%s"}' % sorted(os.environ))""")
     with pytest.raises(DeltaChildError) as caught:

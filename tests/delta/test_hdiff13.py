@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 import time
+from dataclasses import dataclass
 
 import hdiffpatch
 import pytest
@@ -42,12 +43,22 @@ def number(value: int, tag: int = 0, bits: int = 0) -> bytes:
     return out + bytes(each | 0x80 for each in rest[:-1]) + bytes(rest[-1:])
 
 
-def payload_of(
-    *, old: int, new: int, covers: list[bytes], control: bytes, codes: bytes = b"", fresh: bytes
-) -> bytes:
-    """A payload made by hand, nothing compressed."""
-    streams = (b"".join(covers), control, codes, fresh)
-    numbers = [new, old, len(covers)]
+@dataclass(frozen=True)
+class Parts:
+    """What a payload made by hand holds; by default a copy of the first four bytes of ten."""
+
+    old: int = 10
+    new: int = 4
+    covers: tuple[bytes, ...] = (b"\0\0\4",)
+    control: bytes = b"\3"
+    codes: bytes = b""
+    fresh: bytes = b""
+
+
+def payload_of(parts: Parts) -> bytes:
+    """Return the payload, without compression."""
+    streams = (b"".join(parts.covers), parts.control, parts.codes, parts.fresh)
+    numbers = [parts.new, parts.old, len(parts.covers)]
     for stream in streams:
         numbers += [len(stream), 0]
     return MAGIC + b"".join(map(number, numbers)) + b"".join(streams)
@@ -117,51 +128,50 @@ def test_damage_is_refused_or_gives_what_the_library_gives(
 
 
 def test_a_payload_made_by_hand_is_followed() -> None:
-    payload = payload_of(
-        old=10,
+    parts = Parts(
         new=9,
-        covers=[cover(4, 1, 3), cover(-7, 0, 4)],
+        covers=(cover(4, 1, 3), cover(-7, 0, 4)),
         control=number(3, 0, 2) + number(0, 2, 2) + number(1, 3, 2) + number(1, 1, 2),
         codes=b"\x02\x03\x04",
         fresh=b"AB",
     )
+    payload = payload_of(parts)
     # new: A | 4 5 6 | 0 1 2 3 | B, with 2, 3, 4, 255, 255 added from the fifth byte on
     expected = bytes([ord("A"), 4, 5, 6, 2, 4, 6, 2, ord("B")])
     assert decoded(bytes(range(10)), payload, 9) == expected
     assert hdiffpatch.apply(bytes(range(10)), payload) == expected
 
 
-GOOD = {"old": 10, "new": 4, "covers": [cover(0, 0, 4)], "control": number(3, 0, 2), "fresh": b""}
 HOSTILE = {
-    "another old size": GOOD | {"old": 11},
-    "another new size": GOOD | {"new": 5},
-    "a cover before the old file": GOOD | {"covers": [cover(-1, 0, 4)]},
-    "a cover behind the old file": GOOD | {"covers": [cover(7, 0, 4)]},
-    "a cover behind the new file": GOOD | {"covers": [cover(0, 1, 4)]},
-    "a cover far outside": GOOD | {"covers": [cover(1 << 60, 1 << 60, 1 << 60)]},
-    "a gap without new bytes": GOOD | {"covers": [cover(0, 1, 3)]},
-    "new bytes without a gap": GOOD | {"fresh": b"x"},
-    "no control": GOOD | {"control": b""},
-    "control for fewer bytes": GOOD | {"control": number(2, 0, 2)},
-    "control for more bytes": GOOD | {"control": number(4, 0, 2)},
-    "control for far more bytes": GOOD | {"control": number(1 << 60, 1, 2)},
-    "a code that is missing": GOOD | {"control": number(3, 2, 2)},
-    "codes that are missing": GOOD | {"control": number(3, 3, 2), "codes": b"abc"},
-    "codes left over": GOOD | {"codes": b"a"},
-    "a number that never ends": GOOD | {"control": b"\x3f" + b"\xff" * 20},
-    "a stream far larger than the file": GOOD | {"codes": bytes(40_000)},
+    "another old size": Parts(old=11),
+    "another new size": Parts(new=5),
+    "a cover before the old file": Parts(covers=(cover(-1, 0, 4),)),
+    "a cover behind the old file": Parts(covers=(cover(7, 0, 4),)),
+    "a cover behind the new file": Parts(covers=(cover(0, 1, 4),)),
+    "a cover far outside": Parts(covers=(cover(1 << 60, 1 << 60, 1 << 60),)),
+    "a gap without new bytes": Parts(covers=(cover(0, 1, 3),)),
+    "new bytes without a gap": Parts(fresh=b"x"),
+    "no control": Parts(control=b""),
+    "control for fewer bytes": Parts(control=number(2, 0, 2)),
+    "control for more bytes": Parts(control=number(4, 0, 2)),
+    "control for far more bytes": Parts(control=number(1 << 60, 1, 2)),
+    "a code that is missing": Parts(control=number(3, 2, 2)),
+    "codes that are missing": Parts(control=number(3, 3, 2), codes=b"abc"),
+    "codes left over": Parts(codes=b"a"),
+    "a number that never ends": Parts(control=b"\x3f" + b"\xff" * 20),
+    "a stream far larger than the file": Parts(codes=bytes(40_000)),
 }
 
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_payload_is_refused(name: str) -> None:
-    assert decoded(bytes(range(10)), payload_of(**GOOD), 4) == bytes(range(4))
+    assert decoded(bytes(range(10)), payload_of(Parts()), 4) == bytes(range(4))
     with pytest.raises(PatchError):
-        decoded(bytes(range(10)), payload_of(**HOSTILE[name]), 4)
+        decoded(bytes(range(10)), payload_of(HOSTILE[name]), 4)
 
 
 def test_the_declared_number_of_covers_must_be_there() -> None:
-    good = payload_of(**GOOD)
+    good = payload_of(Parts())
     at = len(MAGIC) + 2
     assert good[at] == 1
     for count in (0, 2, 3, 0x7F):

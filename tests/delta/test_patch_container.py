@@ -5,6 +5,7 @@ import hashlib
 import os
 import struct
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -18,11 +19,14 @@ from repoint.delta.container import Header, PatchEntry, offsets, parse_patch, re
 from repoint.delta.errors import DeltaChildError, PatchError
 from repoint.delta.writer import PatchInput, write_patch
 from repoint.delta.zstd import compress
+from tests.delta.conftest import Pairs
 
 DIGEST = hashlib.sha256(b"").hexdigest()
 
 
-def entry(name="a", size=0, codec="copy", length=0, sha256=DIGEST):
+def entry(
+    name: object = "a", size: int = 0, codec: str = "copy", length: int = 0, sha256: str = DIGEST
+) -> dict[str, object]:
     return {
         "name": name,
         "source": "",
@@ -57,7 +61,7 @@ def decode_all(patch: bytes, olds: dict[str, bytes]) -> list[bytes]:
 
 
 @pytest.fixture(scope="module")
-def sample(tmp_path_factory):
+def sample(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, dict[str, bytes], list[bytes]]:
     """Return a patch with several codecs, its old files and its new files."""
     folder = tmp_path_factory.mktemp("sample")
     old = bytes(range(256)) * 8 + b"".join(hashlib.sha512(bytes([i])).digest() for i in range(40))
@@ -84,7 +88,7 @@ def sample(tmp_path_factory):
     return (folder / "patch").read_bytes(), olds, news
 
 
-def test_a_patch_returns_its_header_and_files(tmp_path, pairs):
+def test_a_patch_returns_its_header_and_files(tmp_path: Path, pairs: Pairs) -> None:
     entries = write_patch(tmp_path / "patch", pairs.inputs, b"\0annex\xff")
     header = read_header(tmp_path / "patch")
     assert header == Header(b"\0annex\xff", entries)
@@ -94,7 +98,7 @@ def test_a_patch_returns_its_header_and_files(tmp_path, pairs):
     assert decode_all((tmp_path / "patch").read_bytes(), olds) == pairs.contents
 
 
-def test_a_patch_may_have_no_files(tmp_path):
+def test_a_patch_may_have_no_files(tmp_path: Path) -> None:
     assert write_patch(tmp_path / "patch", []) == ()
     assert read_header(tmp_path / "patch") == Header(b"", ())
 
@@ -108,7 +112,11 @@ def test_a_patch_may_have_no_files(tmp_path):
         max_size=4,
     ),
 )
-def test_any_names_contents_and_annex_survive(tmp_path_factory, annex, files):
+def test_any_names_contents_and_annex_survive(
+    tmp_path_factory: pytest.TempPathFactory,
+    annex: bytes,
+    files: dict[str, tuple[bytes, bytes | None]],
+) -> None:
     folder = tmp_path_factory.mktemp("any")
     inputs = []
     for i, (name, (new, old)) in enumerate(files.items()):
@@ -124,7 +132,9 @@ def test_any_names_contents_and_annex_survive(tmp_path_factory, annex, files):
     assert decode_all(patch, olds) == [new for new, _ in files.values()]
 
 
-def test_the_bytes_do_not_depend_on_the_number_of_workers(tmp_path, pairs, make_binary):
+def test_the_bytes_do_not_depend_on_the_number_of_workers(
+    tmp_path: Path, pairs: Pairs, make_binary: Callable[..., bytes]
+) -> None:
     big = make_binary(9, 300_000)
     pairs.add("big.so", big[:1000] + b"grown" + big[1000:], big)
     pairs.add("big.new", big[5000:])
@@ -133,7 +143,7 @@ def test_the_bytes_do_not_depend_on_the_number_of_workers(tmp_path, pairs, make_
     assert (tmp_path / "patch1").read_bytes() == (tmp_path / "patch2").read_bytes()
 
 
-def test_progress_goes_up_to_the_total(tmp_path, pairs):
+def test_progress_goes_up_to_the_total(tmp_path: Path, pairs: Pairs) -> None:
     progress: list[tuple[int, int]] = []
     write_patch(tmp_path / "patch", pairs.inputs, progress=lambda *now: progress.append(now))
     total = sum(len(each) for each in pairs.contents)
@@ -143,8 +153,8 @@ def test_progress_goes_up_to_the_total(tmp_path, pairs):
 
 
 def test_an_interruption_leaves_nothing_behind_and_the_old_patch_in_place(
-    tmp_path, pairs, make_binary
-):
+    tmp_path: Path, pairs: Pairs, make_binary: Callable[..., bytes]
+) -> None:
     pairs.add("big", make_binary(5, 600_000))
     out = tmp_path / "out"
     out.mkdir()
@@ -159,7 +169,9 @@ def test_an_interruption_leaves_nothing_behind_and_the_old_patch_in_place(
     assert {each.name: each.read_bytes() for each in out.iterdir()} == {"patch": b"the old one"}
 
 
-def test_a_worker_that_dies_is_an_error_and_leaves_nothing(tmp_path, monkeypatch, make_binary):
+def test_a_worker_that_dies_is_an_error_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_binary: Callable[..., bytes]
+) -> None:
     crash = [sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"]
     monkeypatch.setattr(encoding, "python_command", lambda _module: crash)
     (tmp_path / "new").write_bytes(make_binary(6, 300_000))
@@ -172,8 +184,8 @@ def test_a_worker_that_dies_is_an_error_and_leaves_nothing(tmp_path, monkeypatch
 
 @pytest.mark.parametrize("size", [2_000, 300_000])
 def test_encoding_without_the_vendors_packages_says_what_to_install(
-    tmp_path, monkeypatch, make_binary, size
-):
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_binary: Callable[..., bytes], size: int
+) -> None:
     hidden = tmp_path / "hidden"
     hidden.mkdir()
     (hidden / "hdiffpatch.py").write_text("raise ModuleNotFoundError('hdiffpatch')")
@@ -186,7 +198,7 @@ def test_encoding_without_the_vendors_packages_says_what_to_install(
         write_patch(tmp_path / "patch", inputs)
 
 
-def test_a_missing_file_is_an_error_and_leaves_nothing(tmp_path):
+def test_a_missing_file_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
     with pytest.raises(FileNotFoundError):
@@ -194,18 +206,18 @@ def test_a_missing_file_is_an_error_and_leaves_nothing(tmp_path):
     assert not list(out.iterdir())
 
 
-def test_two_inputs_of_one_name_are_refused(tmp_path, pairs):
+def test_two_inputs_of_one_name_are_refused(tmp_path: Path, pairs: Pairs) -> None:
     with pytest.raises(PatchError, match="two files of one name"):
         write_patch(tmp_path / "patch", [pairs.inputs[0], pairs.inputs[0]])
 
 
-def test_a_name_that_is_not_utf8_is_refused(tmp_path, pairs):
+def test_a_name_that_is_not_utf8_is_refused(tmp_path: Path, pairs: Pairs) -> None:
     bad = msgspec.structs.replace(pairs.inputs[0], name=os.fsdecode(b"caf\xe9"))
     with pytest.raises(PatchError, match="not UTF-8"):
         write_patch(tmp_path / "patch", [bad])
 
 
-def test_an_oversized_annex_is_refused(tmp_path, monkeypatch):
+def test_an_oversized_annex_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(container, "MAX_ANNEX", 10)
     with pytest.raises(PatchError, match="annex"):
         write_patch(tmp_path / "patch", [], b"x" * 11)
@@ -214,7 +226,9 @@ def test_an_oversized_annex_is_refused(tmp_path, monkeypatch):
 
 
 @given(data=st.data())
-def test_a_patch_truncated_anywhere_is_refused_with_one_clear_error(sample, data):
+def test_a_patch_truncated_anywhere_is_refused_with_one_clear_error(
+    sample: tuple[bytes, dict[str, bytes], list[bytes]], data: st.DataObject
+) -> None:
     patch, _, _ = sample
     cut = data.draw(st.integers(0, len(patch) - 1))
     with pytest.raises(PatchError):
@@ -223,7 +237,9 @@ def test_a_patch_truncated_anywhere_is_refused_with_one_clear_error(sample, data
 
 @settings(max_examples=300)
 @given(data=st.data())
-def test_a_bit_flipped_anywhere_never_gives_another_file(sample, data):
+def test_a_bit_flipped_anywhere_never_gives_another_file(
+    sample: tuple[bytes, dict[str, bytes], list[bytes]], data: st.DataObject
+) -> None:
     patch, olds, news = sample
     at = data.draw(st.integers(0, len(patch) * 8 - 1))
     damaged = bytearray(patch)
@@ -237,7 +253,9 @@ def test_a_bit_flipped_anywhere_never_gives_another_file(sample, data):
 
 
 @given(data=st.data())
-def test_bytes_removed_overwritten_or_inserted_never_give_another_file(sample, data):
+def test_bytes_removed_overwritten_or_inserted_never_give_another_file(
+    sample: tuple[bytes, dict[str, bytes], list[bytes]], data: st.DataObject
+) -> None:
     patch, olds, news = sample
     start = data.draw(st.integers(0, len(patch)))
     end = data.draw(st.integers(start, len(patch)))
@@ -247,13 +265,13 @@ def test_bytes_removed_overwritten_or_inserted_never_give_another_file(sample, d
 
 
 @given(st.binary(max_size=400))
-def test_a_header_of_any_bytes_is_refused_or_read(raw):
+def test_a_header_of_any_bytes_is_refused_or_read(raw: bytes) -> None:
     for patch in (raw, b"RPPATCH1" + raw, forged(raw)):
         with contextlib.suppress(PatchError):
             parse_patch(memoryview(patch))
 
 
-def test_trailing_bytes_are_refused(sample):
+def test_trailing_bytes_are_refused(sample: tuple[bytes, dict[str, bytes], list[bytes]]) -> None:
     with pytest.raises(PatchError, match="do not belong"):
         parse_patch(memoryview(sample[0] + b"\0"))
 
@@ -276,19 +294,19 @@ def test_trailing_bytes_are_refused(sample):
         ([entry(b"a")], b""),
     ],
 )
-def test_a_header_that_breaks_a_rule_is_refused(entries, payloads):
+def test_a_header_that_breaks_a_rule_is_refused(entries: object, payloads: bytes) -> None:
     with pytest.raises(PatchError):
         parse_patch(memoryview(forged({"annex": b"", "entries": entries}, payloads)))
 
 
-def test_a_valid_forged_header_is_read():
+def test_a_valid_forged_header_is_read() -> None:
     patch = forged({"annex": b"x", "entries": [entry("a", 3, "full", 2)]}, b"12")
     header, start = parse_patch(memoryview(patch))
     assert header == Header(b"x", (PatchEntry("a", "", 3, DIGEST, "full", 2),))
     assert [offset for _, offset in offsets(header, start)] == [len(patch) - 2]
 
 
-def test_an_oversized_header_is_refused_before_it_is_read(tmp_path):
+def test_an_oversized_header_is_refused_before_it_is_read(tmp_path: Path) -> None:
     good = forged({"annex": b"", "entries": []})
     for field in (8, 12):
         damaged = bytearray(good)
@@ -298,7 +316,7 @@ def test_an_oversized_header_is_refused_before_it_is_read(tmp_path):
             read_header(tmp_path / "patch")
 
 
-def test_a_header_that_unpacks_to_more_than_declared_is_refused():
+def test_a_header_that_unpacks_to_more_than_declared_is_refused() -> None:
     bomb = forged(msgspec.msgpack.encode({"annex": bytes(1 << 20), "entries": []}), unpacked=100)
     with pytest.raises(PatchError, match="length"):
         parse_patch(memoryview(bomb))
