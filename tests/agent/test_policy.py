@@ -90,9 +90,7 @@ def test_a_malformed_file_is_refused_whole_and_the_last_good_policy_stays(
     assert read_policy(store, folder).rules == Rules(removal=True)
 
 
-def test_where_no_policy_was_ever_whole_nothing_happens_by_itself(
-    store: Path, folder: Path
-) -> None:
+def test_without_any_valid_policy_nothing_happens_automatically(store: Path, folder: Path) -> None:
     (folder / "10-broken.toml").write_text("automatic = maybe")
     policy = read_policy(store, folder)
     decided = effective_settings(UserSettings(automatic=True), policy)
@@ -101,7 +99,7 @@ def test_where_no_policy_was_ever_whole_nothing_happens_by_itself(
     assert "10-broken.toml" in decided.policy_problem
 
 
-def test_a_policy_that_was_taken_away_is_forgotten(store: Path, folder: Path) -> None:
+def test_a_policy_that_was_removed_no_longer_counts(store: Path, folder: Path) -> None:
     file = folder / "10-base.toml"
     file.write_text("removal = false\n")
     keep_policy(store, read_policy(store, folder))
@@ -153,7 +151,7 @@ def test_what_may_not_be_removed_stays(
     assert place.text() == "VERSION = 'new'\n"
 
 
-def test_no_other_repository_than_the_allowed_ones_is_asked(
+def test_only_the_allowed_repositories_are_contacted(
     ruled: Device, folder: Path, place: Place
 ) -> None:
     (folder / "10.toml").write_text('repositories = ["https://updates.example.org"]\n')

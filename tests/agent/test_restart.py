@@ -215,6 +215,6 @@ def test_in_the_window_the_machine_is_restarted_once_and_not_scheduled_again(
     assert [member for member, _ in bus.calls].count("ScheduleShutdown") == 1
 
 
-def test_where_nothing_waits_nothing_restarts(place: Place) -> None:
+def test_without_anything_staged_nothing_restarts(place: Place) -> None:
     place.enroll()
     assert reason_of(restart(place.device, None)) == "nothing to restart"

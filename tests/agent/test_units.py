@@ -81,7 +81,7 @@ def test_systemd_finds_nothing_wrong_with_the_units(tmp_path: Path, user: bool) 
 
 @needs_analyze
 @pytest.mark.skipif(shutil.which("strace") is None, reason="there is no strace here")
-def test_a_round_makes_no_system_call_that_the_unit_forbids(
+def test_an_update_run_makes_no_system_call_that_the_unit_forbids(
     place: Place, vendor: Vendor, tmp_path: Path
 ) -> None:
     place.enroll()
@@ -128,7 +128,9 @@ def test_root_needs_no_privilege_to_prepare(place: Place, vendor: Vendor) -> Non
     assert place.product.links.staged() is not None, done.stderr
 
 
-def test_a_round_needs_no_memory_that_is_both_written_and_run(place: Place, vendor: Vendor) -> None:
+def test_an_update_run_needs_no_memory_that_is_writable_and_executable(
+    place: Place, vendor: Vendor
+) -> None:
     code = (
         "import ctypes, os, sys\n"
         f"if ctypes.CDLL(None).prctl({PR_SET_MDWE}, {PR_MDWE_REFUSE_EXEC_GAIN}, 0, 0, 0):\n"
@@ -195,7 +197,7 @@ def test_a_person_has_no_desktop_units_of_everybody(tmp_path: Path) -> None:
     assert all(command[:2] == ("systemctl", "--user") for command in made.after)
 
 
-def test_a_command_that_fails_is_told_with_what_it_said(tmp_path: Path) -> None:
+def test_a_command_that_fails_is_reported_with_its_output(tmp_path: Path) -> None:
     change = units.UnitChange({}, after=(("sh", "-c", "echo no such bus >&2; exit 1"),))
     with pytest.raises(units.UnitsError, match="no such bus"):
         units.apply(change, Systemd())
@@ -230,7 +232,7 @@ def test_the_command_shows_all_it_would_do_and_does_nothing(place: Place) -> Non
 
 
 @pytest.mark.skipif(Systemd().is_booted(), reason="systemd runs this machine")
-def test_the_command_says_where_systemd_is_not(place: Place) -> None:
+def test_the_command_reports_that_systemd_does_not_run(place: Place) -> None:
     place.enroll()
     answer = repoint("agent", "install", "--store", place.folder / "store")
     assert answer.status == 0
@@ -247,7 +249,7 @@ def test_services_that_merge_layers_have_no_mounts_of_their_own() -> None:
     assert "ProtectSystem=strict" in unit_files(SYSTEM)[AGENT]
 
 
-def test_a_start_is_counted_where_something_is_on_trial_or_merged_or_waits() -> None:
+def test_the_start_unit_runs_if_something_is_staged_merged_or_on_trial() -> None:
     lines = unit_files(SYSTEM)[START].splitlines()
     found = [line.partition("=|")[2] for line in lines if line.startswith("ConditionPathExists")]
     products = "/var/lib/repoint/products/*"

@@ -99,7 +99,7 @@ def test_an_idle_run_checks_once_and_reports_nothing(
     assert (run.installed, run.activated, run.errors) == ("", "", [])
 
 
-def test_a_timer_that_comes_often_asks_only_when_it_is_due(bench: Bench, server: WebServer) -> None:
+def test_a_frequent_timer_checks_only_when_a_check_is_due(bench: Bench, server: WebServer) -> None:
     bench.run()
     asked = []
     for _ in range(24):
@@ -110,7 +110,7 @@ def test_a_timer_that_comes_often_asks_only_when_it_is_due(bench: Bench, server:
     assert asked.count(True) == 24 * HOUR // CHECK_EVERY
 
 
-def test_off_only_tells(bench: Bench, vendor: Vendor) -> None:
+def test_with_automatic_installation_off_a_run_only_reports(bench: Bench, vendor: Vendor) -> None:
     bench.device.change_settings(None, UserSettings(automatic=False))
     vendor.release()
     run = bench.run()
@@ -220,9 +220,7 @@ def open_server(vendor: Vendor) -> WebServer:
     return WebServer(vendor.public)
 
 
-def test_an_interrupted_download_goes_on_where_it_was(
-    bench: Bench, vendor: Vendor, server: WebServer
-) -> None:
+def test_an_interrupted_download_continues(bench: Bench, vendor: Vendor, server: WebServer) -> None:
     files = {**FIXED, "lib/new.so": random.Random(8).randbytes(900_000)}
     vendor.release({"engine": files})
     server.cut_after = [300_000] + [1] * 3
@@ -328,7 +326,9 @@ def test_a_clock_that_jumps_holds_nothing_up(bench: Bench, vendor: Vendor, jump:
         pytest.fail("more than thirty hours for a deferral of one day")
 
 
-def test_after_a_jump_back_the_repository_is_asked_at_once(bench: Bench, server: WebServer) -> None:
+def test_after_the_clock_was_set_back_the_repository_is_checked_at_once(
+    bench: Bench, server: WebServer
+) -> None:
     bench.run()
     bench.now -= 30 * DAY
     server.requests.clear()
@@ -383,7 +383,7 @@ def test_in_the_maintenance_window_and_not_before(bench: Bench, vendor: Vendor) 
     assert bench.run().installed == "26.3.1 (a)"
 
 
-def test_an_improvement_that_only_says_more_is_activated_as_well(
+def test_an_improvement_with_only_a_new_advisory_is_activated_as_well(
     bench: Bench, vendor: Vendor
 ) -> None:
     vendor.release()

@@ -26,7 +26,7 @@ def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_it_waits_for_nothing_and_nothing_waits_for_it(systemd: Path) -> None:
+def test_the_watch_waits_for_nothing_and_blocks_nothing(systemd: Path) -> None:
     start_watch(Path("/srv/a store"), Systemd())
     asked = (systemd / "systemd-run.log").read_text()
     assert "--no-block" in asked
@@ -41,7 +41,7 @@ def test_one_that_watches_already_is_enough(systemd: Path) -> None:
     assert "is-active repoint-watch.service" in (systemd / "systemctl.log").read_text()
 
 
-def test_where_systemd_does_not_let_us_it_is_told(systemd: Path) -> None:
+def test_a_watch_that_systemd_does_not_permit_is_an_error(systemd: Path) -> None:
     (systemd / "refused").touch()
     (systemd / "watched").touch()
     with pytest.raises(CannotHandOverError, match=r"repoint-watch.service .*: Unit exists\."):

@@ -33,7 +33,7 @@ def rules(place: Place, text: str) -> Path:
     return file
 
 
-def test_a_round_says_what_it_did_and_then_that_there_is_nothing_to_do(
+def test_a_run_prints_what_it_did_and_then_that_there_is_nothing_to_do(
     place: Place, vendor: Vendor, store: dict[str, str]
 ) -> None:
     vendor.release()
@@ -51,7 +51,7 @@ def test_a_service_does_not_say_twice_what_is_in_the_journal(
     assert works("agent", "run-once", env={**store, "JOURNAL_STREAM": "9:1234"}) == ""
 
 
-def test_a_round_that_fails_says_why_and_ends_with_status_one(
+def test_a_run_that_fails_prints_why_and_exits_with_status_one(
     place: Place, store: dict[str, str]
 ) -> None:
     place.server.alter = lambda path, data: b"junk"
@@ -62,7 +62,7 @@ def test_a_round_that_fails_says_why_and_ends_with_status_one(
     assert "was changed or damaged" in answer.err
 
 
-def test_nothing_stays_resident_and_an_idle_round_asks_once(
+def test_nothing_stays_resident_and_an_idle_run_makes_one_request(
     place: Place, vendor: Vendor, store: dict[str, str]
 ) -> None:
     vendor.release()
@@ -74,7 +74,7 @@ def test_nothing_stays_resident_and_an_idle_round_asks_once(
     assert str(place.folder) not in running.stdout
 
 
-def test_what_waits_comes_into_force_at_a_start_unless_something_runs(
+def test_what_is_staged_comes_into_force_at_a_start_unless_a_program_runs(
     place: Place, vendor: Vendor, store: dict[str, str]
 ) -> None:
     place.run(MAPS_A_LIBRARY, launched=False)
@@ -134,7 +134,7 @@ def test_what_is_locked_is_refused_and_shown(
     assert f"removal is locked by {file}" in said
 
 
-def test_the_message_of_the_day_is_empty_where_all_is_in_force(
+def test_the_message_of_the_day_is_empty_if_everything_is_in_force(
     place: Place, vendor: Vendor, store: dict[str, str]
 ) -> None:
     works("agent", "run-once", env=store)
@@ -147,7 +147,7 @@ def test_the_message_of_the_day_is_empty_where_all_is_in_force(
     assert "Not installed automatically: Automatically Install is off (" in said
 
 
-def test_telling_without_a_desktop_is_no_failure(
+def test_a_notification_without_a_desktop_is_not_a_failure(
     place: Place, vendor: Vendor, store: dict[str, str]
 ) -> None:
     vendor.release()
@@ -155,7 +155,7 @@ def test_telling_without_a_desktop_is_no_failure(
     assert works("agent", "tell", env=store) == ""
 
 
-def test_no_restart_was_announced_where_there_is_no_logind(store: dict[str, str]) -> None:
+def test_without_logind_no_restart_is_scheduled(store: dict[str, str]) -> None:
     env = {**store, "DBUS_SYSTEM_BUS_ADDRESS": "unix:path=/nowhere"}
     refusal(repoint("restart", "--cancel", env=env), "cannot restart from here")
 
@@ -188,7 +188,7 @@ def at_a_terminal(store: dict[str, str], *arguments: str, answers: str) -> str:
     return said.decode(errors="replace").replace("\r", "")
 
 
-def test_at_a_terminal_it_asks_shows_the_same_facts_and_offers_the_restart(
+def test_at_a_terminal_install_shows_the_offer_asks_and_offers_the_restart(
     place: Place, vendor: Vendor, store: dict[str, str]
 ) -> None:
     pid = place.run(MAPS_A_LIBRARY, launched=False)
@@ -207,7 +207,7 @@ def test_at_a_terminal_it_asks_shows_the_same_facts_and_offers_the_restart(
     assert place.text() == "VERSION = 'new'\n"
 
 
-def test_without_a_terminal_or_with_yes_nothing_is_asked_and_nothing_restarted(
+def test_without_a_terminal_or_with_yes_install_asks_and_restarts_nothing(
     place: Place, vendor: Vendor, store: dict[str, str]
 ) -> None:
     place.run(MAPS_A_LIBRARY, launched=False)

@@ -57,7 +57,7 @@ def enroll(shop: Vendor, url: str, graft: Path, store: Path, **how: object) -> A
 
 
 class TestAFullDisk:
-    def test_at_enrolment_leaves_the_product_as_it_stands(
+    def test_at_enrolment_leaves_the_product_unchanged(
         self, place: Place, small_disk: MakeDisk
     ) -> None:
         disk = small_disk(100)
@@ -70,7 +70,7 @@ class TestAFullDisk:
             "store", "store/products", "store/trees",
         ]  # fmt: skip
 
-    def test_at_installation_is_seen_before_anything_is_fetched(
+    def test_at_installation_is_detected_before_the_download(
         self, place: Place, small_disk: MakeDisk
     ) -> None:
         disk = small_disk(4000)
@@ -98,7 +98,7 @@ class TestAFullDisk:
         (disk / "filler").unlink()
         assert "Available: 26.3.1 (a)" in works("check", "--store", disk / "store")
 
-    def test_when_a_repository_is_made_leaves_none(self, small_disk: MakeDisk) -> None:
+    def test_when_a_repository_is_created_leaves_none(self, small_disk: MakeDisk) -> None:
         disk = small_disk(64)
         fill(disk, leave=8)
         answer = repoint("repository", "init", disk / "repository", "--no-passphrase")
@@ -193,7 +193,7 @@ class TestNoRightToWrite:
         refusal(page, f"No right to write to {store / 'page'}", "as the user who owns it")
         assert everything(enrolled.folder) == before
 
-    def test_beside_the_graft_point_enrolment_is_refused(
+    def test_in_the_folder_of_the_graft_point_enrolment_is_refused(
         self, place: Place, given_away: Callable[[Path], None]
     ) -> None:
         app = place.graft.parent
@@ -209,7 +209,7 @@ class TestNoRightToWrite:
         assert everything(app) == before
         assert list(place.folder.glob("store/*/*")) == []
 
-    def test_where_a_store_should_be_made_enrolment_is_refused(
+    def test_in_the_folder_of_the_store_enrolment_is_refused(
         self, place: Place, given_away: Callable[[Path], None]
     ) -> None:
         (place.folder / "srv").mkdir()
@@ -239,7 +239,7 @@ class TestNoRightToWrite:
             refusal(answer, str(vendor.repository.path), "own")
         assert everything(vendor.repository.path) == before
 
-    def test_where_a_source_may_not_be_read_it_is_named(
+    def test_to_read_a_source_is_reported_with_its_path(
         self, shop: Vendor, tmp_path: Path, given_away: Callable[[Path], None]
     ) -> None:
         source = write_tree(tmp_path / "fixed", OLD)

@@ -52,7 +52,7 @@ class TestRefused:
         )  # fmt: skip
         nothing_was_made(place, before)
 
-    def test_where_many_paths_differ_the_list_has_an_end(self, place: Place) -> None:
+    def test_a_long_list_of_differences_is_shortened(self, place: Place) -> None:
         place.put({**OLD, **{f"extra/{number:03}": "x" for number in range(100)}})
         answer = repoint(*arguments(place))
         assert answer.status == 1
@@ -218,7 +218,7 @@ class TestAFullUpdate:
 
 
 class TestTakenBack:
-    def test_plain_folders_stand_where_the_links_stood(self, place: Place) -> None:
+    def test_plain_folders_replace_the_links(self, place: Place) -> None:
         stood = everything(place.folder / "app")
         place.enroll()
         works("unenroll", "--store", place.folder / "store")
@@ -253,7 +253,7 @@ class TestNothingIsEnrolled:
         [("status",), ("check",), ("install",), ("restart",), ("remove",), ("history",),
          ("settings",), ("settings", "automatic", "off"), ("unenroll",)],
     )  # fmt: skip
-    def test_every_command_says_so_and_makes_nothing(
+    def test_every_command_reports_it_and_creates_nothing(
         self, tmp_path: Path, command: tuple[str, ...]
     ) -> None:
         answer = repoint(*command, "--store", tmp_path / "store")
@@ -261,7 +261,7 @@ class TestNothingIsEnrolled:
         assert list(tmp_path.iterdir()) == []
 
 
-def test_nothing_to_install_remove_or_restart_is_said(enrolled: Place) -> None:
+def test_nothing_to_install_remove_or_restart_is_an_error(enrolled: Place) -> None:
     store = enrolled.folder / "store"
     before = everything(enrolled.folder)
     refusal(repoint("remove", "--store", store), "No improvement of acme-kiosk is installed")

@@ -49,7 +49,9 @@ def install(place: Place) -> tuple[str | Path, ...]:
     return ("install", "--store", place.folder / "store")
 
 
-def test_enrolling_where_nothing_answers(tmp_path: Path, vendor: Vendor, closed_port: int) -> None:
+def test_enrolling_with_a_server_that_does_not_answer(
+    tmp_path: Path, vendor: Vendor, closed_port: int
+) -> None:
     for url, said in (
         (f"http://127.0.0.1:{closed_port}", "it does not accept connections"),
         ("http://nothing.invalid", "its name cannot be resolved"),
@@ -80,7 +82,7 @@ def test_checking_without_a_network_leaves_what_is_known(
     assert "failed: The repository at" in out
 
 
-def test_a_download_that_breaks_off_goes_on_where_it_was(waiting: Place, server: WebServer) -> None:
+def test_a_download_that_breaks_off_continues(waiting: Place, server: WebServer) -> None:
     server.cut_after.append(AFTER)
     works(*install(waiting))
     patches = [request for request in server.requests if request.path.endswith(".patch")]
@@ -88,7 +90,7 @@ def test_a_download_that_breaks_off_goes_on_where_it_was(waiting: Place, server:
     assert sum(request.length for request in patches) == waiting_size(waiting)
 
 
-def test_a_download_that_broke_off_for_good_is_taken_up_by_the_next_command(
+def test_the_next_command_continues_a_download_that_failed(
     waiting: Place, server: WebServer
 ) -> None:
     before = everything(waiting.folder, "downloads")
@@ -104,7 +106,7 @@ def test_a_download_that_broke_off_for_good_is_taken_up_by_the_next_command(
     assert list(waiting.folder.glob("store/products/*/downloads/*")) == []
 
 
-def test_a_download_is_cancelled_by_ctrl_c_and_taken_up_by_the_next_command(
+def test_the_next_command_continues_a_download_that_ctrl_c_stopped(
     waiting: Place, server: WebServer
 ) -> None:
     before = everything(waiting.folder, "downloads")
@@ -144,7 +146,7 @@ def test_a_part_that_a_power_cut_has_damaged_is_downloaded_anew(
     assert waiting.device.status(None).staged == "26.3.1 (a)"
 
 
-def test_a_server_that_knows_no_ranges_is_asked_from_the_beginning(
+def test_a_server_without_ranges_sends_the_file_from_the_beginning(
     waiting: Place, server: WebServer
 ) -> None:
     server.ranges = False

@@ -136,7 +136,7 @@ def test_the_root_of_another_repository_is_refused(
     )  # fmt: skip
 
 
-def test_a_file_that_is_no_root_is_refused_before_anything_is_asked(
+def test_a_file_that_is_no_root_is_refused_before_any_request(
     folder: Path, shop: Vendor, web: WebServer, tmp_path: Path
 ) -> None:
     web.requests.clear()

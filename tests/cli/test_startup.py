@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from repoint.cli.app import ENTRIES, command_tree
-from tests.cli.command import environment
+from tests.cli.command import environment, repoint, works
 from tests.places import Place
+from tests.world import Vendor
 
 HEAVY = {
     "annotated_types", "babel", "cryptography", "hdiffpatch", "numpy", "pydantic", "rich",
@@ -82,3 +84,37 @@ def test_the_help_of_the_launcher_is_that_of_every_command(arguments: tuple[str,
         capture_output=True, text=True, check=True, env=environment(),
     )  # fmt: skip
     assert "Usage: repoint launch [OPTIONS]" in done.stdout
+
+
+def test_the_launcher_activates_what_is_staged(place: Place, vendor: Vendor) -> None:
+    place.enroll()
+    vendor.release()
+    place.device.check(None)
+    place.device.install(None, user_initiated=True)
+    store, main = place.folder / "store", place.graft / "main.py"
+    assert works("launch", "--store", store, "cat", main) == "VERSION = 'new'\n"
+    assert place.device.status(None).in_force == "26.3.1 (a)"
+
+
+@pytest.mark.parametrize(
+    "options", [("--store", "{}"), ("-s", "{}"), ("--store={}",), ("--store", "{}", "--")]
+)
+def test_every_form_of_the_launcher_names_the_tree(
+    enrolled: Place, options: tuple[str, ...]
+) -> None:
+    store = enrolled.folder / "store"
+    given = [option.format(store) for option in options]
+    out = works("launch", *given, "echo", "--file", enrolled.graft / "main.py")
+    assert out == f"--file {os.path.realpath(enrolled.graft)}/main.py\n"
+
+
+@pytest.mark.parametrize("damage", [b"{", b"{}", b'{"grafts": [{}]}', b'{"grafts": 1}', b"\xff"])
+def test_a_damaged_enrolment_stops_the_launcher_as_it_stops_the_status(
+    place: Place, damage: bytes
+) -> None:
+    place.enroll()
+    store = place.folder / "store"
+    (store / "products" / place.vendor.product / "enrolment.json").write_bytes(damage)
+    launched = repoint("launch", "--store", store, "true")
+    assert launched.status == 1
+    assert launched.err == repoint("status", "--store", store).err

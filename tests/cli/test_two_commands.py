@@ -15,7 +15,7 @@ from tests.places import Place
 from tests.world import Vendor
 
 
-def test_a_command_waits_for_another_one_and_says_for_whom(enrolled: Place) -> None:
+def test_a_command_waits_for_another_one_and_names_it(enrolled: Place) -> None:
     store = enrolled.folder / "store"
     with locked(store, "repoint install"):
         command = [*COMMAND, "check", "--store", str(store)]
@@ -31,7 +31,7 @@ def test_a_command_waits_for_another_one_and_says_for_whom(enrolled: Place) -> N
     assert "26.3.1 (a)" in out
 
 
-def test_a_command_that_waited_too_long_says_who_is_at_work(enrolled: Place) -> None:
+def test_a_command_that_waited_too_long_names_the_other_one(enrolled: Place) -> None:
     store = enrolled.folder / "store"
     before = everything(enrolled.folder)
     with locked(store, "repoint install"), pytest.raises(StoreBusyError) as refused:
@@ -43,7 +43,7 @@ def test_a_command_that_waited_too_long_says_who_is_at_work(enrolled: Place) -> 
     assert everything(enrolled.folder) == before
 
 
-def test_looking_waits_for_nobody(enrolled: Place) -> None:
+def test_commands_that_only_read_do_not_wait(enrolled: Place) -> None:
     store = enrolled.folder / "store"
     with locked(store, "repoint install"):
         for command in ("status", "history", "settings"):
@@ -59,7 +59,7 @@ def test_two_commands_that_start_together_both_succeed(enrolled: Place) -> None:
     assert [one.wait(timeout=20) for one in both] == [0, 0]
 
 
-def test_a_second_publication_is_refused_and_told_whose_turn_it_is(shop: Vendor) -> None:
+def test_a_second_publication_is_refused_and_names_the_first(shop: Vendor) -> None:
     with shop.repository.publication(lambda role: b""):
         answer = repoint("repository", "refresh", "--repository", shop.repository.path)
     refusal(answer, f"Process {os.getpid()} is publishing to {shop.repository.path}", "Wait until")

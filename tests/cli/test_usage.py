@@ -42,7 +42,7 @@ ENROLL = ("enroll", "http://localhost", "--product", "kiosk", "--root", "root.js
         (("repository", "init", "here", "--signer", "root=hsm:1"), "--public-key belong together"),
     ],
 )  # fmt: skip
-def test_wrong_usage_is_told_in_one_line(
+def test_wrong_usage_is_reported_in_one_line(
     tmp_path: Path, arguments: tuple[str, ...], said: str
 ) -> None:
     misuse(repoint(*arguments, cwd=tmp_path), said)
@@ -57,7 +57,7 @@ def test_without_a_command_the_help_is_shown(arguments: tuple[str, ...]) -> None
     assert "Commands" in answer.out or "For devices" in answer.out
 
 
-def test_help_and_version_are_no_errors() -> None:
+def test_help_and_version_are_not_errors() -> None:
     for option in ("--help", "--version"):
         answer = repoint(option)
         assert (answer.status, answer.err) == (0, "")

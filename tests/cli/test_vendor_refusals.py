@@ -130,7 +130,7 @@ def test_withdrawing_what_is_no_label(shop: Vendor) -> None:
     refusal(answer, "'26.3.1a' is not the label of an improvement", '"26.3.1 (a)"')
 
 
-def test_publishing_where_nothing_was_built(shop: Vendor) -> None:
+def test_publishing_without_a_draft(shop: Vendor) -> None:
     answer = repoint("publish", shop.product, "--repository", shop.repository.path)
     refusal(answer, "no draft to publish", "repoint improve")
 
@@ -152,7 +152,7 @@ def test_a_repository_in_a_folder_that_is_in_use(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["photo"]
 
 
-def test_keys_without_a_passphrase_and_nobody_to_ask(tmp_path: Path) -> None:
+def test_new_keys_without_a_passphrase_and_without_a_terminal(tmp_path: Path) -> None:
     refusal(repoint("repository", "init", tmp_path / "repository"), "no terminal",
             "REPOINT_PASSPHRASE")  # fmt: skip
     assert everything(tmp_path) == {}

@@ -60,7 +60,7 @@ ROUTE6 = (
 @pytest.mark.parametrize(
     ("kind", "metered"), [("wwan", True), ("bluetooth", True), ("wlan", False), ("", False)]
 )
-def test_a_mobile_network_is_metered_where_nobody_says_otherwise(
+def test_a_mobile_network_is_metered_by_default(
     tmp_path: Path, route: str, kind: str, metered: bool
 ) -> None:
     (tmp_path / "proc/self/net").mkdir(parents=True)

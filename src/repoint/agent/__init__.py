@@ -1,1 +1,1 @@
-"""The background service and the Settings page, on top of the device's own room."""
+"""Background updates: the plan, the update run, the overview, notifications and units."""
