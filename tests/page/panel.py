@@ -55,3 +55,7 @@ class Panel:
     def done(self) -> None:
         """Expect that the sheet has closed, because the change was accepted."""
         expect(self.sheet).to_have_count(0)
+
+    def finished(self) -> None:
+        """Expect that no job runs any more."""
+        expect(self.page.locator("#job-title")).to_have_count(0)

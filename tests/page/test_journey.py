@@ -94,6 +94,7 @@ def test_a_person_installs_restarts_and_removes(
         expect(in_force).to_contain_text("26.3.1 (a)")
         expect(in_force).to_contain_text("Fixed")
         expect(panel.group("History")).to_contain_text("26.3.1 (a) came into force")
+        panel.finished()
         picture("protected")
 
         panel.open("Remove")
@@ -106,6 +107,7 @@ def test_a_person_installs_restarts_and_removes(
         panel.verdict("This device is not protected")
         expect(panel.group("Available")).to_contain_text("You removed this improvement")
         expect(panel.group("History")).to_contain_text("the pictures look odd")
+        panel.finished()
         picture("removed")
         assert requests == []
 
@@ -183,4 +185,5 @@ def test_a_person_installs_and_removes_a_small_improvement(
         panel.verdict("This device is not protected")
         expect(panel.group("Available")).to_contain_text("You removed this improvement")
         expect(panel.group("History")).to_contain_text("it looks odd")
+        panel.finished()
         assert requests == []

@@ -61,7 +61,7 @@ class Panel:
 
     @property
     def removing(self) -> bool:
-        """Whether the next restart removes the improvement in force."""
+        """True if the next restart removes the improvement in force."""
         return self.overview.removal_staged
 
     @property

@@ -59,7 +59,7 @@ class RequestContext:
 
     @property
     def may_change(self) -> bool:
-        """Whether this account may change anything."""
+        """True if this account may change anything."""
         return self.app.may_change(self.session.uid)
 
     def products(self) -> list[str]:
