@@ -9,8 +9,8 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from repoint.host.boot import Boot
 from repoint.host.host import Host
+from repoint.host.kernel.boot import Boot
 from repoint.host.programs import Programs
 from repoint.host.run import ProgramResult
 from repoint.host.systemd import Systemd, TransientUnit, Unit

@@ -14,7 +14,7 @@ from types import SimpleNamespace, TracebackType
 from typing import Self
 
 from repoint.delta.sandbox import child, decoder
-from repoint.host.processes import Processes
+from repoint.host.kernel.processes import Processes
 
 
 def be_quick() -> None:

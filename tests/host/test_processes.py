@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -10,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from repoint.host.boot import Boot
-from repoint.host.processes import MappedFile, Process, Processes, mapped_files
+from repoint.host.kernel.boot import Boot
+from repoint.host.kernel.processes import MappedFile, Process, Processes, mapped_files
 from tests.places import wait_for
 
 
@@ -51,6 +52,15 @@ def test_an_identity_is_the_same_while_the_process_runs_and_names_its_account(
     assert identity == process.identity()
     assert (identity.pid, identity.user) == (sleeper.pid, os.geteuid())
     assert 0 < identity.started / os.sysconf("SC_CLK_TCK") <= Boot().uptime() + 1
+
+
+def test_a_process_is_opened_only_if_it_is_still_the_same(
+    sleeper: subprocess.Popen[bytes],
+) -> None:
+    identity = Process(Path(f"/proc/{sleeper.pid}")).identity()
+    os.close(Processes().open(identity))
+    with pytest.raises(ProcessLookupError):
+        Processes().open(dataclasses.replace(identity, started=identity.started + 1))
 
 
 def test_the_start_time_is_found_behind_any_program_name(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from repoint.host.processes import Processes
+from repoint.host.kernel.processes import Processes
 from repoint.page.views.programs import name_of
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from repoint.host.peers import uid_of_peer
+from repoint.host.kernel.peers import uid_of_peer
 from repoint.page.auth.errors import PageNotOpenedError
 from repoint.page.auth.sessions import GRANT_LIFETIME, LIFETIME, Sessions
 from repoint.page.control_socket import request_link

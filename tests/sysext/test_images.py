@@ -24,8 +24,8 @@ from repoint.device.errors import (
     StillRunningError,
 )
 from repoint.host.base_system import read_release
-from repoint.host.dm_verity import DmVerity
 from repoint.host.errors import CannotMergeError
+from repoint.host.kernel.dm_verity import DmVerity
 from repoint.host.sysext import SystemExtensions
 from repoint.model.encoding import encode_record
 from repoint.model.improvement import Improvement

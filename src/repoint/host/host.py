@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from repoint.host.base_system import BaseSystem
-from repoint.host.boot import Boot
 from repoint.host.conditions import ConditionReader
 from repoint.host.dbus import system_bus
-from repoint.host.dm_verity import DmVerity
 from repoint.host.journal import Journal
+from repoint.host.kernel.boot import Boot
+from repoint.host.kernel.dm_verity import DmVerity
+from repoint.host.kernel.processes import Processes
 from repoint.host.logind import Logind
-from repoint.host.processes import Processes
 from repoint.host.programs import Programs
 from repoint.host.sysext import SystemExtensions
 from repoint.host.systemd import Systemd

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from repoint.fs.durable import make_folder
-from repoint.host.processes import Owner
+from repoint.host.kernel.processes import Owner
 from repoint.host.systemd import Systemd, TransientUnit
 
 _SERVICE_VARIABLES = (

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from repoint.host.peers import uid_of_client
+from repoint.host.kernel.peers import uid_of_client
 from repoint.page.app_state import AppState
 from repoint.page.control_socket import LinkRequest, LinkResponse
 

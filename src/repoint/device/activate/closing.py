@@ -9,25 +9,27 @@ import time
 from collections.abc import Sequence
 
 from repoint.device.errors import StillRunningError
-from repoint.device.status.census import Use
+from repoint.device.status.census import Census, Use
+from repoint.host.host import Host
 
 
-def close_programs(uses: Sequence[Use], timeout: float) -> None:
+def close_programs(host: Host, census: Census, uses: Sequence[Use], timeout: float) -> None:
     """Send SIGTERM to processes, and wait until they have ended.
 
     Args:
+        host: The machine.
+        census: The census that found them.
         uses: The processes.
         timeout: Seconds to wait.
 
     Raises:
         StillRunningError: A process did not end in time, or belongs to another user.
     """
-    # A pidfd names one process for good; its pid may be given to another process.
     processes: dict[int, Use] = {}
     try:
         for use in uses:
             try:
-                descriptor = os.pidfd_open(use.pid)
+                descriptor = host.processes.open(census.identities[use.pid])
                 processes[descriptor] = use
                 signal.pidfd_send_signal(descriptor, signal.SIGTERM)
             except ProcessLookupError:

@@ -15,7 +15,7 @@ from repoint.device.status.exposure import outdated_uses
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation, GraftPoint
 from repoint.host.host import Host
-from repoint.host.processes import Owner
+from repoint.host.kernel.processes import Owner
 from repoint.host.programs import StartedProgram
 from repoint.host.systemd import Unit
 
@@ -74,7 +74,8 @@ def restart(
         HealthCheckError: The letter was rolled back, and the programs started with what ran before.
             Services are started first, and decide about it later: see `confirmation`.
     """
-    running = outdated_uses(state, census_of(state.store, host))
+    census = census_of(state.store, host)
+    running = outdated_uses(state, census)
     active, staged = state.links.active(), state.links.staged()
     if active is None or (staged is None and not running):
         message = "Nothing waits for a restart, and nothing runs replaced code"
@@ -90,7 +91,7 @@ def restart(
         for unit in services:
             _stop(host, unit)
             stopped.append(unit)
-        close_programs([use for _, use in uses], close_timeout)
+        close_programs(host, census, [use for _, use in uses], close_timeout)
         closed = True
         if staged is not None:
             activation = require_done(activate(state, host, now=now, stopped=services))

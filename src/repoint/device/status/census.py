@@ -10,7 +10,7 @@ from repoint.device.store.store import Store
 from repoint.device.strategy.strategy import strategy_of
 from repoint.device.strategy.traces import Traces
 from repoint.host.host import Host
-from repoint.host.processes import MappedFile, Process, ProcessIdentity, mapped_files
+from repoint.host.kernel.processes import MappedFile, Process, ProcessIdentity, mapped_files
 from repoint.model.system import HIERARCHIES
 
 

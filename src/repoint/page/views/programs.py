@@ -8,7 +8,7 @@ from pathlib import PurePath
 
 from repoint.device.status.affected import Affected
 from repoint.device.status.status import ExposedProcess
-from repoint.host.processes import Processes
+from repoint.host.kernel.processes import Processes
 
 _INTERPRETERS = ("python", "perl", "ruby", "node", "java", "bash", "sh")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -125,6 +126,22 @@ class Processes:
     def all(self) -> Iterator[Process]:
         """Return all processes but this one."""
         return (Process(self._proc / str(pid)) for pid in self.pids())
+
+    def open(self, identity: ProcessIdentity) -> int:
+        """Open a descriptor of a process, which keeps naming it (pidfd_open(2)).
+
+        Raises:
+            ProcessLookupError: The process has ended. Another one may have its pid.
+        """
+        descriptor = os.pidfd_open(identity.pid)
+        try:
+            started = Process(self._proc / str(identity.pid)).identity().started
+        except OSError:
+            started = None
+        if started != identity.started:
+            os.close(descriptor)
+            raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH), str(identity.pid))
+        return descriptor
 
     def owner_of(self, pid: int) -> Owner | None:
         """Return the owner of a process; None if it has ended or may not be inspected."""

@@ -1,0 +1,1 @@
+"""What the kernel knows: processes, the current boot, owners of sockets, verified images."""
