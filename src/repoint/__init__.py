@@ -1,8 +1,8 @@
 """Background security improvements for any Linux product.
 
 This module is the public interface for programs that embed Repoint: `Device` for a device,
-`Repository` and `Publisher` for a vendor, the records that their methods take, and the errors that
-a program catches. Everything else is private and may change.
+`Repository` and `Publisher` for a vendor, the records that their methods take and return, and the
+errors that a program catches. Everything else is private and may change.
 
 Names are imported when they are first used, so ``import repoint`` costs nothing and a device does
 not load what only vendors need.
@@ -16,6 +16,8 @@ __version__ = "0.1.0"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from repoint.device.activate.activation import Activation
+    from repoint.device.activate.restart import Restarted
     from repoint.device.device import Device
     from repoint.device.errors import (
         EnrolmentRefusedError,
@@ -31,7 +33,12 @@ if TYPE_CHECKING:
         StoreDamagedError,
         StoreWriteError,
     )
+    from repoint.device.outcomes import Nothing
+    from repoint.device.status.status import Status
+    from repoint.device.update.check import Checked
     from repoint.device.update.enroll import BaselineFilter, GraftRequest
+    from repoint.device.update.install import Staged
+    from repoint.device.update.remove import Removed
     from repoint.model.baseline import BaselineName
     from repoint.model.errors import RepointError
     from repoint.publisher.advisory_file import read_advisory
@@ -56,13 +63,20 @@ if TYPE_CHECKING:
     from repoint.repository.repository import Repository
 
 _MODULES = {
+    "repoint.device.activate.activation": ("Activation",),
+    "repoint.device.activate.restart": ("Restarted",),
     "repoint.device.device": ("Device",),
     "repoint.device.errors": (
         "EnrolmentRefusedError", "HealthCheckError", "NoNetworkError", "NotApplicableError",
         "NotEnrolledError", "NotTrustedError", "PolicyForbidsError", "StaleRepositoryError",
         "StillRunningError", "StoreBusyError", "StoreDamagedError", "StoreWriteError",
     ),
+    "repoint.device.outcomes": ("Nothing",),
+    "repoint.device.status.status": ("Status",),
+    "repoint.device.update.check": ("Checked",),
     "repoint.device.update.enroll": ("BaselineFilter", "GraftRequest"),
+    "repoint.device.update.install": ("Staged",),
+    "repoint.device.update.remove": ("Removed",),
     "repoint.model.baseline": ("BaselineName",),
     "repoint.model.errors": ("RepointError",),
     "repoint.publisher.advisory_file": ("read_advisory",),
@@ -83,9 +97,11 @@ _MODULES = {
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
+    "Activation",
     "BaselineExistsError",
     "BaselineFilter",
     "BaselineName",
+    "Checked",
     "ComponentSource",
     "Device",
     "EnrolmentRefusedError",
@@ -98,15 +114,20 @@ __all__ = [
     "NotApplicableError",
     "NotEnrolledError",
     "NotTrustedError",
+    "Nothing",
     "NothingChangedError",
     "PolicyForbidsError",
     "Publisher",
     "Release",
+    "Removed",
     "RepointError",
     "Repository",
     "RepositoryBusyError",
     "RepositoryError",
+    "Restarted",
+    "Staged",
     "StaleRepositoryError",
+    "Status",
     "StillRunningError",
     "StoreBusyError",
     "StoreDamagedError",
