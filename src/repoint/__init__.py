@@ -36,8 +36,9 @@ if TYPE_CHECKING:
     from repoint.device.outcomes import Nothing
     from repoint.device.status.status import Status
     from repoint.device.update.check import Checked
-    from repoint.device.update.enroll import BaselineFilter, GraftRequest
+    from repoint.device.update.enroll import GraftRequest
     from repoint.device.update.install import Staged
+    from repoint.device.update.recognize import BaselineFilter
     from repoint.device.update.remove import Removed
     from repoint.model.baseline import BaselineName
     from repoint.model.errors import RepointError
@@ -74,8 +75,9 @@ _MODULES = {
     "repoint.device.outcomes": ("Nothing",),
     "repoint.device.status.status": ("Status",),
     "repoint.device.update.check": ("Checked",),
-    "repoint.device.update.enroll": ("BaselineFilter", "GraftRequest"),
+    "repoint.device.update.enroll": ("GraftRequest",),
     "repoint.device.update.install": ("Staged",),
+    "repoint.device.update.recognize": ("BaselineFilter",),
     "repoint.device.update.remove": ("Removed",),
     "repoint.model.baseline": ("BaselineName",),
     "repoint.model.errors": ("RepointError",),

@@ -14,7 +14,8 @@ from repoint.agent.update_run import Agent
 from repoint.device.activate import restart as programs
 from repoint.device.activate.restart import Restarted
 from repoint.device.errors import StillRunningError
-from repoint.device.update.enroll import BaselineFilter, GraftRequest
+from repoint.device.update.enroll import GraftRequest
+from repoint.device.update.recognize import BaselineFilter
 from repoint.host import logind
 from repoint.host.systemd import Unit
 from tests.agent.buses import Bus, needs_bus

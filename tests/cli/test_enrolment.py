@@ -47,7 +47,7 @@ class TestRefused:
         ]
         refusal(
             Answer(answer.status, answer.out, line),
-            f"What stands at {place.graft} is not acme-kiosk {NAME}: 4 paths differ",
+            f"The files at {place.graft} are not those of acme-kiosk {NAME}: 4 paths differ",
             "Reinstall the product", "nothing was changed",
         )  # fmt: skip
         nothing_was_made(place, before)

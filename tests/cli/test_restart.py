@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from repoint.device.update.enroll import BaselineFilter, GraftRequest
+from repoint.device.update.enroll import GraftRequest
+from repoint.device.update.recognize import BaselineFilter
 from tests.cli.command import repoint
 from tests.places import MAPS_A_LIBRARY, Place
 from tests.world import PLATFORM, Vendor

@@ -1,7 +1,7 @@
-"""Killed at any change of the file system, the next start finishes or cleans up.
+"""A command that is killed at any change of the file system is completed or undone by the next.
 
-Each operation runs in a child that kills itself at the n-th call that changes the file system,
-for every n. Calls of the system, power cuts and faults of the disk are for the slow tests.
+Each operation runs in a child that kills itself before the n-th call that changes the file system.
+System calls, power cuts and disk errors are left to `tests.faults`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from repoint.fs.removal import remove_tree
 from repoint.tree.digest import seal_of
 from repoint.tree.scan import scan_tree
 from tests.device.conftest import Place
-from tests.serving import WebServer
 from tests.world import Files, Vendor
 
 OLD: Files = {"main.py": "VERSION = 'old'\n", "lib/a.so": "a" * 300, "lib/b.so": "b" * 300}
@@ -38,7 +37,7 @@ def vendor(tmp_path: Path) -> Vendor:
 
 
 def killed_at(number: int, operation: Callable[[], object]) -> bool:
-    """Run in a child that kills itself before the n-th change; whether it came that far."""
+    """Run in a child that kills itself before the n-th change; return whether it got that far."""
     pid = os.fork()
     if pid == 0:
         count = 0
@@ -68,7 +67,7 @@ def killed_at(number: int, operation: Callable[[], object]) -> bool:
 
 
 class Snapshot:
-    """The device's folder as it is, to be brought back before each try."""
+    """A copy of the device's folder, to restore before each attempt."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -81,7 +80,7 @@ class Snapshot:
 
 
 def everything(folder: Path) -> dict[str, str]:
-    """What is on disk but for times and logs, to compare two ends."""
+    """Return what is on disk, apart from times and logs, to compare two runs."""
     found = {}
     for path in sorted(folder.rglob("*")):
         name = str(path.relative_to(folder))
@@ -96,13 +95,16 @@ def everything(folder: Path) -> dict[str, str]:
     return found
 
 
-def check_every_point(place: Place, operation: Callable[[], object], seals: set[str]) -> None:
+def check_every_point(
+    place: Place, operation: Callable[[], object], seals: set[str], *, step: int = 1
+) -> None:
+    """Kill the operation at every step-th point, and compare what is left with an undisturbed run."""
     snapshot = Snapshot(place.folder)
     operation()
     undisturbed = everything(place.folder)
     number = 0
     while True:
-        number += 1
+        number += step
         snapshot.restore()
         if not killed_at(number, operation):
             break
@@ -143,12 +145,16 @@ def test_enrolling(place: Place, vendor: Vendor) -> None:
     assert number > 20
 
 
-def test_installing(place: Place, vendor: Vendor, server: WebServer) -> None:
+@pytest.mark.parametrize("step", [7, pytest.param(1, marks=pytest.mark.slow)])
+def test_installing(place: Place, vendor: Vendor, step: int) -> None:
     place.put(OLD)
     place.enroll()
     place.device.check(None)
-    old = seal(vendor, OLD)
-    check_every_point(place, lambda: place.device.install(None, user_initiated=True), {old})
+
+    def install() -> None:
+        place.device.install(None, user_initiated=True)
+
+    check_every_point(place, install, {seal(vendor, OLD)}, step=step)
 
 
 def test_activating(place: Place, vendor: Vendor) -> None:

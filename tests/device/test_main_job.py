@@ -384,7 +384,8 @@ def test_a_withdrawn_improvement_that_is_in_force_stays_and_says_so(
 def test_restart_closes_the_program_and_starts_it_again(place: Place, vendor: Vendor) -> None:
     import sys
 
-    from repoint.device.update.enroll import BaselineFilter, GraftRequest
+    from repoint.device.update.enroll import GraftRequest
+    from repoint.device.update.recognize import BaselineFilter
 
     note = place.folder / "started"
     program = (sys.executable, "-c", f"open({str(note)!r}, 'w').write('again')")

@@ -11,7 +11,8 @@ from repoint.agent.units.installation import setup_for
 from repoint.device.errors import EnrolmentRefusedError, NotApplicableError, StoreDamagedError
 from repoint.device.store.records import GraftPoint
 from repoint.device.strategy import strategy
-from repoint.device.update.enroll import BaselineFilter, GraftRequest
+from repoint.device.update.enroll import GraftRequest
+from repoint.device.update.recognize import BaselineFilter
 from tests.device.copy_strategy import CopyStrategy
 from tests.places import MAPS_A_LIBRARY, Place
 from tests.world import FIXED, OLD, PLATFORM, Vendor
@@ -45,7 +46,7 @@ def test_it_carries_a_product_from_enrolment_to_the_end_of_it(
     assert [(graft.in_place, graft.layer) for graft in status.grafts] == [(True, "")]
     activated = [e.why for e in place.device.history(None) if e.event == "activated"]
     assert activated == ["copied"]
-    assert place.device.step_aside() == []
+    assert place.device.unmerge() == []
     place.device.remove(None, why="to see")
     assert place.text() == OLD["main.py"]
     assert setup_for(place.device.store, user=False).grafts == (place.graft,)

@@ -1,4 +1,4 @@
-"""The device's side: enrolment, the store, the way of an improvement, and its removal.
+"""The device: enrolment, the store, installation, activation and removal of improvements.
 
-This room knows nothing of web or terminal.
+This package knows nothing of the web or the terminal.
 """

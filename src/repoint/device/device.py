@@ -33,8 +33,9 @@ if TYPE_CHECKING:
     from repoint.device.outcomes import Nothing
     from repoint.device.status.status import Status
     from repoint.device.update.check import Checked
-    from repoint.device.update.enroll import BaselineFilter, GraftRequest
+    from repoint.device.update.enroll import GraftRequest
     from repoint.device.update.install import Staged
+    from repoint.device.update.recognize import BaselineFilter
     from repoint.device.update.remove import Removed
     from repoint.host.host import Host
 
@@ -90,12 +91,13 @@ class Device:
         wanted: BaselineFilter,
     ) -> Enrolment:
         """Enrol a product; see `update.enroll`."""
-        from repoint.device.update.enroll import enroll
+        from repoint.device.update.enroll import EnrolmentRequest, enroll
 
         require_repository(url, self.policy())
         with self._transactions.of_store("repoint enroll"):
             state = self.store.product(product)
-            return enroll(state, self.host, url, root, grafts, wanted, now=self._now())
+            request = EnrolmentRequest(url, root, grafts, wanted)
+            return enroll(state, self.host, request, now=self._now())
 
     def unenroll(self, product: str | None) -> str:
         """Unenrol a product, and return its name; see `update.unenroll`."""

@@ -1,4 +1,4 @@
-"""What can go wrong on a device, each with what the person should do next."""
+"""The errors of a device. Each carries a hint: what the person should do next."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from repoint.model.errors import RepointError
 
 
 class NotEnrolledError(RepointError):
-    """Nothing is enrolled here, or not the product that was named."""
+    """The named product, or any product, is not enrolled."""
 
 
 class EnrolmentRefusedError(RepointError):
-    """What stands at a graft point is not what the baseline says, or cannot be taken over."""
+    """The tree at a graft point is not the baseline's, or cannot be taken over."""
 
 
 class StoreBusyError(RepointError):
-    """Another command is changing the store."""
+    """Another command holds the store's lock."""
 
 
 class StoreDamagedError(RepointError):
-    """The store holds something that Repoint did not put there."""
+    """A file of the store is missing or damaged, or another account could change it."""
 
 
 class StoreWriteError(RepointError):
-    """The disk is full, or the person has no right to write."""
+    """The store cannot be written: the disk is full, or the person lacks the right."""
 
 
 class NoNetworkError(RepointError):
@@ -30,11 +30,11 @@ class NoNetworkError(RepointError):
 
 
 class NotTrustedError(RepointError):
-    """What the repository serves is not signed, not whole or not current."""
+    """The repository's content is not signed by a trusted key, incomplete, or out of date."""
 
 
 class StaleRepositoryError(NotTrustedError):
-    """The repository serves an older state than this device has seen, or one that has expired."""
+    """The repository's metadata is older than what this device has, or has expired."""
 
 
 class NotApplicableError(RepointError):
@@ -42,19 +42,19 @@ class NotApplicableError(RepointError):
 
 
 class CannotPrepareError(RepointError):
-    """The decoding process could not finish: memory, time or disk."""
+    """The decoder could not finish: it ran out of memory, time or disk space."""
 
 
 class NothingToDoError(RepointError):
-    """There is nothing to install, activate or remove."""
+    """A person asked for an operation that has nothing to do; see `outcomes.Nothing`."""
 
 
 class CancelledError(RepointError):
-    """The person stopped it. What was downloaded is kept."""
+    """The person cancelled the operation. Downloads are kept."""
 
 
 class StillRunningError(RepointError):
-    """Programs run from the component, so that it cannot be switched now."""
+    """Programs run from a component, so it cannot be switched now."""
 
 
 class NotStartedError(RepointError):
@@ -62,11 +62,11 @@ class NotStartedError(RepointError):
 
 
 class SupersededError(RepointError):
-    """What was active no longer fits what lies below it, and was taken away."""
+    """The active layer no longer fits the system below it, and was unmerged."""
 
 
 class HealthCheckError(RepointError):
-    """A letter failed on this device, and what ran before is active again."""
+    """A letter failed on this device and was rolled back."""
 
 
 class PolicyForbidsError(RepointError):

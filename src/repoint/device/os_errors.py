@@ -1,4 +1,4 @@
-"""Refusals of the operating system, turned into errors that say what to do."""
+"""Turning errors of the operating system into ours, which say what to do next."""
 
 from __future__ import annotations
 
@@ -10,38 +10,38 @@ from collections.abc import Iterator
 from repoint.device.errors import StoreWriteError
 
 NOTHING_CHANGED = "nothing was changed"
-COMPLETED_NEXT = "the next command finishes what was begun, or undoes it"
+COMPLETED_NEXT = "the next command completes it or undoes it"
 
 
 @contextlib.contextmanager
-def explained(doing: str, outcome: str = NOTHING_CHANGED) -> Iterator[None]:
-    """Turn the operating system's refusals into an error that says what to do.
+def explained(action: str, outcome: str = NOTHING_CHANGED) -> Iterator[None]:
+    """Turn an OSError of the block into a StoreWriteError.
 
     Args:
-        doing: What was being done, as in "prepare 26.3.1 (a)".
-        outcome: What has become of it; ``COMPLETED_NEXT`` from the commit point on.
+        action: What the block does, for example "prepare 26.3.1 (a)".
+        outcome: What follows from the failure; ``COMPLETED_NEXT`` from the commit point on.
 
     Raises:
-        CannotWriteError: The disk is full, or the person has no right to write there.
+        StoreWriteError: The disk is full, or the person lacks the right to write.
     """
     try:
         yield
     except OSError as error:
-        # Of two names, the first is what a link points to or a rename starts from.
-        place = error.filename2 or error.filename
-        where = f" at {place}" if place else ""
+        # If there are two paths, the first is the target of a link or the source of a rename.
+        path = error.filename2 or error.filename
+        where = f" at {path}" if path else ""
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise StoreWriteError(
-                f"The disk is full: could not {doing}{where}",
+                f"The disk is full: could not {action}{where}",
                 hint=f"Free some space and try again; {outcome}",
             ) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise StoreWriteError(
-                f"No right to {doing}{where}",
+                f"No right to {action}{where}",
                 hint=f"Run it as the user who owns it, or as root{_unless_nothing(outcome)}",
             ) from error
         raise StoreWriteError(
-            f"Could not {doing}{where}: {os.strerror(error.errno or 0)}",
+            f"Could not {action}{where}: {os.strerror(error.errno or 0)}",
             hint=f"Try again; {outcome}",
         ) from error
 

@@ -1,1 +1,1 @@
-"""What is on disk: trees, generations, and what is active and staged."""
+"""The on-disk state of a device: trees, generations, and which of them are active and staged."""

@@ -1,4 +1,4 @@
-"""What a device writes down about itself. Unlike the signed documents, these are its own."""
+"""The records of a device. Unlike the signed documents, they are its own."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from repoint.model.baseline import BaselineName
 from repoint.model.version import label
 
 Form = Literal["", "folder", "image", "damaged"]
-"""How a layer is merged over a system: not, as a folder, as an image that the kernel checks, or as
-one whose content it refuses to show."""
+"""How a layer is merged over a system: not at all, as a folder, as an image that the kernel checks,
+or as an image whose content it refuses to show."""
 
 
 class GraftPoint(msgspec.Struct, frozen=True):
-    """Where a component stands on the device, and what runs from it.
+    """Where a component is on the device, and what runs from it.
 
     Attributes:
         component: The component's name.
-        path: Absolute path; the graft point's own name may be a link, its parents are resolved.
-        program: Command that starts the program again after it was closed; empty for none.
+        path: The absolute path. Its parents are resolved; the last name may be a link.
+        program: The command that starts the program again after it was closed; () if there is none.
         strategy: The name of its activation strategy: see `strategy.STRATEGIES`.
     """
 
@@ -43,13 +43,13 @@ class Enrolment(msgspec.Struct, frozen=True):
 
 
 class UserSettings(msgspec.Struct, frozen=True):
-    """What a person decides. ``automatic`` is "Automatically Install"."""
+    """The settings of a person. ``automatic`` is "Automatically Install"."""
 
     automatic: bool = True
 
 
 class LastCheck(msgspec.Struct, frozen=True):
-    """When the repository was last asked, in seconds since 1970, and what came of it."""
+    """The time of the last check of the repository, in seconds since 1970, and its error or ""."""
 
     when: int
     error: str = ""
@@ -69,7 +69,7 @@ Event = Literal[
 
 
 class HistoryEntry(msgspec.Struct, frozen=True):
-    """One line of the history. ``when`` is in seconds since 1970."""
+    """One entry of the history. ``when`` is in seconds since 1970."""
 
     when: int
     event: Event
@@ -78,7 +78,7 @@ class HistoryEntry(msgspec.Struct, frozen=True):
 
 
 class Mark(msgspec.Struct, frozen=True):
-    """What keeps a letter from being installed by itself.
+    """A reason not to install a letter automatically.
 
     A letter that failed here is not tried again; one that a person removed is only
     installed when a person asks for it.
@@ -90,7 +90,7 @@ class Mark(msgspec.Struct, frozen=True):
 
 
 class Services(msgspec.Struct, frozen=True):
-    """The services that were seen to run from each component."""
+    """The services that ran from each component when they were recorded."""
 
     services: dict[str, tuple[Unit, ...]]
 
@@ -118,9 +118,9 @@ class Trial(msgspec.Struct, frozen=True):
 
 
 class Generation(msgspec.Struct, frozen=True):
-    """One state that a product can be in: its baseline, or one improvement of it.
+    """One state of a product: its baseline, or one improvement of it.
 
-    The name of its folder holds all of it, so that a link to the folder says what is active.
+    The folder's name holds all its fields, so that a link to the folder says what is active.
     """
 
     version: str
@@ -129,27 +129,27 @@ class Generation(msgspec.Struct, frozen=True):
 
     @property
     def folder(self) -> str:
-        """Name of its folder. No version can hold a hyphen, and no letter is that long."""
+        """The name of its folder. No version contains a hyphen, and no letter is "baseline"."""
         return f"{self.version}-{self.build}-{self.letter or 'baseline'}"
 
     @classmethod
     def of(cls, baseline: BaselineName, letter: str = "") -> Generation:
-        """The generation of a baseline, or of a letter against it."""
+        """Return the generation of a baseline, or of a letter of it."""
         return cls(baseline.version, baseline.build, letter)
 
     @classmethod
     def from_folder(cls, name: str) -> Generation:
-        """The generation that a folder is named after.
+        """Return the generation of a folder's name.
 
         Raises:
-            ValueError: It is no such name.
+            ValueError: The name is not that of a generation.
         """
         version, build, letter = name.split("-")
         return cls(version, build, "" if letter == "baseline" else letter)
 
     @property
     def label(self) -> str:
-        """How people write it: ``26.3.1 (a)``, or ``26.3.1`` for the baseline."""
+        """The label: ``26.3.1 (a)``, or ``26.3.1`` for the baseline."""
         return label(self.version, self.letter)
 
     @property
