@@ -4,8 +4,8 @@ To add a codec:
 
 1. Write a file in this folder with a subclass of `Codec` (see `codec.py` for the contract). Import
    heavy libraries inside the methods, and in `prepare` whatever `decode` needs.
-2. Add one line, and its import, to the table below. Everything else follows: selection, the confined
-   decoding process, the contents of archives.
+2. Add one line, and its import, to the table below. Everything else follows: selection, the
+   confined decoding process, the contents of archives.
 3. Treat payloads as hostile: `decode` raises `PatchError` for any damage and bounds its memory by
    the declared sizes. Add the codec to `tests/fuzz` and a test vector that must decode for ever.
 4. Describe the payload in `docs/formats.md`. From its first release on, a payload's format never
