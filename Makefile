@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 SECONDS ?= 60
 CUTS ?= 3
 
-.PHONY: help docs demo demo-page test test-slow pictures tools emulator lint deb machine machine-cuts fuzz faults faults-sample faults-disks bench bench-job bench-delta bench-startup lock clean
+.PHONY: help docs demo demo-page test test-slow pictures tools emulator lint deb deb-check machine machine-cuts fuzz faults faults-sample faults-disks bench bench-job bench-delta bench-device lock clean
 help:
 	@echo "make demo        take a real fix from a vendor to a running program and back"
 	@echo "make demo-page   open the Settings page on the demo's device, until Ctrl-C"
@@ -15,12 +15,13 @@ help:
 	@echo "make tools       install the programs that tests run besides Python (Debian, as root)"
 	@echo "make docs        build the documentation site in build/site"
 	@echo "make deb         build a Debian package with units, man pages and shell completion"
+	@echo "make deb-check   install, use and purge that package in a fresh Debian 12 (as root)"
 	@echo "make fuzz        feed hostile patches to the decoders for a minute (SECONDS=3600: an hour)"
 	@echo "make faults      interrupt every operation at every system call (up to an hour;"
 	@echo "                 make faults-sample: every twentieth point)"
 	@echo "make bench       measure everything, compared with other tools (an hour or two;"
 	@echo "                 make bench-job: the main job only, make bench-delta: the patches only,"
-	@echo "                 make bench-startup: the start-up time of commands only)"
+	@echo "                 make bench-device: start-up time and disk space only)"
 	@echo "make machine     test the package on a machine that boots, with power cuts (CUTS=3)"
 	@echo "make machine-cuts   cut the power of that machine a thousand times (CUTS=1000; half an hour)"
 	@echo "make clean       remove everything that these targets create"
@@ -88,10 +89,11 @@ bench-delta: $(READY)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
 	@$(BIN)/python -m benchmarks.delta
 
-bench: bench-job bench-delta bench-startup
+bench: bench-job bench-delta bench-device
 
-bench-startup: $(READY)
-	@$(BIN)/python -m benchmarks.startup
+# The sizes of the Debian package are shown if `make deb` has built it.
+bench-device: $(READY)
+	@$(BIN)/python -m benchmarks.device
 
 bench-job: $(READY)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
@@ -99,6 +101,10 @@ bench-job: $(READY)
 
 deb: $(READY)
 	@$(BIN)/python packaging/deb.py
+
+# Installs the package in a fresh Debian 12, uses it, purges it and compares the files. Needs root.
+deb-check: emulator deb
+	@$(BIN)/python packaging/check.py $$(ls build/deb/repoint_*.deb | head -1)
 
 # The programs that a booting machine needs besides Python. Only root can install them and create
 # a disk image.

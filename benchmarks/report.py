@@ -13,8 +13,9 @@ from rich.table import Table
 from benchmarks.machine import Machine
 from benchmarks.results import Group, Row, goal, shown
 
-_BEGIN = "<!-- results: written by `make bench` -->"
-_END = "<!-- end of results -->"
+JOB = ("<!-- results: written by `make bench` -->", "<!-- end of results -->")
+DEVICE = ("<!-- device: written by `make bench-device` -->", "<!-- end of device -->")
+"""The marks in the page between which a run writes its tables."""
 _BUSY = 1.0
 """Load beside our own one process, above which the times cannot be trusted much."""
 
@@ -55,30 +56,35 @@ class Report:
 def print_report(report: Report, console: Console) -> None:
     """Print the tables."""
     for group in report.groups:
-        table = Table(title=f"\n{_plain(group.title)}", title_style="bold", title_justify="left")
-        for number, name in enumerate(_header(group)):
-            table.add_column(name, justify="right" if number else "left")
-        for row in group.rows:
-            table.add_row(*_line(group, row), style="red" if row.met is False else None)
-        console.print(table)
-        for note in group.notes:
-            console.print(f"[dim]{_plain(note)}[/]", soft_wrap=True)
+        print_group(group, console)
     console.print()
     for line in report.about:
         console.print(f"[dim]{line}[/]", soft_wrap=True)
 
 
-def write_page(report: Report, page: Path) -> None:
-    """Replace what stands between the marks of a page.
+def print_group(group: Group, console: Console) -> None:
+    """Print one table."""
+    table = Table(title=f"\n{_plain(group.title)}", title_style="bold", title_justify="left")
+    for number, name in enumerate(_header(group)):
+        table.add_column(name, justify="right" if number else "left")
+    for row in group.rows:
+        table.add_row(*_line(group, row), style="red" if row.met is False else None)
+    console.print(table)
+    for note in group.notes:
+        console.print(f"[dim]{_plain(note)}[/]", soft_wrap=True)
+
+
+def write_page(report: Report, page: Path, marks: tuple[str, str] = JOB) -> None:
+    """Replace the text between two marks of a page.
 
     Raises:
-        SystemExit: The marks are not there.
+        SystemExit: The marks are missing.
     """
     text = page.read_text()
-    before, begin, rest = text.partition(_BEGIN)
-    _, end, after = rest.partition(_END)
+    before, begin, rest = text.partition(marks[0])
+    _, end, after = rest.partition(marks[1])
     if not begin or not end:
-        raise SystemExit(f"benchmarks: {page} has lost the marks between which the tables go")
+        raise SystemExit(f"benchmarks: {page} lacks the marks {' and '.join(marks)}")
     page.write_text(f"{before}{begin}\n\n{_markdown(report)}\n{end}{after}")
 
 

@@ -1,7 +1,7 @@
 """Start-up time of the three commands that have a goal, beside an empty interpreter.
 
-Prints each run in milliseconds, the median, what the launcher takes beyond the program, and
-the ratio to the interpreter. The runs of all commands alternate, so that a slow moment meets all.
+Shows the median, what the launcher takes beyond the program, the ratio to the interpreter, and each
+run in milliseconds. The runs of all commands alternate, so that a slow moment meets all.
 """
 
 from __future__ import annotations
@@ -15,11 +15,19 @@ import tempfile
 import time
 from collections.abc import Sequence
 
+from rich.console import Console
+
+from benchmarks.measuring import Figure, figure
+from benchmarks.report import print_group
+from benchmarks.results import Group, Row
+
+RUNS = 20
+LAUNCH = "repoint launch true"
 PROGRAM = ("true",)
 INTERPRETER = (sys.executable, "-c", "pass")
 REPOINT = (sys.executable, "-m", "repoint")
 
-GOALS = {"repoint launch true": 40.0, "repoint status": 150.0, "repoint --help": 100.0}
+GOALS = {LAUNCH: 40.0, "repoint status": 150.0, "repoint --help": 100.0}
 """Goals in milliseconds on a quiet machine; the launcher's is beyond the program that it starts."""
 
 
@@ -38,7 +46,7 @@ def measure(runs: int, store: str) -> dict[str, list[float]]:
     commands = {
         "true": PROGRAM,
         "empty interpreter": INTERPRETER,
-        "repoint launch true": (*REPOINT, "launch", "--store", store, *PROGRAM),
+        LAUNCH: (*REPOINT, "launch", "--store", store, *PROGRAM),
         "repoint status": (*REPOINT, "status", "--store", store),
         "repoint --help": (*REPOINT, "--help"),
     }
@@ -53,23 +61,45 @@ def measure(runs: int, store: str) -> dict[str, list[float]]:
     return times
 
 
+def group(times: dict[str, list[float]]) -> Group:
+    """Return the table of these times."""
+    interpreter = statistics.median(times["empty interpreter"])
+    rows = [Row(name, (_seconds(times[name]), _ratio(times[name], interpreter)))
+            for name in ("true", "empty interpreter")]  # fmt: skip
+    launched = [run - true for run, true in zip(times[LAUNCH], times["true"], strict=True)]
+    for name, taken in ((LAUNCH, launched), ("repoint status", times["repoint status"]),
+                        ("repoint --help", times["repoint --help"])):  # fmt: skip
+        title = f"`{name}`, beyond `true`" if name == LAUNCH else f"`{name}`"
+        cells = (_seconds(taken), _ratio(taken, interpreter))
+        rows.append(Row(title, cells, goal=GOALS[name] / 1000))
+    raw = "; ".join(
+        f"{name}: {' '.join(f'{each:.0f}' for each in taken)}" for name, taken in times.items()
+    )
+    return Group(
+        "Start-up time of commands, whole process",
+        ("Repoint", "÷ empty interpreter"),
+        tuple(rows),
+        (f"Every run in milliseconds, alternating: {raw}.",),
+    )
+
+
+def _seconds(milliseconds: Sequence[float]) -> Figure:
+    return figure([each / 1000 for each in milliseconds], "s")
+
+
+def _ratio(taken: Sequence[float], interpreter: float) -> str:
+    return f"{statistics.median(taken) / interpreter:.1f}x"
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=20)
+    parser.add_argument("--runs", type=int, default=RUNS)
     parser.add_argument("--store", default="", help="a store with an enrolled product")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as empty:
         times = measure(arguments.runs, arguments.store or empty)
-    medians = {name: statistics.median(taken) for name, taken in times.items()}
-    for name, taken in times.items():
-        print(f"{name}: {' '.join(f'{each:.1f}' for each in taken)} ms")
-    print(f"\n{'':<22}{'median':>9}{'beyond':>10}{'goal':>8}{'ratio':>8}")
-    for name, median in medians.items():
-        beyond = median - medians["true"] if name == "repoint launch true" else median
-        goal = f"{GOALS[name]:.0f} ms" if name in GOALS else ""
-        ratio = median / medians["empty interpreter"]
-        print(f"{name:<22}{median:>6.1f} ms{beyond:>7.1f} ms{goal:>8}{ratio:>8.1f}")
+    print_group(group(times), Console(highlight=False))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -106,11 +107,15 @@ def library(folder: Path, version: int, *, hangs: bool = False) -> Path:
 def make_image(image: Image, folder: Path, package: Path, codec: Path) -> None:
     """Install Debian into a disk image. The result of mmdebstrap is cached."""
     root = folder / "root"
-    if not (folder / "root.tar").exists():
-        run("mmdebstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}",
+    include = ",".join([*PACKAGES, *_dependencies(package)])
+    cached = folder / "root.packages"
+    if not cached.exists() or cached.read_text() != include:
+        cached.unlink(missing_ok=True)
+        run("mmdebstrap", "--variant=minbase", f"--include={include}",
             "--aptopt=Acquire::Languages \"none\"", "--dpkgopt=path-exclude=/usr/share/doc/*",
             "bookworm", str(folder / "new-root.tar"))  # fmt: skip
         (folder / "new-root.tar").rename(folder / "root.tar")
+        cached.write_text(include)
     shutil.rmtree(root, ignore_errors=True)
     root.mkdir()
     run("tar", "-xf", str(folder / "root.tar"), "-C", str(root))
@@ -133,9 +138,6 @@ def make_image(image: Image, folder: Path, package: Path, codec: Path) -> None:
     shutil.copy(package, root / "repoint.deb")
     run("chroot", str(root), "dpkg", "-i", "/repoint.deb")
     (root / "repoint.deb").unlink()
-    # Compile the modules now: later the root is read-only, and compiling is slow in the emulator.
-    run("chroot", str(root), "/usr/lib/repoint/bin/python", "-m", "compileall", "-q",
-        "/usr/lib/repoint/lib")  # fmt: skip
     run("chroot", str(root), "sh", "-c", f"echo 'root:{PASSCODE}' | chpasswd")
     for unit in ("acme.service", "control.service", "systemd-networkd.service"):
         run("chroot", str(root), "systemctl", "enable", unit)
@@ -150,6 +152,12 @@ def make_image(image: Image, folder: Path, package: Path, codec: Path) -> None:
     else:
         _divide(image, root)
     shutil.rmtree(root)
+
+
+def _dependencies(package: Path) -> list[str]:
+    """Return the Debian packages that Repoint's package depends on."""
+    fields = run("dpkg-deb", "--field", str(package), "Depends").split(",")
+    return sorted({re.split(r"[ (]", field.strip())[0] for field in fields})
 
 
 def _start_with_verity(root: Path) -> None:
