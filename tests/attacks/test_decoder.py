@@ -59,7 +59,7 @@ def seccomp() -> int:
     return number
 
 
-def test_a_kernel_without_landlock_is_told_of_and_the_improvement_is_installed(
+def test_a_kernel_without_landlock_is_reported_and_the_improvement_is_installed(
     place: Place, tmp_path: Path, seccomp: int
 ) -> None:
     place.enroll()
@@ -69,7 +69,7 @@ def test_a_kernel_without_landlock_is_told_of_and_the_improvement_is_installed(
     assert place.device.status(None).staged == "26.3.1 (a)"
 
 
-def test_a_kernel_without_landlock_and_seccomp_is_told_of(
+def test_a_kernel_without_landlock_and_seccomp_is_reported(
     place: Place, tmp_path: Path, seccomp: int
 ) -> None:
     place.enroll()
@@ -80,7 +80,7 @@ def test_a_kernel_without_landlock_and_seccomp_is_told_of(
     assert place.text() == "VERSION = 'new'\n"
 
 
-def test_where_all_is_there_nothing_is_said(place: Place) -> None:
+def test_a_kernel_with_all_protections_is_not_reported(place: Place) -> None:
     place.enroll()
     answer = repoint("install", "--json", "--store", place.folder / "store")
     assert answer.status == 0

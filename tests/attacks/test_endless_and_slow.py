@@ -81,7 +81,7 @@ def test_headers_without_end_are_refused(place: Place, hostile: Serve) -> None:
     assert server.poured < 60 << 20
 
 
-def test_a_server_does_not_decide_how_long_a_device_waits(place: Place, hostile: Serve) -> None:
+def test_a_server_cannot_make_a_device_wait_before_it_retries(place: Place, hostile: Serve) -> None:
     def later(server: Hostile, handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(503)
         handler.send_header("Retry-After", "3600")

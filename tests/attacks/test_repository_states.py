@@ -115,7 +115,7 @@ def test_the_thief_of_snapshot_and_timestamp_cannot_bring_back_an_older_part(
         ("baseline", {"platform": "linux-aarch64", "version": "26.3.1", "build": "25D2128"}),
     ],
 )
-def test_wrong_software_is_not_taken_for_what_was_asked_for(
+def test_another_improvement_than_the_requested_one_is_refused(
     place: Place,
     take_over: Take,
     unharmed: Callable[[], None],

@@ -34,7 +34,7 @@ def test_a_failed_health_check_brings_back_what_ran_before(place: Place, vendor:
     assert [e.event for e in place.device.history(None)][-2:] == ["activated", "failed"]
 
 
-def test_a_failed_letter_is_not_tried_again_even_when_asked_but_a_later_one_is(
+def test_a_failed_letter_is_never_installed_again_but_a_later_one_is(
     place: Place, vendor: Vendor
 ) -> None:
     place.enroll()

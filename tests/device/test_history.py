@@ -45,7 +45,7 @@ def test_each_step_that_was_not_written_down_is() -> None:
     assert missing(told, facts(A, confirmed=True)) == [("confirmed", A)]
 
 
-def test_a_letter_that_was_taken_back_is_said_to_have_failed() -> None:
+def test_the_history_records_a_rolled_back_letter_as_failed() -> None:
     told = [ENROLLED, *said(A, "staged", "activated")]
     failed = {A: Mark("failed", 1_600, "exit status 1")}
     assert missing(told, facts(BASE, marks=failed)) == [("failed", A)]
@@ -60,7 +60,7 @@ def test_going_back_to_a_letter_does_not_confirm_it_again() -> None:
     assert missing(told, facts(A, confirmed=True, marks=failed)) == [("failed", B)]
 
 
-def test_a_removal_is_said_once_for_each_letter() -> None:
+def test_the_history_records_a_removal_once_for_each_letter() -> None:
     told = [ENROLLED, *said(A, "staged", "activated", "confirmed"), *said(B, "staged")]
     removed = {A: Mark("removed", 1_600, "why"), B: Mark("removed", 1_600, "why")}
     assert missing(told, facts(A, confirmed=True, marks=removed)) == [
@@ -70,7 +70,7 @@ def test_a_removal_is_said_once_for_each_letter() -> None:
     assert missing(told, facts(BASE, marks=removed))[-1] == ("activated", BASE)
 
 
-def test_a_letter_that_no_longer_waits_is_said_to_be_unstaged_and_why() -> None:
+def test_the_history_records_why_a_letter_was_unstaged() -> None:
     told = [ENROLLED, *said(A, "staged")]
     gone = facts(BASE, unavailable="the vendor has withdrawn it")
     entry = missing_entries(told, gone, now=NOW)[0]

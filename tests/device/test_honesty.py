@@ -56,7 +56,7 @@ def test_a_device_that_never_had_a_withdrawn_fix_knows_of_its_cve(
     assert not place.device.status(None).protected
 
 
-def test_nobody_is_protected_by_trees_that_no_longer_stand_at_the_graft_point(
+def test_a_device_is_not_protected_if_its_graft_point_was_replaced(
     place: Place, vendor: Vendor
 ) -> None:
     place.enroll()
@@ -113,7 +113,7 @@ def test_unenrolling_gives_back_plain_folders_but_not_damaged_ones(place: Place)
     (place.graft / "main.py").write_text("the person's own again")
 
 
-def test_a_removal_that_waits_is_not_written_down_twice(place: Place, vendor: Vendor) -> None:
+def test_a_pending_removal_is_recorded_once(place: Place, vendor: Vendor) -> None:
     place.enroll()
     vendor.release()
     place.update()

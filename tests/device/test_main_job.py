@@ -297,7 +297,7 @@ def test_old_trees_are_kept_while_a_program_uses_them_and_collected_after(
     assert not middle.exists()
 
 
-def test_a_removed_letter_is_not_installed_by_itself_but_the_next_one_is(
+def test_a_removed_letter_is_not_installed_automatically_but_the_next_one_is(
     place: Place, vendor: Vendor
 ) -> None:
     place.enroll()
@@ -351,7 +351,7 @@ def test_removal_waits_for_programs_that_were_not_launched(place: Place, vendor:
     assert place.text() == "VERSION = 'old'\n"
 
 
-def test_a_withdrawn_improvement_is_not_installed_and_what_is_staged_waits_no_longer(
+def test_a_withdrawn_improvement_is_not_installed_and_is_unstaged(
     place: Place, vendor: Vendor
 ) -> None:
     place.enroll()

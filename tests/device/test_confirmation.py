@@ -98,7 +98,7 @@ def test_at_a_start_a_letter_is_confirmed_when_its_service_runs(played: Played) 
     assert played.machine.log == [], "nothing was restarted"
 
 
-def test_at_a_start_a_letter_whose_service_hangs_is_taken_back(
+def test_at_a_start_a_letter_whose_service_hangs_is_rolled_back(
     played: Played, vendor: Vendor
 ) -> None:
     place = played.place
@@ -146,7 +146,7 @@ def test_the_health_check_is_run_when_the_service_runs(played: Played, vendor: V
     assert any("start -- acme.service: VERSION = 'old'" in line for line in played.machine.log)
 
 
-def test_three_starts_without_a_decision_take_a_letter_back_before_it_is_used(
+def test_after_three_undecided_starts_a_letter_is_rolled_back_before_it_is_merged(
     played: Played,
 ) -> None:
     place = played.place
@@ -167,7 +167,7 @@ def test_three_starts_without_a_decision_take_a_letter_back_before_it_is_used(
     assert events(place).count("failed") == 1
 
 
-def test_a_letter_that_had_its_tries_is_not_merged_by_the_second_unit_of_a_start(
+def test_a_letter_out_of_tries_is_not_merged_by_the_second_unit_of_a_start(
     played: Played,
 ) -> None:
     """The first was cut off when it had counted the start, and had not marked the letter yet."""
@@ -182,7 +182,7 @@ def test_a_letter_that_had_its_tries_is_not_merged_by_the_second_unit_of_a_start
     assert state(place) == ("26.4.0", "", False)
 
 
-def test_a_power_cut_in_a_trial_costs_a_good_letter_nothing(played: Played) -> None:
+def test_a_good_letter_survives_a_power_cut_during_its_trial(played: Played) -> None:
     place = played.place
     played.machine.service = HANGS
     boot(played)
@@ -193,7 +193,7 @@ def test_a_power_cut_in_a_trial_costs_a_good_letter_nothing(played: Played) -> N
     assert state(place) == ("26.4.0 (a)", "", False)
 
 
-def test_what_was_cut_off_in_taking_back_is_made_up_for_with_the_service(
+def test_an_interrupted_rollback_is_completed_with_its_services(
     played: Played, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = played.place
@@ -217,7 +217,7 @@ def test_what_was_cut_off_in_taking_back_is_made_up_for_with_the_service(
     assert place.product.trials.current() is None
 
 
-def test_a_service_that_rests_is_not_started_by_taking_back(played: Played, vendor: Vendor) -> None:
+def test_a_rollback_does_not_start_an_inactive_service(played: Played, vendor: Vendor) -> None:
     vendor.release({"engine": {**OLD, "main.py": "bad\n"}}, name=_newer())
     played.place.device.check(None)
     played.place.device.install(None, user_initiated=True)
@@ -234,7 +234,7 @@ def _runs_as_service(played: Played) -> None:
     played.machine.state = "running"
 
 
-def test_a_restart_takes_back_what_its_service_does_not_run_with(played: Played) -> None:
+def test_a_restart_rolls_back_a_letter_whose_service_does_not_run(played: Played) -> None:
     place = played.place
     _runs_as_service(played)
     played.machine.service = FAILED
@@ -246,7 +246,7 @@ def test_a_restart_takes_back_what_its_service_does_not_run_with(played: Played)
     assert not any("default.target" in line for line in played.machine.log)
 
 
-def test_a_restart_is_done_when_its_service_runs(played: Played) -> None:
+def test_a_restart_ends_when_its_service_runs(played: Played) -> None:
     place = played.place
     _runs_as_service(played)
     done = place.device.restart(None)
@@ -255,7 +255,7 @@ def test_a_restart_is_done_when_its_service_runs(played: Played) -> None:
     assert events(place)[-1] == "confirmed"
 
 
-def test_which_services_run_from_it_is_remembered_for_a_start_of_the_machine(
+def test_the_services_of_a_staged_letter_are_recorded_for_the_start_of_the_machine(
     played: Played, vendor: Vendor
 ) -> None:
     place = played.place
@@ -272,7 +272,7 @@ def test_which_services_run_from_it_is_remembered_for_a_start_of_the_machine(
     assert (found.tries, found.whole, found.starting) == (1, False, True)
 
 
-def test_a_letter_on_trial_is_nothing_to_go_back_to(played: Played, vendor: Vendor) -> None:
+def test_a_rollback_never_returns_to_a_letter_on_trial(played: Played, vendor: Vendor) -> None:
     place = played.place
     played.machine.service = HANGS
     boot(played)
@@ -297,7 +297,7 @@ def test_a_removal_ends_a_trial(played: Played) -> None:
     assert place.product.trials.current() is None
 
 
-def test_what_was_taken_back_is_told_in_the_journal_and_by_the_notice(
+def test_a_rollback_is_reported_in_the_journal_and_as_a_notification(
     played: Played, tmp_path: Path
 ) -> None:
     place = played.place
@@ -321,7 +321,7 @@ def test_what_was_taken_back_is_told_in_the_journal_and_by_the_notice(
     assert "Not installed automatically: it failed here." in notice.lines
 
 
-def test_where_nobody_can_watch_it_is_told(played: Played) -> None:
+def test_a_watch_that_cannot_start_is_reported(played: Played) -> None:
     played.machine.service = HANGS
 
     def refuses(store: Path) -> None:
