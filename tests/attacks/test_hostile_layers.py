@@ -15,7 +15,7 @@ from repoint.device.errors import NotApplicableError, NotTrustedError, StoreWrit
 from repoint.model.errors import InvalidRecordError
 from repoint.model.tree import Entry
 from repoint.repository import names
-from repoint.tree.build import build_tree
+from repoint.tree.build import TreeFiles, build_tree
 from repoint.tree.links import first_escape
 from tests.attacks.mirror import Mirror
 from tests.attacks.test_repository_states import WHERE, other, read
@@ -178,7 +178,8 @@ def test_names_that_a_file_system_takes_for_one_are_never_written_over_each_othe
     for first, second in ((link, folder), (folder, link), (link, file), (file, folder)):
         with pytest.raises(OSError, match="exists"):
             build_tree(
-                tmp_path / f"{first.kind}-{second.kind}", [first, second],
-                made={}, taken={"lib": made},
-            )  # fmt: skip
+                tmp_path / f"{first.kind}-{second.kind}",
+                [first, second],
+                TreeFiles({}, {"lib": made}),
+            )
     assert list((tmp_path / "outside").iterdir()) == []

@@ -9,14 +9,13 @@ from repoint.device.errors import NotApplicableError
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Form, Generation, GraftPoint
 from repoint.device.store.store import Store
-from repoint.device.store.trees import taken_from
 from repoint.device.strategy.traces import Traces
 from repoint.fs.removal import make_writable, remove_tree
 from repoint.host.host import Host
 from repoint.model.baseline import Component
 from repoint.model.improvement import ImprovedComponent
 from repoint.model.tree import Entry
-from repoint.tree.build import build_tree
+from repoint.tree.build import TreeFiles, build_tree
 from repoint.tree.digest import seal_of
 from repoint.tree.scan import scan_tree
 
@@ -85,7 +84,7 @@ class CopyStrategy:
                 entries = state.generations.entries(active, point.component)
                 tree = state.store.tree(state.generations.seals(active)[point.component])
                 copy = Path(f"{point.path}.new")
-                build_tree(copy, entries, made={}, taken=taken_from(tree, entries), share=False)
+                build_tree(copy, entries, TreeFiles.copied_from(tree, entries))
                 make_writable(copy)
                 remove_tree(Path(point.path))
                 copy.replace(point.path)

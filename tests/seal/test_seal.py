@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from repoint.fs.removal import make_writable, remove_tree
 from repoint.model.errors import InvalidRecordError
 from repoint.model.tree import Change, Entry, Layer
-from repoint.tree.build import build_tree
+from repoint.tree.build import TreeFiles, build_tree, files_in
 from repoint.tree.compare import apply_layer, check_entries, compare_trees, make_layer
 from repoint.tree.digest import seal_of
 from repoint.tree.errors import SealMismatchError, UnfitTreeError
@@ -147,9 +147,9 @@ def test_a_layer_turns_one_tree_into_the_other_and_building_it_gives_its_seal(
     layer = make_layer(before, after, {})
     assert apply_layer(before, layer) == after
     changed = {c.entry.path for c in layer.changes if c.entry.kind == "file"}
-    made = {path: tmp_path / "new" / path for path in changed}
-    taken = {e.path: tmp_path / "old" / e.path for e in before if e.kind == "file"}
-    build_tree(tmp_path / "built", after, made=made, taken=taken, modified=5, share=False)
+    new_files = {path: tmp_path / "new" / path for path in changed}
+    reused = files_in(tmp_path / "old", before)
+    build_tree(tmp_path / "built", after, TreeFiles(new_files, reused, modified=5, share=False))
     assert seal_of(scan_tree(tmp_path / "built")) == seal_of(after)
 
 
@@ -158,8 +158,8 @@ def test_a_built_tree_is_read_only_and_shares_unchanged_files(tree: Path, tmp_pa
     for path in ("lib/a.so", "lib/b.so"):
         (tree / path).chmod(0o444)
     (tree / "bin/tool").chmod(0o555)
-    taken = {e.path: tree / e.path for e in entries if e.kind == "file"}
-    build_tree(tmp_path / "built", entries, made={}, taken=taken)
+    reused = files_in(tree, entries)
+    build_tree(tmp_path / "built", entries, TreeFiles({}, reused))
     built = tmp_path / "built"
     assert not any(p.lstat().st_mode & 0o222 for p in built.rglob("*") if not p.is_symlink())
     same = (built / "lib/a.so").stat().st_ino == (tree / "lib/a.so").stat().st_ino

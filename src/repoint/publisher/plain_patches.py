@@ -19,7 +19,7 @@ from repoint.model.errors import RepointError
 from repoint.model.tree import Layer
 from repoint.publisher.errors import NothingChangedError, OutputWriteError
 from repoint.publisher.layers import layer_between
-from repoint.tree.build import build_tree
+from repoint.tree.build import TreeFiles, build_tree, files_in
 from repoint.tree.compare import apply_layer, changes_needing_content
 from repoint.tree.digest import seal_of
 from repoint.tree.errors import SealMismatchError
@@ -116,11 +116,11 @@ def _apply_tree(old: Path, patch: Path, annex: bytes, decoded: Path, tree: Path)
     ]
     if jobs:
         decode_in_child(patch, jobs, decoded)
-    taken = {entry.path: old / entry.path for entry in before if entry.kind == "file"}
-    taken |= {c.entry.path: old / c.source for c in header.layer.changes if c.source}
-    made = {job.name: decoded / str(number) for number, job in enumerate(jobs)}
+    reused = files_in(old, before)
+    reused |= {c.entry.path: old / c.source for c in header.layer.changes if c.source}
+    new_files = {job.name: decoded / str(number) for number, job in enumerate(jobs)}
     try:
-        build_tree(tree, after, made=made, taken=taken, share=False)
+        build_tree(tree, after, TreeFiles(new_files, reused, share=False))
         if seal_of(scan_tree(tree, ignore=())) != header.new_seal:
             raise PatchError(
                 f"{patch} does not give the tree that it was made for", hint="Make it again"

@@ -131,13 +131,13 @@ class Publication:
             (name, product_patterns(name)),
             (catalog_role(name), [catalog_path(name)]),
         ):
-            place = (
+            location = (
                 KeyLocation(*external[role])
                 if role in external
                 else self.new_key_file(role, passphrase)
             )
-            self._use(role, place)
-            self._transaction.delegate(role, place.key, patterns)
+            self._use(role, location)
+            self._transaction.delegate(role, location.key, patterns)
 
     def add_targets(self, product: str, files: Mapping[str, Path | bytes]) -> None:
         """Publish immutable targets: baselines, improvements and patches.

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
+from collections.abc import Callable
 
 from repoint.device.store.store import Store
 from repoint.fs.durable import make_folder, sync
 from repoint.fs.removal import remove_tree
 from repoint.model.tree import Entry
-from repoint.tree.build import build_tree
+from repoint.tree.build import TreeFiles, build_tree
 from repoint.tree.scan import ALWAYS_IGNORED
 from repoint.tree.verify import verify_tree
 
@@ -18,11 +17,8 @@ def add_tree(
     store: Store,
     seal: str,
     entries: tuple[Entry, ...],
+    files: TreeFiles,
     *,
-    made: Mapping[str, Path],
-    taken: Mapping[str, Path],
-    modified: int = 0,
-    share: bool = True,
     ignore: tuple[str, ...] = ALWAYS_IGNORED,
     progress: Callable[[int], None] | None = None,
 ) -> str:
@@ -34,10 +30,7 @@ def add_tree(
         store: The store.
         seal: The seal that the tree must have.
         entries: Its entries.
-        made: As in `build_tree`.
-        taken: As in `build_tree`.
-        modified: As in `build_tree`.
-        share: As in `build_tree`.
+        files: The files to build it from.
         ignore: Paths that programs may have written into a tree that exists already.
         progress: Called with the size of each file, in bytes, when it is verified.
 
@@ -53,7 +46,7 @@ def add_tree(
         temporary = store.trees / f".building-{seal}"
         remove_tree(temporary)
         try:
-            build_tree(temporary, entries, made=made, taken=taken, modified=modified, share=share)
+            build_tree(temporary, entries, files)
             verified = verify_tree(temporary, entries, seal, ignore=(), progress=progress)
             temporary.rename(path)
         except BaseException:
@@ -62,8 +55,3 @@ def add_tree(
         sync(store.trees)
         return verified
     return verify_tree(path, entries, seal, ignore=ignore, progress=progress)
-
-
-def taken_from(tree: Path, entries: Iterable[Entry]) -> dict[str, Path]:
-    """Return the location of every file of a tree, by its path in the tree."""
-    return {entry.path: tree / entry.path for entry in entries if entry.kind == "file"}

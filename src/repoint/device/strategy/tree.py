@@ -12,7 +12,6 @@ from repoint.device.errors import EnrolmentRefusedError
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Form, Generation, GraftPoint
 from repoint.device.store.store import Store
-from repoint.device.store.trees import taken_from
 from repoint.device.strategy.grafts import (
     adopted_from,
     forget_graft,
@@ -28,7 +27,7 @@ from repoint.fs.removal import make_writable, remove_tree
 from repoint.model.baseline import Component
 from repoint.model.improvement import ImprovedComponent
 from repoint.model.tree import Entry
-from repoint.tree.build import build_tree
+from repoint.tree.build import TreeFiles, build_tree
 from repoint.tree.errors import SealMismatchError, UnfitTreeError
 from repoint.tree.scan import scan_tree
 from repoint.tree.verify import verify_tree
@@ -112,8 +111,7 @@ class TreeStrategy:
         copy = path.with_name(f".{path.name}.repoint")
         remove_tree(copy)
         tree = state.store.tree(component.seal)
-        taken = taken_from(tree, component.entries)
-        build_tree(copy, component.entries, made={}, taken=taken, share=False)
+        build_tree(copy, component.entries, TreeFiles.copied_from(tree, component.entries))
         make_writable(copy)
         ungraft(point, copy)
 

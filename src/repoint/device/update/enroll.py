@@ -20,12 +20,13 @@ from repoint.device.store.enrolment import commit_enrolment, finish_enrolment, r
 from repoint.device.store.history_completion import complete_history
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Enrolment, Generation, GraftPoint
-from repoint.device.store.trees import add_tree, taken_from
+from repoint.device.store.trees import add_tree
 from repoint.device.strategy.strategy import replaced_points, strategy_of, strategy_type
 from repoint.device.update.recognize import BaselineFilter, recognize
 from repoint.fs.durable import make_folder, write_durably
 from repoint.host.host import Host
 from repoint.model.baseline import Baseline
+from repoint.tree.build import TreeFiles
 
 
 @dataclass(frozen=True)
@@ -145,9 +146,7 @@ def _take_trees(
             state.store,
             component.seal,
             component.entries,
-            made={},
-            taken=taken_from(tree, component.entries),
-            share=False,
+            TreeFiles.copied_from(tree, component.entries),
             ignore=component.ignore,
         )
     seals = {component.name: component.seal for component in baseline.components}

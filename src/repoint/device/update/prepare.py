@@ -13,10 +13,11 @@ from repoint.delta.sandbox.child import Confinement, DecodeJob, decode_in_child
 from repoint.device.errors import CannotPrepareError, NotTrustedError
 from repoint.device.fetch.progress import Progress
 from repoint.device.store.store import Store
-from repoint.device.store.trees import add_tree, taken_from
+from repoint.device.store.trees import add_tree
 from repoint.device.update.candidate import CandidateComponent
 from repoint.fs.durable import make_folder
 from repoint.model.improvement import Improvement
+from repoint.tree.build import TreeFiles, files_in
 
 
 def prepare_tree(
@@ -48,7 +49,7 @@ def prepare_tree(
     shutil.rmtree(decoded, ignore_errors=True)
     make_folder(store.trees)
     decoded.mkdir(mode=0o700)
-    made: dict[str, Path] = {}
+    new: dict[str, Path] = {}
     unguarded: tuple[str, ...] = ()
     try:
         if patch is not None:
@@ -65,18 +66,16 @@ def prepare_tree(
             with _decoding(improvement.label, component.improved.name, patch):
                 confinement = decode_in_child(patch, jobs, decoded, progress=report)
             unguarded = missing_protections(confinement)
-            made = {job.name: decoded / str(number) for number, job in enumerate(jobs)}
-        taken = taken_from(old, component.baseline.entries)
+            new = {job.name: decoded / str(number) for number, job in enumerate(jobs)}
+        reused = files_in(old, component.baseline.entries)
         for change in component.improved.layer.changes:
             if change.source:
-                taken[change.entry.path] = old / change.source
+                reused[change.entry.path] = old / change.source
         found = add_tree(
             store,
             seal,
             component.entries,
-            made=made,
-            taken=taken,
-            modified=improvement.created,
+            TreeFiles(new, reused, modified=improvement.created),
             ignore=component.baseline.ignore,
             progress=_verified(progress, sum(entry.size for entry in component.entries)),
         )
