@@ -85,6 +85,22 @@ def test_commands_that_a_page_names_exist(page: Path) -> None:
     assert [line for line in lines if not is_command(line)] == []
 
 
+def anchors(page: Path) -> set[str]:
+    """Return the anchors that GitHub gives the headings of a page."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+# `make docs` checks the links of the pages in docs/.
+@pytest.mark.parametrize("page", sorted(ROOT.glob("*.md")), ids=lambda page: page.name)
+def test_links_of_the_pages_in_the_root_folder_lead_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\((?!https?://)([^)]+)\)", page.read_text()):
+        name, _, anchor = link.partition("#")
+        target = ROOT / name if name else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
 def test_every_public_name_is_in_the_reference() -> None:
     text = (ROOT / "docs/reference/api.md").read_text()
     documented = set(re.findall(r"^\.\. auto\w+:: repoint\.(\w+)$", text, re.MULTILINE))
