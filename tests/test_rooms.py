@@ -16,6 +16,9 @@ ROOMS = [
 ]  # fmt: skip
 
 
+DEVICE_ROOMS = ["store", "policy", "strategy", "fetch", "status", "activate", "update"]
+
+
 def imports_of(file: Path) -> set[str]:
     found = set()
     for node in ast.walk(ast.parse(file.read_text())):
@@ -33,6 +36,13 @@ def test_no_room_imports_one_that_comes_after_it() -> None:
         for file in (SOURCE / room).rglob("*.py"):
             later = imports_of(file) & set(ROOMS[number + 1 :])
             assert not later, f"{file} imports {later}"
+
+
+def test_inside_the_device_no_room_imports_one_that_comes_after_it() -> None:
+    for number, room in enumerate(DEVICE_ROOMS):
+        for file in (SOURCE / "device" / room).rglob("*.py"):
+            for later in DEVICE_ROOMS[number + 1 :]:
+                assert f"from repoint.device.{later}" not in file.read_text(), file
 
 
 def test_the_device_does_not_need_the_vendor_and_the_delta_engine_knows_no_trees() -> None:
