@@ -67,7 +67,7 @@ class TestRefused:
             (("--platform", "linux-riscv64"), "no baseline for linux-riscv64"),
             (("--product", "other"), "no signed other/catalog.json"),
             (("--product", "No/Product"), "'No/Product' cannot name a product"),
-            (("--graft", "motor=/"), "lie in each other"),
+            (("--graft", "motor=/"), "overlap"),
         ],
     )
     def test_for_what_the_repository_does_not_have(
@@ -80,13 +80,13 @@ class TestRefused:
     def test_for_a_graft_point_that_cannot_be_one(self, place: Place) -> None:
         before = everything(place.folder / "app")
         for path, said in (
-            (place.graft.parent / "nothing", "Nothing stands at"),
+            (place.graft.parent / "nothing", "There is nothing at"),
             (place.graft / "main.py", "is not a folder"),
-            (place.folder, "lie in each other"),
+            (place.folder, "overlap"),
         ):
             command = [a.replace(f"engine={place.graft}", f"engine={path}")
                        for a in arguments(place)]  # fmt: skip
-            refusal(repoint(*command), said, "Name" if said != "Nothing stands at" else "Install")
+            refusal(repoint(*command), said, "Name" if said != "There is nothing at" else "Install")
             nothing_was_made(place, before)
 
     def test_for_a_component_that_is_named_wrongly(self, place: Place) -> None:

@@ -80,7 +80,7 @@ def test_graft_points_in_each_other_are_refused_across_strategies(
         "engine": GraftRequest(place.graft),
         "other": GraftRequest(place.graft / "lib", strategy="copy"),
     }
-    with pytest.raises(EnrolmentRefusedError, match="lie in each other"):
+    with pytest.raises(EnrolmentRefusedError, match="overlap"):
         place.device.enroll(vendor.product, place.server.url, vendor.root, grafts, BaselineFilter())
 
 

@@ -70,7 +70,7 @@ class System:
         self.device.restart(None)
 
     def reboot(self) -> None:
-        """What is left after a start of the machine: everything but what is mounted and in /run."""
+        """Remove what does not outlast a boot: mounts and the content of /run."""
         for hierarchy in self.host.sysext.merged():
             run("umount", "--lazy", hierarchy)
         while os.path.ismount("/run/extensions/repoint-acme-kiosk"):
@@ -79,7 +79,7 @@ class System:
         assert self.host.sysext.merged() == {}
 
     def shows(self, files: Files) -> bool:
-        """Whether just these files of the component are seen on the system."""
+        """Return whether the system shows exactly these files of the component."""
         seen = {str(p.relative_to("/")): p for p in Path("/", APP).rglob("*") if p.is_file()}
         seen = {name: path for name, path in seen.items() if "others" not in name}
         return seen.keys() == files.keys() and all(

@@ -1,7 +1,7 @@
-"""The second form of a layer: one image, whose root hash is signed and checked by the kernel.
+"""A layer as one image, whose signed root hash the kernel verifies.
 
-Where this kernel has no dm-verity, what can be seen without it is seen with systemd told to merge
-the image unchecked; that the kernel checks is seen on the machine of ``make machine``.
+If this kernel has no dm-verity, systemd merges the images without it; ``make machine`` tests the
+verification on a machine that has it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from tests.sysext.conftest import APP, NEW, OLD, System, put, run
 from tests.world import Files, Vendor, big
 
 OFFERED = Path("/run/extensions")
-CAN_CHECK = Path("/sys/class/misc/device-mapper").exists()
+HAS_DM_VERITY = Path("/sys/class/misc/device-mapper").exists()
 LATER: Files = {**NEW, f"{APP}/lib/libcodec.so": big(1)[:20_000] + b"again" + big(1)[20_000:]}
 
 
@@ -49,19 +49,19 @@ def vendor(tmp_path: Path) -> Vendor:
 
 
 @pytest.fixture
-def unchecked(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+def unverified(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
     """Merge images as if the kernel verified them."""
 
-    class Unchecked(DmVerity):
+    class Unverified(DmVerity):
         def is_verified(self, image: Path, root_hash: str) -> bool:
             return True
 
     monkeypatch.setenv("SYSTEMD_DISSECT_VERITY_SIDECAR", "0")
-    system.host = dataclasses.replace(system.host, verity=Unchecked())
+    system.host = dataclasses.replace(system.host, verity=Unverified())
 
 
 @pytest.fixture
-def merged(system: System, unchecked: None) -> System:
+def merged(system: System, unverified: None) -> System:
     system.enroll()
     system.update()
     assert system.shows(NEW)
@@ -79,7 +79,7 @@ def image_of(system: System, letter: str = "a") -> Path:
 
 
 def loops(store: Path) -> list[str]:
-    """The loop devices over files on the file system that the store has for itself."""
+    """Return the loop devices over files on the store's own file system."""
     device = store.stat().st_dev
     wanted = (os.minor(device) & 0xFF) | (os.minor(device) & ~0xFF) << 12 | os.major(device) << 8
     found = [file.parts[3] for file in Path("/sys/block").glob("loop*/loop/backing_file")]
@@ -92,7 +92,7 @@ def events(system: System) -> list[str]:
 
 
 def damage(image: Path, offset: int) -> None:
-    """Change a byte below everything: no file system is asked."""
+    """Change a byte in the file of the image."""
     image.chmod(0o644)
     with image.open("r+b") as file:
         file.seek(offset)
@@ -103,12 +103,12 @@ def damage(image: Path, offset: int) -> None:
         os.fsync(file.fileno())
 
 
-def place_of(image: Path, content: bytes) -> int:
+def offset_of(image: Path, content: bytes) -> int:
     return image.read_bytes().index(content)
 
 
-@pytest.mark.skipif(CAN_CHECK, reason="this kernel can check images")
-def test_where_the_kernel_cannot_check_an_image_a_folder_is_merged_and_said_so(
+@pytest.mark.skipif(HAS_DM_VERITY, reason="this kernel has dm-verity")
+def test_without_dm_verity_a_folder_is_merged_and_reported(
     system: System,
 ) -> None:
     system.enroll()
@@ -123,7 +123,7 @@ def test_where_the_kernel_cannot_check_an_image_a_folder_is_merged_and_said_so(
     assert system.device.status(None).protected
 
 
-def test_an_image_that_systemd_merges_unchecked_is_not_taken_for_a_checked_one(
+def test_an_image_that_systemd_merges_unverified_does_not_count_as_verified(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SYSTEMD_DISSECT_VERITY_SIDECAR", "0")
@@ -134,7 +134,7 @@ def test_an_image_that_systemd_merges_unchecked_is_not_taken_for_a_checked_one(
     assert loops(system.store) == []
 
 
-def test_an_image_is_seen_on_the_system_and_leaves_nothing_behind(merged: System) -> None:
+def test_programs_see_an_image_and_its_removal_leaves_nothing_behind(merged: System) -> None:
     assert not os.path.lexists(f"/{APP}/lib/libplugin.so")
     assert Path(f"/{APP}/lib/others.so").read_text() == "of others"
     assert Path(f"/{APP}/lib").stat().st_mode & 0o7777 == 0o755
@@ -152,19 +152,19 @@ def test_an_image_is_seen_on_the_system_and_leaves_nothing_behind(merged: System
     assert loops(merged.store) == []
 
 
-def test_the_root_hash_that_is_offered_is_the_signed_one(merged: System) -> None:
+def test_the_offered_root_hash_is_the_signed_one(merged: System) -> None:
     improvement = merged.product.generations.improvement(merged.product.links.active())  # type: ignore[arg-type]
     assert improvement is not None
     assert improvement.extension is not None
     offered = {path.name: path for path in OFFERED.iterdir()}
     assert offered.keys() == {f"repoint-acme-kiosk.{end}" for end in ("raw", "verity", "roothash")}
-    said = offered["repoint-acme-kiosk.roothash"]
-    assert not said.is_symlink()
-    assert said.read_text().strip() == improvement.extension.root_hash
+    root_hash = offered["repoint-acme-kiosk.roothash"]
+    assert not root_hash.is_symlink()
+    assert root_hash.read_text().strip() == improvement.extension.root_hash
     assert image_of(merged).stat().st_size == improvement.extension.size
 
 
-def test_the_next_letter_takes_the_place_of_the_one_before(merged: System) -> None:
+def test_the_next_letter_replaces_the_one_before(merged: System) -> None:
     merged.vendor.release({"codec": LATER})
     merged.update()
     assert merged.shows(LATER)
@@ -175,9 +175,9 @@ def test_the_next_letter_takes_the_place_of_the_one_before(merged: System) -> No
     assert len(loops(merged.store)) == 1
 
 
-def test_after_a_start_of_the_machine_an_image_is_merged_again(merged: System) -> None:
+def test_after_a_reboot_an_image_is_merged_again(merged: System) -> None:
     merged.reboot()
-    run("systemd-sysext", "refresh")  # what systemd does by itself
+    run("systemd-sysext", "refresh")  # what systemd does automatically
     assert merged.shows(OLD)
     assert not merged.device.status(None).protected
     merged.device.check(None)
@@ -185,7 +185,7 @@ def test_after_a_start_of_the_machine_an_image_is_merged_again(merged: System) -
     assert layer(merged) == "image"
 
 
-def test_an_image_stands_aside_for_an_update(merged: System) -> None:
+def test_an_unmerged_image_leaves_the_base_to_an_update(merged: System) -> None:
     works("system", "unmerge", "--store", merged.store)
     assert merged.shows(OLD)
     assert loops(merged.store) == []
@@ -196,24 +196,26 @@ def test_an_image_stands_aside_for_an_update(merged: System) -> None:
     assert list(OFFERED.iterdir()) == []
 
 
-@pytest.mark.parametrize("what", ["content", "superblock", "attribute", "short", "long", "missing"])
-def test_a_damaged_image_is_made_again_from_the_patches(merged: System, what: str) -> None:
+@pytest.mark.parametrize(
+    "damaged", ["content", "superblock", "attribute", "short", "long", "missing"]
+)
+def test_a_damaged_image_is_built_again_from_the_trees(merged: System, damaged: str) -> None:
     image = image_of(merged)
     merged.reboot()
     number = image.stat().st_ino
     image.chmod(0o644)
-    if what == "content":
-        damage(image, place_of(image, b"fixed"))
-    elif what == "superblock":
+    if damaged == "content":
+        damage(image, offset_of(image, b"fixed"))
+    elif damaged == "superblock":
         damage(image, 1024)
-    elif what == "attribute":
+    elif damaged == "attribute":
         try:
             os.setxattr(image, "user.verity.roothash", b"0" * 64)
         except OSError:
-            pytest.skip("the store's file system has no attributes of users")
-    elif what == "short":
+            pytest.skip("the store's file system has no user attributes")
+    elif damaged == "short":
         os.truncate(image, 4096)
-    elif what == "long":
+    elif damaged == "long":
         damage(image, 1024)
         os.truncate(image, image.stat().st_size + 4096)
     else:
@@ -224,14 +226,14 @@ def test_a_damaged_image_is_made_again_from_the_patches(merged: System, what: st
     assert events(merged).count("repaired") == 1
     assert os.listxattr(image) == []
     assert stat.S_IMODE(image.stat().st_mode) == 0o444
-    # In its place: a program that has it open has the right content again.
-    assert what == "missing" or image.stat().st_ino == number
+    # Repaired in place: a program that has it open has the right content again.
+    assert damaged == "missing" or image.stat().st_ino == number
 
 
-def test_where_the_trees_are_damaged_too_nothing_of_it_is_merged(merged: System) -> None:
+def test_if_the_trees_are_damaged_too_nothing_is_merged(merged: System) -> None:
     merged.reboot()
     image = image_of(merged)
-    damage(image, place_of(image, b"fixed"))
+    damage(image, offset_of(image, b"fixed"))
     (tree,) = (merged.store / "trees").glob(f"*/{APP}/lib/libextra.so")
     damage(tree, 0)
     merged.device.check(None)
@@ -243,9 +245,7 @@ def test_where_the_trees_are_damaged_too_nothing_of_it_is_merged(merged: System)
     assert failure.message.startswith("The system does not show 26.3.1 (a)")
 
 
-def test_where_the_base_has_folders_of_its_own_kind_they_stay_so(
-    system: System, unchecked: None
-) -> None:
+def test_folders_of_the_base_keep_their_permissions(system: System, unverified: None) -> None:
     Path(f"/{APP}/lib").chmod(0o775)
     system.enroll()
     system.update()
@@ -253,7 +253,7 @@ def test_where_the_base_has_folders_of_its_own_kind_they_stay_so(
     assert layer(system) == "folder"
     (activated,) = (e for e in system.device.history(None) if e.event == "activated")
     assert activated.why == (
-        f"merged as a folder: /{APP}/lib has an owner or permissions that the image has not"
+        f"merged as a folder: /{APP}/lib has another owner or other permissions than in the image"
     )
     assert Path(f"/{APP}/lib").stat().st_mode & 0o7777 == 0o775
 
@@ -275,7 +275,7 @@ def mapping(path: Path) -> subprocess.Popen[bytes]:
     return started
 
 
-def test_which_letter_a_running_program_has_mapped_is_told_by_its_number(merged: System) -> None:
+def test_the_inode_number_shows_which_letter_a_program_has_mapped(merged: System) -> None:
     path = Path(f"/{APP}/lib/libcodec.so")
     with mapping(path) as program:
         assert merged.device.status(None).exposed == ()
@@ -298,8 +298,8 @@ def test_which_letter_a_running_program_has_mapped_is_told_by_its_number(merged:
         program.communicate()
 
 
-def test_a_program_that_has_the_bases_file_mapped_is_exposed_whatever_its_number(
-    system: System, unchecked: None, monkeypatch: pytest.MonkeyPatch
+def test_a_program_on_a_file_of_the_base_is_exposed_whatever_its_inode_number(
+    system: System, unverified: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = Path(f"/{APP}/lib/libcodec.so")
     number = path.stat().st_ino
@@ -342,7 +342,7 @@ def test_an_image_that_is_not_the_signed_one_is_not_installed(system: System) ->
 
 
 @pytest.mark.parametrize("change", [{"size": 4096}, {"first": 1}, {"first": 10_000}])
-def test_an_image_that_the_layers_cannot_give_is_refused_before_anything_is_fetched(
+def test_an_image_that_does_not_match_the_layers_is_refused_before_any_download(
     system: System, change: dict[str, int]
 ) -> None:
     def lie(said: Improvement) -> Improvement:
@@ -388,7 +388,7 @@ def test_another_version_of_the_system_is_never_shadowed(
 def test_another_version_of_the_system_is_never_shadowed_by_systemd_itself(
     merged: System, release: Callable[[str], None]
 ) -> None:
-    """Even where the image is offered, and Repoint is gone."""
+    """Even if the image is still offered and Repoint is gone."""
     release("13")
     run("systemd-sysext", "refresh")
     assert SystemExtensions().merged() == {}

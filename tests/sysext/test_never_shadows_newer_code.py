@@ -1,7 +1,7 @@
 """The one mistake that makes overlays dangerous: a layer over a base that has moved on.
 
-Each way in which a distribution may move the base on is tried, and each rule that keeps a layer
-from shadowing it (see `repoint.device.strategy.sysext`) is shown to hold by itself.
+The tests move the base on in each way that a distribution may, and show that each rule that keeps a
+layer from shadowing it (see `repoint.device.strategy.sysext`) suffices alone.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def test_a_base_that_is_updated_while_the_machine_is_off_is_never_shadowed(
     assert ("superseded", f"base: /{SECURITY_FIX} content") in said
 
 
-def test_a_base_that_is_updated_below_a_merged_layer_is_seen_by_the_next_start(
+def test_the_next_start_notices_an_update_below_a_merged_layer(
     improved: System,
 ) -> None:
     below(lambda: put(NEWER))
@@ -85,7 +85,7 @@ def test_a_base_that_is_updated_below_a_merged_layer_is_seen_by_the_next_start(
     assert SystemExtensions().merged() == {}
 
 
-def test_through_the_merge_the_base_cannot_be_updated_at_all(improved: System) -> None:
+def test_the_merged_view_is_read_only(improved: System) -> None:
     with pytest.raises(OSError, match="Read-only file system"):
         put(NEWER)
 
@@ -104,7 +104,7 @@ def test_a_base_that_is_updated_before_the_restart_is_never_shadowed(system: Sys
 
 
 @pytest.mark.parametrize("name", ["lib/libplugin.so", "share/table"])
-def test_any_file_of_the_baseline_counts_also_one_that_the_layer_leaves_alone(
+def test_any_file_of_the_baseline_counts_even_if_the_layer_does_not_change_it(
     improved: System, name: str
 ) -> None:
     path = f"{APP}/{name}"
@@ -115,7 +115,7 @@ def test_any_file_of_the_baseline_counts_also_one_that_the_layer_leaves_alone(
     assert improved.shows({**OLD, path: "newer"})
 
 
-def test_a_file_that_the_distribution_has_taken_away_counts(improved: System) -> None:
+def test_a_file_that_the_distribution_removed_counts(improved: System) -> None:
     improved.reboot()
     Path("/", SECURITY_FIX).unlink()
     with pytest.raises(RepointError, match="1 path differs"):
@@ -138,7 +138,7 @@ def test_another_version_of_the_system_is_never_shadowed_by_repoint(
 def test_another_version_of_the_system_is_never_shadowed_by_systemd(
     improved: System, release: Callable[[str], None]
 ) -> None:
-    """Even where the extension is offered, and Repoint is gone."""
+    """Even if the extension is still offered and Repoint is gone."""
     release("13")
     run("systemd-sysext", "refresh")
     assert SystemExtensions().merged() == {}
@@ -148,7 +148,7 @@ def test_another_version_of_the_system_is_never_shadowed_by_systemd(
 @pytest.mark.parametrize(
     "path", ["usr/lib/os-release", "usr/lib/extension-release.d/extension-release.repoint-acme-kiosk"]
 )  # fmt: skip
-def test_no_layer_may_say_which_system_this_is(system: System, path: str) -> None:
+def test_no_layer_may_change_the_files_that_identify_the_system(system: System, path: str) -> None:
     system.enroll()
     system.vendor.release({"codec": {**NEW, path: "ID=_any\n"}})
     system.device.check(None)
@@ -159,7 +159,7 @@ def test_no_layer_may_say_which_system_this_is(system: System, path: str) -> Non
 
 
 @pytest.mark.parametrize("path", ["etc/cron.d/evil", "var/evil", "evil", "boot/evil"])
-def test_no_layer_reaches_outside_of_the_hierarchies(system: System, path: str) -> None:
+def test_no_layer_changes_paths_outside_of_the_hierarchies(system: System, path: str) -> None:
     system.enroll()
     system.vendor.release({"codec": {**NEW, path: "evil"}})
     system.device.check(None)
@@ -167,7 +167,7 @@ def test_no_layer_reaches_outside_of_the_hierarchies(system: System, path: str) 
         system.device.install(None, user_initiated=True)
 
 
-def test_no_layer_takes_the_folder_of_others_away(system: System) -> None:
+def test_no_layer_replaces_a_folder_that_others_use(system: System) -> None:
     system.enroll()
     changed = {name: content for name, content in OLD.items() if "/lib/" not in name}
     system.vendor.release({"codec": {**changed, f"{APP}/lib": "a file\n"}})
@@ -177,7 +177,7 @@ def test_no_layer_takes_the_folder_of_others_away(system: System) -> None:
     assert Path(f"/{APP}/lib/others.so").read_text() == "of others"
 
 
-def test_the_vendors_next_baseline_is_taken_over_and_improved_again(improved: System) -> None:
+def test_the_vendors_next_baseline_is_adopted_and_improved(improved: System) -> None:
     name = BaselineName("linux-x86_64", "26.4", "25E1")
     newer_base: Files = {**OLD, **NEWER}
     improved.vendor.baseline({"codec": newer_base}, name=name)
@@ -207,7 +207,7 @@ def test_a_base_that_cannot_be_read_is_not_merged_over(improved: System) -> None
     assert not improved.device.status(None).protected
 
 
-def test_another_extension_over_ours_is_noticed_and_ours_is_taken_away(system: System) -> None:
+def test_a_layer_that_another_extension_covers_is_unmerged(system: System) -> None:
     system.enroll()
     other = Path("/run/extensions/zzz-other")
     (other / APP / "lib").mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Components of the system: a layer over files among others, below /usr or /opt."""
+"""Components of the system: a layer over files below /usr or /opt, among files of others."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.world import Files, Vendor, write_tree
 LATER: Files = {**NEW, f"{APP}/share/table": "new table\n"}
 
 
-def test_an_improvement_is_seen_on_the_system_and_its_removal_brings_the_base_back(
+def test_programs_see_an_improvement_and_after_its_removal_the_base(
     system: System,
 ) -> None:
     system.enroll()
@@ -60,7 +60,7 @@ def test_the_base_is_never_touched(system: System) -> None:
     assert system.shows(OLD)
 
 
-def test_the_next_letter_takes_the_place_of_the_one_before(system: System) -> None:
+def test_the_next_letter_replaces_the_one_before(system: System) -> None:
     system.enroll()
     system.update()
     system.vendor.release({"codec": LATER})
@@ -71,13 +71,13 @@ def test_the_next_letter_takes_the_place_of_the_one_before(system: System) -> No
     assert [path.name for path in extensions.iterdir()] == ["26.3.1-25D2128-b"]
 
 
-def test_after_a_start_of_the_machine_the_base_is_seen_until_repoint_has_looked_at_it(
+def test_after_a_reboot_programs_see_the_base_until_repoint_has_compared_it(
     system: System,
 ) -> None:
     system.enroll()
     system.update()
     system.reboot()
-    run("systemd-sysext", "refresh")  # what systemd does by itself
+    run("systemd-sysext", "refresh")  # what systemd does automatically
     assert system.shows(OLD)
     assert not system.device.status(None).protected
     system.device.check(None)  # any command that changes the store; the boot unit is one
@@ -118,20 +118,20 @@ def test_a_component_of_the_system_and_a_tree_of_its_own_are_enrolled_together(
     assert (engine / "main.py").read_text() == "VERSION = 2\n"
 
 
-def test_a_tree_where_a_layer_may_be_merged_is_not_enrolled_beside_a_component_of_the_system(
+def test_a_tree_below_a_hierarchy_is_not_enrolled_with_a_component_of_the_system(
     system: System,
 ) -> None:
     grafts = {
         "codec": GraftRequest(Path("/"), strategy="sysext"),
         "engine": GraftRequest(Path("/", APP, "share")),
     }
-    with pytest.raises(EnrolmentRefusedError, match="lie in each other"):
+    with pytest.raises(EnrolmentRefusedError, match="overlap"):
         system.device.enroll(
             system.vendor.product, system.server.url, system.vendor.root, grafts, BaselineFilter()
         )
 
 
-def test_a_process_that_has_the_old_file_mapped_is_exposed_and_keeps_the_switch_waiting(
+def test_a_process_that_has_the_old_file_mapped_is_exposed_and_blocks_the_switch(
     system: System,
 ) -> None:
     code = (
@@ -187,10 +187,10 @@ def test_the_command_line_enrols_a_component_of_the_system(system: System, vendo
     assert "Protected" in works("status", "--store", system.store)
 
 
-def test_where_no_other_program_would_see_the_layer_nothing_is_switched(
+def test_nothing_is_switched_if_no_other_program_would_see_the_layer(
     system: System, tmp_path: Path
 ) -> None:
-    """Such as in a container, or in a service that systemd has given a /usr of its own."""
+    """For instance in a container, or in a service with its own /usr."""
     system.enroll()
     system.device.check(None)
     system.device.install(None, user_initiated=True)
@@ -221,8 +221,8 @@ def test_a_system_without_systemd_sysext_stays_at_its_base(
 def test_the_system_can_be_updated_once_the_layers_are_unmerged(system: System) -> None:
     system.enroll()
     system.update()
-    said = works("system", "unmerge", "--store", system.store)
-    assert "acme-kiosk: its layer is unmerged until" in said
+    output = works("system", "unmerge", "--store", system.store)
+    assert "acme-kiosk: its layer is unmerged until" in output
     assert system.shows(OLD)
     assert not system.device.status(None).protected
     put({"opt/others/file": "newer", f"{APP}/lib/others.so": "newer"})  # another package
@@ -237,7 +237,7 @@ def test_the_system_can_be_updated_once_the_layers_are_unmerged(system: System) 
     assert system.device.status(None).in_force == "26.3.1"
 
 
-def test_at_a_start_of_the_machine_what_waits_comes_into_force(system: System) -> None:
+def test_what_is_staged_comes_into_force_at_a_reboot(system: System) -> None:
     system.enroll()
     system.device.check(None)
     system.device.install(None, user_initiated=True)
@@ -250,7 +250,7 @@ def test_at_a_start_of_the_machine_what_waits_comes_into_force(system: System) -
     assert system.device.status(None).protected
 
 
-def test_a_start_says_why_a_layer_is_not_in_force_and_fails(system: System, tmp_path: Path) -> None:
+def test_a_merge_that_fails_exits_with_the_reason(system: System, tmp_path: Path) -> None:
     system.enroll()
     system.update()
     system.reboot()
@@ -264,7 +264,7 @@ def test_a_start_says_why_a_layer_is_not_in_force_and_fails(system: System, tmp_
     assert system.shows(OLD)
 
 
-def test_where_nothing_is_enrolled_a_start_has_nothing_to_do(tmp_path: Path) -> None:
+def test_without_an_enrolment_there_is_nothing_to_merge(tmp_path: Path) -> None:
     assert works("system", "merge", "--store", tmp_path / "none") == ""
     assert works("system", "unmerge", "--store", tmp_path / "none") == ""
     assert not (tmp_path / "none").exists()

@@ -27,12 +27,12 @@ def resolve_graft(path: Path, store: Store) -> Path:
         resolved = Path(os.path.realpath(path))
     if not os.path.lexists(resolved):
         raise EnrolmentRefusedError(
-            f"Nothing stands at {resolved}", hint="Install the product first, then enrol it"
+            f"There is nothing at {resolved}", hint="Install the product first, then enrol it"
         )
     inside_store = resolved.is_relative_to(os.path.realpath(store.path))
     if inside_store or store.path.is_relative_to(resolved):
         raise EnrolmentRefusedError(
-            f"{resolved} and the store {store.path} lie in each other",
+            f"{resolved} and the store {store.path} overlap",
             hint="Name the folder of the component, and a store outside of it",
         )
     return resolved

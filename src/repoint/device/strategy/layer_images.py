@@ -142,7 +142,7 @@ class LayerImage:
                 hash_tree.update(chunk)
                 write(chunk)
         except InvalidRecordError as error:
-            raise _not_signed(f"cannot be made: {error.message}") from None
+            raise _not_signed(f"cannot be built: {error.message}") from None
         expected = (self.extension.size, self.extension.root_hash)
         if (self.image.size, hash_tree.root_hash) != expected:
             raise _not_signed("has another root hash")
@@ -183,7 +183,7 @@ def why_folders_differ(layer: LayerImage, host: Host) -> str:
     mismatched = host.base.mismatched_folders(folders_of(layer.image))
     if not mismatched:
         return ""
-    return f"/{mismatched[0]} has an owner or permissions that the image has not"
+    return f"/{mismatched[0]} has another owner or other permissions than in the image"
 
 
 def _open_to_repair(path: Path) -> BinaryIO:
@@ -222,7 +222,7 @@ def _layout(
             first=extension.first,
         )
     except InvalidRecordError as error:
-        raise _not_signed(f"cannot be made: {error.message}") from None
+        raise _not_signed(f"cannot be built: {error.message}") from None
 
 
 def _content_in(tree: Path) -> Callable[[str], Path]:

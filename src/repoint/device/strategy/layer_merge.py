@@ -90,8 +90,8 @@ def _merge_image(
             return reason
         image.repair()
     except (NotTrustedError, OSError) as error:
-        return f"its image cannot be made: {getattr(error, 'message', error)}"
-    note = "its image was damaged on the disk, and was made again from what the patches gave"
+        return f"its image cannot be built: {getattr(error, 'message', error)}"
+    note = "its image was damaged on the disk, and was built again from the trees"
     state.history.add(HistoryEntry(int(time.time()), "repaired", active.label, note))
     return _offer_image(image, host, name, layers)
 
@@ -110,7 +110,7 @@ def _offer_image(image: LayerImage, host: Host, name: str, layers: Sequence[Comp
         missing = missing_from_view(layers) if verified else []
         if verified and not missing:
             return ""
-        reason = str(missing[0]) if missing else "the kernel does not check the image"
+        reason = str(missing[0]) if missing else "the kernel does not verify the image"
     host.sysext.withdraw(name)
     return reason
 

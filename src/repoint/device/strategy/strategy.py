@@ -37,8 +37,8 @@ class Strategy(Protocol):
     product that use the strategy.
 
     Attributes:
-        shares_folders: True if graft points of this strategy may lie in each other, because each
-            component names its own files.
+        shares_folders: True if graft points of this strategy may overlap, because each component
+            names its own files.
         changes_system: True if the machine's own start depends on the components, so that a new
             letter is confirmed only when the machine has started.
     """

@@ -235,8 +235,7 @@ class SysextStrategy:
         note = f"base: {reason}"
         state.history.add(HistoryEntry(int(time.time()), "superseded", active.label, note))
         raise SupersededError(
-            f"{active.label} was taken away, because the system below it has been updated: "
-            f"{reason}",
+            f"{active.label} was unmerged, because the system below it has been updated: {reason}",
             hint="Run `repoint check`; what the update brought is in force",
         )
 

@@ -194,7 +194,7 @@ def _graft_points(
         for other in points:
             if one is not other and _conflict(one, other):
                 raise EnrolmentRefusedError(
-                    f"The graft points of {one.component} and {other.component} lie in each other",
+                    f"The graft points of {one.component} and {other.component} overlap",
                     hint="Name a separate folder for each component",
                 )
     return points
