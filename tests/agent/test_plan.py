@@ -1,4 +1,4 @@
-"""When something happens by itself, and why not earlier: conditions and policy, case by case."""
+"""When something happens automatically, and why not earlier: conditions and policy, case by case."""
 
 from __future__ import annotations
 
