@@ -5,8 +5,11 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from tests.cli.command import SECONDS, environment
+import pytest
+
+from tests.cli.command import SECONDS, environment, refusal
 from tests.packaging.environments import make_environment, run
+from tests.places import Place
 from tests.world import FIXED, OLD, PLATFORM, write_tree
 
 ADVISORY = """\
@@ -54,6 +57,22 @@ def test_a_vendor_makes_a_repository_and_publishes_with_the_extra_vendor(tmp_pat
         answer = run(python, *command)
         assert answer.status == 0, answer
     loads(python, "repoint.publisher", "repoint.repository")
+
+
+@pytest.mark.parametrize("extras", [(), ("vendor",)])
+def test_without_the_extra_page_its_commands_say_what_to_install(
+    tmp_path: Path, place: Place, extras: tuple[str, ...]
+) -> None:
+    python = make_environment(tmp_path / "environment", *extras)
+    place.enroll()
+    store = ("--store", place.folder / "store")
+    refusal(run(python, "settings", "passcode", *store), "pip install 'repoint[page]'")
+
+
+def test_without_the_extra_vendor_its_commands_say_what_to_install(tmp_path: Path) -> None:
+    python = make_environment(tmp_path / "plain")
+    answer = run(python, "serve", "--repository", tmp_path)
+    refusal(answer, "`repoint serve` needs the extra vendor", "pip install 'repoint[vendor]'")
 
 
 def test_the_page_loads_with_the_extra_page(tmp_path: Path) -> None:

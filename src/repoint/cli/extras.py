@@ -9,8 +9,8 @@ from repoint.model.errors import RepointError
 
 Extra = Literal["page", "vendor"]
 
-_PAGE_SERVER = "uvicorn"
-"""A package of the extra ``page`` that the page's own process imports, not the command."""
+_PAGE_MODULE = "jinja2"
+"""Only the extra ``page`` brings it; the page's own process imports it, the command does not."""
 
 
 class MissingExtraError(RepointError):
@@ -37,5 +37,5 @@ def require_page(command: str) -> None:
     Raises:
         MissingExtraError: The extra ``page`` is not installed.
     """
-    if importlib.util.find_spec(_PAGE_SERVER) is None:
-        raise missing_extra(command, "page", _PAGE_SERVER)
+    if importlib.util.find_spec(_PAGE_MODULE) is None:
+        raise missing_extra(command, "page", _PAGE_MODULE)
