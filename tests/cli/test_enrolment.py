@@ -212,7 +212,7 @@ class TestAFullUpdate:
         updated.put({**NEXT_FILES, "main.py": "somebody's own\n"})
         before = everything(updated.folder, "metadata")
         answer = repoint("check", "--store", updated.folder / "store")
-        refusal(answer, f"is not acme-kiosk {NEXT}: 1 path differs")
+        refusal(answer, f"are not those of acme-kiosk {NEXT}: 1 path differs")
         assert everything(updated.folder, "metadata") == before
         assert "replaced   engine" in works("status", "--store", updated.folder / "store")
 
