@@ -91,6 +91,19 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+def test_the_builders_that_the_page_on_tests_names_exist() -> None:
+    rows = re.findall(
+        r"^\| `(tests/\S+\.py)`: ((?:`\w+`(?:, )?)+) \|",
+        (ROOT / "docs/testing.md").read_text(),
+        re.MULTILINE,
+    )
+    assert len(rows) > 5
+    for path, names in rows:
+        source = (ROOT / path).read_text()
+        for name in re.findall(r"\w+", names):
+            assert re.search(rf"^(def|class) {name}\b", source, re.MULTILINE), f"{path}: {name}"
+
+
 # `make docs` checks the links of the pages in docs/.
 @pytest.mark.parametrize("page", sorted(ROOT.glob("*.md")), ids=lambda page: page.name)
 def test_links_of_the_pages_in_the_root_folder_lead_somewhere(page: Path) -> None:
