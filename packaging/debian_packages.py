@@ -17,6 +17,7 @@ DEBIAN = {
     "attrs": "python3-attr (>= 22.2)",
     "babel": "python3-babel (>= 2.10.3)",
     "h11": "python3-h11 (>= 0.14)",
+    "idna": "python3-idna (>= 3.3)",
     "jeepney": "python3-jeepney (>= 0.8)",
     "jinja2": "python3-jinja2 (>= 3.1.2)",
     "markupsafe": "python3-markupsafe (>= 2.1.2)",
@@ -25,9 +26,7 @@ DEBIAN = {
     "python-pam": "python3-pampy (>= 2.0.2), python3-six",
     "rich": "python3-rich (>= 13.3.1)",
     "shellingham": "python3-shellingham",
-    "starlette": "python3-starlette (>= 0.26.1)",
     "tomli-w": "python3-tomli-w (>= 1.0)",
-    "typing-extensions": "python3-typing-extensions",
 }
 """Debian's package for each distribution. The bounds are Debian 12's; the tests pass with those."""
 
