@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from benchmarks.machine import Machine
@@ -68,7 +69,7 @@ def print_group(group: Group, console: Console) -> None:
     for number, name in enumerate(_header(group)):
         table.add_column(name, justify="right" if number else "left")
     for row in group.rows:
-        table.add_row(*_line(group, row), style="red" if row.met is False else None)
+        table.add_row(*map(escape, _line(group, row)), style="red" if row.met is False else None)
     console.print(table)
     for note in group.notes:
         console.print(f"[dim]{_plain(note)}[/]", soft_wrap=True)
