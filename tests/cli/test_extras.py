@@ -38,7 +38,7 @@ def test_the_settings_page_names_its_extra(enrolled: Place) -> None:
     assert (status, out) == (1, "")
     assert err == (
         "repoint: `repoint settings` needs the extra page, which is not installed "
-        "(no module uvicorn). Run `pip install 'repoint[page]'`\n"
+        "(no module jinja2). Run `pip install 'repoint[page]'`\n"
     )
     assert everything(enrolled.folder) == before
 
