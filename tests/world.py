@@ -6,10 +6,11 @@ import itertools
 import random
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 from repoint.fs.removal import remove_tree
 from repoint.model.advisory import Advisory, Fix
-from repoint.model.baseline import BaselineName
+from repoint.model.baseline import BaselineName, RestartScope
 from repoint.model.improvement import Improvement
 from repoint.model.system import System
 from repoint.model.version import label
@@ -66,13 +67,29 @@ def no_passphrase(role: str) -> bytes:
     raise AssertionError(f"the key of {role} is not encrypted")
 
 
+class Living(TypedDict, total=False):
+    """What a component may say about its life: see `ComponentSource`."""
+
+    restart: RestartScope
+    health: tuple[str, ...]
+    ignore: tuple[str, ...]
+
+
+class Named(TypedDict, total=False):
+    """What a test may say of an improvement: see `Vendor.improve`."""
+
+    name: BaselineName
+    letter: str | None
+    told: Advisory | None
+
+
 @dataclass
 class Vendor:
     """A vendor with one product."""
 
     folder: Path
     product: str = "acme-kiosk"
-    clock: itertools.count = field(default_factory=lambda: itertools.count(1_700_000_000))  # type: ignore[type-arg]
+    clock: itertools.count[int] = field(default_factory=lambda: itertools.count(1_700_000_000))
 
     def __post_init__(self) -> None:
         self.repository = Repository.create(self.folder / "repository", passphrase=None)
@@ -98,10 +115,10 @@ class Vendor:
         *,
         name: BaselineName = NAME,
         system: System | None = None,
-        **living: object,
+        **living: Unpack[Living],
     ) -> None:
         sources = [
-            ComponentSource(component, self.source(files), **living)  # type: ignore[arg-type]
+            ComponentSource(component, self.source(files), **living)
             for component, files in (components or {"engine": OLD}).items()
         ]
         self.publisher.add_baseline(Release(self.product, name, tuple(sources), system))
@@ -136,9 +153,9 @@ class Vendor:
         return self.publisher.publish(self.product)
 
     def release(
-        self, components: dict[str, Files] | None = None, *cves: str, **named: object
+        self, components: dict[str, Files] | None = None, *cves: str, **named: Unpack[Named]
     ) -> Improvement:
-        self.improve(components, *cves, **named)  # type: ignore[arg-type]
+        self.improve(components, *cves, **named)
         return self.publish()[-1]
 
     def withdraw(self, letter: str, reason: str = "it crashes") -> None:

@@ -21,15 +21,15 @@ FREE = Conditions()
 
 
 @pytest.fixture
-def place(place: Place) -> Place:
+def place(place: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
     """A device on which background updates run."""
     enroll = place.enroll
 
-    def enroll_and_attend() -> None:
-        enroll()
+    def enroll_and_attend(**wanted: str) -> None:
+        enroll(**wanted)
         write_agent_state(place.product, AgentState(last_run=int(time.time())))
 
-    place.enroll = enroll_and_attend  # type: ignore[method-assign]
+    monkeypatch.setattr(place, "enroll", enroll_and_attend)
     return place
 
 

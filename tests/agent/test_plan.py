@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 import random
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -18,13 +19,15 @@ from repoint.agent.plan import (
     ActivationCandidate,
     InstallCandidate,
     Plan,
+    Reason,
     Situation,
     Step,
     plan,
 )
 from repoint.device.policy.policy import Policy, Rules
 from repoint.host.conditions import Conditions
-from repoint.model.catalog import Offer
+from repoint.model.baseline import RestartScope
+from repoint.model.catalog import Offer, Urgency
 from tests.world import NAME
 
 UTC = ZoneInfo("UTC")
@@ -39,16 +42,16 @@ def policy(**rules: object) -> Policy:
 
 def installation(
     *,
-    urgency: str = "routine",
+    urgency: Urgency = "routine",
     age: int = 0,
-    mark: str = "",
+    mark: Literal["", "failed", "removed"] = "",
     retry: int = 0,
     needed: int = 100,
     automatic: bool = True,
     conditions: Conditions | None = None,
     **rules: object,
 ) -> Step:
-    candidate = InstallCandidate(NOW - age, urgency, needed, mark, retry)  # type: ignore[arg-type]
+    candidate = InstallCandidate(NOW - age, urgency, needed, mark, retry)
     step = plan(
         candidate, None, situation(policy(**rules), automatic=automatic, conditions=conditions)
     ).install
@@ -138,13 +141,15 @@ def test_installation(facts: dict[str, object], expected: Step) -> None:
 
 def test_without_background_updates_nothing_is_promised_and_no_deadline_enforced() -> None:
     installation = InstallCandidate(NOW, "exploited", 1)
-    activation = ActivationCandidate(NOW, ("app",), blocked=False, staged=True, announced=NOW)
-    for automatic, reason in ((True, "unattended"), (False, "off")):
+    scopes: tuple[RestartScope, ...] = ("app",)
+    activation = ActivationCandidate(NOW, scopes, blocked=False, staged=True, announced=NOW)
+    cases: list[tuple[bool, Reason]] = [(True, "unattended"), (False, "off")]
+    for automatic, reason in cases:
         rules = Policy(Rules(deadline_days=0))
         result = plan(
             installation, activation, situation(rules, automatic=automatic, attended=False)
         )
-        assert result == Plan(Step(None, reason), Step(None, "program"), None)  # type: ignore[arg-type]
+        assert result == Plan(Step(None, reason), Step(None, "program"), None)
 
 
 def test_off_by_policy_names_the_policy() -> None:
@@ -156,7 +161,7 @@ def test_off_by_policy_names_the_policy() -> None:
 
 def activation(
     *,
-    scopes: tuple[str, ...] = ("app",),
+    scopes: tuple[RestartScope, ...] = ("app",),
     blocked: bool = True,
     staged: bool = True,
     announced: int | None = NOW - HOUR,
@@ -164,7 +169,7 @@ def activation(
     **rules: object,
 ) -> Step:
     since = None if age is None else NOW - age
-    candidate = ActivationCandidate(since, scopes, blocked, staged, announced)  # type: ignore[arg-type]
+    candidate = ActivationCandidate(since, scopes, blocked, staged, announced)
     step = plan(None, candidate, situation(policy(**rules))).activate
     assert step is not None
     return step
@@ -216,7 +221,7 @@ def test_a_plan_holds_whatever_the_combination() -> None:
         conditions = Conditions(metered, 10 if low else 90, False, 200 if space else 50)
         step = installation(
             automatic=automatic, conditions=conditions, age=6 * DAY if late else 0,
-            urgency="exploited" if urgent else "routine", **FIVE,
+            urgency="exploited" if urgent else "routine", deadline_days=5,
         )  # fmt: skip
         due = space and (late or (automatic and not low and (urgent or not metered)))
         assert step.is_due(NOW) == due

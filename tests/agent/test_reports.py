@@ -38,7 +38,7 @@ class Journal:
         self.socket.setblocking(False)
 
     def entries(self) -> list[list[tuple[str, str]]]:
-        found = []
+        found: list[list[tuple[str, str]]] = []
         while True:
             try:
                 datagram = self.socket.recv(1 << 20)

@@ -18,6 +18,7 @@ from repoint.device.update.enroll import GraftRequest
 from repoint.device.update.recognize import BaselineFilter
 from repoint.host import logind
 from repoint.host.systemd import Unit
+from repoint.model.baseline import RestartScope
 from tests.agent.buses import Bus, needs_bus
 from tests.cli.command import works
 from tests.places import MAPS_A_LIBRARY, Place, reason_of, wait_for
@@ -27,7 +28,7 @@ from tests.world import OLD, PLATFORM, Vendor
 STUBBORN = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + MAPS_A_LIBRARY
 
 
-def staged(place: Place, vendor: Vendor, scope: str, *program: str) -> None:
+def staged(place: Place, vendor: Vendor, scope: RestartScope, *program: str) -> None:
     from tests.agent.test_update_run import _newer
 
     vendor.baseline({"engine": OLD}, name=_newer(), restart=scope)
@@ -173,10 +174,13 @@ def test_the_sessions_of_the_programs_end_after_a_countdown_that_can_be_stopped(
     staged(place, vendor, "session")
     pid = place.run(MAPS_A_LIBRARY, launched=False)
     heard: list[int] = []
+
+    def stop_at_three(left: int) -> bool:
+        heard.append(left)
+        return left > 3
+
     with pytest.raises(logind.CannotRestartError, match="stopped"):
-        restart(
-            place.device, None, countdown=5, on_second=lambda left: heard.append(left) or left > 3
-        )
+        restart(place.device, None, countdown=5, on_second=stop_at_three)
     assert heard == [5, 4, 3]
     assert bus.calls == []
     done = restart(place.device, None, countdown=2)
@@ -187,7 +191,7 @@ def test_the_sessions_of_the_programs_end_after_a_countdown_that_can_be_stopped(
 @needs_bus
 @pytest.mark.parametrize("scope", ["system", "session"])
 def test_in_the_window_the_machine_is_restarted_once_and_not_scheduled_again(
-    scope: str,
+    scope: RestartScope,
     place: Place,
     vendor: Vendor,
     bus: Bus,

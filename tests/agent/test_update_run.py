@@ -27,9 +27,10 @@ from repoint.device.device import Device
 from repoint.device.errors import NoNetworkError
 from repoint.device.store.records import UserSettings
 from repoint.host.conditions import Conditions
+from repoint.model.baseline import BaselineName
 from tests.places import MAPS_A_LIBRARY, Place
 from tests.serving import WebServer
-from tests.world import FIXED, Vendor
+from tests.world import FIXED, PLATFORM, Vendor
 
 HOUR = 3600
 
@@ -193,10 +194,7 @@ def test_a_letter_that_fails_its_health_check_is_not_tried_again_but_the_next_on
     assert place.text() == "sound again\n"
 
 
-def _newer():  # type: ignore[no-untyped-def]
-    from repoint.model.baseline import BaselineName
-    from tests.world import PLATFORM
-
+def _newer() -> BaselineName:
     return BaselineName(PLATFORM, "26.4.0", "26A1")
 
 

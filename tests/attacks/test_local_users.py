@@ -74,8 +74,9 @@ def commands(*lines: tuple[str, ...]) -> Callable[[], object]:
             out, err = io.StringIO(), io.StringIO()
             with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
                 sys.argv = ["repoint", *line]
+                status: object = 0
                 try:
-                    status = main()
+                    main()
                 except SystemExit as end:
                     status = end.code
             answers.append((status or 0, out.getvalue(), err.getvalue()))

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -152,10 +153,10 @@ def test_extraneous_dependencies_are_refused(
 WHERE = ("acme-kiosk", NAME, "b")
 
 
-def read(mirror: Mirror) -> dict[str, object]:
+def read(mirror: Mirror) -> dict[str, Any]:
     path = names.improvement_path(*WHERE)
     target = mirror.latest("acme-kiosk").signed.targets[path]
-    record: dict[str, object] = json.loads(
+    record: dict[str, Any] = json.loads(
         (mirror.folder / "targets" / target.get_prefixed_paths()[0]).read_bytes()
     )
     return record

@@ -49,11 +49,13 @@ def fill(disk: Path, *, leave: int) -> None:
     (disk / "filler").write_bytes(b"\0" * (free - leave * 1024))
 
 
-def enroll(shop: Vendor, url: str, graft: Path, store: Path, **how: object) -> Answer:
+def enroll(
+    shop: Vendor, url: str, graft: Path, store: Path, before: Callable[[], None] | None = None
+) -> Answer:
     return repoint(
         "enroll", url, "--product", shop.product, "--root", shop.public / "metadata/1.root.json",
-        "--graft", f"engine={graft}", "--platform", PLATFORM, "--store", store, **how,
-    )  # type: ignore[arg-type]  # fmt: skip
+        "--graft", f"engine={graft}", "--platform", PLATFORM, "--store", store, before=before,
+    )  # fmt: skip
 
 
 class TestAFullDisk:
@@ -187,8 +189,8 @@ class TestNoRightToWrite:
         for command in (("check",), ("install",), ("settings", "automatic", "off")):
             answer = repoint(*command, "--store", store, before=bound_by_permissions)
             refusal(answer, f"No right to change the store {store}", "as the user who owns it")
-        for command in ("status", "history"):
-            assert repoint(command, "--store", store, before=bound_by_permissions).status == 0
+        for look in ("status", "history"):
+            assert repoint(look, "--store", store, before=bound_by_permissions).status == 0
         page = repoint("settings", "--store", store, before=bound_by_permissions)
         refusal(page, f"No right to write to {store / 'page'}", "as the user who owns it")
         assert everything(enrolled.folder) == before

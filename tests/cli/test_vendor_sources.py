@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Unpack
 
 import pytest
 
 from tests.cli.command import Answer, everything, refusal, repoint
-from tests.publisher.sources_support import member, tar_bytes, write_wheel
+from tests.publisher.sources_support import Fields, member, tar_bytes, write_wheel
 from tests.world import Vendor
 
 
@@ -50,7 +52,7 @@ def changed_wheel(folder: Path) -> Path:
     return write_wheel(folder / "pkg.whl", {"pkg/engine.py": b"x = 1\n"}, record=lied)
 
 
-def tar_with(folder: Path, name: str, **fields: object) -> Path:
+def tar_with(folder: Path, name: str, **fields: Unpack[Fields]) -> Path:
     (folder / "engine.tar").write_bytes(tar_bytes([member("a"), member(name, **fields)]))
     return folder / "engine.tar"
 
@@ -89,9 +91,9 @@ def tar_through_a_link(folder: Path) -> Path:
     ],
 )  # fmt: skip
 def test_an_unfit_source_is_refused_and_nothing_is_registered(
-    shop: Vendor, tmp_path: Path, make: object, said: str
+    shop: Vendor, tmp_path: Path, make: Callable[[Path], Path], said: str
 ) -> None:
-    source = make(tmp_path)  # type: ignore[operator]
+    source = make(tmp_path)
     before = everything(shop.folder), everything(tmp_path)
     refusal(add(shop, source), str(source), said)
     assert (everything(shop.folder), everything(tmp_path)) == before

@@ -20,6 +20,7 @@ from repoint.agent.notifications import notification_for
 from repoint.agent.units.start import CannotHandOverError
 from repoint.agent.update_run import Agent
 from repoint.device.activate import confirmation, trial
+from repoint.device.activate.restart import Restarted
 from repoint.device.errors import HealthCheckError
 from repoint.device.update.enroll import GraftRequest
 from repoint.device.update.recognize import BaselineFilter
@@ -250,6 +251,7 @@ def test_a_restart_ends_when_its_service_runs(played: Played) -> None:
     place = played.place
     _runs_as_service(played)
     done = place.device.restart(None)
+    assert isinstance(done, Restarted)
     assert done.started == ("acme.service",)
     assert state(place) == ("26.4.0 (a)", "", False)
     assert events(place)[-1] == "confirmed"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TypedDict, Unpack
+
 from repoint.device.store.history_completion import CurrentState, missing_entries
-from repoint.device.store.records import HistoryEntry, Mark
+from repoint.device.store.records import Event, HistoryEntry, Mark
 from tests.places import Place
 from tests.world import Vendor
 
@@ -13,14 +15,22 @@ NOW = 2_000
 ENROLLED = HistoryEntry(1_000, "enrolled", BASE, NAME)
 
 
-def facts(active: str, **more: object) -> CurrentState:
+class More(TypedDict, total=False):
+    confirmed: bool
+    staged: str
+    title: str
+    marks: dict[str, Mark]
+    unavailable: str
+
+
+def facts(active: str, **more: Unpack[More]) -> CurrentState:
     return CurrentState(
         baseline=NAME, detail=NAME, enrolled=1_000, base=BASE, active=active, **more
-    )  # type: ignore[arg-type]
+    )
 
 
-def said(label: str, *events: str) -> list[HistoryEntry]:
-    return [HistoryEntry(1_500, event, label) for event in events]  # type: ignore[arg-type]
+def said(label: str, *events: Event) -> list[HistoryEntry]:
+    return [HistoryEntry(1_500, event, label) for event in events]
 
 
 def missing(history: list[HistoryEntry], found: CurrentState) -> list[tuple[str, str]]:

@@ -384,6 +384,7 @@ def test_a_withdrawn_improvement_that_is_in_force_stays_and_says_so(
 def test_restart_closes_the_program_and_starts_it_again(place: Place, vendor: Vendor) -> None:
     import sys
 
+    from repoint.device.activate.restart import Restarted
     from repoint.device.update.enroll import GraftRequest
     from repoint.device.update.recognize import BaselineFilter
 
@@ -398,6 +399,7 @@ def test_restart_closes_the_program_and_starts_it_again(place: Place, vendor: Ve
     place.device.check(None)
     place.device.install(None, user_initiated=True)
     done = place.device.restart(None)
+    assert isinstance(done, Restarted)
     assert [use.pid for use in done.closed] == [pid]
     assert place.text() == "VERSION = 'new'\n"
     wait_for(note.exists)

@@ -11,6 +11,7 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
+from tests.faults.judging import Finding
 from tests.faults.running import Result, Share, processors, run, scene_names
 
 _GROUPS = ("crash", "fault", "power cut")
@@ -63,8 +64,8 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _first_of_each(result: Result) -> list:
-    found: dict[tuple[str, str], object] = {}
+def _first_of_each(result: Result) -> list[Finding]:
+    found: dict[tuple[str, str], Finding] = {}
     for finding in result.findings:
         found.setdefault((finding.trouble, finding.wrong[:40]), finding)
     return list(found.values())[:8]

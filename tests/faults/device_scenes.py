@@ -77,7 +77,7 @@ class DeviceScene:
     expected: tuple[type[RepointError], ...] = ()
     done: tuple[type[RepointError], ...] = ()
     settles = False
-    said = (RepointError,)
+    said: tuple[type[Exception], ...] = (RepointError,)
     components = tuple(BASE)
 
     def __init__(

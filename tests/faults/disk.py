@@ -28,10 +28,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.faults.tracing import Call, Trace, run_traced
+from tests.faults.tracing import Call, Decision, Trace, run_traced
 
 Name = tuple[int, str]
 """A folder's node, and a name in it."""
+Damage = Callable[[bytes, bytes], bytes]
+"""Returns what is left of a file's content, from the durable and the written content."""
 _ROOT = 1
 
 
@@ -115,7 +117,7 @@ class Recording:
         self.trace: Trace = run_traced(action, folder, self._record)
         self._note(len(self.trace.calls))
 
-    def _record(self, call: Call) -> str:
+    def _record(self, call: Call) -> Decision:
         self._note(call.number - 1)
         node = self._last.inodes.get(call.inode)
         if call.what.sync and node is not None:
@@ -216,8 +218,8 @@ class Recording:
         may = [i for i, c in enumerate(self.changes) if c.call <= cut and i not in must]
         every = must | set(may)
         for damage in _DAMAGES:
-            yield self._state(every, must, lambda damage=damage: damage)
-        yield self._state(must, must, lambda: _lost)
+            yield self._state(every, must, _always(damage))
+        yield self._state(must, must, _always(_lost))
         chance = random.Random(f"{seed} {cut}")
         for _ in range(tries):
             share, kept = chance.choice((0.2, 0.5, 0.8, 0.95)), set(must)
@@ -227,10 +229,9 @@ class Recording:
                     kept.add(number)
             yield self._state(kept, must, lambda: chance.choice((*_DAMAGES, _whole)))
 
-    def _state(
-        self, kept: set[int], must: set[int], damage: Callable[[], Callable[[bytes, bytes], bytes]]
-    ) -> State:
-        nodes, names, unsynced = dict(self.nodes), dict(self.first.names), {}
+    def _state(self, kept: set[int], must: set[int], damage: Callable[[], Damage]) -> State:
+        nodes, names = dict(self.nodes), dict(self.first.names)
+        unsynced: dict[int, bytes] = {}
         for number in sorted(kept):
             change = self.changes[number]
             for name, node in change.names:
@@ -246,11 +247,11 @@ class Recording:
                     unsynced.pop(change.node, None)
                 nodes[change.node] = nodes[change.node]._replace(data=change.data)
         for number, durable in unsynced.items():
-            node = nodes[number]
-            nodes[number] = node._replace(data=damage()(durable, node.data))
+            file = nodes[number]
+            nodes[number] = file._replace(data=damage()(durable, file.data))
         below: dict[int, list[tuple[str, int]]] = {}
-        for (folder, name), number in names.items():
-            below.setdefault(folder, []).append((name, number))
+        for (folder, inside), number in names.items():
+            below.setdefault(folder, []).append((inside, number))
         paths: dict[str, tuple[int, Node]] = {}
 
         def place(folder: int, path: str) -> None:
@@ -290,4 +291,8 @@ def _short(durable: bytes, written: bytes) -> bytes:
     return written[: (same + len(written)) // 2]
 
 
-_DAMAGES = (_lost, _zeros, _short)
+def _always(damage: Damage) -> Callable[[], Damage]:
+    return lambda: damage
+
+
+_DAMAGES: tuple[Damage, ...] = (_lost, _zeros, _short)

@@ -22,7 +22,7 @@ from tests.faults.quickly import be_quick
 from tests.faults.running import scene_names, scenes
 from tests.faults.scenes import Ground, Scene
 from tests.faults.serving import served
-from tests.faults.tracing import Call, run_traced
+from tests.faults.tracing import Call, Decision, run_traced
 
 FILE_SYSTEMS: dict[str, tuple[int, list[str], str]] = {
     "ext4": (96, ["mkfs.ext4", "-q", "-F"], "defaults"),
@@ -70,8 +70,8 @@ class Disk(Ground):
         subprocess.run(["umount", self.scene.folder], check=True)
 
     def _mount(self) -> None:
-        command = ["mount", "-o", f"loop,{self._options}", self.image, self.scene.folder]
-        subprocess.run(command, check=True)
+        options = f"loop,{self._options}"
+        subprocess.run(["mount", "-o", options, self.image, self.scene.folder], check=True)
 
 
 def cut(judge: Judge, disk: Disk, images: Path, every: int) -> tuple[int, list[Finding]]:
@@ -79,7 +79,7 @@ def cut(judge: Judge, disk: Disk, images: Path, every: int) -> tuple[int, list[F
     disk.restore()
     calls: list[Call] = []
 
-    def decide(call: Call) -> str:
+    def decide(call: Call) -> Decision:
         calls.append(call)
         if call.number % every == 0:
             disk.keep(images / f"cut{call.number}")

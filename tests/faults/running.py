@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import NamedTuple
 
@@ -75,7 +76,8 @@ def run(shares: list[Share], processes: int, report: Callable[[Result], None]) -
         report: Called with each result when it is complete.
     """
     context = multiprocessing.get_context("spawn")
-    waiting, running = list(reversed(shares)), {}
+    waiting = list(reversed(shares))
+    running: dict[Connection, tuple[SpawnProcess, Share]] = {}
     while waiting or running:
         while waiting and len(running) < processes:
             ours, theirs = context.Pipe(duplex=False)

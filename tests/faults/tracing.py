@@ -115,13 +115,14 @@ def run_traced(
             supervisor.run()
         finally:
             os.close(descriptors[0])
-        said = ours.recv(1 << 16, socket.MSG_DONTWAIT | socket.MSG_PEEK) if _readable(ours) else b""
+        flags = socket.MSG_DONTWAIT | socket.MSG_PEEK
+        answer = ours.recv(1 << 16, flags) if _readable(ours) else b""
     _, status = os.waitpid(pid, 0)
     if supervisor.killed:
         return Trace(End("killed"), supervisor.calls)
-    if not said:
+    if not answer:
         return Trace(End("crashed", message=f"wait status {status}"), supervisor.calls)
-    return Trace(msgspec.json.decode(said, type=End), supervisor.calls)
+    return Trace(msgspec.json.decode(answer, type=End), supervisor.calls)
 
 
 def run_alone(
@@ -141,9 +142,9 @@ def run_alone(
             os._exit(0)
     theirs.close()
     with contextlib.closing(ours):
-        said = ours.recv(1 << 16)
+        answer = ours.recv(1 << 16)
     os.waitpid(pid, 0)
-    return msgspec.json.decode(said, type=End) if said else End("crashed")
+    return msgspec.json.decode(answer, type=End) if answer else End("crashed")
 
 
 def _readable(connection: socket.socket) -> bool:

@@ -111,7 +111,7 @@ def trial_scenes(base: Path, served: str) -> dict[str, Callable[[], DeviceScene]
         slug = name.replace(" ", "-")
         return kind(name, base / slug, f"{served}/{slug}", labels, before, _settle)
 
-    return {name: lambda name=name: made(name) for name in kinds}  # type: ignore[misc]
+    return {name: functools.partial(made, name) for name in kinds}
 
 
 def _settle(scene: DeviceScene) -> object:

@@ -38,7 +38,7 @@ class VendorScene:
 
     expected: tuple[type[RepointError], ...] = ()
     settles = True
-    said = (RepointError, OSError)
+    said: tuple[type[Exception], ...] = (RepointError, OSError)
 
     def __init__(
         self,

@@ -17,11 +17,13 @@ there = urllib.parse.urlsplit(link)
 host = f"127.0.0.1:{there.port}"
 
 
-def ask(method, path, form=None, cookie=""):
+def ask(
+    method: str, path: str, form: dict[str, str] | None = None, cookie: str = ""
+) -> tuple[http.client.HTTPResponse, str]:
     """Send a request with the headers that a browser sends."""
     connection = http.client.HTTPConnection("127.0.0.1", there.port, timeout=300)
     headers = {"Cookie": cookie} if cookie else {}
-    body = None
+    body: str | None = None
     if form is not None:
         body = urllib.parse.urlencode(form)
         headers |= {"Content-Type": "application/x-www-form-urlencoded", "Origin": f"http://{host}"}
@@ -30,8 +32,10 @@ def ask(method, path, form=None, cookie=""):
     return answer, answer.read().decode()
 
 
-answer, _ = ask("GET", there.path)
-cookie = answer.getheader("Set-Cookie").partition(";")[0]
+answer = ask("GET", there.path)[0]
+given = answer.getheader("Set-Cookie")
+assert given is not None
+cookie = given.partition(";")[0]
 panel = f"/product/{product}/"
 _, sheet = ask("GET", panel + button, cookie=cookie)
 token = sheet.partition('name="token" value="')[2].partition('"')[0]

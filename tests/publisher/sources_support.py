@@ -10,13 +10,26 @@ import lzma
 import stat
 import tarfile
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 from repoint.delta.zstd import zstd
 
+Member = tuple[tarfile.TarInfo, bytes]
 
-def member(name: str, content: bytes = b"content", **fields: object) -> tuple[object, bytes]:
+
+class Fields(TypedDict, total=False):
+    """The fields of a member's header that a test may choose."""
+
+    type: bytes
+    mode: int
+    mtime: float
+    linkname: str
+    pax_headers: dict[str, str]
+
+
+def member(name: str, content: bytes = b"content", **fields: Unpack[Fields]) -> Member:
     """A member of a tar archive; a file where ``type`` is not given."""
     info = tarfile.TarInfo(name)
     info.size = len(content) if fields.get("type", tarfile.REGTYPE) == tarfile.REGTYPE else 0
@@ -27,7 +40,7 @@ def member(name: str, content: bytes = b"content", **fields: object) -> tuple[ob
     return info, content[: info.size]
 
 
-def tar_bytes(members: Iterable[tuple[object, bytes]]) -> bytes:
+def tar_bytes(members: Iterable[Member]) -> bytes:
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for info, content in members:
@@ -35,7 +48,7 @@ def tar_bytes(members: Iterable[tuple[object, bytes]]) -> bytes:
     return out.getvalue()
 
 
-PACKERS = {
+PACKERS: dict[str, Callable[[bytes], bytes]] = {
     "": lambda data: data,
     ".gz": gzip.compress,
     ".xz": lzma.compress,
@@ -51,7 +64,7 @@ def ar_bytes(members: Iterable[tuple[str, bytes]]) -> bytes:
     return out
 
 
-def deb_bytes(members: Iterable[tuple[object, bytes]], suffix: str = ".xz") -> bytes:
+def deb_bytes(members: Iterable[Member], suffix: str = ".xz") -> bytes:
     control = gzip.compress(tar_bytes([member("./control", b"Package: x\n")]))
     data = PACKERS[suffix](tar_bytes(members))
     return ar_bytes(

@@ -45,7 +45,7 @@ def expected(vendor: Vendor, tmp_path: Path, said: Improvement, trees: dict[str,
     for name, files in trees.items():
         old = baseline_folder(vendor.repository, vendor.product, NAME) / name
         new = write_tree(tmp_path / f"{said.letter}-{name}", files)
-        overs.append(Overlay(scan_tree(old), scan_tree(new), lambda path, new=new: new / path))
+        overs.append(Overlay(scan_tree(old), scan_tree(new), new.joinpath))
     assert said.extension is not None
     image = layer_image(overs, RELEASE, created=said.created, first=said.extension.first)
     assert image.size == said.extension.size

@@ -4,7 +4,7 @@ import os
 import resource
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -30,11 +30,16 @@ def source(tmp_path: Path) -> Path:
     return source
 
 
-def refusal(source: Path, kind: type[RepointError] = UnfitSourceError, **options) -> str:
+def refusal(
+    source: Path,
+    kind: type[RepointError] = UnfitSourceError,
+    *,
+    limits: Limits | None = None,
+) -> str:
     into = source.parent / "tree"
     before = sorted(os.listdir(source.parent))
     with pytest.raises(kind) as caught:
-        unpack_source(source, into, **options)
+        unpack_source(source, into, limits=limits)
     assert sorted(os.listdir(source.parent)) == before
     assert len(str(caught.value).splitlines()) == 1
     return str(caught.value)
@@ -128,7 +133,9 @@ def test_a_pipe_as_a_source_is_told_without_waiting_for_it(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("make", [Path.mkdir, Path.touch, lambda path: path.symlink_to("nowhere")])
-def test_what_stands_at_the_place_already_is_left_alone(source: Path, make) -> None:
+def test_what_stands_at_the_place_already_is_left_alone(
+    source: Path, make: Callable[[Path], object]
+) -> None:
     make(source.parent / "tree")
     assert "tree already exists" in refusal(source, UnpackError)
 

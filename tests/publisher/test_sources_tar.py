@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from repoint.publisher.ingest import unpack_source
 from repoint.publisher.ingest.errors import UnfitSourceError
 from repoint.publisher.ingest.limits import Limits
-from tests.publisher.sources_support import PACKERS, member, tar_bytes, tree_of
+from tests.publisher.sources_support import PACKERS, Member, member, tar_bytes, tree_of
 
 GOOD = (
     member("./", type=tarfile.DIRTYPE, mode=0o700),
@@ -25,15 +25,19 @@ GOOD = (
 )
 
 
-def unpack(tmp_path: Path, data: bytes, name: str = "source.tar", **options) -> Path:
+def unpack(
+    tmp_path: Path, data: bytes, name: str = "source.tar", *, limits: Limits | None = None
+) -> Path:
     (tmp_path / name).write_bytes(data)
-    unpack_source(tmp_path / name, tmp_path / "tree", **options)
+    unpack_source(tmp_path / name, tmp_path / "tree", limits=limits)
     return tmp_path / "tree"
 
 
-def refusal(tmp_path: Path, data: bytes, name: str = "source.tar", **options) -> str:
+def refusal(
+    tmp_path: Path, data: bytes, name: str = "source.tar", *, limits: Limits | None = None
+) -> str:
     with pytest.raises(UnfitSourceError) as caught:
-        unpack(tmp_path, data, name, **options)
+        unpack(tmp_path, data, name, limits=limits)
     assert sorted(path.name for path in tmp_path.iterdir()) == [name]
     assert len(str(caught.value).splitlines()) == 1
     return str(caught.value)
@@ -187,7 +191,7 @@ def test_a_member_of_no_known_type_is_refused(tmp_path: Path, kind: bytes) -> No
         member("a"),
     ],
 )
-def test_a_path_that_comes_twice_is_refused(tmp_path: Path, second: tuple[object, bytes]) -> None:
+def test_a_path_that_comes_twice_is_refused(tmp_path: Path, second: Member) -> None:
     assert "twice" in refusal(tmp_path, tar_bytes([member("a/b"), second]))
 
 
@@ -197,7 +201,7 @@ def test_a_folder_that_comes_twice_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("members", [(), (member("a", type=tarfile.DIRTYPE),)])
-def test_an_archive_without_a_file_is_refused(tmp_path: Path, members: tuple) -> None:
+def test_an_archive_without_a_file_is_refused(tmp_path: Path, members: tuple[Member, ...]) -> None:
     assert "contains no file" in refusal(tmp_path, tar_bytes(members))
 
 

@@ -35,7 +35,7 @@ def no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def folder(web: Web, request: pytest.FixtureRequest) -> Path:
     """Where a test's repository goes, below the served folder."""
-    return web.folder / request.node.name
+    return web.folder / str(request.node.name)
 
 
 @pytest.fixture

@@ -39,14 +39,14 @@ def publish_and_rotate(publication: Publication) -> None:
 def trouble_at(call: int, make_trouble: Callable[[], None]) -> Iterator[list[str]]:
     """Make trouble instead of the nth rename or sync."""
     calls: list[str] = []
-    former = {"replace": os.replace, "fsync": os.fsync}
+    former: dict[str, Callable[..., None]] = {"replace": os.replace, "fsync": os.fsync}
 
     def counted(name: str) -> Callable[..., None]:
         def run(*args: object) -> None:
             calls.append(name)
             if len(calls) == call:
                 make_trouble()
-            former[name](*args)  # type: ignore[operator]
+            former[name](*args)
 
         return run
 
@@ -79,12 +79,15 @@ def in_a_process_of_its_own(run: Callable[[], None]) -> int:
     return os.waitpid(pid, 0)[1]
 
 
-def seen_by(reader: Device) -> tuple[bytes | None, ...]:
+Seen = tuple[bytes | None, ...]
+
+
+def seen_by(reader: Device) -> Seen:
     return reader.get_all(catalog_path("acme"), IMPROVEMENT)
 
 
-OLD = (b"first catalog", None)
-NEW = (b"second catalog", b"(a)")
+OLD: Seen = (b"first catalog", None)
+NEW: Seen = (b"second catalog", b"(a)")
 
 
 @pytest.mark.parametrize("change", [publish, publish_and_rotate])

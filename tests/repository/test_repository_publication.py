@@ -12,7 +12,17 @@ from pathlib import Path
 import pytest
 from securesystemslib.signer import CryptoSigner
 from tuf.api.exceptions import ExpiredMetadataError
-from tuf.api.metadata import Metadata, MetaFile, Snapshot, TargetFile, Targets, Timestamp
+from tuf.api.metadata import (
+    Key,
+    Metadata,
+    MetaFile,
+    Root,
+    Signed,
+    Snapshot,
+    TargetFile,
+    Targets,
+    Timestamp,
+)
 
 from repoint.model.baseline import BaselineName
 from repoint.model.errors import NameNotAllowedError
@@ -274,9 +284,13 @@ def test_a_device_ignores_an_improvement_signed_by_the_catalog_key(
     assert reader.get(IMPROVEMENT) is None
 
 
-def keys_in(path: Path) -> dict:  # type: ignore[type-arg]
-    signed = Metadata.from_file(str(path)).signed
-    return signed.keys if hasattr(signed, "keys") else signed.delegations.keys  # type: ignore[no-any-return]
+def keys_in(path: Path) -> dict[str, Key]:
+    signed: Signed = Metadata.from_file(str(path)).signed
+    if isinstance(signed, Root):
+        return signed.keys
+    assert isinstance(signed, Targets)
+    assert signed.delegations is not None
+    return signed.delegations.keys
 
 
 def test_refresh_renews_what_expires_soon_and_names_what_it_cannot(

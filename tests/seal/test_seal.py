@@ -1,5 +1,6 @@
 import os
 import shutil
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from repoint.fs.removal import make_writable, remove_tree
 from repoint.model.errors import InvalidRecordError
-from repoint.model.tree import Change, Entry, Layer
+from repoint.model.tree import Change, Entry, Kind, Layer
 from repoint.tree.build import TreeFiles, build_tree, files_in
 from repoint.tree.compare import apply_layer, check_entries, compare_trees, make_layer
 from repoint.tree.digest import seal_of
@@ -17,7 +18,7 @@ from repoint.tree.scan import scan_tree
 from repoint.tree.verify import verify_tree
 
 
-def make(root: Path, files: dict[str, str | bytes]) -> Path:
+def make(root: Path, files: Mapping[str, str | bytes]) -> Path:
     for path, content in files.items():
         place = root / path
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -72,9 +73,9 @@ def test_write_permission_does_not_matter_because_sealed_trees_have_none(tree: P
         lambda t: (t / "lib").chmod(0o700),
     ],
 )
-def test_any_change_changes_the_seal(tree: Path, change: object) -> None:
+def test_any_change_changes_the_seal(tree: Path, change: Callable[[Path], object]) -> None:
     before = seal_of(scan_tree(tree))
-    change(tree)  # type: ignore[operator]
+    change(tree)
     assert seal_of(scan_tree(tree)) != before
 
 
@@ -142,7 +143,7 @@ def test_a_layer_turns_one_tree_into_the_other_and_building_it_gives_its_seal(
         remove_tree(tmp_path / name)
     for name, files in (("old", old), ("new", new)):
         (tmp_path / name).mkdir()
-        make(tmp_path / name, files)  # type: ignore[arg-type]
+        make(tmp_path / name, files)
     before, after = scan_tree(tmp_path / "old"), scan_tree(tmp_path / "new")
     layer = make_layer(before, after, {})
     assert apply_layer(before, layer) == after
@@ -168,10 +169,10 @@ def test_a_built_tree_is_read_only_and_shares_unchanged_files(tree: Path, tmp_pa
     assert (built / "lib").stat().st_mode & 0o200
 
 
-def entry(path: str, kind: str = "file") -> Entry:
+def entry(path: str, kind: Kind = "file") -> Entry:
     if kind == "file":
         return Entry(path=path, kind="file", mode=0o444, sha256="0" * 64)
-    return Entry(path=path, kind=kind, mode=0o555)  # type: ignore[arg-type]
+    return Entry(path=path, kind=kind, mode=0o555)
 
 
 @pytest.mark.parametrize(

@@ -144,7 +144,7 @@ def system(vendor: Vendor, server: WebServer, own_mounts: None, tmp_path: Path) 
 
 
 @pytest.fixture
-def release() -> Iterator[Callable[[str], None]]:
+def release() -> Callable[[str], None]:
     """Let the system say that it is another version."""
 
     def say(version: str) -> None:

@@ -153,7 +153,9 @@ def test_programs_see_an_image_and_its_removal_leaves_nothing_behind(merged: Sys
 
 
 def test_the_offered_root_hash_is_the_signed_one(merged: System) -> None:
-    improvement = merged.product.generations.improvement(merged.product.links.active())  # type: ignore[arg-type]
+    active = merged.product.links.active()
+    assert active is not None
+    improvement = merged.product.generations.improvement(active)
     assert improvement is not None
     assert improvement.extension is not None
     offered = {path.name: path for path in OFFERED.iterdir()}

@@ -23,7 +23,7 @@ from repoint.model.errors import RepointError
 from tests.sysext.conftest import APP, NEW, OLD, System, put, run
 from tests.world import Files, big
 
-NEWER = {f"{APP}/lib/libcodec.so": b"newer" + big(9)}
+NEWER: Files = {f"{APP}/lib/libcodec.so": b"newer" + big(9)}
 NEWER_BASE: Files = {**OLD, **NEWER}
 SECURITY_FIX = f"{APP}/lib/libcodec.so"
 

@@ -84,7 +84,7 @@ def main() -> int:
         before, _, rest = _PAGE.read_text().partition(_BEGIN)
         _, _, after = rest.partition(_END)
         _PAGE.write_text("\n".join([before + _BEGIN, "", *table, "", _END + after]))
-    found = [*results.replayed, *results.started, *results.killed]
+    found: list[Outcome | Started] = [*results.replayed, *results.started, *results.killed]
     return int(any(one.wrong for one in found))
 
 
