@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.measuring import Peak, Ran, figure, run, run_watched
-from benchmarks.results import Group, Row
+from benchmarks.results import Figure, Group, Row
 from benchmarks.scene import Device, Scene
 from benchmarks.serving import Traffic
 
@@ -93,10 +93,10 @@ def _bytes(scene: Scene, repoint: _Side, tufup: _Side) -> Group:
 def _cost(repoint: _Side, tufup: _Side) -> Group:
     sides = (repoint, tufup)
 
-    def times(name: str) -> tuple:
+    def times(name: str) -> tuple[Figure, ...]:
         return tuple(figure(side.answers(name), "s") for side in sides)
 
-    def peaks(of: Callable[[Peak], float]) -> tuple:
+    def peaks(of: Callable[[Peak], float]) -> tuple[Figure, ...]:
         return tuple(figure([of(peak) for peak in side.peaks], "MB") for side in sides)
 
     decoder = figure([peak.child for peak in repoint.peaks], "MB")

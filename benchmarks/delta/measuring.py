@@ -88,8 +88,8 @@ def _decode(job: Job, files: Sequence[ChangedFile], out: Path, limit: float) -> 
         made = [out / str(number) for number in range(len(files))]
     else:
         made = [out]
-        with out.open("wb") as file:
-            file.truncate(files[0].size)
+        with out.open("wb") as zeros:
+            zeros.truncate(files[0].size)
     again = Job(job.tool, "decode", job.files, job.patch, job.out, job.memory)
     measured, _ = measure(again, limit)
     if measured.outcome == "ok":

@@ -15,9 +15,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import repoint.delta
 from repoint.delta.zstd import zstd
+
+if TYPE_CHECKING:
+    import zstandard
 
 
 @dataclass(frozen=True)
@@ -127,7 +131,7 @@ def _zstd_decode(old: Path, patch: Path, new: Path) -> None:
     new.write_bytes(decompressor.decompress(_read(patch)))
 
 
-def _zstd_dictionary(old: bytes):  # type: ignore[no-untyped-def]
+def _zstd_dictionary(old: bytes) -> zstandard.ZstdCompressionDict | None:
     import zstandard
 
     # A dictionary shorter than its magic number is an empty one to zstd.

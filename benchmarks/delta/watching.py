@@ -87,8 +87,8 @@ def measure(job: Job, seconds: float) -> tuple[Measured, Answer]:
         lacks = any(word in answer.error.lower() for word in ("memory", "alloc"))
         return _measured(seen, "memory" if lacks else "failed", error=answer.error), answer
     outcome: Outcome = "ok" if answer.applies else "none"
-    times = {"seconds": answer.seconds, "cpu": answer.cpu}
-    return _measured(seen, outcome, peak=answer.peak, **times), answer
+    measured = _measured(seen, outcome, seconds=answer.seconds, cpu=answer.cpu, peak=answer.peak)
+    return measured, answer
 
 
 @dataclass

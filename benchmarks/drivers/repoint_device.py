@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import repoint.device.activate.activation
@@ -68,7 +69,7 @@ def main() -> None:
     """Do the job that is named."""
     job, store, *rest = sys.argv[1:]
     device = Device(Path(store))
-    jobs = {
+    jobs: dict[str, Callable[[], object]] = {
         "check": lambda: check(device),
         "update": lambda: update(device),
         "cycle": lambda: cycle(device, int(rest[0])),
