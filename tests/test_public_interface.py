@@ -23,7 +23,7 @@ def test_a_public_name_exists_and_is_documented(name: str) -> None:
     assert not doc.startswith(f"{name}("), f"{name} has no docstring of its own"
 
 
-@pytest.mark.parametrize("name", ["Device", "Repository", "Publisher"])
+@pytest.mark.parametrize("name", ["Device", "BootTasks", "Preferences", "Repository", "Publisher"])
 def test_every_public_method_is_documented(name: str) -> None:
     for method, value in vars(getattr(repoint, name)).items():
         if not method.startswith("_") and (callable(value) or isinstance(value, property)):

@@ -1,8 +1,8 @@
 """Background security improvements for any Linux product.
 
-This module is the public interface for programs that embed Repoint: `Device` for a device,
-`Repository` and `Publisher` for a vendor, the records that their methods take and return, and the
-errors that a program catches. Everything else is private and may change.
+This module is the public interface for programs that embed Repoint: `Device` and its parts for a
+device, `Repository` and `Publisher` for a vendor, the records that their methods take and return,
+and the errors that a program catches. Everything else is private and may change.
 
 Names are imported when they are first used, so ``import repoint`` costs nothing and a device does
 not load what only vendors need.
@@ -17,6 +17,7 @@ __version__ = "0.1.0"
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from repoint.device.activate.activation import Activation
+    from repoint.device.activate.boot import BootTasks
     from repoint.device.activate.restart import Restarted
     from repoint.device.device import Device
     from repoint.device.errors import (
@@ -34,7 +35,10 @@ if TYPE_CHECKING:
         StoreWriteError,
     )
     from repoint.device.outcomes import Nothing
+    from repoint.device.policy.policy import Policy
+    from repoint.device.policy.preferences import EffectiveSettings, Preferences
     from repoint.device.status.status import Status
+    from repoint.device.store.records import UserSettings
     from repoint.device.update.check import Checked
     from repoint.device.update.enroll import GraftRequest
     from repoint.device.update.install import Staged
@@ -65,6 +69,7 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "repoint.device.activate.activation": ("Activation",),
+    "repoint.device.activate.boot": ("BootTasks",),
     "repoint.device.activate.restart": ("Restarted",),
     "repoint.device.device": ("Device",),
     "repoint.device.errors": (
@@ -73,7 +78,10 @@ _MODULES = {
         "StillRunningError", "StoreBusyError", "StoreDamagedError", "StoreWriteError",
     ),
     "repoint.device.outcomes": ("Nothing",),
+    "repoint.device.policy.policy": ("Policy",),
+    "repoint.device.policy.preferences": ("EffectiveSettings", "Preferences"),
     "repoint.device.status.status": ("Status",),
+    "repoint.device.store.records": ("UserSettings",),
     "repoint.device.update.check": ("Checked",),
     "repoint.device.update.enroll": ("GraftRequest",),
     "repoint.device.update.install": ("Staged",),
@@ -103,9 +111,11 @@ __all__ = [
     "BaselineExistsError",
     "BaselineFilter",
     "BaselineName",
+    "BootTasks",
     "Checked",
     "ComponentSource",
     "Device",
+    "EffectiveSettings",
     "EnrolmentRefusedError",
     "GraftRequest",
     "HealthCheckError",
@@ -118,7 +128,9 @@ __all__ = [
     "NotTrustedError",
     "Nothing",
     "NothingChangedError",
+    "Policy",
     "PolicyForbidsError",
+    "Preferences",
     "Publisher",
     "Release",
     "Removed",
@@ -138,6 +150,7 @@ __all__ = [
     "UnknownBaselineError",
     "UnknownImprovementError",
     "UnknownProductError",
+    "UserSettings",
     "WrongPassphraseError",
     "__version__",
     "read_advisory",

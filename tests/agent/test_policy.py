@@ -10,9 +10,9 @@ import pytest
 
 from repoint.device.device import Device
 from repoint.device.errors import PolicyForbidsError
-from repoint.device.policy.effective_settings import effective_settings
 from repoint.device.policy.maintenance_window import Window, WindowError, next_opening
 from repoint.device.policy.policy import Policy, Rules, keep_policy, read_policy
+from repoint.device.policy.preferences import effective_settings
 from repoint.device.store.records import UserSettings
 from tests.places import Place
 from tests.world import Vendor
@@ -136,8 +136,8 @@ def ruled(place: Place, folder: Path) -> Device:
 def test_a_person_cannot_change_what_is_locked(ruled: Device, folder: Path) -> None:
     (folder / "10.toml").write_text("automatic = true\n")
     with pytest.raises(PolicyForbidsError, match=r"locked on by .*10\.toml"):
-        ruled.change_settings(None, UserSettings(automatic=False))
-    assert ruled.settings(None).automatic
+        ruled.preferences.change_settings(None, UserSettings(automatic=False))
+    assert ruled.preferences.settings(None).automatic
 
 
 def test_what_may_not_be_removed_stays(

@@ -102,7 +102,7 @@ def test_the_journal_states_the_fixes_the_time_and_what_restarts(
 def test_an_installation_that_is_turned_off_is_reported_once(
     enrolled: Place, vendor: Vendor, journald: Journal
 ) -> None:
-    enrolled.device.change_settings(None, UserSettings(automatic=False))
+    enrolled.device.preferences.change_settings(None, UserSettings(automatic=False))
     vendor.release()
     (event,) = report_run(run_agent(enrolled), enrolled.folder / "store", to=journald.path)
     assert "Not installed automatically: Automatically Install is off." in event.message

@@ -112,7 +112,7 @@ def test_a_frequent_timer_checks_only_when_a_check_is_due(bench: Bench, server: 
 
 
 def test_with_automatic_installation_off_a_run_only_reports(bench: Bench, vendor: Vendor) -> None:
-    bench.device.change_settings(None, UserSettings(automatic=False))
+    bench.device.preferences.change_settings(None, UserSettings(automatic=False))
     vendor.release()
     run = bench.run()
     assert (run.checked, run.installed) == (True, "")

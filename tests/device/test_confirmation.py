@@ -92,7 +92,7 @@ def test_at_a_start_a_letter_is_confirmed_when_its_service_runs(played: Played) 
     place.device.check(None)  # no other command decides either
     assert state(place) == ("26.4.0 (a)", "", True)
     played.machine.service = STEADY
-    assert place.device.watch() == {place.product.name: None}
+    assert place.device.boot.watch() == {place.product.name: None}
     assert state(place) == ("26.4.0 (a)", "", False)
     assert events(place)[-1] == "confirmed"
     assert place.product.trials.current() is None
@@ -106,7 +106,7 @@ def test_at_a_start_a_letter_whose_service_hangs_is_rolled_back(
     played.machine.service = HANGS
     boot(played)
     played.machine.service = FAILED
-    ((_, failure),) = place.device.watch().items()
+    ((_, failure),) = place.device.boot.watch().items()
     assert str(failure).startswith(
         "26.4.0 (a) failed (acme.service does not run any more (timeout)); 26.4.0 is active again"
     )
@@ -141,7 +141,7 @@ def test_the_health_check_is_run_when_the_service_runs(played: Played, vendor: V
     assert boot(played) == []
     assert state(place) == ("26.4.0 (b)", "", True)
     played.machine.service = STEADY
-    ((_, failure),) = place.device.watch().items()
+    ((_, failure),) = place.device.boot.watch().items()
     assert "engine: the health check ended with status 1" in str(failure)
     assert state(place) == ("26.4.0", "", False)
     assert any("start -- acme.service: VERSION = 'old'" in line for line in played.machine.log)
@@ -190,7 +190,7 @@ def test_a_good_letter_survives_a_power_cut_during_its_trial(played: Played) -> 
     played.machine.reboot()
     boot(played)
     played.machine.service = STEADY
-    assert place.device.watch() == {place.product.name: None}
+    assert place.device.boot.watch() == {place.product.name: None}
     assert state(place) == ("26.4.0 (a)", "", False)
 
 
@@ -209,7 +209,7 @@ def test_an_interrupted_rollback_is_completed_with_its_services(
         cut.setattr(confirmation, "return_to_previous", cut_off)
         cut.setattr(played.machine.host.systemd, "restart_failed", lambda unit: None)
         with pytest.raises(KeyError):
-            place.device.watch()
+            place.device.boot.watch()
     played.machine.log.clear()
     place.device.check(None)
     assert place.text() == "VERSION = 'old'\n"
@@ -285,7 +285,7 @@ def test_a_rollback_never_returns_to_a_letter_on_trial(played: Played, vendor: V
     boot(played)
     assert state(place) == ("26.4.0 (b)", "", True)
     played.machine.service = FAILED
-    place.device.watch()
+    place.device.boot.watch()
     assert state(place) == ("26.4.0", "", False)
 
 
@@ -295,7 +295,7 @@ def test_a_removal_ends_a_trial(played: Played) -> None:
     boot(played)
     place.device.remove(None, why="it hangs")
     assert state(place) == ("26.4.0", "", False)
-    assert place.device.watch() == {}
+    assert place.device.boot.watch() == {}
     assert place.product.trials.current() is None
 
 

@@ -421,6 +421,6 @@ def test_an_improvement_that_needs_no_restart_is_active_at_once(
 
 def test_settings_are_kept(place: Place) -> None:
     place.enroll()
-    assert place.device.settings(None).automatic
-    place.device.change_settings(None, UserSettings(automatic=False))
+    assert place.device.preferences.settings(None).automatic
+    place.device.preferences.change_settings(None, UserSettings(automatic=False))
     assert not place.device.status(None).settings.automatic

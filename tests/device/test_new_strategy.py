@@ -46,7 +46,7 @@ def test_it_carries_a_product_from_enrolment_to_the_end_of_it(
     assert [(graft.in_place, graft.layer) for graft in status.grafts] == [(True, "")]
     activated = [e.why for e in place.device.history(None) if e.event == "activated"]
     assert activated == ["copied"]
-    assert place.device.unmerge() == []
+    assert place.device.boot.unmerge() == []
     place.device.remove(None, why="to see")
     assert place.text() == OLD["main.py"]
     assert setup_for(place.device.store, user=False).grafts == (place.graft,)

@@ -362,7 +362,7 @@ def device_scenes(base: Path, served: str) -> dict[str, Callable[[], DeviceScene
             ),
             scene(
                 DeviceScene, "collect garbage", {B: AGAIN}, _collectable,
-                lambda s: s.device.change_settings(None, UserSettings(automatic=False)),
+                lambda s: s.device.preferences.change_settings(None, UserSettings(automatic=False)),
             ),
             scene(
                 Unenrolling, "unenrol", {OLD: BASE}, _checked,

@@ -74,7 +74,7 @@ class TrialScene(DeviceScene):
     def starts(self, boot: int) -> None:
         """A start of the machine, and its unit."""
         self._play(HANGS, boot)
-        self.device.merge()
+        self.device.boot.merge()
 
     def _play(self, service: str, boot: int) -> None:
         # Each operation is judged in a process of its own.
@@ -116,7 +116,7 @@ def trial_scenes(base: Path, served: str) -> dict[str, Callable[[], DeviceScene]
 
 def _settle(scene: DeviceScene) -> object:
     """What the machine's unit does."""
-    for _, failure in scene.device.merge():
+    for _, failure in scene.device.boot.merge():
         if failure is not None:
             raise failure
     return None

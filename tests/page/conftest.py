@@ -33,7 +33,7 @@ class Fort:
     def unchanged(self) -> bool:
         """Whether no attack has changed anything."""
         device = self.place.device
-        return device.settings(None).automatic and not device.status(None).staged
+        return device.preferences.settings(None).automatic and not device.status(None).staged
 
 
 @pytest.fixture(scope="session")

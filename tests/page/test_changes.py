@@ -108,7 +108,7 @@ def test_a_deferral_and_a_deadline_are_shown_with_their_times(
 def test_with_the_switch_off_the_page_says_that_nothing_installs_automatically(
     chromium: Browser, known: Place
 ) -> None:
-    known.device.change_settings(None, UserSettings(automatic=False))
+    known.device.preferences.change_settings(None, UserSettings(automatic=False))
     with at_the_page(chromium, known) as panel:
         expect(panel.group("Available")).to_contain_text("It is not installed automatically")
         expect(panel.page.get_by_role("switch")).not_to_be_checked()

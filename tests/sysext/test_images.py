@@ -242,7 +242,7 @@ def test_if_the_trees_are_damaged_too_nothing_is_merged(merged: System) -> None:
     assert merged.shows(OLD)
     assert SystemExtensions().merged() == {}
     assert not merged.device.status(None).protected
-    ((_, failure),) = merged.device.merge()
+    ((_, failure),) = merged.device.boot.merge()
     assert isinstance(failure, CannotMergeError)
     assert failure.message.startswith("The system does not show 26.3.1 (a)")
 

@@ -24,8 +24,8 @@ from repoint.agent.plan import (
 )
 from repoint.device.device import Device
 from repoint.device.errors import StoreDamagedError
-from repoint.device.policy.effective_settings import EffectiveSettings, effective_settings
 from repoint.device.policy.policy import Policy
+from repoint.device.policy.preferences import EffectiveSettings, effective_settings
 from repoint.device.status.affected import Affected, affected_by_offer, affected_now
 from repoint.device.status.census import Census, census_of
 from repoint.device.status.status import Status, read_status
@@ -170,7 +170,7 @@ def read_overview(
         observation = msgspec.structs.replace(observation, now=int(time.time()))
     now = observation.now or 0
     agent_state = observation.agent_state or read_agent_state(state)
-    policy = device.policy()
+    policy = device.preferences.policy()
     # Another command may garbage-collect a generation between two reads; then read again.
     for _ in range(3):
         with contextlib.suppress(StoreDamagedError):

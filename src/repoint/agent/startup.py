@@ -17,7 +17,7 @@ from repoint.model.errors import RepointError
 def merge_at_start(
     device: Device, *, watch: Callable[[Path], None] | None = None, to: Path = journal.SOCKET
 ) -> list[tuple[str, RepointError | None]]:
-    """Merge what fits the base, and have systemd watch what is on trial; see `Device.merge`.
+    """Merge what fits the base, and have systemd watch what is on trial; see `BootTasks.merge`.
 
     Args:
         device: The device.
@@ -27,8 +27,8 @@ def merge_at_start(
     Returns:
         Each product, and its error if it could not be merged.
     """
-    results = device.merge()
-    if device.on_trial():
+    results = device.boot.merge()
+    if device.boot.on_trial():
         try:
             if watch is None:
                 start_watch(device.store.path, device.host.systemd)

@@ -127,7 +127,7 @@ class Agent:
 
     def watch_trials(self) -> Iterator[UpdateRun]:
         """Wait until every letter on trial is confirmed or rolled back."""
-        for product, failure in self.device.watch().items():
+        for product, failure in self.device.boot.watch().items():
             run = UpdateRun(product)
             state = self.device.store.product(product)
             agent_state = read_agent_state(state).at(self._now())

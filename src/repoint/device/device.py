@@ -1,7 +1,8 @@
 """The public interface of a device.
 
 Every change is a transaction: see `activate.transaction`. `Device.status` and `Device.history` only
-read. Modules are imported where they are needed, so that a command loads only its own.
+read. Subjects of their own are parts: `Device.boot` and `Device.preferences`. Modules are imported
+where they are needed, so that a command loads only its own.
 """
 
 from __future__ import annotations
@@ -11,22 +12,16 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from repoint.device.activate.transaction import Transactions
-from repoint.device.policy.effective_settings import (
-    EffectiveSettings,
-    effective_settings,
-    require_free_settings,
-    require_removal,
-    require_repository,
-)
-from repoint.device.policy.policy import Policy, read_policy
-from repoint.device.store.records import Enrolment, HistoryEntry, UserSettings
+from repoint.device.policy.policy import read_policy
+from repoint.device.policy.preferences import Preferences, require_removal, require_repository
+from repoint.device.store.records import Enrolment, HistoryEntry
 from repoint.device.store.store import Store
 from repoint.device.store.store_lock import Holder
-from repoint.model.errors import RepointError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from repoint.device.activate.activation import Activation
+    from repoint.device.activate.boot import BootTasks
     from repoint.device.activate.launch import Launch
     from repoint.device.activate.restart import Restarted
     from repoint.device.fetch.progress import Progress
@@ -46,7 +41,7 @@ class Device:
     Args:
         path: The store.
         clock: Returns seconds since 1970.
-        waiting: Called with the command that holds the store's lock, before waiting for it.
+        on_wait: Called with the command that holds the store's lock, before waiting for it.
         wait: Seconds to wait for the lock.
         policy: The folder of the policy files; the device's own by default.
         host: The machine; this one by default.
@@ -59,18 +54,23 @@ class Device:
         path: Path,
         *,
         clock: Callable[[], float] = time.time,
-        waiting: Callable[[Holder | None], None] | None = None,
+        on_wait: Callable[[Holder | None], None] | None = None,
         wait: float = 60.0,
         policy: Path | None = None,
         host: Host | None = None,
         unprivileged: bool = False,
     ) -> None:
         self.store = Store(path)
-        self._policy = policy
         self._host = host
         self._clock = clock
         self._transactions = Transactions(
-            self.store, lambda: self.host, self._now, self.policy, wait, waiting, unprivileged
+            store=self.store,
+            host=lambda: self.host,
+            now=self._now,
+            policy=lambda: read_policy(self.store.path, policy),
+            wait=wait,
+            on_wait=on_wait,
+            unprivileged=unprivileged,
         )
 
     @property
@@ -81,6 +81,18 @@ class Device:
 
             self._host = Host.local()
         return self._host
+
+    @property
+    def boot(self) -> BootTasks:
+        """What the start of the machine and an update of its system require."""
+        from repoint.device.activate.boot import BootTasks
+
+        return BootTasks(self._transactions)
+
+    @property
+    def preferences(self) -> Preferences:
+        """The person's settings and the administrator's policy."""
+        return Preferences(self.store, self._transactions.policy, self._transactions.of_product)
 
     def enroll(
         self,
@@ -93,7 +105,7 @@ class Device:
         """Enrol a product; see `update.enroll`."""
         from repoint.device.update.enroll import EnrolmentRequest, enroll
 
-        require_repository(url, self.policy())
+        require_repository(url, self._transactions.policy())
         with self._transactions.of_store("repoint enroll"):
             state = self.store.product(product)
             request = EnrolmentRequest(url, root, grafts, wanted)
@@ -112,7 +124,7 @@ class Device:
         from repoint.device.update.check import check
 
         with self._transactions.of_product("repoint check", product) as state:
-            require_repository(state.documents.enrolment().repository, self.policy())
+            require_repository(state.documents.enrolment().repository, self._transactions.policy())
             return check(state, self.host, now=self._now())
 
     def install(
@@ -128,7 +140,7 @@ class Device:
         from repoint.device.update.install import install
 
         with self._transactions.of_product("repoint install", product) as state:
-            policy, now = self.policy(), self._now()
+            policy, now = self._transactions.policy(), self._now()
             require_repository(state.documents.enrolment().repository, policy)
             if policy.rules.bandwidth is not None:
                 progress = throttled(progress, policy.rules.bandwidth * 1000)
@@ -175,7 +187,7 @@ class Device:
         from repoint.device.update.remove import Removed, remove
 
         with self._transactions.of_product("repoint remove", product) as state:
-            require_removal(self.policy())
+            require_removal(self._transactions.policy())
             removed = remove(state, why=why, now=self._now())
             if isinstance(removed, Nothing):
                 return removed
@@ -188,40 +200,6 @@ class Device:
 
         activate_for_launch(self.store, self.host, now=self._now())
         return prepare_launch(str(self.store.path), command, environment)
-
-    def merge(self) -> list[tuple[str, RepointError | None]]:
-        """Merge what fits the base, at a start of the machine or after an update of its system.
-
-        See `activate.boot.merge_all`.
-        """
-        from repoint.device.activate.boot import merge_all
-
-        return merge_all(self._transactions)
-
-    def unmerge(self) -> list[str]:
-        """Unmerge all layers, so that an update of the system can write to its base.
-
-        What is active stays active. The next start of the machine, or `merge`, merges what fits.
-
-        Returns:
-            The products whose layer was unmerged.
-        """
-        from repoint.device.activate.boot import unmerge_all
-
-        return unmerge_all(self._transactions)
-
-    def watch(self) -> dict[str, RepointError | None]:
-        """Wait until all trials are decided; see `activate.boot.watch_trials`."""
-        from repoint.device.activate.boot import watch_trials
-
-        return watch_trials(self._transactions, self.store.enrolled())
-
-    def on_trial(self) -> list[str]:
-        """Return the products whose active letter is on trial and undecided."""
-        from repoint.device.activate.boot import is_waiting
-
-        states = self.store.enrolled()
-        return [state.name for state in states if is_waiting(self._transactions, state)]
 
     def recover(self) -> None:
         """Complete what was interrupted, and remove what nothing uses any more."""
@@ -244,33 +222,6 @@ class Device:
     def history(self, product: str | None) -> list[HistoryEntry]:
         """Return the history, oldest entry first."""
         return self.store.one(product).history.entries()
-
-    def settings(self, product: str | None) -> UserSettings:
-        """Return the person's settings."""
-        return self.store.one(product).documents.settings()
-
-    def effective_settings(self, product: str | None) -> EffectiveSettings:
-        """Return the settings that result from the person's settings and the policy."""
-        return effective_settings(self.settings(product), self.policy())
-
-    def change_settings(self, product: str | None, settings: UserSettings) -> None:
-        """Store the person's settings.
-
-        Raises:
-            PolicyForbidsError: The policy sets another value.
-        """
-        from repoint.device.os_errors import explained
-
-        require_free_settings(settings, self.policy())
-        with (
-            self._transactions.of_product("repoint settings", product) as state,
-            explained(f"store the settings of {state.name}"),
-        ):
-            state.documents.set_settings(settings)
-
-    def policy(self) -> Policy:
-        """Return the administrator's policy."""
-        return read_policy(self.store.path, self._policy)
 
     def _now(self) -> int:
         return int(self._clock())

@@ -88,7 +88,7 @@ class MachineScene(DeviceScene):
         Raises:
             RepointError: The first product that could not be merged.
         """
-        for _, failure in self.device.merge():
+        for _, failure in self.device.boot.merge():
             if failure is not None:
                 raise failure
 

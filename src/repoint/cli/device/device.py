@@ -29,10 +29,10 @@ def open_device(store: Path | None, *, unprivileged: bool = False) -> Device:
     """Return the device with a store; it reports on standard error for whom it waits."""
     from repoint.device.device import Device
 
-    def waiting(holder: object) -> None:
+    def report_wait(holder: object) -> None:
         print(f"Waiting for {holder or 'another command'} …", file=sys.stderr, flush=True)
 
-    return Device(store_path(store), waiting=waiting, unprivileged=unprivileged)
+    return Device(store_path(store), on_wait=report_wait, unprivileged=unprivileged)
 
 
 def status(
@@ -110,7 +110,7 @@ def install(
 
     device = open_device(store)
     if automatic:
-        if not device.effective_settings(product).automatic:
+        if not device.preferences.effective_settings(product).automatic:
             print("Automatically Install is off; nothing was done.")
             return
         device.check(product)

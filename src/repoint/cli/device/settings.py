@@ -45,8 +45,8 @@ def _automatic(value: str | None, product: str | None, json: bool, store: Path |
     if value is not None:
         if value not in ("on", "off"):
             raise typer.BadParameter("write `repoint settings automatic on` or `… off`")
-        device.change_settings(product, UserSettings(automatic=value == "on"))
-    effective = device.effective_settings(product)
+        device.preferences.change_settings(product, UserSettings(automatic=value == "on"))
+    effective = device.preferences.effective_settings(product)
     if json:
         print_json(effective)
         return

@@ -46,5 +46,5 @@ def unmerge(store: StoreOption = None) -> None:
     """Unmerge all layers before an update, so that the base system can be written to."""
     from repoint.cli.device.device import open_device
 
-    for product in open_device(store).unmerge():
+    for product in open_device(store).boot.unmerge():
         print(f"{product}: its layer is unmerged until `repoint system merge`.")

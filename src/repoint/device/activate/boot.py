@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from repoint.device.activate.activation import activate
 from repoint.device.activate.confirmation import current_verdict, rollback_error
@@ -20,54 +21,83 @@ WATCH_INTERVAL = 3.0
 """Seconds between two looks at the services of letters on trial."""
 
 
-def merge_all(transactions: Transactions) -> list[tuple[str, RepointError | None]]:
-    """Merge the layers that fit the base, and activate what is staged.
+@dataclass(frozen=True)
+class BootTasks:
+    """What the start of the machine and an update of its system require: `Device.boot`.
 
-    Layers that no longer fit are superseded. If programs block the activation, what is staged stays
-    staged. A letter that has to prove that services run with it is on trial afterwards.
+    The units of systemd and the hooks of the package manager call these tasks.
 
-    Returns:
-        Each product, with its error if it could not be merged or a letter was rolled back.
+    Attributes:
+        transactions: Begins the transactions on the store.
     """
-    store, host = transactions.store, transactions.host
-    results: list[tuple[str, RepointError | None]] = []
-    before = {state.name: state.links.active() for state in store.enrolled()}
-    if not before:
+
+    transactions: Transactions
+
+    def merge(self) -> list[tuple[str, RepointError | None]]:
+        """Merge the layers that fit the base, and activate what is staged.
+
+        Layers that no longer fit are superseded. If programs block the activation, what is staged
+        stays staged. A letter that has to prove that services run with it is on trial afterwards.
+
+        Returns:
+            Each product, with its error if it could not be merged or a letter was rolled back.
+        """
+        store, host = self.transactions.store, self.transactions.host
+        results: list[tuple[str, RepointError | None]] = []
+        before = {state.name: state.links.active() for state in store.enrolled()}
+        if not before:
+            return results
+        with self.transactions.of_store("repoint system merge"):
+            for state in store.enrolled():
+                error: RepointError | None = rollback_error(state, before.get(state.name))
+                try:
+                    show_active(state, host())
+                    with contextlib.suppress(StillRunningError):
+                        activate(state, host(), now=self.transactions.now())
+                except RepointError as failure:
+                    error = failure
+                results.append((state.name, error))
         return results
-    with transactions.of_store("repoint system merge"):
-        for state in store.enrolled():
-            error: RepointError | None = rollback_error(state, before.get(state.name))
-            try:
-                show_active(state, host())
-                with contextlib.suppress(StillRunningError):
-                    activate(state, host(), now=transactions.now())
-            except RepointError as failure:
-                error = failure
-            results.append((state.name, error))
-    return results
 
+    def unmerge(self) -> list[str]:
+        """Unmerge all layers, so that an update of the system can write to its base.
 
-def unmerge_all(transactions: Transactions) -> list[str]:
-    """Unmerge all layers, and return the products whose layer was merged."""
-    store = transactions.store
-    if not store.enrolled():
-        return []
-    with locked(store.path, "repoint system unmerge", wait=transactions.wait):
-        return [state.name for state in store.enrolled() if hide_active(state, transactions.host())]
+        What is active stays active. The next start of the machine, or `merge`, merges what fits.
+
+        Returns:
+            The products whose layer was unmerged.
+        """
+        store, host = self.transactions.store, self.transactions.host
+        if not store.enrolled():
+            return []
+        with locked(store.path, "repoint system unmerge", wait=self.transactions.wait):
+            return [state.name for state in store.enrolled() if hide_active(state, host())]
+
+    def watch(self) -> dict[str, RepointError | None]:
+        """Wait until all trials are decided.
+
+        Returns:
+            Each product whose letter was confirmed, and each whose letter was rolled back, with the
+            error. A letter that was removed or superseded meanwhile is neither.
+        """
+        return watch_trials(self.transactions, self.transactions.store.enrolled())
+
+    def on_trial(self) -> list[str]:
+        """Return the products whose active letter is on trial and undecided."""
+        states = self.transactions.store.enrolled()
+        return [state.name for state in states if _is_undecided(self.transactions, state)]
 
 
 def watch_trials(
     transactions: Transactions, states: Sequence[ProductState]
 ) -> dict[str, RepointError | None]:
-    """Wait until the trials of products are decided. The lock is free while nothing is decided.
+    """Wait until the trials of products are decided; see `BootTasks.watch`.
 
-    Returns:
-        Each product whose letter was confirmed, and each whose letter was rolled back, with the
-        error. A letter that was removed or superseded meanwhile is neither.
+    The lock is free while nothing is decided.
     """
     trials = {state: trial for state in states if (trial := state.trials.current()) is not None}
     while any(state.trials.current() is not None for state in trials):
-        if not any(is_waiting(transactions, state) for state in trials):
+        if not any(_is_undecided(transactions, state) for state in trials):
             # Every transaction begins with the recovery, which carries the verdict out.
             with contextlib.suppress(StoreBusyError), transactions.of_store("repoint system watch"):
                 continue
@@ -81,6 +111,6 @@ def watch_trials(
     return results
 
 
-def is_waiting(transactions: Transactions, state: ProductState) -> bool:
+def _is_undecided(transactions: Transactions, state: ProductState) -> bool:
     """Return whether the active letter of a product is on trial and undecided."""
     return current_verdict(state, transactions.host()).kind == "wait"

@@ -66,7 +66,7 @@ class Transactions:
         from repoint.device.activate.recovery import recover
         from repoint.device.os_errors import COMPLETED_NEXT, explained
 
-        with locked(self.store.path, command, wait=self.wait, waiting=self.on_wait):
+        with locked(self.store.path, command, wait=self.wait, on_wait=self.on_wait):
             with explained(f"change the store {self.store.path}", COMPLETED_NEXT):
                 recover(self.store, self.host(), now=self.now(), unprivileged=self.unprivileged)
                 keep_policy(self.store.path, self.policy())

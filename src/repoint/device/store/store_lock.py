@@ -35,7 +35,7 @@ def locked(
     command: str,
     *,
     wait: float = 60.0,
-    waiting: Callable[[Holder | None], None] | None = None,
+    on_wait: Callable[[Holder | None], None] | None = None,
 ) -> Iterator[None]:
     """Hold the store's lock while the block runs.
 
@@ -43,16 +43,16 @@ def locked(
         store: The store's folder; created if it does not exist.
         command: The command that holds the lock, shown to others that wait.
         wait: Seconds to wait for another command before giving up.
-        waiting: Called once with the current holder before waiting.
+        on_wait: Called once with the current holder before waiting.
 
     Raises:
         StoreBusyError: Another command still held the lock after ``wait`` seconds.
         StoreDamagedError: Another account could change the store.
         StoreWriteError: There is no right to change the store.
     """
-    on_wait = None if waiting is None else (lambda note: waiting(_holder(note)))
+    on_note = None if on_wait is None else (lambda note: on_wait(_holder(note)))
     try:
-        with store_file_lock(store, "lock", wait=wait, on_wait=on_wait) as lock:
+        with store_file_lock(store, "lock", wait=wait, on_wait=on_note) as lock:
             with contextlib.suppress(OSError):  # a full disk must not stop a removal
                 holder = Holder(os.getpid(), command, int(time.time()))
                 lock.write_note(msgspec.json.encode(holder))

@@ -26,12 +26,12 @@ def automatic(context: RequestContext) -> Response:
     if value not in ("on", "off"):
         raise RequestRefusedError("forged", 400)
     device = context.app.device()
-    if device.effective_settings(product).automatic_locked_by:
+    if device.preferences.effective_settings(product).automatic_locked_by:
         raise RequestRefusedError("administrator")
     error = _passcode_error(context)
     if error is not None:
         return sheets.automatic(context, error)
-    device.change_settings(product, UserSettings(automatic=value == "on"))
+    device.preferences.change_settings(product, UserSettings(automatic=value == "on"))
     return context.redirect_to_panel()
 
 

@@ -18,7 +18,7 @@ _MAX_CVES = 3
 
 def automatic(context: RequestContext, error: PasscodeError | None = None) -> Response:
     """Ask before Automatically Install is turned on or off."""
-    settings = context.app.device().effective_settings(context.product)
+    settings = context.app.device().preferences.effective_settings(context.product)
     if settings.automatic_locked_by:
         return context.redirect_to_panel()
     key = "automatic.turn off" if settings.automatic else "automatic.on"

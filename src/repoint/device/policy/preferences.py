@@ -1,12 +1,66 @@
-"""Effective settings: the person's settings as far as the administrator's policy allows them."""
+"""Preferences: what a person sets, as far as the administrator's policy allows it."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import msgspec
 
 from repoint.device.errors import PolicyForbidsError
+from repoint.device.os_errors import explained
 from repoint.device.policy.policy import Policy
+from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import UserSettings
+from repoint.device.store.store import Store
+
+
+class Preferences:
+    """The person's settings and the administrator's policy: `Device.preferences`.
+
+    Methods take the name of a product, or None for the only one.
+
+    Args:
+        store: The store.
+        policy: Returns the policy that is in force.
+        transaction: Begins a transaction on a product; takes the command, shown to others that wait
+            for the lock, and the product.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        policy: Callable[[], Policy],
+        transaction: Callable[[str, str | None], AbstractContextManager[ProductState]],
+    ) -> None:
+        self._store = store
+        self._policy = policy
+        self._transaction = transaction
+
+    def policy(self) -> Policy:
+        """Return the administrator's policy."""
+        return self._policy()
+
+    def settings(self, product: str | None) -> UserSettings:
+        """Return the person's settings."""
+        return self._store.one(product).documents.settings()
+
+    def effective_settings(self, product: str | None) -> EffectiveSettings:
+        """Return the settings that result from the person's settings and the policy."""
+        return effective_settings(self.settings(product), self.policy())
+
+    def change_settings(self, product: str | None, settings: UserSettings) -> None:
+        """Store the person's settings.
+
+        Raises:
+            PolicyForbidsError: The policy sets another value.
+        """
+        require_free_settings(settings, self.policy())
+        with (
+            self._transaction("repoint settings", product) as state,
+            explained(f"store the settings of {state.name}"),
+        ):
+            state.documents.set_settings(settings)
 
 
 class EffectiveSettings(msgspec.Struct, frozen=True):
