@@ -188,6 +188,7 @@ def test_the_sessions_of_the_programs_end_after_a_countdown_that_can_be_stopped(
     assert bus.calls == [("GetSessionByPID", [pid]), ("Terminate", [])]
 
 
+@pytest.mark.slow
 @needs_bus
 @pytest.mark.parametrize("scope", ["system", "session"])
 def test_in_the_window_the_machine_is_restarted_once_and_not_scheduled_again(

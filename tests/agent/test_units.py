@@ -79,6 +79,7 @@ def test_systemd_finds_nothing_wrong_with_the_units(tmp_path: Path, user: bool) 
     assert lines == [], said
 
 
+@pytest.mark.slow
 @needs_analyze
 @pytest.mark.skipif(shutil.which("strace") is None, reason="there is no strace here")
 def test_an_update_run_makes_no_system_call_that_the_unit_forbids(

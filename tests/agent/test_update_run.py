@@ -168,6 +168,7 @@ def test_each_run_evaluates_the_conditions_again(bench: Bench, vendor: Vendor) -
     assert bench.run().installed == "26.3.1 (a)"
 
 
+@pytest.mark.slow
 def test_a_letter_that_fails_its_health_check_is_not_tried_again_but_the_next_one_is(
     place: Place, tmp_path: Path
 ) -> None:
@@ -198,6 +199,7 @@ def _newer() -> BaselineName:
     return BaselineName(PLATFORM, "26.4.0", "26A1")
 
 
+@pytest.mark.slow
 def test_an_outage_is_tried_again_later_and_later(bench: Bench, server: WebServer) -> None:
     server.close()
     tries = []
@@ -218,6 +220,7 @@ def open_server(vendor: Vendor) -> WebServer:
     return WebServer(vendor.public)
 
 
+@pytest.mark.slow
 def test_an_interrupted_download_continues(bench: Bench, vendor: Vendor, server: WebServer) -> None:
     files = {**FIXED, "lib/new.so": random.Random(8).randbytes(900_000)}
     vendor.release({"engine": files})
@@ -235,6 +238,7 @@ def test_an_interrupted_download_continues(bench: Bench, vendor: Vendor, server:
     assert patches[0].length < 650_000
 
 
+@pytest.mark.slow
 def test_a_day_with_outages_restarts_and_three_improvements(
     bench: Bench, vendor: Vendor, server: WebServer
 ) -> None:
@@ -309,6 +313,7 @@ def test_a_second_run_does_not_wait_for_the_first(bench: Bench) -> None:
         bench.run()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jump", [-400 * DAY, -DAY, 2 * DAY])
 def test_a_clock_that_jumps_holds_nothing_up(bench: Bench, vendor: Vendor, jump: int) -> None:
     bench.rules(defer_days=1)
@@ -356,6 +361,7 @@ def test_a_letter_that_does_not_fit_is_not_fetched_again(
     assert not any(r.path.endswith(".patch") for r in server.requests)
 
 
+@pytest.mark.slow
 def test_the_bandwidth_limit_of_the_policy_holds(bench: Bench, vendor: Vendor) -> None:
     bench.rules(bandwidth=500)
     vendor.release({"engine": {**FIXED, "lib/new.so": random.Random(8).randbytes(1_200_000)}})
@@ -381,6 +387,7 @@ def test_in_the_maintenance_window_and_not_before(bench: Bench, vendor: Vendor) 
     assert bench.run().installed == "26.3.1 (a)"
 
 
+@pytest.mark.slow
 def test_an_improvement_with_only_a_new_advisory_is_activated_as_well(
     bench: Bench, vendor: Vendor
 ) -> None:

@@ -69,6 +69,7 @@ def test_a_kernel_without_landlock_is_reported_and_the_improvement_is_installed(
     assert place.device.status(None).staged == "26.3.1 (a)"
 
 
+@pytest.mark.slow
 def test_a_kernel_without_landlock_and_seccomp_is_reported(
     place: Place, tmp_path: Path, seccomp: int
 ) -> None:

@@ -50,6 +50,7 @@ def refused(place: Place) -> RepointError:
     return caught.value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", PARTS)
 def test_a_body_without_end_is_read_to_its_limit_and_no_further(
     place: Place, hostile: Serve, part: str
@@ -61,6 +62,7 @@ def test_a_body_without_end_is_read_to_its_limit_and_no_further(
     assert sum(path.stat().st_size for path in place.folder.rglob("*") if path.is_file()) < 1 << 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize("how", [drip, drip_headers])
 def test_a_server_that_drips_is_given_up(

@@ -24,6 +24,7 @@ def rotate(vendor: Vendor, role: str, keys: int = 1, threshold: int = 1) -> None
         publication.rotate(role, made, threshold)
 
 
+@pytest.mark.slow
 def test_a_device_follows_all_keys_through_many_rotations_and_thresholds(
     place: Place, vendor: Vendor
 ) -> None:

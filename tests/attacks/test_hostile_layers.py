@@ -51,6 +51,7 @@ def entry(path: str, **fields: object) -> Callable[[dict[str, Any]], None]:
     return change
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["device", "char", "block", "pipe", "socket", "hardlink", ""])
 def test_a_device_or_anything_else_that_no_tree_holds_is_refused(
     place: Place, with_layer: WithLayer, unharmed: Callable[[], None], kind: str
@@ -61,6 +62,7 @@ def test_a_device_or_anything_else_that_no_tree_holds_is_refused(
     unharmed()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", [0o4555, 0o2555, 0o6555])
 def test_a_set_user_id_bit_that_the_baseline_has_not_is_refused(
     place: Place, with_layer: WithLayer, unharmed: Callable[[], None], mode: int
@@ -93,6 +95,7 @@ def seal_with(place: Place, component: dict[str, Any]) -> str:
     return seal_of(apply_layer(part.entries, msgspec.convert(component["layer"], Layer)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1 << 40, 1 << 62, 10**30])
 def test_a_file_of_a_terabyte_is_refused_before_a_byte_is_fetched(
     place: Place, with_layer: WithLayer, unharmed: Callable[[], None], size: int
@@ -138,6 +141,7 @@ def test_ten_million_paths_are_refused_before_a_byte_of_them_is_fetched(
     unharmed()
 
 
+@pytest.mark.slow
 def test_as_many_paths_as_a_document_holds_are_refused_in_seconds(
     place: Place, take_over: Take, unharmed: Callable[[], None]
 ) -> None:

@@ -109,6 +109,7 @@ def test_nobody_sees_the_status_of_roots_store_and_can_change_nothing(
     assert everything(place.folder) == before
 
 
+@pytest.mark.slow
 @as_root
 def test_nobody_can_swap_anything_while_an_improvement_is_prepared(
     place: Place, open_way: None
@@ -149,6 +150,7 @@ def test_nobody_can_swap_anything_while_an_improvement_is_prepared(
     assert place.text() == "VERSION = 'new'\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mask", [0o000, 0o077])
 def test_the_store_is_readable_by_all_and_writable_by_its_owner_whatever_the_mask(
     place: Place, mask: int
@@ -201,6 +203,7 @@ def test_two_threads_that_change_two_stores_leave_the_umask_alone(tmp_path: Path
     assert (oct(held), oct(after)) == (oct(0o077), oct(0o077))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["", "trees", "products"])
 def test_a_store_to_which_others_may_write_is_not_used(place: Place, name: str) -> None:
     place.enroll()

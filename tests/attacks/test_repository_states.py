@@ -68,6 +68,7 @@ def test_a_frozen_mirror_that_says_nothing_has_changed_is_believed_no_longer_tha
         place.device.check(None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("role", ["snapshot", "targets", "acme-kiosk", "acme-kiosk.catalog"])
 def test_an_older_part_in_the_place_of_a_newer_one_is_refused(
     place: Place, vendor: Vendor, unharmed: Callable[[], None], role: str

@@ -125,6 +125,7 @@ BY_WAY_OF_OTHERS = both(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -187,6 +188,7 @@ def garbage(folder: Path, honest: bytes) -> bytes:
     return b"\0" * 1000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "said"),
     [

@@ -24,6 +24,7 @@ ALL = ("timestamp", "snapshot", "targets", "acme-kiosk", "acme-kiosk.catalog")
 LATER: Files = {**FIXED, "main.py": "VERSION = 'later'\n"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stolen", ALL)
 def test_the_thief_of_any_one_key_cannot_have_anything_installed(
     place: Place, take_over: Take, unharmed: Callable[[], None], stolen: str
@@ -54,6 +55,7 @@ def test_the_same_forgery_with_the_offline_key_as_well_is_installed(
     assert place.text() == "VERSION = 'evil'\n"
 
 
+@pytest.mark.slow
 def test_the_thief_of_all_online_keys_cannot_bring_back_a_lower_letter(
     place: Place, vendor: Vendor, take_over: Take
 ) -> None:
@@ -71,6 +73,7 @@ def test_the_thief_of_all_online_keys_cannot_bring_back_a_lower_letter(
     assert place.text() == "VERSION = 'later'\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("digest", ["../../../../evil", "/{folder}/evil", "", "A" * 64, "a" * 63])
 def test_the_thief_of_all_online_keys_cannot_have_a_file_written_elsewhere(
     place: Place, take_over: Take, unharmed: Callable[[], None], tmp_path: Path, digest: str
@@ -170,6 +173,7 @@ def test_the_key_of_one_product_signs_nothing_of_another(
     unharmed()
 
 
+@pytest.mark.slow
 def test_all_files_of_a_mirror_changed_one_by_one_never_harm_a_device(
     place: Place, take_over: Take, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -33,6 +33,7 @@ def rules(place: Place, text: str) -> Path:
     return file
 
 
+@pytest.mark.slow
 def test_a_run_prints_what_it_did_and_then_that_there_is_nothing_to_do(
     place: Place, vendor: Vendor, store: dict[str, str]
 ) -> None:
@@ -62,6 +63,7 @@ def test_a_run_that_fails_prints_why_and_exits_with_status_one(
     assert "was changed or damaged" in answer.err
 
 
+@pytest.mark.slow
 def test_nothing_stays_resident_and_an_idle_run_makes_one_request(
     place: Place, vendor: Vendor, store: dict[str, str]
 ) -> None:
@@ -95,6 +97,7 @@ def test_the_policy_is_shown_with_its_files(place: Place, store: dict[str, str])
     assert "02:00-03:00, sun 12:00-14:00" in said
 
 
+@pytest.mark.slow
 def test_a_malformed_policy_is_loud_everywhere(place: Place, store: dict[str, str]) -> None:
     works("check", env=store)
     file = rules(place, "automatic = perhaps")
@@ -121,6 +124,7 @@ def test_a_draft_is_checked_before_it_is_put_in_place(
     assert "deadline_days" in works("policy", tmp_path / "draft", env=store)
 
 
+@pytest.mark.slow
 def test_what_is_locked_is_refused_and_shown(
     place: Place, vendor: Vendor, store: dict[str, str]
 ) -> None:

@@ -59,6 +59,7 @@ class TestRefused:
         assert len(answer.err.splitlines()) == 22
         assert answer.err.splitlines()[-2] == "  engine: and 81 more paths"
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("more", "said"),
         [
@@ -127,6 +128,7 @@ main()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "where",
     [

@@ -73,6 +73,7 @@ def forged(data: bytes) -> bytes:
     return json.dumps(document).encode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("part", "change", "said"),
     [

@@ -53,6 +53,7 @@ def test_refreshing_brings_the_metadata_in_the_order_of_the_specification(
     assert trusted == {"root.json", "timestamp.json", "snapshot.json", "targets.json"}
 
 
+@pytest.mark.slow
 def test_a_target_is_downloaded_once_and_again_when_it_has_changed(
     client: Path, server: WebServer, vendor: Vendor
 ) -> None:

@@ -120,6 +120,7 @@ def seal(vendor: Vendor, files: Files) -> str:
     return seal_of(scan_tree(vendor.source(files)))
 
 
+@pytest.mark.slow
 def test_enrolling(place: Place, vendor: Vendor) -> None:
     def operation() -> None:
         if not place.device.store.enrolled():
@@ -166,6 +167,7 @@ def test_activating(place: Place, vendor: Vendor) -> None:
     check_every_point(place, lambda: place.device.activate(None), both)
 
 
+@pytest.mark.slow
 def test_removing(place: Place, vendor: Vendor) -> None:
     place.put(OLD)
     place.enroll()

@@ -274,6 +274,7 @@ def test_files_from_a_patch_have_another_time_so_that_no_cache_takes_them_for_th
     assert int(before.st_mtime) != int(after.st_mtime)
 
 
+@pytest.mark.slow
 def test_old_trees_are_kept_while_a_program_uses_them_and_collected_after(
     place: Place, vendor: Vendor
 ) -> None:

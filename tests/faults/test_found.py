@@ -82,6 +82,7 @@ class TestAnEnrolment:
 
 
 class TestAnInstallation:
+    @pytest.mark.slow
     def test_leaves_no_downloads_behind_when_they_cannot_be_removed(self, judged: Judged) -> None:
         assert wrong_at(judged("install"), "EIO", r"^rmdir .*downloads$") == []
 
@@ -95,6 +96,7 @@ class TestAnInstallation:
 
 
 class TestAnActivation:
+    @pytest.mark.slow
     def test_that_was_cut_off_before_its_line_in_the_history_is_written_down(
         self, judged: Judged
     ) -> None:
@@ -106,6 +108,7 @@ class TestAnActivation:
     ) -> None:
         assert wrong_at(judged("activate"), "ENOSPC", r"^openat .*\.new-confirmed") == []
 
+    @pytest.mark.slow
     def test_that_is_taken_back_is_in_the_history_even_if_the_disk_fails_then(
         self, judged: Judged
     ) -> None:
@@ -116,6 +119,7 @@ class TestAnActivation:
 
 
 class TestARemoval:
+    @pytest.mark.slow
     def test_that_was_cut_off_before_its_lines_in_the_history_is_written_down(
         self, judged: Judged
     ) -> None:
@@ -180,6 +184,7 @@ class TestARegistration:
     def test_that_was_cut_off_leaves_nothing_beside_the_baseline(self, judged: Judged) -> None:
         assert wrong_at(judged("register"), "killed before", r"^fsync .*/\.new-.*/trees$") == []
 
+    @pytest.mark.slow
     def test_lasts_through_a_power_cut_with_the_vendors_trees(self, judged: Judged) -> None:
         assert wrong_after_power_cut(judged("register")) == []
 

@@ -31,6 +31,7 @@ def test_the_plain_package_brings_nothing_that_only_an_extra_needs() -> None:
     assert closure("page", "vendor") >= HEAVY
 
 
+@pytest.mark.slow
 def test_a_device_without_extras_enrolls_installs_restarts_launches_and_removes(
     plain: Path, vendor: Vendor, place: Place, tmp_path: Path
 ) -> None:

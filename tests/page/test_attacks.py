@@ -215,6 +215,7 @@ def other_site() -> Iterator[tuple[str, dict[str, str]]]:
     thread.join()
 
 
+@pytest.mark.slow
 def test_another_site_can_neither_frame_nor_read_nor_change_the_page(
     chromium: Browser, fort: Fort, other_site: tuple[str, dict[str, str]]
 ) -> None:
@@ -288,6 +289,7 @@ SCRIPTS = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("javascript", [True, False])
 def test_script_in_the_fields_of_an_advisory_stays_text(
     chromium: Browser, own_vendor_place: Place, javascript: bool

@@ -56,6 +56,7 @@ def at_the_page(chromium: Browser, place: Place, policy: Path = Path("/none")) -
         yield Panel(page)
 
 
+@pytest.mark.slow
 def test_settings_of_the_policy_are_locked_and_cannot_be_bypassed(
     chromium: Browser, known: Place
 ) -> None:
@@ -86,6 +87,7 @@ def test_settings_of_the_policy_are_locked_and_cannot_be_bypassed(
     assert known.device.status(None).in_force == "26.3.1 (a)"
 
 
+@pytest.mark.slow
 def test_a_deferral_and_a_deadline_are_shown_with_their_times(
     chromium: Browser, known_with_own_vendor: Place
 ) -> None:
@@ -146,6 +148,7 @@ def test_a_program_that_does_not_close_is_named_and_nothing_is_activated(
         expect(notice).to_have_count(0)
 
 
+@pytest.mark.slow
 def test_a_program_that_was_closed_for_good_is_named_afterwards(
     chromium: Browser, known: Place
 ) -> None:
@@ -159,6 +162,7 @@ def test_a_program_that_was_closed_for_good_is_named_afterwards(
         panel.see(re.compile("Start this program again yourself: python"))
 
 
+@pytest.mark.slow
 def test_without_a_network_the_installation_fails_and_can_be_tried_again(
     chromium: Browser, known: Place
 ) -> None:
@@ -173,6 +177,7 @@ def test_without_a_network_the_installation_fails_and_can_be_tried_again(
         expect(panel.page.get_by_role("link", name="Install")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_a_stopped_installation_resumes(chromium: Browser, known: Place) -> None:
     known.server.stall_after.append(100)
     with at_the_page(chromium, known) as panel:
@@ -190,6 +195,7 @@ def test_a_stopped_installation_resumes(chromium: Browser, known: Place) -> None
         panel.verdict("Restart to protect this device")
 
 
+@pytest.mark.slow
 def test_a_late_response_to_another_form_does_not_close_a_sheet(
     chromium: Browser, known: Place
 ) -> None:
@@ -236,6 +242,7 @@ def test_an_improvement_that_failed_its_check_cannot_be_installed(
         expect(panel.page.get_by_role("link", name="Install")).to_have_count(0)
 
 
+@pytest.mark.slow
 def test_a_withdrawn_improvement_shows_the_reason_and_can_be_removed(
     chromium: Browser, known_with_own_vendor: Place
 ) -> None:
@@ -251,6 +258,7 @@ def test_a_withdrawn_improvement_shows_the_reason_and_can_be_removed(
         expect(panel.group("In force")).to_contain_text("as it was released")
 
 
+@pytest.mark.slow
 def test_the_whole_history_has_its_own_page(chromium: Browser, known: Place) -> None:
     for _ in range(3):
         known.update()
@@ -264,6 +272,7 @@ def test_the_whole_history_has_its_own_page(chromium: Browser, known: Place) -> 
         ).to_have_count(1)
 
 
+@pytest.mark.slow
 def test_with_several_products_each_has_its_panel(
     chromium: Browser, known: Place, tmp_path: Path
 ) -> None:

@@ -117,6 +117,7 @@ def test_axe_finds_nothing_in_any_state(
         assert problems == {}
 
 
+@pytest.mark.slow
 def test_everything_can_be_done_by_keyboard(chromium: Browser, served: Settings) -> None:
     with opened(chromium, served) as panel:
         page = panel.page

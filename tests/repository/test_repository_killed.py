@@ -90,6 +90,7 @@ OLD: Seen = (b"first catalog", None)
 NEW: Seen = (b"second catalog", b"(a)")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [publish, publish_and_rotate])
 def test_killed_at_any_write_it_serves_the_old_state_or_the_new_one(
     repository: Repository,
@@ -128,6 +129,7 @@ def test_killed_at_any_write_it_serves_the_old_state_or_the_new_one(
     assert outcomes == sorted(outcomes, key=[OLD, NEW].index)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [publish, publish_and_rotate])
 def test_a_full_disk_at_any_write_is_one_clear_error(
     repository: Repository,

@@ -107,6 +107,7 @@ def offset_of(image: Path, content: bytes) -> int:
     return image.read_bytes().index(content)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(HAS_DM_VERITY, reason="this kernel has dm-verity")
 def test_without_dm_verity_a_folder_is_merged_and_reported(
     system: System,
@@ -198,6 +199,7 @@ def test_an_unmerged_image_leaves_the_base_to_an_update(merged: System) -> None:
     assert list(OFFERED.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "damaged", ["content", "superblock", "attribute", "short", "long", "missing"]
 )
@@ -277,6 +279,7 @@ def mapping(path: Path) -> subprocess.Popen[bytes]:
     return started
 
 
+@pytest.mark.slow
 def test_the_inode_number_shows_which_letter_a_program_has_mapped(merged: System) -> None:
     path = Path(f"/{APP}/lib/libcodec.so")
     with mapping(path) as program:
@@ -343,6 +346,7 @@ def test_an_image_that_is_not_the_signed_one_is_not_installed(system: System) ->
     assert system.shows(OLD)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [{"size": 4096}, {"first": 1}, {"first": 10_000}])
 def test_an_image_that_does_not_match_the_layers_is_refused_before_any_download(
     system: System, change: dict[str, int]

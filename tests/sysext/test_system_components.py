@@ -173,6 +173,7 @@ def test_a_process_that_has_the_old_file_mapped_is_exposed_and_blocks_the_switch
         held.close()
 
 
+@pytest.mark.slow
 def test_the_command_line_enrols_a_component_of_the_system(system: System, vendor: Vendor) -> None:
     root = vendor.public / "metadata/1.root.json"
     enrolled = works(
