@@ -59,8 +59,8 @@ def _group(ran: tuple[list[Ran], list[Ran]], traffic: tuple[list[Traffic], list[
         (
             Row("requests", requests, goal=2),
             row("bodies", lambda t: t.body, goal=_MOST_BODY),
-            row("heads, both ways", lambda t: t.heads),
-            row("on the wire in all", lambda t: t.sent + t.received),
+            row("headers, both directions", lambda t: t.heads),
+            row("on the wire, total", lambda t: t.sent + t.received),
             Row("the check itself", work),
             Row("whole process, with start and imports", wall),
         ),

@@ -78,9 +78,9 @@ def _bytes(scene: Scene, repoint: _Side, tufup: _Side) -> Group:
         (
             row("the patch, or the whole", lambda t: t.patches or t.body),
             row("metadata and records", lambda t: t.body - t.patches if t.patches else 0),
-            row("bodies in all", lambda t: t.body),
-            row("heads, both ways", lambda t: t.heads),
-            row("on the wire in all", lambda t: t.sent + t.received),
+            row("bodies, total", lambda t: t.body),
+            row("headers, both directions", lambda t: t.heads),
+            row("on the wire, total", lambda t: t.sent + t.received),
             Row("requests", requests),
         ),
         (

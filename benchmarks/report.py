@@ -51,7 +51,10 @@ class Report:
     def _warning(self) -> str:
         if self.load[0] < _BUSY and self.load[1] < 1 + _BUSY:
             return ""
-        return "; the machine was busy with other things, so look at the least rather than the most"
+        return (
+            "; the machine was busy with other things, "
+            "so the minimum is more telling than the maximum"
+        )
 
 
 def print_report(report: Report, console: Console) -> None:

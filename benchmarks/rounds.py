@@ -35,7 +35,7 @@ def measure(scene: Scene, progress: Callable[[], None]) -> list[Group]:
         peak = run_watched(command, environment=environment)
     return [
         Group(
-            "An idle round of the agent, whole process",
+            "An idle update run of the agent, whole process",
             ("Repoint",),
             (
                 Row("processor time", (figure(cpus, "s"),), goal=_GOAL),
@@ -43,7 +43,7 @@ def measure(scene: Scene, progress: Callable[[], None]) -> list[Group]:
                 Row("requests", (figure(requests, "count"),), goal=2),
                 Row("bodies", (figure(bodies, "B"),), goal=1),
                 Row("memory while it lasts", (figure([peak.together], "MB"),)),
-                Row("processes between two rounds", (_resident(scene.repoint.folder),)),
+                Row("processes between two update runs", (_resident(scene.repoint.folder),)),
             ),
         )
     ]
