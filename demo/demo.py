@@ -267,7 +267,7 @@ def print_table(demo: Demo, new: Path, seconds: dict[str, float]) -> None:
     table.add_column(justify="right")
     table.add_row("full download (wheel)", f"{full / 1e6:.2f} MB")
     table.add_row("patch", f"{patch / 1e6:.2f} MB")
-    table.add_row("saved", f"{1 - patch / full:.0%}", end_section=True)
+    table.add_row("saved, of the wheel", f"{1 - patch / full:.0%}", end_section=True)
     table.add_row("check", f"{demo.times['check']:.2f} s")
     table.add_row("download", f"{seconds['download']:.2f} s")
     table.add_row("prepare (decode, build, verify)", f"{seconds['prepare']:.2f} s")
