@@ -237,7 +237,7 @@ def test_the_command_reports_that_systemd_does_not_run(place: Place) -> None:
     place.enroll()
     answer = repoint("agent", "install", "--store", place.folder / "store")
     assert answer.status == 0
-    assert "systemd does not run this machine" in answer.out
+    assert "systemd is not running on this machine" in answer.out
     assert "agent run-once --if-due" in answer.out
 
 

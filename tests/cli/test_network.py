@@ -124,7 +124,7 @@ def test_the_next_command_continues_a_download_that_ctrl_c_stopped(
         out, err = program.communicate(timeout=20)
     server.go_on.set()
     assert (program.returncode, out) == (1, "")
-    assert err == "repoint: Stopped. Nothing half-done remains; run it again to continue\n"
+    assert err == "repoint: Interrupted. Nothing is left half done; run the command again\n"
     assert everything(waiting.folder, "downloads") == before
     (part,) = waiting.product.downloads.iterdir()
     kept = part.stat().st_size

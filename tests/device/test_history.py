@@ -1,4 +1,4 @@
-"""The history is completed from what is on disk, which is the truth."""
+"""The history is completed from what is on disk, which is authoritative."""
 
 from __future__ import annotations
 

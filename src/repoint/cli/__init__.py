@@ -62,7 +62,7 @@ def main() -> None:
             sys.exit(2)
         _misused(error.format_message(), getattr(error, "ctx", None))
     if status == _INTERRUPTED:
-        _fail("Stopped. Nothing half-done remains; run it again to continue")
+        _fail("Interrupted. Nothing is left half done; run the command again")
     sys.exit(status if isinstance(status, int) else 0)
 
 

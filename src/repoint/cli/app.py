@@ -52,14 +52,12 @@ ENTRIES = {
     "launch": _device(
         "device",
         "launch",
-        "Start a program that keeps one tree of each component until it ends.",
+        "Start a program with one version of each component until it ends.",
     )._replace(takes_any_arguments=True),
     "policy": _device(
         "policy", "policy", "Show the policy in force, and the file that sets each rule."
     ),
-    "motd": _device(
-        "policy", "motd", "Print a message for people who log in: what is not protected."
-    ),
+    "motd": _device("policy", "motd", "Print what is not protected, as a message of the day."),
     "agent": _device(
         "agent", "app", "Install improvements in the background. No process stays resident."
     ),

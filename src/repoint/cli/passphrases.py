@@ -32,7 +32,7 @@ def new_passphrase() -> bytes:
     """Ask for the passphrase of new key files, twice."""
     passphrase = _ask("Passphrase for the new keys: ")
     if VARIABLE not in os.environ and _ask("Repeat it: ") != passphrase:
-        raise NoPassphraseError("The two passphrases differ", hint="Try again")
+        raise NoPassphraseError("The passphrases do not match", hint="Try again")
     if not passphrase:
         raise NoPassphraseError("The passphrase is empty", hint="Enter one, or use --no-passphrase")
     return passphrase

@@ -132,7 +132,7 @@ class Jobs:
             return True
 
     def wait(self, seconds: float) -> None:
-        """Wait for the running job, at most so long."""
+        """Wait for the running job, at most this many seconds."""
         thread = self._thread
         if thread is not None:
             thread.join(seconds)

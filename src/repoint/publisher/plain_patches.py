@@ -137,6 +137,6 @@ def _require(old: Path, new: Path) -> None:
             raise OutputWriteError(f"There is no {path}", hint="Name two files or two folders")
     if old.is_file() != new.is_file():
         raise OutputWriteError(
-            f"Of {old} and {new} one is a file and one a folder",
+            f"One of {old} and {new} is a file, the other a folder",
             hint="Name two files or two folders",
         )

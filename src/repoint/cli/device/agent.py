@@ -121,7 +121,9 @@ def install(dry_run: DryRunOption = False, store: StoreOption = None) -> None:
     if dry_run:
         _print_change(change)
         if not systemd.is_booted():
-            print("# systemd does not run this machine. Without --dry-run, none of this is done.")
+            print(
+                "# systemd is not running on this machine. Without --dry-run, none of this is done."
+            )
         return
     units.apply(change, systemd)
     for path in change.files:
@@ -145,7 +147,7 @@ def uninstall(dry_run: DryRunOption = False) -> None:
     if not change.files:
         print("No units of Repoint are installed.")
         if not systemd.is_booted():
-            print(f"systemd does not run this machine; see {units.crontab_name(user)}.")
+            print(f"systemd is not running on this machine; see {units.crontab_name(user)}.")
         return
     if dry_run:
         _print_change(change)
@@ -170,7 +172,8 @@ def _print_cron(setup: Setup) -> None:
     from repoint.agent.units import installation as units
 
     print(
-        f"systemd does not run this machine. Add these lines to {units.crontab_name(setup.user)}:"
+        "systemd is not running on this machine. "
+        f"Add these lines to {units.crontab_name(setup.user)}:"
     )
     for line in units.cron_lines(setup):
         print(line)

@@ -287,7 +287,7 @@ def launch(
     program: Annotated[str, typer.Argument(help="The program to start.")],
     store: StoreOption = None,
 ) -> None:
-    """Start a program that keeps one tree of each component until it ends."""
+    """Start a program with one version of each component until it ends."""
     from repoint.device.activate.launch import become
 
     become(open_device(store).launch([program, *context.args], os.environ))

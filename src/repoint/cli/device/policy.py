@@ -45,7 +45,7 @@ def policy(
 
 
 def motd(store: StoreOption = None) -> None:
-    """Print a message for people who log in: what is not protected.
+    """Print what is not protected, as a message of the day.
 
     It also says when that changes. It prints nothing if everything is in force.
     """

@@ -28,7 +28,7 @@ ProductArgument = Annotated[str, typer.Argument(help="The product.")]
 def improve(
     product: ProductArgument,
     version: VersionOption,
-    component: Annotated[list[str], typer.Option(help="NAME=SOURCE: a fixed component, in full.")],
+    component: Annotated[list[str], typer.Option(help="NAME=SOURCE: the whole fixed component.")],
     advisory: Annotated[Path, typer.Option(help="TOML file with the advisory: what it fixes.")],
     build: BuildOption = None,
     platform: PlatformOption = None,

@@ -16,7 +16,7 @@ delta = command_group("Make and apply patches.")
 def seal(
     path: Annotated[Path, typer.Argument(help="A folder.")],
     ignore: Annotated[
-        list[str] | None, typer.Option(help="Shell pattern of paths to leave out.")
+        list[str] | None, typer.Option(help="Leave out paths that match this shell pattern.")
     ] = None,
     json: JsonOption = False,
 ) -> None:

@@ -2,7 +2,7 @@
 
 A command first changes the state, by one rename, and then adds an entry to the history. If it is
 interrupted between the two, or the entry cannot be written, the next command completes the history
-from the state, which is the truth.
+from the state, which is authoritative.
 """
 
 from __future__ import annotations

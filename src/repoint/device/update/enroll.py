@@ -46,7 +46,7 @@ class EnrolmentRequest:
         url: The repository.
         root: The trusted root, from the vendor.
         grafts: The graft point of each component.
-        baseline: The baselines that come into question.
+        baseline: The candidate baselines.
     """
 
     url: str

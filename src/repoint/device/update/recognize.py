@@ -23,7 +23,7 @@ from repoint.tree.digest import seal_of
 
 @dataclass(frozen=True)
 class BaselineFilter:
-    """The baselines that come into question; "" matches any, or this machine's own platform."""
+    """The candidate baselines; "" matches any, or this machine's own platform."""
 
     platform: str = ""
     version: str = ""
@@ -58,7 +58,7 @@ def recognize(
         state: The product.
         host: The machine.
         points: The graft points.
-        wanted: The baselines that come into question.
+        wanted: The candidate baselines.
 
     Raises:
         DifferentTreesError: The trees are not those of a baseline.

@@ -14,7 +14,7 @@ _DELETED = " (deleted)"
 
 @dataclass(frozen=True)
 class ProcessIdentity:
-    """What names one process for good: the kernel gives a pid again, but not at the same time.
+    """What identifies one process, even if the kernel reuses its pid later.
 
     Attributes:
         pid: The process.
