@@ -12,7 +12,7 @@ from tests.cli.command import environment, everything, works
 from tests.places import Place
 
 PAGE = ("argon2", "babel", "jinja2", "markupsafe", "pam", "starlette", "uvicorn")
-VENDOR = ("debian", "hdiffpatch", "starlette", "uvicorn")
+VENDOR = ("debian", "hdiffpatch", "starlette", "tomli_w", "uvicorn")
 
 
 def without(packages: tuple[str, ...], *arguments: str) -> tuple[int, str, str]:
@@ -48,6 +48,20 @@ def test_a_setting_can_be_changed_without_the_page(enrolled: Place) -> None:
     status, out, err = without(PAGE, "settings", "automatic", "off", "--store", store)
     assert (status, err) == (0, "")
     assert out == "Automatically Install: off\n"
+
+
+@pytest.mark.parametrize("command", ["init", "refresh", "rotate"])
+def test_a_repository_is_neither_created_nor_changed_without_the_extra(
+    tmp_path: Path, command: str
+) -> None:
+    words = {"init": [str(tmp_path / "new")], "refresh": [], "rotate": ["root"]}[command]
+    status, out, err = without(VENDOR, "repository", command, *words)
+    assert (status, out) == (1, "")
+    assert err == (
+        f"repoint: `repoint repository {command}` needs the extra vendor, which is not installed "
+        "(no module tomli_w). Run `pip install 'repoint[vendor]'`\n"
+    )
+    assert not any(tmp_path.iterdir())
 
 
 def test_a_command_for_vendors_names_its_extra(tmp_path: Path) -> None:

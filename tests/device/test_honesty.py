@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from repoint.agent.overview import read_overview
 from repoint.device.errors import StoreDamagedError
 from repoint.device.outcomes import require_done
 from repoint.model.baseline import BaselineName
@@ -139,3 +140,19 @@ def test_relative_paths_work_for_plain_patches(
     diff_paths(Path("old"), Path("new"), Path("patch"))
     apply_path(Path("old"), Path("patch"), Path("made"))
     assert (folder / "made/main.py").read_text() == "VERSION = 'newer'\n"
+
+
+def test_a_device_is_not_protected_until_a_check_has_succeeded(
+    place: Place, vendor: Vendor, server: WebServer
+) -> None:
+    place.enroll()
+    vendor.release()
+    assert not place.device.status(None).protected
+    server.alter = lambda path, data: b"damaged"
+    with pytest.raises(RepointError):
+        place.device.check(None)
+    overview = read_overview(place.device, None)
+    assert (overview.verdict, overview.status.protected) == ("unchecked", False)
+    server.alter = lambda path, data: data
+    place.device.check(None)
+    assert read_overview(place.device, None).verdict == "open"

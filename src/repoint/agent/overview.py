@@ -231,7 +231,7 @@ def _read(
 def verdict_of(status: Status) -> Verdict:
     """Return the verdict on a status; the first cause in the order of `Verdict` decides."""
     states = {cve.state for cve in status.cves}
-    if status.last_check is None:
+    if not status.checked:
         return "unchecked"
     if any(graft.layer == "damaged" for graft in status.grafts):
         return "damaged"

@@ -12,6 +12,9 @@ Extra = Literal["page", "vendor"]
 _PAGE_MODULE = "jinja2"
 """Only the extra ``page`` brings it; the page's own process imports it, the command does not."""
 
+_VENDOR_MODULE = "tomli_w"
+"""Only the extra ``vendor`` brings it; msgspec imports it to write a repository's settings."""
+
 
 class MissingExtraError(RepointError):
     """A command needs an extra that is not installed."""
@@ -39,3 +42,13 @@ def require_page(command: str) -> None:
     """
     if importlib.util.find_spec(_PAGE_MODULE) is None:
         raise missing_extra(command, "page", _PAGE_MODULE)
+
+
+def require_vendor(command: str) -> None:
+    """Check that a repository can be created and changed.
+
+    Raises:
+        MissingExtraError: The extra ``vendor`` is not installed.
+    """
+    if importlib.util.find_spec(_VENDOR_MODULE) is None:
+        raise missing_extra(command, "vendor", _VENDOR_MODULE)

@@ -114,7 +114,7 @@ def install(
             print("Automatically Install is off; nothing was done.")
             return
         device.check(product)
-    elif device.store.one(product).documents.last_check() is None:
+    elif device.store.one(product).documents.catalog() is None:
         device.check(product)
     asking = not (yes or automatic or json) and sys.stdin.isatty() and sys.stdout.isatty()
     if asking:

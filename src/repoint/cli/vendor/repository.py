@@ -31,10 +31,12 @@ def init(
     ] = None,
 ) -> None:
     """Create a repository with a key for each role."""
+    from repoint.cli.extras import require_vendor
     from repoint.cli.passphrases import asking, new_passphrase
     from repoint.repository.keys import read_public_key
     from repoint.repository.repository import Repository
 
+    require_vendor("repoint repository init")
     uris = named(signer or [], "--signer")
     files = named(public_key or [], "--public-key")
     if uris.keys() != files.keys() or not uris.keys() <= set(ROLES):
@@ -53,9 +55,11 @@ def init(
 @app.command("refresh")
 def refresh(repository: RepositoryOption = Path()) -> None:
     """Renew the signatures that expire soon. Run it daily."""
+    from repoint.cli.extras import require_vendor
     from repoint.cli.passphrases import asking
     from repoint.repository.repository import Repository
 
+    require_vendor("repoint repository refresh")
     opened = Repository.open(repository)
     with opened.publication(asking()) as publication:
         expiring = publication.refresh()
@@ -78,10 +82,12 @@ def rotate(
     public_key: Annotated[Path | None, typer.Option(help="Its public key (PEM).")] = None,
 ) -> None:
     """Give a role a new key. Devices follow automatically."""
+    from repoint.cli.extras import require_vendor
     from repoint.cli.passphrases import asking, new_passphrase
     from repoint.repository.keys import KeyLocation, read_public_key
     from repoint.repository.repository import Repository
 
+    require_vendor("repoint repository rotate")
     if (signer is None) != (public_key is None):
         raise typer.BadParameter("--signer and --public-key belong together")
     passphrase = None if no_passphrase or signer is not None else new_passphrase()

@@ -76,8 +76,10 @@ class Status(msgspec.Struct, frozen=True):
     """The status of one product.
 
     Attributes:
-        protected: True if every known CVE is fixed and in force, no process is exposed, and
-            programs see the active generation at all graft points.
+        protected: True if a check has succeeded, every known CVE is fixed and in force, no process
+            is exposed, and programs see the active generation at all graft points.
+        checked: True if a check has succeeded since the baseline was enrolled. Until then nothing
+            is known about its fixes.
         in_force: The label of the active generation.
         on_trial: True if the active generation is rolled back unless what uses it runs.
         staged: The label of the staged generation; empty if there is none.
@@ -102,6 +104,7 @@ class Status(msgspec.Struct, frozen=True):
     grafts: tuple[GraftStatus, ...]
     settings: UserSettings
     last_check: LastCheck | None
+    checked: bool
 
 
 def read_status(state: ProductState, host: Host, *, census: Census | None = None) -> Status:
@@ -115,13 +118,15 @@ def read_status(state: ProductState, host: Host, *, census: Census | None = None
     offer = _live_offer(state, running)
     grafts = _graft_statuses(state, host, enrolment)
     cves = _cves(state, running, staged, exposed)
+    checked = state.documents.catalog() is not None
     return Status(
         product=state.name,
         platform=enrolment.baseline.platform,
         version=enrolment.baseline.version,
         build=enrolment.baseline.build,
         repository=enrolment.repository,
-        protected=not exposed
+        protected=checked
+        and not exposed
         and all(cve.state == "in force" for cve in cves)
         and all(graft.in_place for graft in grafts),
         in_force=running.label,
@@ -138,6 +143,7 @@ def read_status(state: ProductState, host: Host, *, census: Census | None = None
         grafts=grafts,
         settings=state.documents.settings(),
         last_check=state.documents.last_check(),
+        checked=checked,
     )
 
 
