@@ -197,7 +197,8 @@ class DeviceScene:
                     yield f"the tree of {component} in {generation.label} has another seal"
         if status.protected and not in_place:
             yield "status says protected although a graft point is not ours"
-        if status.protected != (in_place and all(c.state == "in force" for c in status.cves)):
+        fixed = all(cve.state == "in force" for cve in status.cves)
+        if status.protected != (status.checked and in_place and fixed):
             yield f"status says protected={status.protected}, but {status.cves}"
         for cve in status.cves:
             if cve.state == "in force" and running < cve.improvement:
