@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 from tests.cli.command import refusal, repoint, works
@@ -34,3 +35,12 @@ def test_explain_shows_the_parts_of_a_file_that_holds_others(tmp_path: Path) -> 
 def test_explain_refuses_what_is_no_patch(tmp_path: Path) -> None:
     (tmp_path / "patch").write_bytes(b"no patch at all")
     refusal(repoint("delta", "explain", tmp_path / "patch"), "not a Repoint patch")
+
+
+def test_diff_never_replaces_what_is_not_a_regular_file(tmp_path: Path) -> None:
+    old, new, pipe = tmp_path / "old", tmp_path / "new", tmp_path / "pipe"
+    old.write_bytes(b"a" * 100)
+    new.write_bytes(b"b" * 100)
+    os.mkfifo(pipe)
+    refusal(repoint("delta", "diff", old, new, pipe), f"{pipe} is not a regular file")
+    assert pipe.is_fifo()

@@ -50,10 +50,13 @@ def diff_paths(
     """Make the patch that turns one file or folder into another.
 
     Raises:
-        OutputWriteError: A path is missing, or one is a file and the other a folder.
+        OutputWriteError: A path is missing, one is a file and the other a folder, or ``patch`` is
+            something else than a regular file.
         RepointError: A folder contains something that a tree cannot hold.
     """
     _require(old, new)
+    if patch.is_symlink() or (patch.exists() and not patch.is_file()):
+        raise OutputWriteError(f"{patch} is not a regular file", hint="Name another path")
     if old.is_file():
         write_patch(patch, [PatchInput(_FILE, new, _FILE, old)], progress=progress)
         return PatchSizes(patch.stat().st_size, new.stat().st_size)
