@@ -51,8 +51,8 @@ def measure(scene: Scene, progress: Callable[[], None]) -> list[Group]:
                 Row("heavy modules imported", (", ".join(heavy) or "none",)),
             ),
             (
-                f"Imported in all: {sum(times.values()) / 1000:.0f} ms with `-X importtime`, which "
-                f"itself costs time; the most expensive packages are {slowest}.",
+                f"All imports together: {sum(times.values()) / 1000:.0f} ms with `-X importtime`, "
+                f"which itself takes time. The most expensive packages: {slowest}.",
             ),
         )
     ]

@@ -105,10 +105,10 @@ def _costs(pairs: Sequence[PairSummary]) -> str:
         for pair in pairs
     ]
     note = (
-        "Seconds to encode / seconds to decode / peak memory of encoding in MB. Repoint's are "
-        "those of the publisher, who tries several codecs for each file in processes beside each "
-        "other (their memory is added up) and decodes each to see that it is right, and of the "
-        "device, with its confined child."
+        "Seconds to encode / seconds to decode / peak memory of encoding in MB. Repoint's encoding "
+        "is the publisher's: it tries several codecs for each file in parallel processes, whose "
+        "memory is added up, and decodes each result to verify it. Its decoding is the device's, "
+        "with the confined child."
     )
     return _table(["pair", *(title for _, title in names)], rows) + "\n\n" + note
 
