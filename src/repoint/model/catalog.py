@@ -15,11 +15,30 @@ Urgency = Literal["routine", "exploited"]
 """How urgent a fix is; ``exploited`` means that attacks were seen."""
 
 
-class ListedBaseline(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A baseline in the catalog, with the seal of each component to recognise it by."""
+class Retirement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The end of a baseline's care: no further improvements are made for it.
+
+    Attributes:
+        since: Seconds since 1970.
+        reason: The reason, which people at devices read; may be empty.
+    """
+
+    since: int
+    reason: str = ""
+
+
+class ListedBaseline(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A baseline in the catalog, with the seal of each component to recognise it by.
+
+    Attributes:
+        name: Its name.
+        seals: The seal of each component, by the component's name.
+        retired: Since when and why it is retired; None if it is not.
+    """
 
     name: BaselineName
     seals: dict[str, str]
+    retired: Retirement | None = None
 
 
 class Offer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -51,6 +70,10 @@ class Catalog(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         check_product(self.product)
+
+    def listed(self, baseline: BaselineName) -> ListedBaseline | None:
+        """Return what the catalog says of a baseline, or None if it does not list it."""
+        return next((each for each in self.baselines if each.name == baseline), None)
 
     def offers_for(self, baseline: BaselineName) -> list[Offer]:
         """Return the offers for one baseline, in the order of their letters."""

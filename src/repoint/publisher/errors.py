@@ -13,6 +13,10 @@ class BaselineExistsError(RepointError):
     """The baseline is already registered; baselines are never modified."""
 
 
+class RetiredBaselineError(RepointError):
+    """The baseline is retired, or is not although it was to be taken back."""
+
+
 class UnknownImprovementError(RepointError):
     """No improvement of the product has that label."""
 

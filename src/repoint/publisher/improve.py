@@ -25,6 +25,7 @@ from repoint.publisher.errors import NothingChangedError, UnknownBaselineError, 
 from repoint.publisher.extensions import first_number, make_extension
 from repoint.publisher.ingest import unpack_source
 from repoint.publisher.layers import LayerComparison, layer_between
+from repoint.publisher.retirement import require_in_care
 from repoint.repository import names
 from repoint.repository.repository import Repository
 from repoint.tree.compare import apply_layer, changes_needing_content
@@ -103,6 +104,7 @@ def improve(
     """
     product, name = request.product, request.baseline
     catalog = read_catalog(repository, product)
+    require_in_care(catalog, name)
     drafts = read_drafts(repository, product)
     letter = next_letter(catalog, drafts, name, request.letter)
     baseline = read_baseline(repository, product, name)

@@ -12,6 +12,7 @@ from repoint.model.improvement import Improvement
 from repoint.publisher.catalogs import read_catalog
 from repoint.publisher.drafts import Draft, clear_drafts, read_drafts, remove_draft
 from repoint.publisher.errors import LetterTakenError, UnknownImprovementError
+from repoint.publisher.retirement import require_in_care
 from repoint.repository import names
 from repoint.repository.keys import Passphrases
 from repoint.repository.repository import Repository
@@ -35,6 +36,7 @@ def publish(
     Raises:
         UnknownImprovementError: There is no draft.
         LetterTakenError: Another improvement with a draft's letter was published in the meantime.
+        RetiredBaselineError: The baseline of a draft is retired.
     """
     catalog = read_catalog(repository, product)
     clear_drafts(repository, product)
@@ -56,6 +58,8 @@ def publish(
         # A publication that is killed after its commit leaves its draft behind.
         remove_draft(draft.folder)
     new = [draft for draft in drafts if draft not in published]
+    for draft in new:
+        require_in_care(catalog, draft.improvement.baseline)
     if new:
         offers = [
             Offer(d.improvement.baseline, d.improvement.letter, "offered", now, urgency)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from repoint.model.baseline import Baseline
-from repoint.model.catalog import Offer, Urgency
+from repoint.model.baseline import Baseline, BaselineName
+from repoint.model.catalog import Offer, Retirement, Urgency
 from repoint.model.improvement import Improvement
 from repoint.model.version import parse_label
 from repoint.publisher.baselines import Release, add_baseline, find_baseline
 from repoint.publisher.catalogs import Withdrawal, read_baseline, read_catalog, withdraw
 from repoint.publisher.improve import BuiltImprovement, ImprovementRequest, Progress, improve
 from repoint.publisher.publish import publish
+from repoint.publisher.retirement import set_retirement
 from repoint.publisher.view import RepositoryView, read_view
 from repoint.repository.errors import WrongPassphraseError
 from repoint.repository.keys import Passphrases
@@ -91,6 +92,32 @@ class Publisher:
         catalog = read_catalog(self.repository, product)
         name = find_baseline(catalog, version, build, platform)
         return read_baseline(self.repository, product, name)
+
+    def retire(self, product: str, baseline: BaselineName, *, reason: str = "") -> None:
+        """Retire a baseline: no further improvements are made for it, and its devices are told.
+
+        Its improvements stay on offer. `reinstate` takes it back.
+
+        Args:
+            product: The product.
+            baseline: The baseline.
+            reason: The reason, which people at devices read.
+
+        Raises:
+            RetiredBaselineError: It is already retired.
+            UnknownBaselineError: There is no such baseline.
+        """
+        retirement = Retirement(self._now(), reason)
+        set_retirement(self.repository, product, baseline, retirement, self._passphrases)
+
+    def reinstate(self, product: str, baseline: BaselineName) -> None:
+        """Take the retirement of a baseline back.
+
+        Raises:
+            RetiredBaselineError: It is not retired.
+            UnknownBaselineError: There is no such baseline.
+        """
+        set_retirement(self.repository, product, baseline, None, self._passphrases)
 
     def improve(
         self, request: ImprovementRequest, *, progress: Progress | None = None

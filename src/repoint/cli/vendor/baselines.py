@@ -9,10 +9,19 @@ from typing import TYPE_CHECKING, Annotated, get_args
 import typer
 
 from repoint.cli.command_group import command_group
-from repoint.cli.options import RepositoryOption, VersionOption, command_line, named, pair
+from repoint.cli.options import (
+    BuildOption,
+    PlatformOption,
+    RepositoryOption,
+    VersionOption,
+    command_line,
+    named,
+    pair,
+)
 
 if TYPE_CHECKING:
     from repoint.model.system import System
+    from repoint.publisher.publisher import Publisher
 
 app = command_group("Register releases as baselines for improvements.")
 
@@ -60,11 +69,9 @@ def add(
 ) -> None:
     """Register a baseline: seal every component of a release and publish it."""
     from repoint.cli.output import counted, size
-    from repoint.cli.passphrases import asking, new_passphrase
+    from repoint.cli.passphrases import new_passphrase
     from repoint.model.baseline import BaselineName, RestartScope
     from repoint.publisher.baselines import ComponentSource, Release
-    from repoint.publisher.publisher import Publisher
-    from repoint.repository.repository import Repository
 
     sources = named(component, "--component")
     scopes = named(restart or [], "--restart")
@@ -88,8 +95,7 @@ def add(
     ]
     system = None if os_release is None else _read_system(os_release)
     release = Release(product, BaselineName(platform, version, build), tuple(parts), system)
-    publisher = Publisher(Repository.open(repository), passphrases=asking())
-    baseline = publisher.add_baseline(
+    baseline = _publisher(repository).add_baseline(
         release, new_passphrase=(lambda: None) if no_passphrase else new_passphrase
     )
     print(f"Registered {product} {baseline.name}.")
@@ -99,6 +105,47 @@ def add(
         print(f"  {part.name}: {counted(len(files), 'file')}, {total}, seal {part.seal[:16]}…")
     if baseline.system is not None:
         print(f"  for the system {baseline.system}; its improvements become images there")
+
+
+@app.command("retire")
+def retire(
+    product: Annotated[str, typer.Argument(help="The product, such as acme-kiosk.")],
+    version: VersionOption,
+    build: BuildOption = None,
+    platform: PlatformOption = None,
+    reason: Annotated[
+        str, typer.Option("--reason", help="The reason, which people at devices read.")
+    ] = "",
+    repository: RepositoryOption = Path(),
+) -> None:
+    """Retire a baseline: no further improvements are made for it, and its devices are told."""
+    publisher = _publisher(repository)
+    name = publisher.baseline(product, version, build=build, platform=platform).name
+    publisher.retire(product, name, reason=reason)
+    print(f"Retired {product} {name}. Its improvements stay on offer.")
+
+
+@app.command("reinstate")
+def reinstate(
+    product: Annotated[str, typer.Argument(help="The product, such as acme-kiosk.")],
+    version: VersionOption,
+    build: BuildOption = None,
+    platform: PlatformOption = None,
+    repository: RepositoryOption = Path(),
+) -> None:
+    """Take the retirement of a baseline back."""
+    publisher = _publisher(repository)
+    name = publisher.baseline(product, version, build=build, platform=platform).name
+    publisher.reinstate(product, name)
+    print(f"Reinstated {product} {name}.")
+
+
+def _publisher(repository: Path) -> Publisher:
+    from repoint.cli.passphrases import asking
+    from repoint.publisher.publisher import Publisher
+    from repoint.repository.repository import Repository
+
+    return Publisher(Repository.open(repository), passphrases=asking())
 
 
 def _read_system(path: Path) -> System:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from repoint.cli.output import size
+from repoint.cli.output import moment, size
+from repoint.model.catalog import ListedBaseline
 from repoint.publisher.view import ProductView, RepositoryView
 
 
@@ -22,10 +23,17 @@ def print_view(view: RepositoryView) -> None:
         print("No products yet; register a release with `repoint baseline add`.")
 
 
+def _retired(baseline: ListedBaseline) -> str:
+    if baseline.retired is None:
+        return ""
+    reason = f": {baseline.retired.reason}" if baseline.retired.reason else ""
+    return f"; retired on {moment(baseline.retired.since)[:10]}{reason}"
+
+
 def _print_product(product: ProductView) -> None:
     print(product.product)
     for baseline in product.baselines:
-        print(f"  baseline {baseline.name}: {', '.join(baseline.seals)}")
+        print(f"  baseline {baseline.name}: {', '.join(baseline.seals)}{_retired(baseline)}")
     for improvement in product.improvements:
         offer = improvement.offer
         state = offer.state + (f": {offer.reason}" if offer.reason else "")
