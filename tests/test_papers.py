@@ -123,6 +123,6 @@ def test_every_public_name_is_in_the_reference() -> None:
 def test_every_record_of_a_decision_has_a_number_of_its_own() -> None:
     records = sorted(ROOT.glob("docs/decisions/0*.md"))
     numbers = [record.name[:4] for record in records]
-    assert numbers == [f"{number:04}" for number in range(1, len(records) + 1)]
+    assert len(set(numbers)) == len(numbers)
     titles = [record.read_text().partition(":")[0] for record in records]
     assert titles == [f"# {number}" for number in numbers]
