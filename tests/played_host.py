@@ -5,10 +5,9 @@ Everything else of the host is that of the machine which runs the tests.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-
-import msgspec
 
 from repoint.host.host import Host
 from repoint.host.kernel.boot import Boot
@@ -47,7 +46,7 @@ class PlayedMachine:
 
     def __post_init__(self) -> None:
         systemd = PlayedSystemd(self)
-        self.host = msgspec.structs.replace(
+        self.host = dataclasses.replace(
             Host.local(), boot=PlayedBoot(self), systemd=systemd, programs=Programs(systemd)
         )
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from repoint.host.kernel.boot import Boot
-from repoint.host.kernel.processes import MappedFile, Process, Processes, mapped_files
+from repoint.host.kernel.memory_maps import MappedFile, mapped_files
+from repoint.host.kernel.processes import Process, Processes
 from tests.places import wait_for
 
 
@@ -68,7 +69,7 @@ def test_the_start_time_is_found_behind_any_program_name(tmp_path: Path) -> None
     folder.mkdir()
     fields = " ".join(str(number) for number in range(4, 30))
     (folder / "stat").write_text(f"12 (a) b (c)) S {fields}\n")
-    assert Process(folder).identity().started == 22
+    assert Process(folder).started() == 22
 
 
 def test_what_has_ended_has_no_owner_and_no_arguments(sleeper: subprocess.Popen[bytes]) -> None:
@@ -87,8 +88,8 @@ def test_a_memory_map_is_read_as_the_kernel_writes_it() -> None:
         b"7f02-7f03 r--p 00001000 00:2a 7          /srv/gone.so (deleted)\n"
     )
     assert list(mapped_files(text)) == [
-        MappedFile("/srv/a b/lib.so", "fd:01", 1234),
-        MappedFile("/srv/gone.so", "00:2a", 7),
+        MappedFile("/srv/a b/lib.so", "fd:01", 1234, "7f00-7f01", executable=True),
+        MappedFile("/srv/gone.so", "00:2a", 7, "7f02-7f03", deleted=True),
     ]
 
 

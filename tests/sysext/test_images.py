@@ -6,6 +6,7 @@ verification on a machine that has it.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import stat
 import subprocess
@@ -56,7 +57,7 @@ def unverified(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
             return True
 
     monkeypatch.setenv("SYSTEMD_DISSECT_VERITY_SIDECAR", "0")
-    system.host = msgspec.structs.replace(system.host, verity=Unverified())
+    system.host = dataclasses.replace(system.host, verity=Unverified())
 
 
 @pytest.fixture

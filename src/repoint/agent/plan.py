@@ -37,6 +37,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
@@ -102,7 +103,8 @@ class Plan(msgspec.Struct, frozen=True):
     deadline: int | None = None
 
 
-class InstallCandidate(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class InstallCandidate:
     """An improvement that is offered and not staged.
 
     Attributes:
@@ -120,7 +122,8 @@ class InstallCandidate(msgspec.Struct, frozen=True):
     retry: int = 0
 
 
-class ActivationCandidate(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class ActivationCandidate:
     """What is staged, or active with programs that still run what it replaced.
 
     Attributes:
@@ -138,7 +141,8 @@ class ActivationCandidate(msgspec.Struct, frozen=True):
     announced: int | None
 
 
-class Situation(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class Situation:
     """What decides when the candidates are installed and activated.
 
     Attributes:
@@ -188,7 +192,8 @@ def widest_scope(scopes: Collection[RestartScope]) -> RestartScope:
     return next((scope for scope in order if scope in scopes), "none")
 
 
-class _Rules(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class _Rules:
     """The rules at the top of this module."""
 
     situation: Situation

@@ -17,7 +17,6 @@ import msgspec
 from repoint.agent import restart
 from repoint.agent.agent_state import AgentState, read_agent_state, write_agent_state
 from repoint.agent.overview import Observation, Overview, read_overview
-from repoint.agent.plan import Step
 from repoint.device.device import Device
 from repoint.device.errors import (
     NotApplicableError,
@@ -29,7 +28,6 @@ from repoint.device.os_errors import explained
 from repoint.device.outcomes import Nothing
 from repoint.device.status.census import Census
 from repoint.device.store.product_state import ProductState
-from repoint.device.store.records import Actor
 from repoint.device.store.store_lock import store_file_lock
 from repoint.fs.lock import LockHeldError
 from repoint.host.conditions import Conditions
@@ -214,7 +212,7 @@ class Agent:
             return agent_state
         label = overview.status.available.label
         try:
-            staged = self._acting(step).install(run.product, user_initiated=False)
+            staged = self.device.install(run.product, user_initiated=False)
         except (StoreBusyError, PolicyForbidsError) as error:
             run.errors.append(error)
             return agent_state
@@ -240,11 +238,11 @@ class Agent:
             return
         try:
             if step.reason == "now":
-                if not isinstance(self._acting(step).activate(run.product), Nothing):
+                if not isinstance(self.device.activate(run.product), Nothing):
                     run.activated = overview.pending_label
             elif overview.scheduled_restart is None:
                 result = restart.restart(
-                    self._acting(step),
+                    self.device,
                     run.product,
                     countdown=restart.AUTOMATIC_COUNTDOWN,
                     automatic=True,
@@ -267,7 +265,7 @@ class Agent:
     def _read_overview(
         self, run: UpdateRun, agent_state: AgentState, conditions: Conditions
     ) -> None:
-        census = None if self.hand_over is None else Census((), 0)
+        census = None if self.hand_over is None else Census()
         observation = Observation(self._now(), conditions, agent_state, census)
         try:
             run.overview = read_overview(self.device, run.product, observation)
@@ -278,11 +276,6 @@ class Agent:
     def _conditions(self) -> Conditions:
         read = self.conditions or self.device.host.conditions.read
         return read(self.device.store.path)
-
-    def _acting(self, step: Step) -> Device:
-        """Return the device for a change that the policy enforces, or that is automatic."""
-        enforced = step.reason in ("deadline", "window")
-        return self.device.acting(Actor("policy" if enforced else "automatic"))
 
     def _now(self) -> int:
         return int(self.clock())

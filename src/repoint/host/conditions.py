@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
-
-import msgspec
 
 _COSTLY = ("wwan", "bluetooth")
 """Kinds of interfaces (``DEVTYPE`` in sysfs) that use a mobile phone's network."""
@@ -16,7 +15,8 @@ _METERED = (1, 3)
 _UNKNOWN = 0
 
 
-class Conditions(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class Conditions:
     """The condition of the device.
 
     Attributes:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from typing import Any
-
-import msgspec
 
 from repoint.model.errors import RepointError
 
@@ -17,7 +16,8 @@ class BusError(RepointError):
     """The bus, or the service on it, cannot be reached or refuses the call."""
 
 
-class BusObject(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class BusObject:
     """An object of a service on a bus, and one of its interfaces.
 
     Attributes:
@@ -31,7 +31,8 @@ class BusObject(msgspec.Struct, frozen=True):
     interface: str
 
 
-class Bus(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class Bus:
     """A message bus.
 
     Attributes:

@@ -6,7 +6,7 @@ Every effect on, and every observation of, the machine outside the store goes th
 
 from __future__ import annotations
 
-import msgspec
+from dataclasses import dataclass
 
 from repoint.host.base_system import BaseSystem
 from repoint.host.conditions import ConditionReader
@@ -21,7 +21,8 @@ from repoint.host.sysext import SystemExtensions
 from repoint.host.systemd import Systemd
 
 
-class Host(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class Host:
     """A machine.
 
     Attributes:

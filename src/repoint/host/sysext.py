@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-
-import msgspec
 
 from repoint.fs.durable import make_folder, write_durably
 from repoint.host.errors import CannotMergeError
@@ -20,7 +19,8 @@ from repoint.model.system import HIERARCHIES
 _SECONDS = 60.0
 
 
-class Mount(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class Mount:
     """A mount of this process.
 
     Attributes:
@@ -41,7 +41,8 @@ class Mount(msgspec.Struct, frozen=True):
         return (self.kind, self.source) == ("overlay", "sysext")
 
 
-class ImageOffer(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class ImageOffer:
     """An image with its hash tree, and the root hash that a signed document gives for it."""
 
     image: Path

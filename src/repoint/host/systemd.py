@@ -6,10 +6,9 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-
-import msgspec
 
 from repoint.host.run import ProgramResult, run
 
@@ -28,7 +27,8 @@ _SHOWN = ("ActiveState", "Job", "StateChangeTimestampMonotonic", "Result")
 MachineState = Literal["starting", "running", "stopping"]
 
 
-class Unit(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class Unit:
     """A service of systemd.
 
     Attributes:
@@ -40,7 +40,8 @@ class Unit(msgspec.Struct, frozen=True):
     user: int | None = None
 
 
-class ServiceState(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class ServiceState:
     """The state of a service.
 
     Attributes:
@@ -59,7 +60,8 @@ class ServiceState(msgspec.Struct, frozen=True):
     result: str = "success"
 
 
-class TransientUnit(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class TransientUnit:
     """A unit that exists only while its program runs.
 
     Attributes:

@@ -110,6 +110,9 @@ def _print(result: Restarted | AnnouncedRestart) -> None:
         return
     for use in result.closed:
         print(f"Closed {use.name} ({use.pid}).")
+    for use in result.left:
+        where = "in a container" if use.contained else "of another account"
+        print(f"{use.name} ({use.pid}) {where} still runs the old code. Restart it yourself.")
     timing = ""
     if result.activation is not None:
         timing = f" [switch {seconds(result.activation.switch)}, "

@@ -39,10 +39,15 @@ def blocking(state: ProductState, census: Census) -> list[Use]:
 
     A program that was started through the launcher never does: it keeps its tree. Any other program
     that runs from a component may later load more of it from the graft point, and would then mix
-    two trees.
+    two trees. A container and another account's reader cannot hold a fix off: see
+    ``docs/decisions/0038-whose-processes-count.md``.
     """
     changed = changed_seals(state)
-    return [use for use in census.uses if use.seal in changed and not use.held]
+    return [
+        use
+        for use in census.uses
+        if use.seal in changed and use.counts and not (use.held or use.contained)
+    ]
 
 
 def changed_seals(state: ProductState) -> dict[str, str]:
@@ -64,7 +69,12 @@ def pending_scopes(state: ProductState) -> set[RestartScope]:
 
 
 def activate(
-    state: ProductState, host: Host, *, now: int, stopped: Collection[Unit] = ()
+    state: ProductState,
+    host: Host,
+    *,
+    now: int,
+    stopped: Collection[Unit] = (),
+    left: Collection[int] = (),
 ) -> Activation | Nothing:
     """Switch to the staged generation, and confirm it or roll it back. The store must be locked.
 
@@ -76,6 +86,7 @@ def activate(
         host: The machine.
         now: Seconds since 1970.
         stopped: The services that the caller has stopped for it, and starts again.
+        left: Processes that the caller has asked to close, and that need not be waited for.
 
     Raises:
         StillRunningError: A program that was not started through the launcher runs from a
@@ -88,7 +99,7 @@ def activate(
     if staged is None or active is None:
         message = "Nothing is staged"
         return Nothing("nothing staged", message, "Run `repoint check` to see what is offered")
-    uses = blocking(state, census_of(state.store, host))
+    uses = [use for use in blocking(state, census_of(state.store, host)) if use.pid not in left]
     if uses:
         programs = ", ".join(f"{use.name} ({use.pid})" for use in uses)
         raise StillRunningError(

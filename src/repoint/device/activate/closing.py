@@ -6,15 +6,21 @@ import os
 import select
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from repoint.device.errors import StillRunningError
 from repoint.device.status.census import Census, Use
 from repoint.host.host import Host
 
 
-def close_programs(host: Host, census: Census, uses: Sequence[Use], timeout: float) -> None:
+def close_programs(
+    host: Host, census: Census, uses: Sequence[Use], timeout: float
+) -> tuple[Use, ...]:
     """Send SIGTERM to processes, and wait until they have ended.
+
+    A process in a container is never signalled: its numbers and its service manager are not ours.
+    One of a foreign account is asked like any other, but nobody else's fix waits for it. See
+    ``docs/decisions/0038-whose-processes-count.md``.
 
     Args:
         host: The machine.
@@ -22,15 +28,19 @@ def close_programs(host: Host, census: Census, uses: Sequence[Use], timeout: flo
         uses: The processes.
         timeout: Seconds to wait.
 
+    Returns:
+        The processes of containers and of foreign accounts that still run.
+
     Raises:
         StillRunningError: A process did not end in time, or belongs to another user.
     """
-    processes: dict[int, Use] = {}
+    left = {use.pid: use for use in uses if use.contained}
+    asked: dict[int, Use] = {}
     try:
-        for use in uses:
+        for use in {use.pid: use for use in uses if not use.contained}.values():
             try:
                 descriptor = host.processes.open(census.identities[use.pid])
-                processes[descriptor] = use
+                asked[descriptor] = use
                 signal.pidfd_send_signal(descriptor, signal.SIGTERM)
             except ProcessLookupError:
                 continue
@@ -39,21 +49,29 @@ def close_programs(host: Host, census: Census, uses: Sequence[Use], timeout: flo
                     f"{use.name} ({use.pid}) belongs to another user",
                     hint="Close it there, or run `repoint restart` as root; nothing was changed",
                 ) from None
-        deadline = time.monotonic() + timeout
-        left = dict(processes)
-        while left and time.monotonic() < deadline:
-            left = {fd: use for fd, use in left.items() if not _has_ended(fd)}
-            if left:
-                time.sleep(0.02)
-        if left:
-            names = ", ".join(f"{use.name} ({use.pid})" for use in left.values())
-            raise StillRunningError(
-                f"{names} did not close within {timeout:.0f} seconds",
-                hint="Close it yourself, then run `repoint restart` again; nothing was switched",
-            )
+        running = _wait(asked, timeout)
     finally:
-        for descriptor in processes:
+        for descriptor in asked:
             os.close(descriptor)
+    own = [use for use in running if not use.foreign]
+    if own:
+        names = ", ".join(f"{use.name} ({use.pid})" for use in own)
+        raise StillRunningError(
+            f"{names} did not close within {timeout:.0f} seconds",
+            hint="Close it yourself, then run `repoint restart` again; nothing was switched",
+        )
+    return (*left.values(), *running)
+
+
+def _wait(asked: Mapping[int, Use], timeout: float) -> list[Use]:
+    """Wait until processes have ended; return those that have not in time."""
+    deadline = time.monotonic() + timeout
+    left = dict(asked)
+    while left and time.monotonic() < deadline:
+        left = {fd: use for fd, use in left.items() if not _has_ended(fd)}
+        if left:
+            time.sleep(0.02)
+    return list(left.values())
 
 
 def is_running(pid: int) -> bool:

@@ -10,6 +10,7 @@ from repoint.device.activate.activation import Activation, activate
 from repoint.device.activate.closing import close_programs, is_running
 from repoint.device.errors import NotStartedError, StillRunningError
 from repoint.device.outcomes import Nothing, require_done
+from repoint.device.status.affected import unit_of
 from repoint.device.status.census import Use, census_of
 from repoint.device.status.exposure import outdated_uses
 from repoint.device.store.product_state import ProductState
@@ -31,6 +32,7 @@ class Restarted:
         generation: The generation that is active now.
         activation: The activation, or None if nothing was staged.
         closed: The processes that were closed.
+        left: The processes of containers and of foreign accounts that still run the old code.
         started: The commands and services that were started again.
         not_started: The commands and services that could not be started again, with the reasons.
     """
@@ -40,6 +42,7 @@ class Restarted:
     closed: tuple[Use, ...]
     started: tuple[str, ...]
     not_started: tuple[StartedProgram, ...] = ()
+    left: tuple[Use, ...] = ()
 
     def start_error(self) -> NotStartedError | None:
         """Return the error if a program could not be started again, or None."""
@@ -80,21 +83,23 @@ def restart(
     if active is None or (staged is None and not running):
         message = "Nothing waits for a restart, and nothing runs replaced code"
         return Nothing("nothing to restart", message, "Run `repoint check` to see what is offered")
-    units = {use.pid: host.systemd.unit_of(use.pid) for _, use in running}
+    units = {use.pid: unit_of(host, use) for _, use in running}
     services = list(dict.fromkeys(unit for unit in units.values() if unit is not None))
     uses = [(component, use) for component, use in running if units[use.pid] is None]
     programs = _programs(state, host, uses)
     stopped: list[Unit] = []
     closed = False
     activation = None
+    left: tuple[Use, ...] = ()
     try:
         for unit in services:
             _stop(host, unit)
             stopped.append(unit)
-        close_programs(host, census, [use for _, use in uses], close_timeout)
+        left = close_programs(host, census, [use for _, use in uses], close_timeout)
         closed = True
         if staged is not None:
-            activation = require_done(activate(state, host, now=now, stopped=services))
+            pids = {use.pid for use in left}
+            activation = require_done(activate(state, host, now=now, stopped=services, left=pids))
     finally:
         # Whether the activation succeeded or not, what was closed is started again.
         results = [StartedProgram(unit.name, host.systemd.start(unit).reason) for unit in stopped]
@@ -102,12 +107,15 @@ def restart(
             if closed or not any(map(is_running, program.pids)):
                 log = state.path / "programs" / f"{program.point.component}.log"
                 results.append(host.programs.start(program.point.program, log, program.owner))
+    still_running = {use.pid for use in left}
+    closed_uses = {use.pid: use for _, use in running if use.pid not in still_running}
     return Restarted(
         staged or active,
         activation,
-        closed=tuple(use for _, use in running),
+        closed=tuple(closed_uses.values()),
         started=tuple(result.name for result in results if result.started),
         not_started=tuple(result for result in results if not result.started),
+        left=left,
     )
 
 
@@ -116,7 +124,9 @@ def _programs(state: ProductState, host: Host, uses: Sequence[tuple[str, Use]]) 
     programs: dict[tuple[str, int], _Program] = {}
     for point in state.documents.enrolment().grafts:
         for component, use in uses:
-            if component == point.component and point.program:
+            # A foreign account's program may still run, and a container's was not closed.
+            ours = not (use.contained or use.foreign)
+            if component == point.component and point.program and ours:
                 owner = host.processes.owner_of(use.pid)
                 key = (component, owner.user if owner is not None else os.geteuid())
                 programs.setdefault(key, _Program(point, owner, [])).pids.append(use.pid)

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-
-import msgspec
+from dataclasses import dataclass
 
 from repoint.device.policy.policy import Policy, keep_policy
 from repoint.device.store.product_state import ProductState
@@ -22,7 +21,8 @@ if TYPE_CHECKING:
     from repoint.host.host import Host
 
 
-class Transactions(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class Transactions:
     """Begins transactions on a store.
 
     Attributes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from repoint.device.status.affected import unit_of
 from repoint.device.status.census import census_of
 from repoint.device.status.exposure import outdated_uses
 from repoint.device.store.product_state import ProductState
@@ -70,7 +71,7 @@ def record_services(state: ProductState, host: Host) -> None:
         return
     units: dict[str, dict[Unit, None]] = {}
     for component, use in outdated_uses(state, census_of(state.store, host)):
-        unit = host.systemd.unit_of(use.pid)
+        unit = unit_of(host, use)
         if unit is not None:
             units.setdefault(component, {})[unit] = None
     services = {component: tuple(found) for component, found in sorted(units.items())}

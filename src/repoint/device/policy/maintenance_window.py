@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-
-import msgspec
+from dataclasses import dataclass
 
 from repoint.model.errors import RepointError
 
@@ -18,7 +17,8 @@ class WindowError(RepointError):
     """A maintenance window is malformed."""
 
 
-class Window(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class Window:
     """A span of time on some days of the week.
 
     Attributes:

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 
 import msgspec
 
-from repoint.device.status.census import Census
+from repoint.device.status.census import Census, Use
 from repoint.device.status.exposure import outdated_uses
 from repoint.device.store.product_state import ProductState
 from repoint.host.host import Host
+from repoint.host.systemd import Unit
 from repoint.model.baseline import RestartScope
 from repoint.model.improvement import Improvement
 
@@ -55,7 +56,7 @@ def affected_by(
     programs = {point.component: point.program for point in state.documents.enrolment().grafts}
     groups: dict[tuple[str, str, str], list[int]] = {}
     for component, use in outdated_uses(state, census, wanted):
-        unit = host.systemd.unit_of(use.pid)
+        unit = unit_of(host, use)
         key = (component, unit.name if unit else use.name, unit.name if unit else "")
         groups.setdefault(key, []).append(use.pid)
     running = {component for component, _, _ in groups}
@@ -73,6 +74,11 @@ def affected_by(
         )
         for (component, name, unit), pids in sorted(groups.items())
     )
+
+
+def unit_of(host: Host, use: Use) -> Unit | None:
+    """Return the service of this machine that a process belongs to; a container has its own."""
+    return None if use.contained else host.systemd.unit_of(use.pid)
 
 
 def affected_now(state: ProductState, host: Host, census: Census) -> tuple[Affected, ...]:

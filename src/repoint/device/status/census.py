@@ -1,16 +1,25 @@
-"""The census: which running processes use a store's trees."""
+"""The census: which running processes use a store's trees.
+
+A file counts by its device and inode number, whatever its name is and through whichever mount a
+process sees it. A path counts only for files that were removed, of processes whose mounts are ours.
+See ``docs/decisions/0037-how-processes-are-judged.md``.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from repoint.device.status.tree_index import TreeFile, TreeIndex
 from repoint.device.store.store import Store
 from repoint.device.strategy.strategy import strategy_of
 from repoint.device.strategy.traces import Traces
 from repoint.host.host import Host
-from repoint.host.kernel.processes import MappedFile, Process, ProcessIdentity, mapped_files
+from repoint.host.kernel.memory_maps import MappedFile, mapped_files, mapped_inodes
+from repoint.host.kernel.processes import OpenFile, Process, ProcessIdentity
 from repoint.model.system import HIERARCHIES
 
 
@@ -25,13 +34,24 @@ class Use:
         files: Files of the tree that it has mapped or open, relative to the tree.
         held: True if the process was started through the launcher, and so gets everything from
             this one tree until it ends.
+        runs: True if it runs code of the tree; False if it only reads files of it.
+        contained: True if it is in a container: in a pid namespace other than ours.
+        foreign: True if neither root nor the account that owns the store has started it.
     """
 
     pid: int
     name: str
     seal: str
     files: tuple[str, ...]
-    held: bool
+    held: bool = False
+    runs: bool = True
+    contained: bool = False
+    foreign: bool = False
+
+    @property
+    def counts(self) -> bool:
+        """Whether it is a user of the component, not another account's reader of its files."""
+        return self.runs or not self.foreign
 
 
 @dataclass(frozen=True)
@@ -44,8 +64,8 @@ class Census:
         identities: What names each of the processes for good, by its pid.
     """
 
-    uses: tuple[Use, ...]
-    unreadable: int
+    uses: tuple[Use, ...] = ()
+    unreadable: int = 0
     identities: Mapping[int, ProcessIdentity] = field(default_factory=dict)
 
 
@@ -56,26 +76,163 @@ def census_of(store: Store, host: Host) -> Census:
     started before the enrolment still runs from the folder that was at the graft point then. That
     folder is gone, but it had the seal of the baseline.
     """
-    trees = _Trees(os.path.realpath(store.trees) + "/", _traces_of(store, host))
-    uses: list[Use] = []
+    observed: list[_Observed] = []
     unreadable = 0
-    identities = {}
     for process in host.processes.all():
         try:
-            found = _uses_of(process, trees)
-            if found:
-                identities[process.pid] = process.identity()
-            uses += found
+            if not process.is_kernel_thread():
+                observed.append(_Observed.of(process))
         except PermissionError:
             unreadable += 1
         except (FileNotFoundError, ProcessLookupError):
             continue  # It ended meanwhile.
+    inodes = {inode for process in observed for inode in process.inodes}
+    trees = _Trees(store, host, inodes)
+    uses: list[Use] = []
+    identities = {}
+    for seen in observed:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
+            identity = seen.process.identity()
+            found = list(trees.uses_of(seen, identity))
+            if found:
+                identities[identity.pid] = identity
+            uses += found
     return Census(tuple(uses), unreadable, identities)
 
 
 def seals_in_use(store: Store, host: Host) -> set[str]:
     """Return the seals of the trees that processes run from."""
     return {use.seal for use in census_of(store, host).uses}
+
+
+@dataclass(frozen=True)
+class _Observed:
+    """What was read of a process in a first pass over all of them."""
+
+    process: Process
+    memory_map: bytes
+    open_files: list[OpenFile]
+    inodes: set[int]
+
+    @classmethod
+    def of(cls, process: Process) -> _Observed:
+        memory_map = process.memory_map()
+        files = process.open_files()
+        inodes = mapped_inodes(memory_map) | {file.inode for file in files}
+        program = process.executable_identity()
+        return cls(process, memory_map, files, inodes | ({program[1]} if program else set()))
+
+
+class _Found:
+    """The files of trees that one process uses."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, set[str]] = {}
+        self.held: set[str] = set()
+        self.runs: set[str] = set()
+
+    def add(self, file: TreeFile | None, *, runs: bool = False) -> None:
+        """Add a file, if it is one of a tree."""
+        if file is not None:
+            self.files.setdefault(file.seal, set()).add(file.path)
+            if runs:
+                self.runs.add(file.seal)
+
+
+class _Trees:
+    """How to recognise files of trees."""
+
+    def __init__(self, store: Store, host: Host, inodes: set[int]) -> None:
+        self._traces = _traces_of(store, host)
+        self._gone = self._traces.adopted
+        folders = {folder.rstrip("/"): seal for folder, seal in self._gone.items()}
+        self._index = TreeIndex({**_trees_of(store), **folders}, inodes)
+        self._folder = f"{os.path.realpath(store.trees)}/"
+        self._owners = {0, store.path.stat().st_uid}
+        self._devices = set(_devices_in_maps(host, self._index))
+
+    def uses_of(self, seen: _Observed, identity: ProcessIdentity) -> Iterator[Use]:
+        """Yield the trees that a process uses."""
+        process, found = seen.process, _Found()
+        is_near = not self._index.inodes.isdisjoint(seen.inodes)
+        if is_near or self._may_be_gone(seen):
+            self._find(seen, found)
+        if self._traces.shared and process.has_our_root():
+            for mapped in mapped_files(seen.memory_map):
+                found.add(self._find_shared(mapped), runs=True)
+        if not found.files:
+            return
+        name = process.name()
+        contained = not process.shares("pid")
+        foreign = identity.user not in self._owners
+        for seal, paths in sorted(found.files.items()):
+            files = tuple(sorted(paths - {""}))
+            runs, held = seal in found.runs, seal in found.held
+            yield Use(process.pid, name, seal, files, held, runs, contained, foreign)
+
+    def _find(self, seen: _Observed, found: _Found) -> None:
+        process = seen.process
+        # Only root can mount other files over our paths for a process in our user namespace.
+        paths_are_ours = process.shares("user") and process.has_our_root()
+        for mapped in mapped_files(seen.memory_map):
+            file = self._find_mapped(process, mapped)
+            if file is None and mapped.deleted and paths_are_ours:
+                file = self._find_gone(mapped.path)
+            found.add(file, runs=mapped.executable)
+        found.add(self._index.find(process.executable_identity(), process.executable()), runs=True)
+        for opened in seen.open_files:
+            file = None
+            if opened.inode in self._index.inodes:
+                file = self._index.find(process.identity_of_open(opened), opened.path)
+            if file is None and opened.deleted and paths_are_ours:
+                file = self._find_gone(opened.path)
+            found.add(file)
+            if file is not None and not file.path:
+                found.held.add(file.seal)
+
+    def _may_be_gone(self, seen: _Observed) -> bool:
+        folders = (self._folder, *self._gone)
+        return any(os.fsencode(folder) in seen.memory_map for folder in folders) or any(
+            opened.deleted and opened.path.startswith(folders) for opened in seen.open_files
+        )
+
+    def _find_mapped(self, process: Process, mapped: MappedFile) -> TreeFile | None:
+        if mapped.inode not in self._index.inodes:
+            return None
+        try:
+            return self._index.find(process.identity_of_mapped(mapped), mapped.path)
+        except PermissionError:
+            # Only root may ask for more than the device that memory maps give.
+            if mapped.device not in self._devices:
+                return None
+            return self._index.find_on_any_device(mapped.inode, mapped.path)
+
+    def _find_gone(self, path: str) -> TreeFile | None:
+        """Return the file that was at a path until it was removed, if it was one of a tree."""
+        if path.startswith(self._folder):
+            seal, _, inside = path[len(self._folder) :].partition("/")
+            return TreeFile(seal, inside) if inside else None
+        for folder, seal in self._gone.items():
+            if path.startswith(folder):
+                return TreeFile(seal, path[len(folder) :])
+        return None
+
+    def _find_shared(self, mapped: MappedFile) -> TreeFile | None:
+        """Return the tree's file that a mapped file of the system is a version of.
+
+        The path of a file that was mapped through a merge which is gone begins below /usr or /opt.
+        """
+        shared = self._traces.shared
+        file = shared.get(mapped.path)
+        if file is not None:
+            seal = file.seal_of(mapped.device, mapped.inode) or file.other
+            return TreeFile(seal, file.path)
+        for hierarchy in HIERARCHIES:
+            file = shared.get(hierarchy + mapped.path)
+            known = file.seal_of(mapped.device, mapped.inode) if file is not None else None
+            if file is not None and known is not None:
+                return TreeFile(known, file.path)
+        return None
 
 
 def _traces_of(store: Store, host: Host) -> Traces:
@@ -92,72 +249,17 @@ def _traces_of(store: Store, host: Host) -> Traces:
     return traces
 
 
-def _uses_of(process: Process, trees: _Trees) -> list[Use]:
-    memory_map = process.memory_map()
-    files: dict[str, set[str]] = {}
-    if any(os.fsencode(folder) in memory_map for folder in trees.folders()):
-        for mapped in mapped_files(memory_map):
-            for folder in trees.folders():
-                # The path begins with another mount's path if the file was mapped through that.
-                start = mapped.path.find(folder)
-                if start >= 0:
-                    trees.note(mapped.path[start:], files)
-    if trees.traces.shared and process.has_our_root():
-        for mapped in mapped_files(memory_map):
-            trees.note_shared(mapped, files)
-    trees.note(process.executable(), files)
-    held = set()
-    for path in process.open_files():
-        trees.note(path, files)
-        if path.startswith(trees.folder) and "/" not in path[len(trees.folder) :]:
-            held.add(path[len(trees.folder) :])
-    if not files:
-        return []
-    name = process.name()
-    return [
-        Use(process.pid, name, seal, tuple(sorted(paths - {""})), seal in held)
-        for seal, paths in sorted(files.items())
-    ]
+def _trees_of(store: Store) -> dict[str, str]:
+    """Return the folders of the store's trees, with the seals of the trees."""
+    try:
+        names = os.listdir(store.trees)
+    except OSError:
+        return {}
+    return {f"{store.trees}/{name}": name for name in sorted(names) if not name.startswith(".")}
 
 
-@dataclass(frozen=True)
-class _Trees:
-    """Where files of trees are, or were.
-
-    Attributes:
-        folder: The folder of the store's trees, with a slash at its end.
-        traces: How to recognise files outside of it.
-    """
-
-    folder: str
-    traces: Traces
-
-    def folders(self) -> tuple[str, ...]:
-        """Return the folders below which files of trees are, or were."""
-        return (self.folder, *self.traces.adopted)
-
-    def note(self, path: str, files: dict[str, set[str]]) -> None:
-        """Add a path to the files of its tree, if it is in one."""
-        if path.startswith(self.folder):
-            seal, _, inside = path[len(self.folder) :].partition("/")
-            files.setdefault(seal, set()).add(inside)
-            return
-        for folder, seal in self.traces.adopted.items():
-            if path.startswith(folder):
-                files.setdefault(seal, set()).add(path[len(folder) :])
-
-    def note_shared(self, mapped: MappedFile, files: dict[str, set[str]]) -> None:
-        """Add a mapped file of the system to the files of the tree that this version belongs to.
-
-        The path of a file that was mapped through a merge which is gone begins below /usr or /opt.
-        """
-        file = self.traces.shared.get(mapped.path)
-        if file is not None:
-            seal = file.seal_of(mapped.device, mapped.inode) or file.other
-            files.setdefault(seal, set()).add(file.path)
-            return
-        for hierarchy in HIERARCHIES:
-            file = self.traces.shared.get(hierarchy + mapped.path)
-            known = file.seal_of(mapped.device, mapped.inode) if file is not None else None
-            if file is not None and known is not None:
-                files.setdefault(known, set()).add(file.path)
+def _devices_in_maps(host: Host, index: TreeIndex) -> Iterator[str]:
+    """Yield the devices of the trees' files as memory maps write them."""
+    for path in index.one_file_on_each_device():
+        with contextlib.suppress(OSError, ValueError):
+            yield host.processes.device_in_maps(Path(path))

@@ -61,7 +61,7 @@ def outdated_uses(
             generation.
 
     Returns:
-        Each process with the component that it runs from.
+        Each process with the component that it runs from; not what another account only reads.
     """
     target = state.links.staged() or state.links.active()
     if target is None:
@@ -71,7 +71,7 @@ def outdated_uses(
     return [
         (owners[use.seal][0][0], use)
         for use in census.uses
-        if use.seal in owners and use.seal not in wanted.values()
+        if use.seal in owners and use.seal not in wanted.values() and use.counts
     ]
 
 

@@ -129,4 +129,4 @@ def _unstage_if_unavailable(state: ProductState, now: int) -> None:
     reason = catalog.why_not_offered(state.documents.enrolment().baseline, staged.letter)
     if reason:
         state.links.clear_staged()
-        state.history.add(HistoryEntry(now, "unstaged", staged.label, reason, "automatic"))
+        state.history.add(HistoryEntry(now, "unstaged", staged.label, reason))

@@ -174,7 +174,7 @@ def _adopt(
             component = baseline.component(point.component)
             entries = component.entries if component is not None else ()
             kept.append(strategy_of(point, host).take(state, point, entries))
-        complete_history(state, now=now, kept=kept, own=True)
+        complete_history(state, now=now, kept=kept)
         finish_enrolment(state)
 
 

@@ -1,15 +1,24 @@
-"""The running processes: their accounts, command lines, memory maps and open files."""
+"""The running processes: their accounts, command lines, mapped and open files."""
 
 from __future__ import annotations
 
 import errno
+import mmap
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-_DELETED = " (deleted)"
-"""What the kernel appends to the path of a file that was removed (proc_pid_maps(5))."""
+from repoint.host.kernel.memory_maps import DELETED, MappedFile, mapped_files
+
+FileIdentity = tuple[int, int]
+"""Device and inode number of a file, as stat(2) gives them: the same for every name of it."""
+
+_KERNEL_THREAD = 0x0020_0000
+"""PF_KTHREAD in the flags of a process (proc_pid_stat(5))."""
+
+_MOST_LINKS = 40
+"""Symbolic links that are followed in one path, as the kernel does (path_resolution(7))."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +28,7 @@ class ProcessIdentity:
     Attributes:
         pid: The process.
         started: When it started, in clock ticks since the boot (proc_pid_stat(5)).
-        user: The account that it runs as.
+        user: The account that started it, also if its program is set-user-ID.
     """
 
     pid: int
@@ -45,67 +54,191 @@ class Owner:
 
 
 @dataclass(frozen=True)
-class MappedFile:
-    """A file that a process has mapped into its memory.
+class OpenFile:
+    """A file or folder that a process has open.
 
     Attributes:
+        number: The number of the descriptor.
         path: Its path, as the kernel gives it, without the mark of a removed file.
-        device: The device that it is on, as memory maps write it: ``fd:01``.
         inode: Its inode number.
+        deleted: True if it was removed.
     """
 
+    number: int
     path: str
-    device: str
     inode: int
+    deleted: bool = False
 
 
 class Process:
     """One process, as the kernel's files show it while it runs.
 
-    Its methods raise ``FileNotFoundError`` or ``ProcessLookupError`` once it has ended.
+    Its methods raise ``FileNotFoundError`` or ``ProcessLookupError`` once it has ended, and
+    ``PermissionError`` if it may not be inspected.
 
     Args:
         folder: Its folder in the proc file system.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self._folder = str(folder)
         self.pid = int(folder.name)
 
     def identity(self) -> ProcessIdentity:
         """Return what names the process for good."""
-        # The second field, the program's name in parentheses, may itself hold spaces.
-        fields = (self._folder / "stat").read_text(errors="replace").rpartition(")")[2].split()
-        return ProcessIdentity(self.pid, int(fields[19]), self._folder.stat().st_uid)
+        return ProcessIdentity(self.pid, int(self._stat_fields()[19]), self._real_user())
+
+    def is_kernel_thread(self) -> bool:
+        """Return whether it is a thread of the kernel, which runs no program."""
+        return bool(int(self._stat_fields()[6]) & _KERNEL_THREAD)
+
+    def started(self) -> int:
+        """Return when it started, in clock ticks since the boot. Every account may ask."""
+        return int(self._stat_fields()[19])
 
     def name(self) -> str:
         """Return the kernel's name for it, of at most 15 bytes (proc_pid_comm(5))."""
-        return (self._folder / "comm").read_text(errors="replace").strip()
+        return self._read("comm").decode(errors="replace").strip()
+
+    def arguments(self) -> tuple[str, ...]:
+        """Return its arguments, the program's name first; empty if it has none."""
+        return tuple(os.fsdecode(word) for word in self._read("cmdline").split(b"\0")[:-1])
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment that it was started with."""
+        pairs = (os.fsdecode(entry).partition("=") for entry in self._read("environ").split(b"\0"))
+        return {name: value for name, equals, value in pairs if equals}
 
     def memory_map(self) -> bytes:
-        """Return its memory map (proc_pid_maps(5)).
-
-        Raises:
-            PermissionError: The process may not be inspected.
-        """
-        return (self._folder / "maps").read_bytes()
+        """Return its memory map (proc_pid_maps(5))."""
+        return self._read("maps")
 
     def executable(self) -> str:
         """Return the path of its program; empty if the kernel does not give it."""
-        return _read_link(f"{self._folder}/exe")
+        try:
+            return os.readlink(f"{self._folder}/exe").removesuffix(DELETED)
+        except OSError:
+            return ""
 
-    def open_files(self) -> list[str]:
-        """Return the paths of the files and folders that it has open.
+    def executable_identity(self) -> FileIdentity | None:
+        """Return the identity of its program; None if the kernel does not give it."""
+        return _identity(f"{self._folder}/exe")
+
+    def open_files(self) -> list[OpenFile]:
+        """Return the files and folders that it has open; no sockets and pipes."""
+        found = []
+        for number in os.listdir(f"{self._folder}/fd"):
+            try:
+                path = os.readlink(f"{self._folder}/fd/{number}")
+                if path.startswith("/"):
+                    inode = self._inode_of(number)
+                    plain = path.removesuffix(DELETED)
+                    found.append(OpenFile(int(number), plain, inode, plain != path))
+            except OSError:
+                continue  # It was closed meanwhile.
+        return found
+
+    def identity_of_open(self, file: OpenFile) -> FileIdentity | None:
+        """Return the identity of an open file; None if it was closed."""
+        return _identity(f"{self._folder}/fd/{file.number}")
+
+    def identity_of_mapped(self, file: MappedFile) -> FileIdentity | None:
+        """Return the identity of a mapped file; None if it was unmapped.
 
         Raises:
-            PermissionError: The process may not be inspected.
+            PermissionError: Only root may ask (proc_pid_map_files(5)).
         """
-        folder = f"{self._folder}/fd"
-        return [_read_link(f"{folder}/{number}") for number in os.listdir(folder)]
+        # The kernel does not pad the addresses of these names with zeros; in maps it does.
+        start, _, end = file.addresses.partition("-")
+        name = f"{int(start, 16):x}-{int(end, 16):x}"
+        try:
+            status = Path(self._folder, "map_files", name).stat()
+        except FileNotFoundError:
+            return None
+        return status.st_dev, status.st_ino
+
+    def identity_of_path(self, path: str) -> FileIdentity | None:
+        """Return the identity of what a path means to the process; None if there is nothing.
+
+        Links are followed within the process's own root folder, and its own mounts count.
+
+        Args:
+            path: Absolute, or relative to the working folder of the process.
+        """
+        if self.sees_our_files():
+            return _identity(path if path.startswith("/") else f"{self._folder}/cwd/{path}")
+        if not path.startswith("/"):
+            path = f"{self.working_folder()}/{path}"
+        return _identity(self._resolved(path))
+
+    def working_folder(self) -> str:
+        """Return the path of its working folder within its own root; empty if it is outside."""
+        folder = os.readlink(f"{self._folder}/cwd").removesuffix(DELETED)
+        root = os.readlink(f"{self._folder}/root").rstrip("/")
+        return folder[len(root) :] if folder == root or folder.startswith(root + "/") else ""
 
     def has_our_root(self) -> bool:
-        """Return whether paths mean the same to it as to us; a container has its own files."""
-        return os.path.samestat((self._folder / "root").stat(), Path("/").stat())
+        """Return whether its root folder is ours."""
+        return _identity(f"{self._folder}/root") == _identity("/")
+
+    def sees_our_files(self) -> bool:
+        """Return whether every path means the same to it as to us."""
+        return self.has_our_root() and self.shares("mnt")
+
+    def shares(self, namespace: str) -> bool:
+        """Return whether it is in our namespace: ``mnt``, ``pid`` or ``user`` (namespaces(7))."""
+        return _identity(f"{self._folder}/ns/{namespace}") == _identity(
+            f"/proc/self/ns/{namespace}"
+        )
+
+    def _resolved(self, path: str) -> str:
+        """Return a path below the process's root that no link leads out of."""
+        root = f"{self._folder}/root"
+        left = path.split("/")[::-1]
+        done: list[str] = []
+        links = 0
+        while left:
+            part = left.pop()
+            if part in ("", "."):
+                continue
+            if part == "..":
+                done = done[:-1]
+                continue
+            try:
+                target = os.readlink("/".join((root, *done, part)))
+            except OSError:
+                done.append(part)
+                continue
+            links += 1
+            if links > _MOST_LINKS:
+                break
+            if target.startswith("/"):
+                done = []
+            left += target.split("/")[::-1]
+        return "/".join((root, *done))
+
+    def _inode_of(self, number: str) -> int:
+        # A question to the file system itself could wait for ever, for example for a server.
+        with open(f"{self._folder}/fdinfo/{number}", "rb") as file:
+            for line in file.read(4096).splitlines():
+                if line.startswith(b"ino:"):
+                    return int(line[4:])
+        return Path(self._folder, "fd", number).stat().st_ino  # before Linux 5.14
+
+    def _stat_fields(self) -> list[bytes]:
+        # The second field, the program's name in parentheses, may itself hold spaces.
+        return self._read("stat").rpartition(b")")[2].split()
+
+    def _real_user(self) -> int:
+        # The owner of the folder is root if the program is set-user-ID or not dumpable.
+        for line in self._read("status").splitlines():
+            if line.startswith(b"Uid:"):
+                return int(line.split()[1])
+        raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH), self._folder)
+
+    def _read(self, name: str) -> bytes:
+        with open(f"{self._folder}/{name}", "rb") as file:
+            return file.read()
 
 
 class Processes:
@@ -127,6 +260,26 @@ class Processes:
         """Return all processes but this one."""
         return (Process(self._proc / str(pid)) for pid in self.pids())
 
+    def are_visible(self) -> bool:
+        """Return whether this account can list the processes of all accounts.
+
+        It cannot without a proc file system, or if that hides them (``hidepid``, proc(5)).
+        """
+        return all((self._proc / name / "stat").exists() for name in ("self", "1"))
+
+    def device_in_maps(self, path: Path) -> str:
+        """Return the device of a file as memory maps write it; empty if the kernel hides it.
+
+        On some file systems, such as Btrfs, it is another one than stat(2) gives.
+
+        Raises:
+            OSError: The file cannot be read.
+        """
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 1, prot=mmap.PROT_READ):
+            inode = os.fstat(file.fileno()).st_ino
+            maps = (self._proc / "self/maps").read_bytes()
+            return next((m.device for m in mapped_files(maps) if m.inode == inode), "")
+
     def open(self, identity: ProcessIdentity) -> int:
         """Open a descriptor of a process, which keeps naming it (pidfd_open(2)).
 
@@ -135,7 +288,7 @@ class Processes:
         """
         descriptor = os.pidfd_open(identity.pid)
         try:
-            started = Process(self._proc / str(identity.pid)).identity().started
+            started = Process(self._proc / str(identity.pid)).started()
         except OSError:
             started = None
         if started != identity.started:
@@ -170,20 +323,9 @@ class Processes:
         return tuple(word.decode(errors="replace") for word in words if word)
 
 
-def mapped_files(memory_map: bytes) -> Iterator[MappedFile]:
-    """Return the files in a memory map.
-
-    A line is `address perms offset dev inode path`: proc_pid_maps(5).
-    """
-    for line in memory_map.splitlines():
-        fields = line.split(maxsplit=5)
-        if len(fields) == 6:
-            path = os.fsdecode(fields[5]).removesuffix(_DELETED)
-            yield MappedFile(path, fields[3].decode(), int(fields[4]))
-
-
-def _read_link(path: str) -> str:
+def _identity(path: str) -> FileIdentity | None:
     try:
-        return os.readlink(path).removesuffix(_DELETED)
+        status = Path(path).stat()
     except OSError:
-        return ""
+        return None
+    return status.st_dev, status.st_ino
