@@ -173,7 +173,7 @@ def test_an_address_that_is_no_repository_is_refused(
     refused_at_enrolment(folder, enroll(folder, shop, f"{web.url}/nothing"),
                          "responds with status 404", "Check the repository's address")  # fmt: skip
     refused_at_enrolment(folder, enroll(folder, shop, "ftp://updates.example.org"),
-                         "'ftp://updates.example.org' is not the URL of a repository")  # fmt: skip
+                         "'ftp://updates.example.org' is not an http or https URL")  # fmt: skip
 
 
 def test_a_repository_that_has_expired_is_refused(folder: Path, tmp_path: Path) -> None:

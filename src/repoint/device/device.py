@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from repoint.device.activate.boot import BootTasks
     from repoint.device.activate.launch import Launch
     from repoint.device.activate.restart import Restarted
+    from repoint.device.fetch.network import Network
     from repoint.device.fetch.progress import Progress
     from repoint.device.outcomes import Nothing
     from repoint.device.status.status import Status
@@ -41,7 +42,8 @@ class Device:
     Args:
         path: The store.
         clock: Returns seconds since 1970.
-        on_wait: Called with the command that holds the store's lock, before waiting for it.
+        on_wait: Called with what is waited for: the command that holds the store's lock, or the
+            host of a repository that does not answer soon.
         wait: Seconds to wait for the lock.
         policy: The folder of the policy files; the device's own by default.
         host: The machine; this one by default.
@@ -54,7 +56,7 @@ class Device:
         path: Path,
         *,
         clock: Callable[[], float] = time.time,
-        on_wait: Callable[[Holder | None], None] | None = None,
+        on_wait: Callable[[Holder | str | None], None] | None = None,
         wait: float = 60.0,
         policy: Path | None = None,
         host: Host | None = None,
@@ -63,6 +65,7 @@ class Device:
         self.store = Store(path)
         self._host = host
         self._clock = clock
+        self._on_wait = on_wait
         self._transactions = Transactions(
             store=self.store,
             host=lambda: self.host,
@@ -105,10 +108,10 @@ class Device:
         """Enrol a product; see `update.enroll`."""
         from repoint.device.update.enroll import EnrolmentRequest, enroll
 
-        require_repository(url, self._transactions.policy())
+        network = self._network(url)
         with self._transactions.of_store("repoint enroll"):
             state = self.store.product(product)
-            request = EnrolmentRequest(url, root, grafts, wanted)
+            request = EnrolmentRequest(url, root, grafts, wanted, network)
             return enroll(state, self.host, request, now=self._now())
 
     def unenroll(self, product: str | None) -> str:
@@ -124,8 +127,8 @@ class Device:
         from repoint.device.update.check import check
 
         with self._transactions.of_product("repoint check", product) as state:
-            require_repository(state.documents.enrolment().repository, self._transactions.policy())
-            return check(state, self.host, now=self._now())
+            network = self._network(state.documents.enrolment().repository)
+            return check(state, self.host, network, now=self._now())
 
     def install(
         self, product: str | None, *, user_initiated: bool, progress: Progress | None = None
@@ -140,13 +143,14 @@ class Device:
         from repoint.device.update.install import install
 
         with self._transactions.of_product("repoint install", product) as state:
-            policy, now = self._transactions.policy(), self._now()
-            require_repository(state.documents.enrolment().repository, policy)
-            if policy.rules.bandwidth is not None:
-                progress = throttled(progress, policy.rules.bandwidth * 1000)
+            now, rate = self._now(), self._transactions.policy().rules.bandwidth
+            network = self._network(state.documents.enrolment().repository)
+            if rate is not None:
+                progress = throttled(progress, rate * 1000)
             staged = install(
-                state, self.host, user_initiated=user_initiated, now=now, progress=progress
-            )
+                state, self.host, network,
+                user_initiated=user_initiated, now=now, progress=progress,
+            )  # fmt: skip
             if not isinstance(staged, Nothing) and not self._transactions.unprivileged:
                 activate_without_restart(state, self.host, now=now)
             return staged
@@ -222,6 +226,14 @@ class Device:
     def history(self, product: str | None) -> list[HistoryEntry]:
         """Return the history, oldest entry first."""
         return self.store.one(product).history.entries()
+
+    def _network(self, repository: str) -> Network:
+        """Return how this device reaches a repository, which the policy must allow."""
+        from repoint.device.fetch.network import read_network
+
+        policy = self._transactions.policy()
+        require_repository(repository, policy)
+        return read_network(lambda address: require_repository(address, policy), self._on_wait)
 
     def _now(self) -> int:
         return int(self._clock())

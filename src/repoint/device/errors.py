@@ -29,6 +29,22 @@ class NoNetworkError(RepointError):
     """The repository cannot be reached."""
 
 
+class TryLaterError(NoNetworkError):
+    """The repository, or the network in between, asks to try again later.
+
+    Attributes:
+        after: The seconds to wait that it asks for; 0 if it says nothing. Nobody has signed it.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", after: int = 0) -> None:
+        super().__init__(message, hint=hint)
+        self.after = after
+
+
+class NetworkSettingsError(RepointError):
+    """The network settings, or a file or variable that they name, cannot be used."""
+
+
 class NotTrustedError(RepointError):
     """The repository's content is not signed by a trusted key, incomplete, or out of date."""
 

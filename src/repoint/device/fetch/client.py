@@ -22,6 +22,7 @@ from tuf.ngclient import Updater
 
 from repoint.device.errors import NoNetworkError, NotTrustedError, StaleRepositoryError
 from repoint.device.fetch.fetcher import DocumentVersion, Fetcher, file_digest
+from repoint.device.fetch.network import Network
 from repoint.device.store.files import read_note
 from repoint.fs.durable import make_folder, sync, write_durably
 from repoint.model.errors import RepointError
@@ -48,15 +49,16 @@ class RepositoryClient:
         metadata: The folder of the verified metadata.
         downloads: The folder for downloads.
         root: The pinned trusted root.
+        network: How this device reaches repositories; directly by default.
         on_wait: See `Fetcher`.
     """
 
     def __init__(
         self, url: str, metadata: Path, downloads: Path, root: bytes,
-        on_wait: Callable[[], None] | None = None,
+        network: Network | None = None, on_wait: Callable[[], None] | None = None,
     ) -> None:  # fmt: skip
         self.url = url
-        self.fetcher = Fetcher(on_wait)
+        self.fetcher = Fetcher(network, on_wait)
         self._metadata = metadata
         self._downloads = downloads
         self._root = root

@@ -1,4 +1,4 @@
-"""The device's HTTP client: with limits, retries, a stall timeout and resumed downloads."""
+"""The device's HTTP client: verified lengths, a stall timeout and resumed downloads."""
 
 from __future__ import annotations
 
@@ -6,35 +6,37 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import msgspec
 import urllib3
 from tuf.api.exceptions import DownloadHTTPError, SlowRetrievalError
 from tuf.ngclient.fetcher import FetcherInterface
 
-from repoint import __version__
-from repoint.device.errors import NoNetworkError, NotEnrolledError, NotTrustedError
-from repoint.device.fetch.stall_timeout import POOLS, read_chunks
+from repoint.device.errors import NoNetworkError, NotTrustedError
+from repoint.device.fetch.answers import (
+    MISSING,
+    PageError,
+    page,
+    refused,
+    unreachable,
+    without_page,
+)
+from repoint.device.fetch.connector import Connector, Traffic
+from repoint.device.fetch.network import Network
+from repoint.device.fetch.stall_timeout import read_chunks
 from repoint.fs.durable import write_all
+from repoint.model.address import Address
 
 if TYPE_CHECKING:
     from urllib3.response import BaseHTTPResponse
 
-_TIMEOUT = urllib3.Timeout(connect=10.0, read=30.0)
 _ATTEMPTS = 4
-
-
-@dataclass
-class Traffic:
-    """How many requests were made, and how many bytes of their bodies arrived."""
-
-    requests: int = 0
-    received: int = 0
+_ROOT = re.compile(r"/[0-9]+\.root\.json")
+_RANGE = re.compile(r"bytes ([0-9]+)-[0-9]+/([0-9]+|\*)", re.IGNORECASE)
+_FAILURES = (urllib3.exceptions.HTTPError, SlowRetrievalError)
 
 
 class DocumentVersion(msgspec.Struct, frozen=True):
@@ -48,31 +50,29 @@ class Fetcher(FetcherInterface):
     """Downloads files, and serves as python-tuf's fetcher for metadata.
 
     Args:
+        network: How this device reaches repositories.
         on_wait: Called periodically from another thread while no data arrives. An exception that it
             raises, such as a cancellation, ends the request.
 
     Attributes:
         last_url: The URL that was requested last, for error messages.
         versions: The version of each metadata document that was fetched last, by its URL.
-        traffic: The traffic so far.
     """
 
-    def __init__(self, on_wait: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self, network: Network | None = None, on_wait: Callable[[], None] | None = None
+    ) -> None:
         self._on_wait = on_wait
-        self._pool = urllib3.PoolManager(
-            headers={"User-Agent": f"repoint/{__version__}", "Accept-Encoding": "identity"},
-            timeout=_TIMEOUT,
-            # A server does not decide how long a device waits before it retries.
-            retries=urllib3.Retry(
-                total=2, redirect=3, backoff_factor=0.1, respect_retry_after_header=False
-            ),
-        )
-        self._pool.pool_classes_by_scheme = POOLS
+        self._connector = Connector(network or Network(), on_wait)
         self._preloaded: dict[str, bytes] = {}
         self._response: BaseHTTPResponse | None = None
         self.last_url = ""
         self.versions: dict[str, DocumentVersion] = {}
-        self.traffic = Traffic()
+
+    @property
+    def traffic(self) -> Traffic:
+        """The traffic so far."""
+        return self._connector.traffic
 
     def close_response(self) -> None:
         """Close the response that python-tuf has stopped reading, if there is one."""
@@ -103,23 +103,21 @@ class Fetcher(FetcherInterface):
         headers = {"If-None-Match": etag} if etag else {}
         response = self._open(url, headers)
         try:
-            if response.status == 304:
+            if response.status == 304 and etag:
                 return None, etag
             if response.status != 200:
-                raise NoNetworkError(
-                    f"{url} responds with status {response.status}", hint=_hint(response.status)
-                )
+                raise self._refused(url, response)
             body = b""
-            for chunk in read_chunks(response, on_wait=self._on_wait):
-                body += chunk
-                self.traffic.received += len(chunk)
-                if len(body) > limit:
-                    raise NotTrustedError(
-                        f"{url} is longer than {limit} bytes",
-                        hint="Tell the vendor; nothing of it was used",
-                    )
-        except (urllib3.exceptions.HTTPError, SlowRetrievalError) as error:
-            raise _unreachable(url, error) from error
+            with self._connector.announced(url):
+                for chunk in self._document(response, url):
+                    body += chunk
+                    if len(body) > limit:
+                        raise NotTrustedError(
+                            f"{url} is longer than {limit} bytes",
+                            hint="Tell the vendor; nothing of it was used",
+                        )
+        except _FAILURES as error:
+            raise unreachable(_host(url), error) from error
         finally:
             response.close()
         return body, response.headers.get("ETag", "")
@@ -146,18 +144,31 @@ class Fetcher(FetcherInterface):
             NoNetworkError: The file cannot be downloaded, or arrives too slowly.
             NotTrustedError: The file is longer or shorter than its signed size.
         """
+        resume = True
         for attempt in range(_ATTEMPTS):
             try:
-                self._download_once(url, part, size, progress)
-            except (urllib3.exceptions.HTTPError, SlowRetrievalError) as error:
+                self._download_once(url, part, size, progress, resume=resume)
+            except _NoRangeError:
+                resume = False  # this server cannot continue a download
+            except _FAILURES as error:
                 if attempt == _ATTEMPTS - 1:
-                    raise _unreachable(url, error) from error
+                    raise unreachable(_host(url), error) from error
                 time.sleep(0.2 * 2**attempt)
             else:
                 return
+        raise NoNetworkError(
+            f"{url} cannot be downloaded: the server cannot continue a download",
+            hint="Try again later",
+        )
 
     def _download_once(
-        self, url: str, part: Path, size: int, progress: Callable[[int], None] | None
+        self,
+        url: str,
+        part: Path,
+        size: int,
+        progress: Callable[[int], None] | None,
+        *,
+        resume: bool,
     ) -> None:
         # Unbuffered, so that what has arrived is on disk however the download ends.
         with open(part, "ab", buffering=0, opener=_private) as file:
@@ -166,29 +177,33 @@ class Fetcher(FetcherInterface):
                 file.truncate(0)
                 have = 0
             if have < size:
-                headers = {"Range": f"bytes={have}-"} if have else {}
+                headers = {"Range": f"bytes={have}-"} if have and resume else {}
                 response = self._open(url, headers)
                 on_wait = self._on_wait if progress is None else (lambda: progress(have))
                 body = read_chunks(response, on_wait=on_wait)
                 try:
-                    have = self._offset(response, file.fileno(), url, have)
-                    for chunk in body:
+                    start = self._start(response, url, have if headers else 0, size)
+                    misfit = _misfit(response, size)
+                    for chunk in without_page(body, response, _host(url)):
+                        if misfit:
+                            raise _wrong_size(url, misfit, size, response)
+                        if start < have:
+                            # Only now is it known that the file comes, and not a portal's page.
+                            file.truncate(start)
+                            have = start
                         if have + len(chunk) > size:
                             file.truncate(0)
-                            raise NotTrustedError(
-                                f"{url} is longer than its signed size of {size} bytes",
-                                hint="Tell the vendor; nothing was installed",
-                            )
+                            raise _wrong_size(url, "longer", size, response)
                         write_all(file.fileno(), chunk)
                         self.traffic.received += len(chunk)
                         have += len(chunk)
+                        start = have
                         if progress is not None:
                             progress(have)
-                    if have < size and "Content-Length" in response.headers:
-                        raise NotTrustedError(
-                            f"{url} is shorter than its signed size of {size} bytes",
-                            hint="Try again, or use another network; nothing was installed",
-                        )
+                    if have < size and _is_whole(response):
+                        if not misfit:
+                            file.truncate(0)
+                        raise _wrong_size(url, "shorter", size, response)
                 finally:
                     body.close()
                     response.close()
@@ -196,35 +211,35 @@ class Fetcher(FetcherInterface):
         if have < size:
             raise urllib3.exceptions.IncompleteRead(have, size - have)
 
-    def _offset(self, response: BaseHTTPResponse, file: int, url: str, have: int) -> int:
-        """Return the offset in the file of the first byte of the response."""
-        if response.status == 206:
-            start = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
-            if start is not None and int(start[1]) == have:
+    def _start(self, response: BaseHTTPResponse, url: str, have: int, size: int) -> int:
+        """Return the offset in the file of the first byte of the response.
+
+        Args:
+            response: The response.
+            url: The URL that was requested.
+            have: The offset that was requested; 0 for the whole file.
+            size: The signed size of the file.
+
+        Raises:
+            _NoRangeError: It is an answer to a request for a range only.
+            NoNetworkError: It brings no file.
+        """
+        if response.status == 206 and have and "Content-Encoding" not in response.headers:
+            found = _RANGE.fullmatch(response.headers.get("Content-Range", "").strip())
+            if found and int(found[1]) == have and found[2] in ("*", str(size)):
                 return have
-        if response.status in (200, 206, 416):
-            # The server sends the whole file, or has a shorter file than our part.
-            os.ftruncate(file, 0)
-            if response.status == 200:
-                return 0
-            raise urllib3.exceptions.ProtocolError("the server sent another range")
-        raise NoNetworkError(
-            f"{url} responds with status {response.status}", hint=_hint(response.status)
-        )
+        if response.status == 200:
+            return 0
+        if have and response.status not in (401, 407, 511):
+            raise _NoRangeError
+        raise self._refused(url, response)
 
     def _open(self, url: str, headers: dict[str, str]) -> BaseHTTPResponse:
-        """Send a request. Closing a response that is not read to its end aborts it."""
-        self.traffic.requests += 1
         self.last_url = url
-        try:
-            return self._pool.request(
-                "GET",
-                url,
-                headers={**self._pool.headers, **headers},
-                preload_content=False,
-            )
-        except urllib3.exceptions.HTTPError as error:
-            raise _unreachable(url, error) from error
+        return self._connector.open(url, headers)
+
+    def _refused(self, url: str, response: BaseHTTPResponse) -> NoNetworkError:
+        return refused(url, _host(url), response, known=self._connector.identifies(url))
 
     def _fetch(self, url: str) -> Iterator[bytes]:
         self.last_url = url
@@ -233,41 +248,74 @@ class Fetcher(FetcherInterface):
         response = self._open(url, {})
         if response.status != 200:
             response.close()
-            raise DownloadHTTPError(
-                f"{url} responds with status {response.status}", response.status
-            )
+            if response.status in MISSING:
+                raise DownloadHTTPError(
+                    f"{url} responds with status {response.status}",
+                    # The client takes only these two for "there is no newer root".
+                    404 if response.status == 410 else response.status,
+                )
+            raise self._refused(url, response)
         return self._counted(url, response)
 
     def _counted(self, url: str, response: BaseHTTPResponse) -> Iterator[bytes]:
         digest = hashlib.sha256()
         self._response = response
         try:
-            for chunk in read_chunks(response, on_wait=self._on_wait):
-                self.traffic.received += len(chunk)
-                digest.update(chunk)
-                yield chunk
+            with self._connector.announced(url):
+                for chunk in self._document(response, url):
+                    digest.update(chunk)
+                    yield chunk
             self.versions[url] = DocumentVersion(
                 response.headers.get("ETag", ""), digest.hexdigest()
             )
-        except (urllib3.exceptions.HTTPError, SlowRetrievalError) as error:
-            raise _unreachable(url, error) from error
+        except PageError:
+            if not _ROOT.search(url):
+                raise
+            # Some servers answer with a page and status 200 where there is no file.
+            raise DownloadHTTPError(f"{url} is a web page", 404) from None
+        except _FAILURES as error:
+            raise unreachable(_host(url), error) from error
         finally:
             self.close_response()
 
+    def _document(self, response: BaseHTTPResponse, url: str) -> Generator[bytes, None, None]:
+        """Yield a JSON document in chunks, and count them."""
+        body = read_chunks(response, on_wait=self._on_wait)
+        try:
+            for chunk in without_page(body, response, _host(url), json=True):
+                self.traffic.received += len(chunk)
+                yield chunk
+        finally:
+            body.close()
 
-def check_url(url: str) -> str:
-    """Return a repository's URL without a trailing slash.
 
-    Raises:
-        NotEnrolledError: It is not an http or https URL.
-    """
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise NotEnrolledError(
-            f"{url!r} is not the URL of a repository",
-            hint="Write it as https://updates.example.org/kiosk",
-        )
-    return url.rstrip("/")
+class _NoRangeError(Exception):
+    """The server does not continue a download as it was asked to."""
+
+
+def _misfit(response: BaseHTTPResponse, size: int) -> str:
+    """Return how the announced length of a whole file differs from its signed size, or ""."""
+    length = response.headers.get("Content-Length", "")
+    if response.status != 200 or "Content-Encoding" in response.headers or not length.isdecimal():
+        return ""
+    return "" if int(length) == size else "longer" if int(length) > size else "shorter"
+
+
+def _wrong_size(
+    url: str, what: str, size: int, response: BaseHTTPResponse
+) -> NotTrustedError | PageError:
+    if response.headers.get("Content-Type", "").lower().startswith("text/"):
+        return page(_host(url))
+    return NotTrustedError(
+        f"{url} is {what} than its signed size of {size} bytes",
+        hint="Try again, or use another network; nothing was installed",
+    )
+
+
+def _is_whole(response: BaseHTTPResponse) -> bool:
+    """Return whether a body that has ended is complete, and not cut off."""
+    headers = response.headers
+    return "Content-Length" in headers or "chunked" in headers.get("Transfer-Encoding", "").lower()
 
 
 def file_digest(path: Path) -> str:
@@ -276,31 +324,8 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _hint(status: int) -> str:
-    if status in (401, 403, 404):
-        return "Check the repository's address; if it is right, tell the vendor"
-    return "Try again later"
-
-
-def _unreachable(url: str, error: Exception) -> NoNetworkError:
-    host = urlsplit(url).netloc
-    reason = error
-    if isinstance(error, urllib3.exceptions.MaxRetryError) and error.reason is not None:
-        reason = error.reason
-    if isinstance(reason, urllib3.exceptions.NameResolutionError):
-        problem = "its name cannot be resolved"
-    elif isinstance(reason, urllib3.exceptions.NewConnectionError):
-        problem = "it does not accept connections"
-    elif isinstance(reason, (urllib3.exceptions.TimeoutError, SlowRetrievalError)):
-        problem = "it responds too slowly"
-    elif isinstance(reason, urllib3.exceptions.SSLError):
-        problem = "its certificate is not accepted"
-    else:
-        problem = "the connection was interrupted"
-    return NoNetworkError(
-        f"The repository at {host} cannot be reached: {problem}",
-        hint="Check the network and try again; what was downloaded is kept",
-    )
+def _host(url: str) -> str:
+    return Address.redirected(url).netloc
 
 
 def _private(path: str, flags: int) -> int:

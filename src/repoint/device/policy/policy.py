@@ -22,6 +22,7 @@ from repoint.device.os_errors import explained
 from repoint.device.policy.maintenance_window import Window
 from repoint.device.store.files import read_note
 from repoint.fs.durable import write_durably
+from repoint.model.address import Address
 from repoint.model.encoding import encode_record
 from repoint.model.errors import RepointError
 
@@ -75,11 +76,7 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     def __post_init__(self) -> None:
         self.windows()
         for address in self.repositories or ():
-            if not address.startswith(("https://", "http://")):
-                raise PolicyError(
-                    f"{address!r} in repositories is not an http or https URL",
-                    hint='Write it as "https://updates.example.org/"',
-                )
+            Address.parse(address)
 
     def windows(self) -> tuple[Window, ...]:
         """Return the maintenance windows; none means any time."""
@@ -105,16 +102,16 @@ class Policy(msgspec.Struct, frozen=True):
         return self.sources.get(key, "")
 
     def allows(self, repository: str) -> bool:
-        """Return whether improvements may come from a repository.
+        """Return whether improvements may come from an address.
 
         A prefix must end at a slash: ``https://updates.example.org`` does not allow
         ``https://updates.example.org.evil.example``.
+
+        Raises:
+            AddressError: The address is malformed.
         """
-        allowed = self.rules.repositories
-        if allowed is None:
-            return True
-        address = f"{repository.rstrip('/')}/"
-        return any(address.startswith(f"{prefix.rstrip('/')}/") for prefix in allowed)
+        address, allowed = Address.parse(repository), self.rules.repositories
+        return allowed is None or any(address.is_below(Address.parse(one)) for one in allowed)
 
 
 def policy_folder() -> Path:

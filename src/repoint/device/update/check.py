@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from repoint.device.fetch.client import RepositoryClient
+from repoint.device.fetch.network import Network
 from repoint.device.os_errors import COMPLETED_NEXT, explained
 from repoint.device.outcomes import Nothing
 from repoint.device.store.product_state import ProductState
@@ -39,19 +40,22 @@ class Checked:
     received: int
 
 
-def client_for(state: ProductState, on_wait: Callable[[], None] | None = None) -> RepositoryClient:
+def client_for(
+    state: ProductState, network: Network, on_wait: Callable[[], None] | None = None
+) -> RepositoryClient:
     """Return a client of the repository that a product is enrolled with.
 
     Args:
         state: The product.
+        network: How this device reaches repositories.
         on_wait: See `Fetcher`.
     """
     root = (state.path / "root.json").read_bytes()
     url = state.documents.enrolment().repository
-    return RepositoryClient(url, state.metadata, state.downloads, root, on_wait)
+    return RepositoryClient(url, state.metadata, state.downloads, root, network, on_wait)
 
 
-def check(state: ProductState, host: Host, *, now: int) -> Checked:
+def check(state: ProductState, host: Host, network: Network, *, now: int) -> Checked:
     """Check the repository, and store its verified documents.
 
     If the vendor's full update has put a newer baseline in place, the device moves to it first. A
@@ -60,13 +64,14 @@ def check(state: ProductState, host: Host, *, now: int) -> Checked:
     Args:
         state: The product; the store must be locked.
         host: The machine.
+        network: How this device reaches repositories.
         now: Seconds since 1970.
 
     Raises:
         RepointError: The repository cannot be reached or is not to be trusted. The attempt is
             recorded.
     """
-    client = client_for(state)
+    client = client_for(state, network)
     with explained("store the repository's documents", COMPLETED_NEXT):
         try:
             supersede(state, host, client, now=now)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from repoint.device.errors import EnrolmentRefusedError
 from repoint.device.fetch.client import RepositoryClient
-from repoint.device.fetch.fetcher import check_url
+from repoint.device.fetch.network import Network
 from repoint.device.os_errors import COMPLETED_NEXT, explained
 from repoint.device.store.enrolment import commit_enrolment, finish_enrolment, reset_to_baseline
 from repoint.device.store.history_completion import complete_history
@@ -25,6 +25,7 @@ from repoint.device.strategy.strategy import replaced_points, strategy_of, strat
 from repoint.device.update.recognize import BaselineFilter, recognize
 from repoint.fs.durable import make_folder, write_durably
 from repoint.host.host import Host
+from repoint.model.address import Address
 from repoint.model.baseline import Baseline
 from repoint.tree.build import TreeFiles
 
@@ -47,12 +48,14 @@ class EnrolmentRequest:
         root: The trusted root, from the vendor.
         grafts: The graft point of each component.
         baseline: The candidate baselines.
+        network: How this device reaches repositories.
     """
 
     url: str
     root: bytes
     grafts: Mapping[str, GraftRequest]
     baseline: BaselineFilter
+    network: Network
 
 
 def enroll(state: ProductState, host: Host, request: EnrolmentRequest, *, now: int) -> Enrolment:
@@ -77,14 +80,16 @@ def enroll(state: ProductState, host: Host, request: EnrolmentRequest, *, now: i
             f"{state.name} is enrolled already in {state.store.path}",
             hint="See `repoint status`; run `repoint unenroll` first to enrol it anew",
         )
-    url = check_url(request.url)
+    url = str(Address.parse(request.url))
     points = _graft_points(state, host, request.grafts)
     try:
         with explained(f"enrol {state.name}"):
             shutil.rmtree(state.path, ignore_errors=True)
             make_folder(state.path)
             write_durably(state.path / "root.json", request.root)
-            client = RepositoryClient(url, state.metadata, state.downloads, request.root)
+            client = RepositoryClient(
+                url, state.metadata, state.downloads, request.root, request.network
+            )
             client.has_news()
             client.refresh()
             baseline = recognize(client, state, host, points, request.baseline)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from repoint.device.errors import StoreWriteError
 from repoint.device.fetch.client import RepositoryClient
+from repoint.device.fetch.network import Network
 from repoint.device.fetch.progress import Progress
 from repoint.device.os_errors import COMPLETED_NEXT, explained
 from repoint.device.outcomes import Nothing
@@ -49,6 +50,7 @@ class Staged:
 def install(
     state: ProductState,
     host: Host,
+    network: Network,
     *,
     user_initiated: bool,
     now: int,
@@ -61,6 +63,7 @@ def install(
     Args:
         state: The product; the store must be locked, and the repository must have been checked.
         host: The machine.
+        network: How this device reaches repositories.
         user_initiated: True if a person asked, rather than the timer.
         now: Seconds since 1970.
         progress: Called as the installation progresses.
@@ -76,7 +79,7 @@ def install(
     if isinstance(offer, Nothing):
         return offer
     # A download of the improvement's record can stall and be cancelled as well.
-    client = client_for(state, progress and (lambda: progress("download", 0, 0)))
+    client = client_for(state, network, progress and (lambda: progress("download", 0, 0)))
     enrolment = state.documents.enrolment()
     baseline = state.generations.baseline(Generation.of(enrolment.baseline))
     improvement = state.documents.known_improvement(offer.letter)
