@@ -5,9 +5,10 @@ Everything else of the host is that of the machine which runs the tests.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+
+import msgspec
 
 from repoint.host.host import Host
 from repoint.host.kernel.boot import Boot
@@ -46,7 +47,7 @@ class PlayedMachine:
 
     def __post_init__(self) -> None:
         systemd = PlayedSystemd(self)
-        self.host = dataclasses.replace(
+        self.host = msgspec.structs.replace(
             Host.local(), boot=PlayedBoot(self), systemd=systemd, programs=Programs(systemd)
         )
 

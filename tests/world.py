@@ -10,7 +10,7 @@ from typing import TypedDict, Unpack
 
 from repoint.fs.removal import remove_tree
 from repoint.model.advisory import Advisory, Fix
-from repoint.model.baseline import BaselineName, RestartScope
+from repoint.model.baseline import About, BaselineName, RestartScope
 from repoint.model.improvement import Improvement
 from repoint.model.system import System
 from repoint.model.version import label
@@ -115,13 +115,14 @@ class Vendor:
         *,
         name: BaselineName = NAME,
         system: System | None = None,
+        about: About | None = None,
         **living: Unpack[Living],
     ) -> None:
         sources = [
             ComponentSource(component, self.source(files), **living)
             for component, files in (components or {"engine": OLD}).items()
         ]
-        self.publisher.add_baseline(Release(self.product, name, tuple(sources), system))
+        self.publisher.add_baseline(Release(self.product, name, tuple(sources), system, about))
 
     def improve(
         self,

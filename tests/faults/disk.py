@@ -9,7 +9,7 @@ synced. Of the rest it keeps any part, in any order, within these rules:
 - a change of a name is not kept without the earlier changes of that name and of other names of the
   same file; the removal of a folder is not kept without the removal of its contents;
 - `fsync` of a file keeps its content and its permissions, but not its name; `fsync` of a folder
-  keeps its names and its permissions, but not its own name;
+  keeps its names and its permissions, but not its own name; `syncfs` keeps everything;
 - content that was not synced is kept, or from the first byte that differs from the synced content
   on it is lost, truncated or zeros.
 
@@ -112,7 +112,7 @@ class Recording:
         self.first = self._last
         self.nodes = dict(self.first.nodes)
         self.changes: list[Change] = []
-        self.syncs: list[tuple[int, int]] = []
+        self.syncs: list[tuple[int, int | None]] = []
         self._touched: dict[Name | int, int] = {}
         self.trace: Trace = run_traced(action, folder, self._record)
         self._note(len(self.trace.calls))
@@ -121,7 +121,7 @@ class Recording:
         self._note(call.number - 1)
         node = self._last.inodes.get(call.inode)
         if call.what.sync and node is not None:
-            self.syncs.append((call.number, node))
+            self.syncs.append((call.number, None if call.what.name == "syncfs" else node))
         return "go"
 
     def _note(self, call: int) -> None:
@@ -192,7 +192,9 @@ class Recording:
             if call <= cut:
                 found = enumerate(self.changes)
                 kept |= {
-                    i for i, c in found if c.call < call and (c.node == node or _is_in(node, c))
+                    i
+                    for i, c in found
+                    if c.call < call and (node is None or c.node == node or _is_in(node, c))
                 }
         return self._with_needed(kept)
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import stat
+import struct
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,8 +19,8 @@ from repoint.fs.lock import (
     LockHeldError,
     exclusive_folder_lock,
     exclusive_lock,
-    is_folder_locked,
-    share_folder_lock,
+    hold_folder,
+    is_folder_held,
 )
 
 
@@ -37,10 +41,7 @@ def test_a_shorter_note_replaces_a_longer_one(tmp_path: Path) -> None:
     assert (tmp_path / "lock").read_bytes() == b"short"
 
 
-@pytest.mark.parametrize("wait", [None, 20.0])
-def test_a_waiting_holder_is_told_once_and_gets_the_lock(
-    tmp_path: Path, wait: float | None
-) -> None:
+def test_a_waiting_holder_is_told_once_and_gets_the_lock(tmp_path: Path) -> None:
     waits: list[bytes] = []
     waiting = threading.Event()
     entered = threading.Event()
@@ -50,7 +51,7 @@ def test_a_waiting_holder_is_told_once_and_gets_the_lock(
         waiting.set()
 
     def second() -> None:
-        with exclusive_lock(tmp_path / "lock", wait=wait, on_wait=on_wait):
+        with exclusive_lock(tmp_path / "lock", wait=20.0, on_wait=on_wait):
             entered.set()
 
     thread = threading.Thread(target=second)
@@ -70,6 +71,17 @@ def test_the_wait_is_bounded(tmp_path: Path) -> None:
         pytest.raises(LockHeldError),
         exclusive_lock(tmp_path / "lock", wait=0.1),
     ):
+        pass
+
+
+def test_a_folder_is_locked_once(tmp_path: Path) -> None:
+    with (
+        exclusive_folder_lock(tmp_path),
+        pytest.raises(LockHeldError),
+        exclusive_folder_lock(tmp_path),
+    ):
+        pass
+    with exclusive_folder_lock(tmp_path):
         pass
 
 
@@ -113,11 +125,73 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
     assert (tmp_path / "victim").read_text() == "kept"
 
 
-def test_a_folder_is_locked_as_long_as_a_shared_lock_is_held(tmp_path: Path) -> None:
-    first, second = share_folder_lock(tmp_path), share_folder_lock(tmp_path)
+def _opened(folder: Path) -> int:
+    return os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def test_a_folder_is_held_until_the_last_holder_lets_go(tmp_path: Path) -> None:
+    first, second = _opened(tmp_path), _opened(tmp_path)
+    hold_folder(first)
+    hold_folder(second)
     os.close(first)
-    assert is_folder_locked(tmp_path)
-    with pytest.raises(LockHeldError), exclusive_folder_lock(tmp_path):
-        pass
+    assert is_folder_held(tmp_path)
     os.close(second)
-    assert not is_folder_locked(tmp_path)
+    assert not is_folder_held(tmp_path)
+
+
+def test_an_open_folder_alone_is_not_held(tmp_path: Path) -> None:
+    descriptor = _opened(tmp_path)
+    assert not is_folder_held(tmp_path)
+    os.close(descriptor)
+
+
+def test_a_child_inherits_the_hold(tmp_path: Path) -> None:
+    descriptor = _opened(tmp_path)
+    hold_folder(descriptor)
+    with subprocess.Popen(["sleep", "60"], pass_fds=(descriptor,)) as child:
+        os.close(descriptor)
+        assert is_folder_held(tmp_path)
+        child.kill()
+        child.wait()
+        assert not is_folder_held(tmp_path)
+
+
+def _try_flock(descriptor: int) -> None:
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _try_exclusive(command: int) -> Callable[[int], None]:
+    lock = struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 0, 0, 0)
+
+    def take(descriptor: int) -> None:
+        fcntl.fcntl(descriptor, command, lock)
+
+    return take
+
+
+def _try_lease(descriptor: int) -> None:
+    fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+
+
+@pytest.mark.parametrize(
+    "take",
+    [
+        pytest.param(_try_flock, id="flock"),
+        pytest.param(_try_exclusive(fcntl.F_OFD_SETLK), id="open file description lock"),
+        pytest.param(_try_exclusive(fcntl.F_SETLK), id="process lock"),
+        pytest.param(_try_lease, id="lease"),
+    ],
+)
+def test_no_lock_of_another_keeps_anyone_from_holding_a_folder(
+    tmp_path: Path, take: Callable[[int], None]
+) -> None:
+    """An account that may only read the folder can take no more than this."""
+    other = _opened(tmp_path)
+    with contextlib.suppress(OSError):
+        take(other)
+    mine = _opened(tmp_path)
+    hold_folder(mine)
+    assert is_folder_held(tmp_path)
+    os.close(mine)
+    assert not is_folder_held(tmp_path)
+    os.close(other)

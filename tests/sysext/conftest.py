@@ -6,7 +6,6 @@ what it mounts, and the mounts end with the test.
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import shutil
 import subprocess
@@ -14,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from repoint.device.device import Device
@@ -93,7 +93,7 @@ def own_host(machine_mounts: Path = Path("/proc/thread-self/ns/mnt")) -> Host:
     The tests have a mount namespace of their own on purpose.
     """
     sysext = SystemExtensions(machine_mounts=machine_mounts)
-    return dataclasses.replace(Host.local(), sysext=sysext, base=BaseSystem(sysext))
+    return msgspec.structs.replace(Host.local(), sysext=sysext, base=BaseSystem(sysext))
 
 
 def as_bytes(content: str | bytes) -> bytes:

@@ -6,7 +6,6 @@ verification on a machine that has it.
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import stat
 import subprocess
@@ -57,7 +56,7 @@ def unverified(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
             return True
 
     monkeypatch.setenv("SYSTEMD_DISSECT_VERITY_SIDECAR", "0")
-    system.host = dataclasses.replace(system.host, verity=Unverified())
+    system.host = msgspec.structs.replace(system.host, verity=Unverified())
 
 
 @pytest.fixture

@@ -6,12 +6,12 @@ layer from shadowing it (see `repoint.device.strategy.sysext`) suffices alone.
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from repoint.device.errors import NotApplicableError, SupersededError
@@ -200,7 +200,7 @@ def test_a_base_that_cannot_be_read_is_not_merged_over(improved: System) -> None
 
     improved.reboot()
     base = Unreadable(improved.host.sysext)
-    improved.host = dataclasses.replace(improved.host, base=base)
+    improved.host = msgspec.structs.replace(improved.host, base=base)
     improved.device.check(None)
     assert improved.shows(OLD)
     assert SystemExtensions().merged() == {}

@@ -34,7 +34,7 @@ from repoint.device.store.records import Generation, HistoryEntry
 from repoint.device.update.space import space_needed
 from repoint.host.conditions import Conditions
 from repoint.host.host import Host
-from repoint.model.baseline import RestartScope
+from repoint.model.baseline import About, RestartScope
 from repoint.model.catalog import Offer
 from repoint.model.improvement import Improvement
 from repoint.model.version import parse_label
@@ -65,6 +65,7 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
         in_force_since: When the active generation came into force, in seconds since 1970; 0 if
             unknown.
         removal_staged: Whether the baseline is staged: the next restart removes the improvement.
+        about: The product's name, vendor and contact for people; empty where not given.
         history: The history, oldest entry first.
         automatic_restarts: Whether the policy restarts programs automatically.
         attended: Whether background updates run on this device.
@@ -80,6 +81,7 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     scheduled_restart: int | None = None
     in_force_since: int = 0
     removal_staged: bool = False
+    about: About = About()
     history: tuple[HistoryEntry, ...] = ()
     automatic_restarts: bool = False
     attended: bool = True
@@ -113,12 +115,14 @@ class StatusReport(Status, frozen=True, rename={"effective_settings": "decided"}
     """What ``repoint status --json`` prints: the status, and what is to come.
 
     Attributes:
+        about: The product's name, vendor and contact for people; empty where not given.
         effective_settings: The effective settings and who decided them.
         plan: When the next installation and activation happen automatically.
         restarts: What must restart for what is staged or still runs replaced code, or else for
             what is available.
     """
 
+    about: About
     effective_settings: EffectiveSettings
     plan: Plan
     restarts: tuple[Affected, ...]
@@ -129,6 +133,7 @@ def status_report(overview: Overview) -> StatusReport:
     status = {name: getattr(overview.status, name) for name in Status.__struct_fields__}
     return StatusReport(
         **status,
+        about=overview.about,
         effective_settings=overview.effective_settings,
         plan=overview.plan,
         restarts=overview.affected_now or overview.affected_by_offer,
@@ -204,6 +209,7 @@ def _read(
         affected_now=affected_now(state, host, census) if staged or status.exposed else (),
         in_force_since=_in_force_since(history, status.in_force),
         removal_staged=staged is not None and not staged.letter,
+        about=_about(state),
         history=history,
         automatic_restarts=rules.window is not None or rules.deadline_days is not None,
         attended=agent_state.is_attended(now),
@@ -251,6 +257,11 @@ def _scheduled_restart(host: Host, scope: RestartScope) -> int | None:
     if scope not in ("system", "session"):
         return None
     return host.logind.scheduled_restart()
+
+
+def _about(state: ProductState) -> About:
+    baseline = state.documents.enrolment().baseline
+    return state.generations.baseline(Generation.of(baseline)).about or About()
 
 
 def _in_force_since(history: tuple[HistoryEntry, ...], label: str) -> int:

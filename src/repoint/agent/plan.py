@@ -37,7 +37,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
@@ -103,8 +102,7 @@ class Plan(msgspec.Struct, frozen=True):
     deadline: int | None = None
 
 
-@dataclass(frozen=True)
-class InstallCandidate:
+class InstallCandidate(msgspec.Struct, frozen=True):
     """An improvement that is offered and not staged.
 
     Attributes:
@@ -122,8 +120,7 @@ class InstallCandidate:
     retry: int = 0
 
 
-@dataclass(frozen=True)
-class ActivationCandidate:
+class ActivationCandidate(msgspec.Struct, frozen=True):
     """What is staged, or active with programs that still run what it replaced.
 
     Attributes:
@@ -141,8 +138,7 @@ class ActivationCandidate:
     announced: int | None
 
 
-@dataclass(frozen=True)
-class Situation:
+class Situation(msgspec.Struct, frozen=True):
     """What decides when the candidates are installed and activated.
 
     Attributes:
@@ -192,8 +188,7 @@ def widest_scope(scopes: Collection[RestartScope]) -> RestartScope:
     return next((scope for scope in order if scope in scopes), "none")
 
 
-@dataclass(frozen=True)
-class _Rules:
+class _Rules(msgspec.Struct, frozen=True):
     """The rules at the top of this module."""
 
     situation: Situation

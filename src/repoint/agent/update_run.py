@@ -17,6 +17,7 @@ import msgspec
 from repoint.agent import restart
 from repoint.agent.agent_state import AgentState, read_agent_state, write_agent_state
 from repoint.agent.overview import Observation, Overview, read_overview
+from repoint.agent.plan import Step
 from repoint.device.device import Device
 from repoint.device.errors import (
     NotApplicableError,
@@ -28,6 +29,7 @@ from repoint.device.os_errors import explained
 from repoint.device.outcomes import Nothing
 from repoint.device.status.census import Census
 from repoint.device.store.product_state import ProductState
+from repoint.device.store.records import Actor
 from repoint.device.store.store_lock import store_file_lock
 from repoint.fs.lock import LockHeldError
 from repoint.host.conditions import Conditions
@@ -212,7 +214,7 @@ class Agent:
             return agent_state
         label = overview.status.available.label
         try:
-            staged = self.device.install(run.product, user_initiated=False)
+            staged = self._acting(step).install(run.product, user_initiated=False)
         except (StoreBusyError, PolicyForbidsError) as error:
             run.errors.append(error)
             return agent_state
@@ -238,11 +240,11 @@ class Agent:
             return
         try:
             if step.reason == "now":
-                if not isinstance(self.device.activate(run.product), Nothing):
+                if not isinstance(self._acting(step).activate(run.product), Nothing):
                     run.activated = overview.pending_label
             elif overview.scheduled_restart is None:
                 result = restart.restart(
-                    self.device,
+                    self._acting(step),
                     run.product,
                     countdown=restart.AUTOMATIC_COUNTDOWN,
                     automatic=True,
@@ -276,6 +278,11 @@ class Agent:
     def _conditions(self) -> Conditions:
         read = self.conditions or self.device.host.conditions.read
         return read(self.device.store.path)
+
+    def _acting(self, step: Step) -> Device:
+        """Return the device for a change that the policy enforces, or that is automatic."""
+        enforced = step.reason in ("deadline", "window")
+        return self.device.acting(Actor("policy" if enforced else "automatic"))
 
     def _now(self) -> int:
         return int(self.clock())

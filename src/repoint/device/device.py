@@ -7,14 +7,16 @@ where they are needed, so that a command loads only its own.
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from repoint.device.activate.transaction import Transactions
 from repoint.device.policy.policy import read_policy
 from repoint.device.policy.preferences import Preferences, require_removal, require_repository
-from repoint.device.store.records import Enrolment, HistoryEntry
+from repoint.device.store.records import Actor, Enrolment, HistoryEntry
 from repoint.device.store.store import Store
 from repoint.device.store.store_lock import Holder
 
@@ -47,6 +49,7 @@ class Device:
         wait: Seconds to wait for the lock.
         policy: The folder of the policy files; the device's own by default.
         host: The machine; this one by default.
+        actor: Who causes the changes that the history records; unknown by default.
         unprivileged: True for a process that can neither run health checks nor see all processes.
             It activates nothing and collects no garbage, and leaves that to the next command.
     """
@@ -61,8 +64,9 @@ class Device:
         policy: Path | None = None,
         host: Host | None = None,
         unprivileged: bool = False,
+        actor: Actor | None = None,
     ) -> None:
-        self.store = Store(path)
+        self.store = Store(path, actor)
         self._host = host
         self._clock = clock
         self._on_wait = on_wait
@@ -75,6 +79,13 @@ class Device:
             on_wait=on_wait,
             unprivileged=unprivileged,
         )
+
+    def acting(self, actor: Actor) -> Device:
+        """Return this device for changes that somebody else causes."""
+        other = copy.copy(self)
+        other.store = Store(self.store.path, actor)
+        other._transactions = replace(self._transactions, store=other.store)
+        return other
 
     @property
     def host(self) -> Host:

@@ -8,10 +8,13 @@ Temporary files and folders are named ``.new-<name>`` and lie next to the final 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
+
+from repoint.fs.folders import open_folder
 
 
 def sync(path: Path) -> None:
@@ -28,6 +31,30 @@ def sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_filesystem(folder: int) -> None:
+    """Flush the whole file system of an open folder to disk, with syncfs(2).
+
+    For a tree of many files, that is faster by orders of magnitude than to flush each of them. The
+    kernel reports errors of any of the files, from Linux 5.8 on.
+
+    Raises:
+        OSError: Something could not be written.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.syncfs(folder) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+def sync_tree(root: Path) -> None:
+    """Flush a whole tree to disk, with everything else on its file system."""
+    descriptor = open_folder(root)
+    try:
+        sync_filesystem(descriptor)
     finally:
         os.close(descriptor)
 

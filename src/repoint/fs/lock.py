@@ -1,8 +1,13 @@
-"""Advisory locks on files and folders, with flock(2).
+"""Advisory locks on files and folders.
 
 The kernel releases a lock when the last descriptor of its open file is closed, so a process that is
 killed leaves no lock behind. Locks count between threads of one process too, because each call
 opens the file anew.
+
+Lock files are locked with flock(2). Whoever may open one can lock it, so they are private. Folders
+that others may read are held with an open file description lock (fcntl(2)): a shared one needs
+read permission, and an exclusive one write permission, which nobody has on a folder. So everybody
+can hold such a folder, and nobody can keep others from holding it.
 """
 
 from __future__ import annotations
@@ -11,13 +16,19 @@ import contextlib
 import fcntl
 import os
 import stat
+import struct
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from repoint.fs.folders import open_folder
+
 _POLL_INTERVAL = 0.05
 """Seconds between two attempts to take a lock that another process holds."""
+
+_FLOCK = struct.Struct("hhqqi4x")
+"""``struct flock`` with offsets of 64 bits: type, whence, start, length, pid."""
 
 _NOTE_LIMIT = 4096
 """Bytes of a holder's note that are read."""
@@ -60,7 +71,7 @@ def exclusive_lock(
     path: Path,
     *,
     mode: int = 0o600,
-    wait: float | None = 0.0,
+    wait: float = 0.0,
     on_wait: Callable[[bytes], None] | None = None,
 ) -> Iterator[Lock]:
     """Hold an exclusive lock on a file while the block runs.
@@ -72,7 +83,7 @@ def exclusive_lock(
     Args:
         path: The lock file. A symbolic link is refused.
         mode: Permission bits of the file.
-        wait: Seconds to wait for another holder; ``None`` waits without a limit.
+        wait: Seconds to wait for another holder.
         on_wait: Called once with the holder's note before waiting.
 
     Raises:
@@ -92,13 +103,13 @@ def exclusive_lock(
 
 @contextlib.contextmanager
 def exclusive_folder_lock(folder: Path) -> Iterator[None]:
-    """Hold an exclusive lock on an existing folder while the block runs.
+    """Hold an exclusive lock on an existing private folder while the block runs.
 
     Raises:
         LockHeldError: Another process holds a lock on it.
         OSError: It cannot be opened.
     """
-    descriptor = _open_folder(folder)
+    descriptor = open_folder(folder)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -109,59 +120,51 @@ def exclusive_folder_lock(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def share_folder_lock(folder: Path) -> int:
-    """Take a shared lock on a folder, waiting for an exclusive one to end.
+def hold_folder(descriptor: int) -> None:
+    """Hold an open folder until the descriptor, and all that were inherited from it, are closed.
 
-    Returns:
-        The descriptor that holds the lock. The caller closes it or lets a child inherit it.
+    This never waits, and any number of processes can hold one folder.
+
+    Raises:
+        OSError: The file system has no locks.
+    """
+    fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _whole_file(fcntl.F_RDLCK))
+
+
+def is_folder_held(folder: Path) -> bool:
+    """Return whether a process holds a folder: see `hold_folder`.
 
     Raises:
         OSError: It cannot be opened.
     """
-    descriptor = _open_folder(folder)
+    descriptor = open_folder(folder)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH)
-    except BaseException:
+        # The question whether an exclusive lock would be possible needs no right to take one.
+        answer = fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, _whole_file(fcntl.F_WRLCK))
+        return bool(_FLOCK.unpack(answer)[0] != fcntl.F_UNLCK)
+    finally:
         os.close(descriptor)
-        raise
-    return descriptor
-
-
-def is_folder_locked(folder: Path) -> bool:
-    """Return whether a process holds a lock on a folder.
-
-    Raises:
-        OSError: It cannot be opened.
-    """
-    try:
-        with exclusive_folder_lock(folder):
-            return False
-    except LockHeldError:
-        return True
 
 
 def _acquire(
-    path: Path, descriptor: int, wait: float | None, on_wait: Callable[[bytes], None] | None
+    path: Path, descriptor: int, wait: float, on_wait: Callable[[bytes], None] | None
 ) -> None:
-    deadline = time.monotonic() + (wait or 0.0)
+    deadline = time.monotonic() + wait
     waited = False
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             note = os.pread(descriptor, _NOTE_LIMIT, 0)
-            if wait is not None and time.monotonic() >= deadline:
+            if time.monotonic() >= deadline:
                 raise LockHeldError(path, note) from None
             if not waited and on_wait is not None:
                 on_wait(note)
             waited = True
-            if wait is None:
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-                return
             time.sleep(_POLL_INTERVAL)
         else:
             return
 
 
-def _open_folder(folder: Path) -> int:
-    return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def _whole_file(kind: int) -> bytes:
+    return _FLOCK.pack(kind, os.SEEK_SET, 0, 0, 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,8 +49,9 @@ def scratch_folder(target: Path, *, mode: int = 0o777) -> Iterator[Path]:
 def clear_scratch(target: Path) -> None:
     """Remove the scratch folders that killed processes left next to a path.
 
-    Those in use are locked and stay.
+    Those in use are locked and stay, and so do those of other accounts.
     """
     for leftover in target.parent.glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError, LockHeldError), exclusive_folder_lock(leftover):
-            remove_tree(leftover)
+            if leftover.lstat().st_uid == os.geteuid():
+                remove_tree(leftover)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 _COSTLY = ("wwan", "bluetooth")
 """Kinds of interfaces (``DEVTYPE`` in sysfs) that use a mobile phone's network."""
@@ -15,8 +16,7 @@ _METERED = (1, 3)
 _UNKNOWN = 0
 
 
-@dataclass(frozen=True)
-class Conditions:
+class Conditions(msgspec.Struct, frozen=True):
     """The condition of the device.
 
     Attributes:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from repoint.model.errors import RepointError
 
@@ -16,8 +17,7 @@ class BusError(RepointError):
     """The bus, or the service on it, cannot be reached or refuses the call."""
 
 
-@dataclass(frozen=True)
-class BusObject:
+class BusObject(msgspec.Struct, frozen=True):
     """An object of a service on a bus, and one of its interfaces.
 
     Attributes:
@@ -31,8 +31,7 @@ class BusObject:
     interface: str
 
 
-@dataclass(frozen=True)
-class Bus:
+class Bus(msgspec.Struct, frozen=True):
     """A message bus.
 
     Attributes:

@@ -6,7 +6,7 @@ Every effect on, and every observation of, the machine outside the store goes th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from repoint.host.base_system import BaseSystem
 from repoint.host.conditions import ConditionReader
@@ -21,8 +21,7 @@ from repoint.host.sysext import SystemExtensions
 from repoint.host.systemd import Systemd
 
 
-@dataclass(frozen=True)
-class Host:
+class Host(msgspec.Struct, frozen=True):
     """A machine.
 
     Attributes:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 Failure = Literal["", "not found", "not started", "timed out"]
 
 
-@dataclass(frozen=True)
-class ProgramResult:
+class ProgramResult(msgspec.Struct, frozen=True):
     """The outcome of running a program.
 
     Attributes:

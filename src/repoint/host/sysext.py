@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from repoint.fs.durable import make_folder, write_durably
 from repoint.host.errors import CannotMergeError
@@ -19,8 +20,7 @@ from repoint.model.system import HIERARCHIES
 _SECONDS = 60.0
 
 
-@dataclass(frozen=True)
-class Mount:
+class Mount(msgspec.Struct, frozen=True):
     """A mount of this process.
 
     Attributes:
@@ -41,8 +41,7 @@ class Mount:
         return (self.kind, self.source) == ("overlay", "sysext")
 
 
-@dataclass(frozen=True)
-class ImageOffer:
+class ImageOffer(msgspec.Struct, frozen=True):
     """An image with its hash tree, and the root hash that a signed document gives for it."""
 
     image: Path

@@ -6,9 +6,10 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+import msgspec
 
 from repoint.host.run import ProgramResult, run
 
@@ -27,8 +28,7 @@ _SHOWN = ("ActiveState", "Job", "StateChangeTimestampMonotonic", "Result")
 MachineState = Literal["starting", "running", "stopping"]
 
 
-@dataclass(frozen=True)
-class Unit:
+class Unit(msgspec.Struct, frozen=True):
     """A service of systemd.
 
     Attributes:
@@ -40,8 +40,7 @@ class Unit:
     user: int | None = None
 
 
-@dataclass(frozen=True)
-class ServiceState:
+class ServiceState(msgspec.Struct, frozen=True):
     """The state of a service.
 
     Attributes:
@@ -60,8 +59,7 @@ class ServiceState:
     result: str = "success"
 
 
-@dataclass(frozen=True)
-class TransientUnit:
+class TransientUnit(msgspec.Struct, frozen=True):
     """A unit that exists only while its program runs.
 
     Attributes:

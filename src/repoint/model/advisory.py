@@ -1,18 +1,14 @@
-"""The advisory: what an improvement fixes, in words for people.
-
-Advisories come from the network and appear in terminals and on pages. They must not contain
-characters that change how a line looks, such as control characters and direction overrides.
-"""
+"""The advisory: what an improvement fixes, in words for people."""
 
 from __future__ import annotations
 
 import re
-import unicodedata
 
 import msgspec
 
 from repoint.model.errors import InvalidRecordError, NameNotAllowedError
 from repoint.model.names import check_component
+from repoint.model.texts import check_text, check_url
 
 MAX_FIXES = 1000
 """Fixes in one advisory."""
@@ -26,9 +22,6 @@ MAX_LENGTH = {"title": 200, "impact": 1000, "description": 10_000, "credit": 100
 _CVE = re.compile(r"CVE-[0-9]{4}-[0-9]{4,19}")
 """Source: https://www.cve.org/ResourcesSupport/FAQs, four digits or more, at most 19 (2014)."""
 
-_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""Characters that change the writing direction and can make a text look like another one."""
-
 
 class Fix(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One fix.
@@ -39,6 +32,7 @@ class Fix(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
         impact: What could happen before the fix.
         description: What was wrong and how it was addressed.
         credit: Who reported it.
+        url: An https address with more about it; empty for none.
     """
 
     cves: tuple[str, ...]
@@ -46,6 +40,7 @@ class Fix(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
     impact: str
     description: str
     credit: str = ""
+    url: str = ""
 
     def __post_init__(self) -> None:
         if len(self.cves) > MAX_CVES:
@@ -59,10 +54,12 @@ class Fix(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
             check_component(self.component)
         except NameNotAllowedError as error:
             raise InvalidRecordError(error.message, hint=error.hint) from None
-        _check_text("impact", self.impact)
-        _check_text("description", self.description)
+        check_text("impact", self.impact, MAX_LENGTH["impact"])
+        check_text("description", self.description, MAX_LENGTH["description"])
         if self.credit:
-            _check_text("credit", self.credit)
+            check_text("credit", self.credit, MAX_LENGTH["credit"])
+        if self.url:
+            check_url("url", self.url)
 
 
 class Advisory(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -77,9 +74,7 @@ class Advisory(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fixes: tuple[Fix, ...]
 
     def __post_init__(self) -> None:
-        _check_text("title", self.title)
-        if "\n" in self.title:
-            raise InvalidRecordError("The title has more than one line")
+        check_text("title", self.title, MAX_LENGTH["title"], lines=False)
         if not self.fixes:
             raise InvalidRecordError("It has no fix", hint="Describe what the improvement fixes")
         if len(self.fixes) > MAX_FIXES:
@@ -99,23 +94,3 @@ def check_cve(text: str) -> str:
     if not _CVE.fullmatch(text):
         raise InvalidRecordError(f"{text[:60]!r} is not a CVE id", hint="Write it as CVE-2023-4863")
     return text
-
-
-def _check_text(field: str, text: str) -> None:
-    if not text.strip():
-        raise InvalidRecordError(f"The {field} is empty", hint=f"Write the {field}")
-    if len(text) > MAX_LENGTH[field]:
-        raise InvalidRecordError(f"The {field} is longer than {MAX_LENGTH[field]:,} characters")
-    for character in text:
-        if _may_mislead(character):
-            raise InvalidRecordError(
-                f"The {field} contains the control character U+{ord(character):04X}",
-                hint="Remove it",
-            )
-
-
-def _may_mislead(character: str) -> bool:
-    # Cc: control; Cs: half of a surrogate pair, never valid in UTF-8; Zl, Zp: line separators.
-    if character in "\n\t":
-        return False
-    return character in _BIDI or unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")

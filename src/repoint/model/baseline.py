@@ -9,11 +9,18 @@ import msgspec
 from repoint.model.encoding import refuse_duplicates
 from repoint.model.names import check_component, check_platform, check_product
 from repoint.model.system import System
+from repoint.model.texts import check_text
 from repoint.model.tree import Entry
 from repoint.model.version import Version
 
 RestartScope = Literal["none", "app", "service", "session", "system"]
 """What must restart for a fix to be in force."""
+
+
+MAX_ABOUT = 100
+"""Characters in the name, the vendor and the contact of a product."""
+
+ABOUT_FIELDS = {"name": "product's name", "vendor": "vendor's name", "contact": "contact"}
 
 
 class BaselineName(msgspec.Struct, frozen=True, forbid_unknown_fields=True, order=False, eq=True):
@@ -62,12 +69,32 @@ class Component(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         check_component(self.name)
 
 
+class About(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a product presents itself to people.
+
+    Attributes:
+        name: The product's name for people, such as ``Acme Kiosk``; empty for none.
+        vendor: Who makes it; empty for unknown.
+        contact: Where people reach the vendor: an https or mail address; empty for unknown.
+    """
+
+    name: str = ""
+    vendor: str = ""
+    contact: str = ""
+
+    def __post_init__(self) -> None:
+        for field in self.__struct_fields__:
+            if text := getattr(self, field):
+                check_text(ABOUT_FIELDS[field], text, MAX_ABOUT, lines=False)
+
+
 class Baseline(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The sealed state of all components of one version, build and platform.
 
     Attributes:
         created: Seconds since 1970.
         system: The system whose files the components are, if any; paths are then relative to ``/``.
+        about: The product's name, vendor and contact for people, if given.
     """
 
     format: Literal[1]
@@ -76,6 +103,7 @@ class Baseline(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     created: int
     components: tuple[Component, ...]
     system: System | None = None
+    about: About | None = None
 
     def __post_init__(self) -> None:
         check_product(self.product)

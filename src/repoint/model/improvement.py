@@ -52,6 +52,8 @@ class Improvement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
         created: Seconds since 1970; the modification time of every decoded file.
         advisories: The advisories of all letters up to this one, its own last.
         extension: The image of all its layers, if the baseline names its system.
+        dropped: Fixes of earlier letters that it knowingly lacks; see `model.reopened`.
+        renamed: CVE ids that an earlier letter named wrongly, each with the right one.
     """
 
     format: Literal[1]
@@ -62,6 +64,8 @@ class Improvement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     advisories: tuple[LetteredAdvisory, ...]
     components: tuple[ImprovedComponent, ...]
     extension: Extension | None = None
+    dropped: tuple[str, ...] = ()
+    renamed: dict[str, str] = {}
 
     def __post_init__(self) -> None:
         check_product(self.product)

@@ -13,12 +13,16 @@ from typing import TypeVar
 
 import msgspec
 
+from repoint.device.errors import StoreBusyError
 from repoint.device.os_errors import explained
 from repoint.fs.durable import write_durably
-from repoint.fs.lock import exclusive_lock
+from repoint.fs.lock import LockHeldError, exclusive_lock
 from repoint.model.encoding import encode_record
 
 Record = TypeVar("Record", bound=msgspec.Struct)
+
+LOCK_WAIT = 10.0
+"""Seconds to wait for another process that writes here; a write takes milliseconds."""
 
 
 @dataclass(frozen=True)
@@ -63,9 +67,15 @@ class PageStore:
         """Hold the lock of the page's folder. It is independent of the device store's lock.
 
         Raises:
+            StoreBusyError: Another process still held it after `LOCK_WAIT` seconds.
             StoreWriteError: The disk is full, or the account may not write.
         """
         with explained(f"write to {self.folder}"):
             self.folder.mkdir(mode=0o700, exist_ok=True)
-        with exclusive_lock(self.folder / "lock", wait=None):
-            yield
+        try:
+            with exclusive_lock(self.folder / "lock", wait=LOCK_WAIT):
+                yield
+        except LockHeldError:
+            raise StoreBusyError(
+                f"Another process is writing to {self.folder}", hint="Try again in a moment"
+            ) from None

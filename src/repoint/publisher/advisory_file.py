@@ -12,8 +12,8 @@ from repoint.model.advisory import Advisory, Fix
 from repoint.model.errors import RepointError
 
 _TOP = ("title", "fix")
-_FIX = ("cves", "component", "impact", "description", "credit")
-_OPTIONAL = ("credit",)
+_FIX = ("cves", "component", "impact", "description", "credit", "url")
+_OPTIONAL = ("credit", "url")
 _MAX_BYTES = 4 << 20
 
 
@@ -28,7 +28,7 @@ def read_advisory(path: Path, components: Collection[str]) -> Advisory:
 
     Args:
         path: The TOML file: ``title``, and one ``[[fix]]`` for each fix with ``cves``,
-            ``component``, ``impact``, ``description`` and optionally ``credit``.
+            ``component``, ``impact``, ``description`` and optionally ``credit`` and ``url``.
         components: The names of the components that a fix may be for.
 
     Raises:
@@ -86,6 +86,7 @@ def _fix(fix: Mapping[str, Any], components: Collection[str], where: str) -> Fix
             impact=_text(fix, "impact", where),
             description=_text(fix, "description", where),
             credit=_text(fix, "credit", where) if "credit" in fix else "",
+            url=_text(fix, "url", where) if "url" in fix else "",
         )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from repoint.fs.durable import rename_durably, sync
 from repoint.fs.removal import remove_tree
 from repoint.fs.scratch import clear_scratch, scratch_folder
-from repoint.model.baseline import Baseline, BaselineName, Component, RestartScope
+from repoint.model.baseline import About, Baseline, BaselineName, Component, RestartScope
 from repoint.model.catalog import Catalog, ListedBaseline
 from repoint.model.encoding import encode_record
 from repoint.model.names import check_component, check_product
@@ -54,12 +54,14 @@ class Release:
         name: Platform, version and build.
         components: All components of the baseline.
         system: The system whose files the components are; their paths are relative to ``/`` then.
+        about: The product's name, vendor and contact for people, if given.
     """
 
     product: str
     name: BaselineName
     components: tuple[ComponentSource, ...]
     system: System | None = None
+    about: About | None = None
 
 
 def add_baseline(
@@ -105,7 +107,7 @@ def add_baseline(
             require_fit(components)
         baseline = Baseline(
             format=1, product=product, name=name, created=created, components=components,
-            system=release.system,
+            system=release.system, about=release.about,
         )  # fmt: skip
         listed = ListedBaseline(name, {c.name: c.seal for c in components})
         catalog = Catalog(1, product, (*catalog.baselines, listed), catalog.offers)

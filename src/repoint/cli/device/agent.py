@@ -64,7 +64,7 @@ def activate(
     if due:
         print_runs(agent_of(store).activate(), store)
         return
-    device = open_device(store)
+    device = open_device(store, automatic=True)
     before = {state.name: state.links.active() for state in device.store.enrolled()}
     failed = False
     for product, error in merge_at_start(device):
@@ -189,7 +189,7 @@ def agent_of(
     from repoint.agent.update_run import Agent
     from repoint.cli.device.device import open_device
 
-    device = open_device(store, unprivileged=hand_over is not None)
+    device = open_device(store, unprivileged=hand_over is not None, automatic=True)
     return Agent(device, time.time, random.SystemRandom(), if_due=if_due, hand_over=hand_over)
 
 

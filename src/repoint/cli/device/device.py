@@ -25,14 +25,36 @@ if TYPE_CHECKING:
 _STEPS = {"download": "download", "decode": "prepare", "verify": "verify"}
 
 
-def open_device(store: Path | None, *, unprivileged: bool = False) -> Device:
-    """Return the device with a store; it reports on standard error for whom it waits."""
+def open_device(
+    store: Path | None, *, unprivileged: bool = False, automatic: bool = False
+) -> Device:
+    """Return the device with a store; it reports on standard error for whom it waits.
+
+    Args:
+        store: The store; None for the default.
+        unprivileged: See `Device`.
+        automatic: True if no person runs the command. The history says who caused a change.
+    """
     from repoint.device.device import Device
+    from repoint.device.store.records import Actor
 
     def report_wait(holder: object) -> None:
         print(f"Waiting for {holder or 'another command'} …", file=sys.stderr, flush=True)
 
-    return Device(store_path(store), on_wait=report_wait, unprivileged=unprivileged)
+    actor = Actor("automatic") if automatic else Actor("person", _account())
+    return Device(store_path(store), on_wait=report_wait, unprivileged=unprivileged, actor=actor)
+
+
+def _account() -> str:
+    """Return the account of the person who runs the command, also below ``sudo``."""
+    import pwd
+
+    sudo = os.environ.get("SUDO_UID", "")
+    uid = int(sudo) if os.geteuid() == 0 and sudo.isdecimal() else os.getuid()
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except (KeyError, OverflowError):
+        return str(uid)
 
 
 def status(
@@ -108,7 +130,7 @@ def install(
     from repoint.cli.output import print_json, progress_bar, seconds, size
     from repoint.device.outcomes import Nothing, require_done
 
-    device = open_device(store)
+    device = open_device(store, automatic=automatic)
     if automatic:
         if not device.preferences.effective_settings(product).automatic:
             print("Automatically Install is off; nothing was done.")
@@ -208,7 +230,8 @@ def history(
         return
     for entry in entries:
         why = f"  {entry.why}" if entry.why else ""
-        print(f"{moment(entry.when):<36}  {entry.event:<10}  {entry.label}{why}")
+        by = entry.account or entry.by
+        print(f"{moment(entry.when):<36}  {entry.event:<10}  {by:<9}  {entry.label}{why}")
 
 
 def enroll(
@@ -290,4 +313,4 @@ def launch(
     """Start a program with one version of each component until it ends."""
     from repoint.device.activate.launch import become
 
-    become(open_device(store).launch([program, *context.args], os.environ))
+    become(open_device(store, automatic=True).launch([program, *context.args], os.environ))

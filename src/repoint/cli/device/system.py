@@ -22,7 +22,7 @@ def merge(store: StoreOption = None) -> None:
     from repoint.cli.device.device import open_device
 
     failed = False
-    for product, error in merge_at_start(open_device(store)):
+    for product, error in merge_at_start(open_device(store, automatic=True)):
         if error is not None:
             failed = True
             print(f"repoint: {product}: {error}", file=sys.stderr)
@@ -46,5 +46,5 @@ def unmerge(store: StoreOption = None) -> None:
     """Unmerge all layers before an update, so that the base system can be written to."""
     from repoint.cli.device.device import open_device
 
-    for product in open_device(store).boot.unmerge():
+    for product in open_device(store, automatic=True).boot.unmerge():
         print(f"{product}: its layer is unmerged until `repoint system merge`.")

@@ -62,6 +62,11 @@ def add(
             "/etc/os-release of that system."
         ),
     ] = None,
+    name: Annotated[str, typer.Option(help="The product's name for people: Acme Kiosk.")] = "",
+    vendor: Annotated[str, typer.Option(help="The vendor's name for people.")] = "",
+    contact: Annotated[
+        str, typer.Option(help="Where people reach the vendor: an https or mail address.")
+    ] = "",
     no_passphrase: Annotated[
         bool, typer.Option("--no-passphrase", help="Do not encrypt the keys of a new product.")
     ] = False,
@@ -70,39 +75,40 @@ def add(
     """Register a baseline: seal every component of a release and publish it."""
     from repoint.cli.output import counted, size
     from repoint.cli.passphrases import new_passphrase
-    from repoint.model.baseline import BaselineName, RestartScope
+    from repoint.model.baseline import About, BaselineName, RestartScope
     from repoint.publisher.baselines import ComponentSource, Release
 
     sources = named(component, "--component")
     scopes = named(restart or [], "--restart")
     checks = named(health or [], "--health")
     ignored = [pair(value, "--ignore") for value in ignore or []]
-    for name in [*scopes, *checks, *(name for name, _ in ignored)]:
-        if name not in sources:
-            raise typer.BadParameter(f"there is no --component {name}")
+    for owner in [*scopes, *checks, *(owner for owner, _ in ignored)]:
+        if owner not in sources:
+            raise typer.BadParameter(f"there is no --component {owner}")
     for scope in scopes.values():
         if scope not in get_args(RestartScope):
             raise typer.BadParameter(f"{scope!r} is not a restart scope", param_hint="--restart")
     parts = [
         ComponentSource(
-            name=name,
+            name=part,
             source=Path(source),
-            restart=scopes.get(name, "app"),  # type: ignore[arg-type]  # checked above
-            health=command_line(checks.get(name, ""), "--health"),
-            ignore=tuple(pattern for owner, pattern in ignored if owner == name),
+            restart=scopes.get(part, "app"),  # type: ignore[arg-type]  # checked above
+            health=command_line(checks.get(part, ""), "--health"),
+            ignore=tuple(pattern for owner, pattern in ignored if owner == part),
         )
-        for name, source in sources.items()
+        for part, source in sources.items()
     ]
+    about = About(name, vendor, contact) if name or vendor or contact else None
     system = None if os_release is None else _read_system(os_release)
-    release = Release(product, BaselineName(platform, version, build), tuple(parts), system)
+    release = Release(product, BaselineName(platform, version, build), tuple(parts), system, about)
     baseline = _publisher(repository).add_baseline(
         release, new_passphrase=(lambda: None) if no_passphrase else new_passphrase
     )
     print(f"Registered {product} {baseline.name}.")
-    for part in baseline.components:
-        files = [entry for entry in part.entries if entry.kind == "file"]
+    for sealed in baseline.components:
+        files = [entry for entry in sealed.entries if entry.kind == "file"]
         total = size(sum(entry.size for entry in files))
-        print(f"  {part.name}: {counted(len(files), 'file')}, {total}, seal {part.seal[:16]}…")
+        print(f"  {sealed.name}: {counted(len(files), 'file')}, {total}, seal {sealed.seal[:16]}…")
     if baseline.system is not None:
         print(f"  for the system {baseline.system}; its improvements become images there")
 

@@ -42,7 +42,7 @@ def confirm_or_roll_back(state: ProductState, host: Host, *, now: int) -> Verdic
     with explained(f"confirm {active.label}", COMPLETED_NEXT):
         if verdict.kind == "confirm":
             state.generations.confirm(active)
-            state.history.add(HistoryEntry(now, "confirmed", active.label))
+            state.history.add(HistoryEntry(now, "confirmed", active.label, by="automatic"))
             state.trials.clear()
         elif verdict.kind == "roll back":
             _keep_requested_services(state, host, active)
@@ -119,7 +119,7 @@ def _roll_back(state: ProductState, host: Host, letter: Generation, reason: str,
     """Roll a letter back. The commit point is the rename of its mark."""
     state.marks.set(letter, Mark("failed", now, reason))
     complete_rollback(state, host)
-    state.history.add(HistoryEntry(now, "failed", letter.label, reason))
+    state.history.add(HistoryEntry(now, "failed", letter.label, reason, "automatic"))
 
 
 def _keep_requested_services(state: ProductState, host: Host, active: Generation) -> None:

@@ -12,15 +12,21 @@ nor `msgspec`, and reads the one record that it needs with `json`: see
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
+import struct
 
 from repoint.device.errors import NotEnrolledError, StoreDamagedError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+
+_SHARED_LOCK = struct.pack("hhqqi4x", fcntl.F_RDLCK, os.SEEK_SET, 0, 0, 0)
+"""``struct flock``: a shared lock on all of a file."""
 
 
 class Launch:
@@ -155,7 +161,10 @@ def _hold(link: str) -> tuple[str, int]:
             descriptor = os.open(tree, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError:
             continue
-        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        # As `fs.lock.hold_folder`, whose module imports more than a launch has time for. It never
+        # waits. On a file system without locks, the open folder alone shows that it is in use.
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _SHARED_LOCK)
         if os.path.realpath(link) == tree and os.path.isdir(tree):
             return tree, descriptor
         os.close(descriptor)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from repoint.device.policy.policy import Policy, keep_policy
 from repoint.device.store.product_state import ProductState
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
     from repoint.host.host import Host
 
 
-@dataclass(frozen=True)
-class Transactions:
+class Transactions(msgspec.Struct, frozen=True):
     """Begins transactions on a store.
 
     Attributes:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 from repoint.model.errors import RepointError
 
@@ -17,8 +18,7 @@ class WindowError(RepointError):
     """A maintenance window is malformed."""
 
 
-@dataclass(frozen=True)
-class Window:
+class Window(msgspec.Struct, frozen=True):
     """A span of time on some days of the week.
 
     Attributes:

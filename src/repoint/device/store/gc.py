@@ -10,7 +10,7 @@ from collections.abc import Callable
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation
 from repoint.device.store.store import Store
-from repoint.fs.lock import is_folder_locked
+from repoint.fs.lock import is_folder_held
 from repoint.fs.removal import remove_tree
 
 
@@ -31,9 +31,7 @@ def collect_garbage(store: Store, running: Callable[[], set[str]]) -> list[str]:
 
     @functools.cache
     def in_use() -> set[str]:
-        return running() | {
-            tree.name for tree in store.trees.glob("[!.]*") if is_folder_locked(tree)
-        }
+        return running() | {tree.name for tree in store.trees.glob("[!.]*") if is_folder_held(tree)}
 
     kept: set[str] = set()
     for state in store.enrolled():

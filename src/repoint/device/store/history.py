@@ -6,15 +6,21 @@ from pathlib import Path
 
 import msgspec
 
-from repoint.device.store.records import HistoryEntry
+from repoint.device.store.records import Actor, HistoryEntry
 from repoint.fs.durable import append_durably
 
 
 class History:
-    """The history of one product."""
+    """The history of one product.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: The file.
+        actor: Who causes the changes that `add` records.
+    """
+
+    def __init__(self, path: Path, actor: Actor) -> None:
         self._path = path
+        self._actor = actor
 
     def entries(self) -> list[HistoryEntry]:
         """Return all entries, oldest first. A line that a power cut truncated is skipped."""
@@ -31,5 +37,12 @@ class History:
         return entries
 
     def add(self, entry: HistoryEntry) -> None:
-        """Append an entry."""
+        """Append an entry about what was just done, with who caused it."""
+        if not entry.by:
+            by, account = self._actor.by, self._actor.account
+            entry = msgspec.structs.replace(entry, by=by, account=account)
+        self.add_found(entry)
+
+    def add_found(self, entry: HistoryEntry) -> None:
+        """Append an entry about what was found on disk; who caused it may be unknown."""
         append_durably(self._path, msgspec.json.encode(entry))

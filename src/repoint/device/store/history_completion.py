@@ -47,13 +47,16 @@ class CurrentState:
     unavailable: str = ""
 
 
-def complete_history(state: ProductState, *, now: int, kept: Sequence[Path | None] = ()) -> None:
+def complete_history(
+    state: ProductState, *, now: int, kept: Sequence[Path | None] = (), own: bool = False
+) -> None:
     """Add the entries that are missing. The store must be locked.
 
     Args:
         state: The product.
         now: Seconds since 1970.
         kept: Where enrolment has kept files that are not the vendor's.
+        own: True if this command made the changes; else who made them is not known.
     """
     history = state.history.entries()
     current = _current_state(state, _Replay(history).staged)
@@ -62,7 +65,10 @@ def complete_history(state: ProductState, *, now: int, kept: Sequence[Path | Non
         detail = f"{current.baseline}; what programs wrote is kept at {paths}"
         current = replace(current, detail=detail)
     for entry in missing_entries(history, current, now=now):
-        state.history.add(entry)
+        if own:
+            state.history.add(entry)
+        else:
+            state.history.add_found(entry)
 
 
 def missing_entries(

@@ -40,7 +40,7 @@ class ProductState:
         self.documents = Documents(name, self.path)
         self.marks = Marks(self.path / "marks")
         self.trials = Trials(self.path)
-        self.history = History(self.path / "history.jsonl")
+        self.history = History(self.path / "history.jsonl", store.actor)
 
     @property
     def metadata(self) -> Path:

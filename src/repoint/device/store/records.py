@@ -68,13 +68,30 @@ Event = Literal[
 ]
 
 
+By = Literal["", "person", "automatic", "policy"]
+"""Who caused a change: a person, a background update, or one that the policy enforced; "" if it is
+not known, as for a change whose command was interrupted."""
+
+
+class Actor(msgspec.Struct, frozen=True):
+    """Who causes a change. ``account`` is the name of a person's account."""
+
+    by: By = ""
+    account: str = ""
+
+
 class HistoryEntry(msgspec.Struct, frozen=True):
-    """One entry of the history. ``when`` is in seconds since 1970."""
+    """One entry of the history. ``when`` is in seconds since 1970.
+
+    ``by`` and ``account`` say who caused it.
+    """
 
     when: int
     event: Event
     label: str
     why: str = ""
+    by: By = ""
+    account: str = ""
 
 
 class Mark(msgspec.Struct, frozen=True):

@@ -35,13 +35,20 @@ from pathlib import Path
 
 from repoint.device.errors import NotEnrolledError
 from repoint.device.store.product_state import ProductState
+from repoint.device.store.records import Actor
 
 
 class Store:
-    """The store of a device."""
+    """The store of a device.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: Its folder.
+        actor: Who causes the changes that the history records; unknown by default.
+    """
+
+    def __init__(self, path: Path, actor: Actor | None = None) -> None:
         self.path = Path(os.path.abspath(path))
+        self.actor = actor or Actor()
 
     @property
     def trees(self) -> Path:

@@ -92,7 +92,7 @@ def _merge_image(
     except (NotTrustedError, OSError) as error:
         return f"its image cannot be built: {getattr(error, 'message', error)}"
     note = "its image was damaged on the disk, and was built again from the trees"
-    state.history.add(HistoryEntry(int(time.time()), "repaired", active.label, note))
+    state.history.add(HistoryEntry(int(time.time()), "repaired", active.label, note, "automatic"))
     return _offer_image(image, host, name, layers)
 
 

@@ -233,7 +233,9 @@ class SysextStrategy:
         state.links.clear_previous()
         state.links.point_active(active.baseline)
         note = f"base: {reason}"
-        state.history.add(HistoryEntry(int(time.time()), "superseded", active.label, note))
+        state.history.add(
+            HistoryEntry(int(time.time()), "superseded", active.label, note, "automatic")
+        )
         raise SupersededError(
             f"{active.label} was unmerged, because the system below it has been updated: {reason}",
             hint="Run `repoint check`; what the update brought is in force",

@@ -134,4 +134,4 @@ def _unstage_if_unavailable(state: ProductState, now: int) -> None:
     reason = catalog.why_not_offered(state.documents.enrolment().baseline, staged.letter)
     if reason:
         state.links.clear_staged()
-        state.history.add(HistoryEntry(now, "unstaged", staged.label, reason))
+        state.history.add(HistoryEntry(now, "unstaged", staged.label, reason, "automatic"))

@@ -179,7 +179,7 @@ def _adopt(
             component = baseline.component(point.component)
             entries = component.entries if component is not None else ()
             kept.append(strategy_of(point, host).take(state, point, entries))
-        complete_history(state, now=now, kept=kept)
+        complete_history(state, now=now, kept=kept, own=True)
         finish_enrolment(state)
 
 

@@ -6,10 +6,12 @@ from starlette.responses import Response
 
 from repoint.agent import restart as agent_restart
 from repoint.device.activate.restart import Restarted
+from repoint.device.device import Device
 from repoint.device.outcomes import require_done
-from repoint.device.store.records import UserSettings
+from repoint.device.store.records import Actor, UserSettings
 from repoint.page.auth.errors import PasscodeError, RequestRefusedError
 from repoint.page.auth.passcode_prompt import require_passcode
+from repoint.page.auth.passcodes import account_name
 from repoint.page.jobs import Job, Report
 from repoint.page.views import sheets
 from repoint.page.views.request_context import RequestContext
@@ -48,7 +50,7 @@ def install(context: RequestContext) -> Response:
     job = Job("install", product, offer.label, offer.components)
 
     def work(report: Report) -> None:
-        require_done(app.device().install(product, user_initiated=True, progress=report))
+        require_done(_acting(context).install(product, user_initiated=True, progress=report))
 
     if app.jobs.start(job, work):
         app.sessions.grant_restart(context.secret, f"{product} {offer.label}")
@@ -70,7 +72,7 @@ def restart(context: RequestContext) -> Response:
     restarted = {pid for program in panel.closing if program.starts_again for pid in program.pids}
 
     def work(_: object) -> None:
-        result = agent_restart.restart(app.device(), product, on_second=job.count_down)
+        result = agent_restart.restart(_acting(context), product, on_second=job.count_down)
         require_done(result)
         job.countdown = 0
         if isinstance(result, Restarted):
@@ -88,7 +90,6 @@ def restart(context: RequestContext) -> Response:
 def remove(context: RequestContext) -> Response:
     """Return to the baseline."""
     product, app = context.product, context.app
-    device = app.device()
     panel = context.panel()
     if not panel.overview.effective_settings.removal:
         raise RequestRefusedError("administrator")
@@ -99,7 +100,7 @@ def remove(context: RequestContext) -> Response:
         return sheets.remove(context, error)
     reason = " ".join(context.form.get("reason", "")[:_LONGEST_REASON].split())
     job = Job("remove", product, panel.in_force.label)
-    app.jobs.start(job, lambda _: require_done(device.remove(product, why=reason)))
+    app.jobs.start(job, lambda _: require_done(_acting(context).remove(product, why=reason)))
     app.jobs.wait(_SHORT_WAIT)
     return context.redirect_to_panel()
 
@@ -129,6 +130,12 @@ def dismiss(context: RequestContext) -> Response:
     """Dismiss the outcome of the last job."""
     context.app.jobs.dismiss(context.product)
     return context.redirect_to_panel()
+
+
+def _acting(context: RequestContext) -> Device:
+    """Return the device for changes of the session's account, which the history names."""
+    actor = Actor("person", account_name(context.session.uid))
+    return context.app.device().acting(actor)
 
 
 def _passcode_error(context: RequestContext) -> PasscodeError | None:

@@ -1,0 +1,130 @@
+"""Folders by descriptor, so that names which others exchange meanwhile lead nowhere else.
+
+A path is looked up again at every use, and may lead through a link that was not there before. A
+descriptor keeps naming the folder that was opened.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+
+_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_AT_SYMLINK_NOFOLLOW = 0x100  # linux/fcntl.h
+
+_MOST_OPEN = 32
+"""Descriptors that a `Descent` keeps open: far below any limit, whatever the depth of the tree."""
+
+
+_LONGEST = 1 << 16
+"""Characters of the longest path: far more than programs can use (PATH_MAX is 4,096), and a limit
+to what a hostile tree costs."""
+
+
+def open_folder(path: str | Path, *, within: int | None = None) -> int:
+    """Open a folder for reading. A symbolic link in its place is refused.
+
+    Args:
+        path: The folder. Links above it are followed.
+        within: The descriptor of the folder that a relative path starts from.
+
+    Raises:
+        OSError: It is no folder, or cannot be opened.
+    """
+    return os.open(path, _FLAGS, dir_fd=within)
+
+
+class Descent:
+    """The folders below one folder, opened one after the other without following any link.
+
+    Args:
+        root: The descriptor of the folder at the top, which stays the caller's.
+    """
+
+    def __init__(self, root: int) -> None:
+        self._root = root
+        self._path = ""
+        self._open: list[int] = []  # the folder at `_path` and those above it, the nearest ones
+
+    def __enter__(self) -> Descent:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self._leave("")
+
+    def open(self, path: str) -> int:
+        """Return the descriptor of a folder; it is valid until the next call.
+
+        Args:
+            path: The folder, relative to the top; empty for the top itself.
+
+        Raises:
+            OSError: One of the names on the way is no folder, or cannot be opened, or the path is
+                too long.
+        """
+        if len(path) > _LONGEST:
+            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
+        if path != self._path:
+            self._leave(_shared(path, self._path))
+            for name in path[len(self._path) :].split("/"):
+                if name:
+                    self._enter(name)
+            self._path = path
+        return self._here()
+
+    def _here(self) -> int:
+        return self._open[-1] if self._open else self._root
+
+    def _enter(self, name: str) -> None:
+        self._open.append(open_folder(name, within=self._here()))
+        self._path = f"{self._path}/{name}" if self._path else name
+        if len(self._open) > _MOST_OPEN:
+            os.close(self._open.pop(0))
+
+    def _leave(self, path: str) -> None:
+        """Go up to a folder above, or to the top if that one is not open any more."""
+        levels = self._path[len(path) :].lstrip("/").count("/") + 1 if self._path != path else 0
+        for _ in range(min(levels, len(self._open))):
+            os.close(self._open.pop())
+        self._path = path if self._open else ""
+
+
+def _shared(one: str, other: str) -> str:
+    """Return the nearest folder that holds both folders, or is one of them."""
+    while one != other and not one.startswith(f"{other}/"):
+        other = other.rpartition("/")[0]
+        if not other:
+            break
+    return other
+
+
+def change_mode(name: str, mode: int, *, within: int) -> None:
+    """Set the permissions of a file or folder that need not be readable. Links are refused.
+
+    Raises:
+        OSError: It is a link, belongs to another account, or the C library cannot do that.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.fchmodat(within, os.fsencode(name), mode, _AT_SYMLINK_NOFOLLOW) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), name)
+
+
+@contextlib.contextmanager
+def located(root: str | Path, path: str) -> Iterator[None]:
+    """Name the whole path in an error of a call that was given only its last part."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = f"{root}/{path}" if path else str(root)
+        raise

@@ -1,0 +1,76 @@
+"""Texts for people, in signed documents.
+
+They come from the network and appear in terminals and on pages. They must not contain characters
+that change how a line looks, such as control characters and direction overrides.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from repoint.model.errors import InvalidRecordError
+
+_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Characters that change the writing direction and can make a text look like another one."""
+
+_HTTPS = re.compile(
+    r"https://[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{1,5})?(?:[/?#]\S*)?"
+)
+
+MAX_URL = 1000
+"""Characters in an address."""
+
+
+def check_text(field: str, text: str, limit: int, *, lines: bool = True) -> str:
+    """Return ``text`` if it may be shown to people.
+
+    Args:
+        field: What the text is, for messages.
+        text: The text.
+        limit: The most characters that it may have.
+        lines: Whether it may have several lines and tabs.
+
+    Raises:
+        InvalidRecordError: It is blank or too long, or contains a character that may mislead.
+    """
+    if not text.strip():
+        raise InvalidRecordError(f"The {field} is empty", hint=f"Write the {field}")
+    if len(text) > limit:
+        raise InvalidRecordError(
+            f"The {field} is longer than {limit:,} characters", hint="Shorten it"
+        )
+    for character in text:
+        if character == "\n" and not lines:
+            raise InvalidRecordError(
+                f"The {field} has more than one line", hint="Write it on one line"
+            )
+        if _may_mislead(character) or (character == "\t" and not lines):
+            raise InvalidRecordError(
+                f"The {field} contains the control character U+{ord(character):04X}",
+                hint="Remove it",
+            )
+    return text
+
+
+def check_url(field: str, url: str) -> str:
+    """Return ``url`` if it is an https address that a page may link to.
+
+    Raises:
+        InvalidRecordError: It is not.
+    """
+    if not _HTTPS.fullmatch(url) or not url.isascii() or not url.isprintable():
+        raise InvalidRecordError(
+            f"The {field} is not an https address: {url[:60]!a}",
+            hint="Write it as https://example.com/advisories/1",
+        )
+    if len(url) > MAX_URL:
+        raise InvalidRecordError(f"The {field} is longer than {MAX_URL:,} characters")
+    return url
+
+
+def _may_mislead(character: str) -> bool:
+    # Cc: control; Cs: half of a surrogate pair, never valid in UTF-8; Zl, Zp: line separators.
+    if character in "\n\t":
+        return False
+    return character in _BIDI or unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
