@@ -85,7 +85,7 @@ def test_an_unknown_baseline_cannot_be_retired(vendor: Vendor) -> None:
 def test_a_catalog_without_the_field_is_still_read() -> None:
     name = '{"platform":"linux-x86_64","version":"1","build":"1"}'
     listed = f'{{"name":{name},"seals":{{}}%s}}'
-    text = '{"format":1,"product":"p","baselines":[%s]}'
+    text = '{"format":"1.0","product":"p","baselines":[%s]}'
     old = decode_record((text % (listed % "")).encode(), Catalog, "catalog")
     new = decode_record((text % (listed % ',"retired":{"since":5}')).encode(), Catalog, "catalog")
     assert old.baselines[0].retired is None

@@ -97,7 +97,7 @@ class Baseline(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
         about: The product's name, vendor and contact for people, if given.
     """
 
-    format: Literal[1]
+    format: Literal["1.0"]
     product: str
     name: BaselineName
     created: int

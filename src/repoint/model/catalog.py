@@ -63,7 +63,7 @@ class Offer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Catalog(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The one mutable document of a product: its baselines and the state of its improvements."""
 
-    format: Literal[1]
+    format: Literal["1.0"]
     product: str
     baselines: tuple[ListedBaseline, ...] = ()
     offers: tuple[Offer, ...] = ()

@@ -1,7 +1,8 @@
 """The JSON form of the signed documents.
 
 A document is decoded only after its signature, length and hash are verified, and then strictly: an
-unknown field or a wrong type is an error.
+unknown field or a wrong type is an error. Only a document of a newer minor format may have unknown
+fields: see `repoint.model.formats`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import TypeVar
 import msgspec
 
 from repoint.model.errors import InvalidRecordError, RepointError
+from repoint.model.formats import read_newer
 
 Record = TypeVar("Record", bound=msgspec.Struct)
 
@@ -34,11 +36,14 @@ def decode_record(data: bytes, kind: type[Record], where: str) -> Record:
     try:
         return msgspec.json.decode(data, type=kind)
     except (msgspec.DecodeError, RepointError, RecursionError) as error:
+        newer = read_newer(data, kind, where)
+        if newer is not None:
+            return newer
         # msgspec wraps errors of __post_init__ in its own and appends the field's path.
         reason = str(error).rstrip(".")
         raise InvalidRecordError(
             f"{where} is not a valid {kind.__name__.lower()}: {reason}",
-            hint="It may come from a newer Repoint; update Repoint, or tell the vendor",
+            hint="Update Repoint, or tell the vendor",
         ) from None
 
 

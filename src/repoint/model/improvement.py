@@ -56,7 +56,7 @@ class Improvement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
         renamed: CVE ids that an earlier letter named wrongly, each with the right one.
     """
 
-    format: Literal[1]
+    format: Literal["1.0"]
     product: str
     baseline: BaselineName
     letter: str

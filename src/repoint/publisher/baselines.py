@@ -106,11 +106,11 @@ def add_baseline(
         if release.system is not None:
             require_fit(components)
         baseline = Baseline(
-            format=1, product=product, name=name, created=created, components=components,
+            format="1.0", product=product, name=name, created=created, components=components,
             system=release.system, about=release.about,
         )  # fmt: skip
         listed = ListedBaseline(name, {c.name: c.seal for c in components})
-        catalog = Catalog(1, product, (*catalog.baselines, listed), catalog.offers)
+        catalog = Catalog("1.0", product, (*catalog.baselines, listed), catalog.offers)
         # A registration that failed earlier may have left its trees; they were never published.
         remove_tree(target)
         sync(trees)
@@ -168,7 +168,7 @@ def baseline_folder(repository: Repository, product: str, name: BaselineName) ->
 
 def _catalog(repository: Repository, product: str) -> Catalog:
     if product not in repository.products():
-        return Catalog(format=1, product=product)
+        return Catalog(format="1.0", product=product)
     return read_catalog(repository, product)
 
 

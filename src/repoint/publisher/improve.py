@@ -149,7 +149,7 @@ def improve(
             )
         inherited = before.improvement.advisories if before else ()
         improvement = Improvement(
-            format=1,
+            format="1.0",
             product=product,
             baseline=name,
             letter=letter,
