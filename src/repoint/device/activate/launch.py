@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 _SHARED_LOCK = struct.pack("hhqqi4x", fcntl.F_RDLCK, os.SEEK_SET, 0, 0, 0)
 """``struct flock``: a shared lock on all of a file."""
+_ABSOLUTE = ("/",)
+_PATH = ("/", "./", "../")
+"""How text begins that is surely a path. `LANG=C` or `TERM=xterm` may name a file by accident."""
 
 
 class Launch:
@@ -62,10 +65,11 @@ def has_staged(store: str) -> bool:
 def prepare_launch(store: str, command: Sequence[str], environment: Mapping[str, str]) -> Launch:
     """Hold the trees of all components, and resolve every mention of a graft point.
 
-    An argument, the value of an option that is written ``--name=value``, and each entry of an
-    environment variable with ``:`` between its entries are resolved if they name a graft point or
-    something below it. For programs that find their files otherwise,
-    ``REPOINT_TREE_<COMPONENT>`` names the tree.
+    Only what is a path is resolved, if it leads to a graft point or below it: the program; an
+    argument, or the value of an option that is written ``--name=value``, if it begins with ``/``,
+    ``./`` or ``../``; and each absolute entry of an environment variable with ``:`` between its
+    entries. For programs that find their files otherwise, ``REPOINT_TREE_<COMPONENT>`` names the
+    tree.
 
     Args:
         store: The store.
@@ -73,7 +77,7 @@ def prepare_launch(store: str, command: Sequence[str], environment: Mapping[str,
         environment: The environment to start from.
 
     Raises:
-        NotEnrolledError: The program does not exist.
+        NotEnrolledError: The program does not exist, or cannot be executed.
         StoreDamagedError: The store cannot be read, or a tree is missing.
     """
     trees: dict[str, str] = {}
@@ -84,13 +88,11 @@ def prepare_launch(store: str, command: Sequence[str], environment: Mapping[str,
         held.append(descriptor)
         trees[graft] = tree
         variables[f"REPOINT_TREE_{_variable(component)}"] = tree
-    resolved = {key: _resolve_list(value, trees) for key, value in environment.items()}
+    resolved = {key: _resolve_list(value, trees, _ABSOLUTE) for key, value in environment.items()}
     arguments = [_resolve_argument(argument, trees) for argument in command]
+    if "/" in command[0]:
+        arguments[0] = _resolve(command[0], trees)
     program = _find_program(arguments[0], resolved)
-    if program is None:
-        raise NotEnrolledError(
-            f"There is no program {command[0]}", hint="Check its name, or give its full path"
-        )
     return Launch(program, arguments, {**resolved, **variables}, tuple(held))
 
 
@@ -98,11 +100,20 @@ def become(launch: Launch) -> None:
     """Become the program; does not return.
 
     Raises:
+        NotEnrolledError: The interpreter of a script does not exist.
         OSError: The program cannot be started.
     """
     for descriptor in launch.held:
         os.set_inheritable(descriptor, True)
-    os.execve(launch.program, launch.arguments, launch.environment)  # noqa: S606
+    try:
+        os.execve(launch.program, launch.arguments, launch.environment)  # noqa: S606
+    except FileNotFoundError as error:
+        if not os.path.exists(launch.program):
+            raise
+        raise NotEnrolledError(
+            f"{launch.program} names an interpreter that does not exist",
+            hint="Install it, or correct the program's first line",
+        ) from error
 
 
 def _products(store: str) -> list[str]:
@@ -173,39 +184,49 @@ def _hold(link: str) -> tuple[str, int]:
     )
 
 
-def _find_program(name: str, environment: Mapping[str, str]) -> str | None:
+def _find_program(name: str, environment: Mapping[str, str]) -> str:
     """Find a program as a shell does: a name without a slash is searched for in ``PATH``."""
-    folders = [""] if os.path.dirname(name) else os.get_exec_path(dict(environment))
+    is_path = "/" in name
+    folders = [""] if is_path else os.get_exec_path(dict(environment))
+    unfit = ""
     for folder in folders:
         path = os.path.join(folder, name)
-        if os.access(path, os.X_OK) and not os.path.isdir(path):
+        if os.path.isdir(path):
+            unfit = f"{path} is a folder, not a program" if is_path else unfit
+        elif os.access(path, os.X_OK):
             return path
-    return None
+        elif os.path.exists(path):
+            unfit = f"{path} is not executable"
+    raise NotEnrolledError(
+        unfit or f"There is no program {name}", hint="Check its name, or give its full path"
+    )
 
 
-def _resolve_list(value: str, trees: Mapping[str, str]) -> str:
-    return ":".join(_resolve(part, trees) for part in value.split(":"))
+def _resolve_list(value: str, trees: Mapping[str, str], beginnings: tuple[str, ...]) -> str:
+    return ":".join(
+        _resolve(part, trees) if part.startswith(beginnings) else part for part in value.split(":")
+    )
 
 
 def _resolve_argument(argument: str, trees: Mapping[str, str]) -> str:
     name, equals, value = argument.partition("=")
     if equals and name.startswith("-"):
-        return f"{name}={_resolve_list(value, trees)}"
-    return _resolve_list(argument, trees) if "/" in argument else argument
+        return f"{name}={_resolve_list(value, trees, _PATH)}"
+    return _resolve_list(argument, trees, _PATH)
 
 
-def _resolve(part: str, trees: Mapping[str, str]) -> str:
-    if not part or part.startswith("-"):
-        return part
-    absolute = os.path.abspath(part)
+def _resolve(path: str, trees: Mapping[str, str]) -> str:
+    try:
+        absolute, real = os.path.abspath(path), os.path.realpath(path)
+    except OSError:
+        return path  # the working folder was deleted, so a relative path leads nowhere
     for graft, tree in trees.items():
         if absolute == graft or absolute.startswith(graft + "/"):
             return tree + absolute[len(graft) :]
     # A path may also lead into a held tree through other links.
-    real = os.path.realpath(part)
     if any(real == tree or real.startswith(tree + "/") for tree in trees.values()):
         return real
-    return part
+    return path
 
 
 def _variable(component: str) -> str:
