@@ -8,9 +8,16 @@ from __future__ import annotations
 
 import errno
 import gc
-import os
 import sys
 
+from repoint.cli.terminal import (
+    abandon_output,
+    flush_output,
+    open_streams,
+    print_error,
+    print_text,
+    use_utf8,
+)
 from repoint.model.errors import RepointError
 
 TYPE_CHECKING = False
@@ -41,17 +48,23 @@ _HINTS = {
 def main() -> None:
     """Run the command. Exits with status 0, 1 (failed or stopped) or 2 (wrong usage)."""
     gc.set_threshold(_ALLOCATIONS_PER_COLLECTION)
+    use_utf8()
+    open_streams()
     try:
         status = _run(sys.argv[1:])
+        flush_output()
     except RepointError as error:
         _fail(str(error))
     except KeyboardInterrupt:
         status = _INTERRUPTED
     except BrokenPipeError:
         # The reader of the output has closed it, so nobody would read a message.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        abandon_output(sys.stdout)
         sys.exit(1)
+    except UnicodeEncodeError as error:
+        _fail(f"'{_around(error)}' is not valid UTF-8. Write or rename it in UTF-8, then try again")
     except OSError as error:
+        _fail_if_output_failed()
         path = error.filename2 or error.filename
         hint = _HINTS.get(error.errno or 0, "Correct that, then try again")
         _fail(f"{error.strerror or error}{f': {path}' if path else ''}. {hint}")
@@ -64,9 +77,8 @@ def main() -> None:
         if not hasattr(error, "format_message"):
             raise
         if type(error).__name__ == "NoArgsIsHelpError":
-            print(error.format_message())
-            sys.exit(2)
-        _misused(error.format_message(), getattr(error, "ctx", None))
+            _show_help(error.format_message())
+        _misused(" ".join(error.format_message().split()), getattr(error, "ctx", None))
     if status == _INTERRUPTED:
         _fail("Interrupted. Nothing is left half done; run the command again")
     sys.exit(status if isinstance(status, int) else 0)
@@ -77,15 +89,27 @@ def _run(arguments: list[str]) -> object:
     if arguments == ["--version"]:
         from repoint import __version__
 
-        print(f"repoint {__version__}")
+        print_text(f"repoint {__version__}\n")
         return 0
     if arguments[:1] == ["launch"]:
         from repoint.cli.launch import launch
 
         launch(arguments[1:])  # returns only if Typer has to parse the command
+    else:
+        _refuse_bytes(arguments)
     from repoint.cli.app import app
 
     return app(prog_name="repoint", standalone_mode=False)
+
+
+def _show_help(text: str) -> NoReturn:
+    """Print the help of a group that was named without a command."""
+    try:
+        print_text(f"{text}\n")
+        flush_output()
+    except (BrokenPipeError, RepointError):
+        abandon_output(sys.stdout)
+    sys.exit(2)
 
 
 def _misused(message: str, context: object) -> NoReturn:
@@ -97,5 +121,33 @@ def _misused(message: str, context: object) -> NoReturn:
 
 
 def _fail(message: str, status: int = 1) -> NoReturn:
-    print(f"repoint: {' '.join(message.splitlines())}", file=sys.stderr)
+    try:
+        flush_output()
+    except (OSError, RepointError):
+        abandon_output(sys.stdout)
+    print_error(message)
     sys.exit(status)
+
+
+def _fail_if_output_failed() -> None:
+    """Fail with the right message if the error comes from a write of the command-line library."""
+    try:
+        flush_output()
+    except BrokenPipeError:
+        return
+    except RepointError as error:
+        _fail(str(error))
+
+
+def _refuse_bytes(arguments: list[str]) -> None:
+    """Refuse an argument that is not UTF-8: it could neither be recorded nor published."""
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            _fail(f"The argument '{argument}' is not valid UTF-8. Write it in UTF-8", 2)
+
+
+def _around(error: UnicodeEncodeError) -> str:
+    """Return the text around what could not be encoded, without the rest of a document."""
+    return error.object[max(0, error.start - 40) : error.end + 40]

@@ -8,6 +8,7 @@ import typer
 
 from repoint import __version__
 from repoint.cli.command_group import CommandEntry, LazyGroup
+from repoint.cli.terminal import print_text
 
 _DEVICE, _VENDOR, _PLUMBING = "For devices", "For vendors", "Plumbing"
 _PATCHES = "repoint.cli.vendor.plumbing"
@@ -121,7 +122,7 @@ def command_tree() -> Any:
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        print(f"repoint {__version__}")
+        print_text(f"repoint {__version__}\n")
         raise typer.Exit
 
 

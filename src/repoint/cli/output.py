@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
+
+from repoint.cli.terminal import print_text
+from repoint.model.text import one_line
 
 
 def size(count: int) -> str:
@@ -56,8 +60,14 @@ def switch(value: bool, locked_by: str) -> str:
 
 
 def print_json(value: Any) -> None:
-    """Print a record as JSON, indented, on standard output."""
-    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+    """Print a record as JSON, indented, on standard output.
+
+    All characters but printable ASCII are escaped: every encoding has them, and no terminal acts
+    on them.
+    """
+    # msgspec cannot encode bytes that are not UTF-8, which names of processes and files can hold.
+    plain = msgspec.to_builtins(value, str_keys=True)
+    print_text(json.dumps(plain, indent=2, ensure_ascii=True) + "\n")
 
 
 Report = Callable[[str, int, int], None]
@@ -86,14 +96,14 @@ def progress_bar(names: dict[str, str]) -> Iterator[Report]:
         TransferSpeedColumn,
     )
 
-    columns = (TextColumn("  {task.description:<12}"), BarColumn(32), DownloadColumn(),
-               TransferSpeedColumn())  # fmt: skip
+    label = TextColumn("  {task.description:<12}", markup=False)
+    columns = (label, BarColumn(32), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
         tasks: dict[str, TaskID] = {}
 
         def report(step: str, done: int, total: int) -> None:
             if step not in tasks:
-                tasks[step] = bars.add_task(names.get(step, step), total=total or None)
+                tasks[step] = bars.add_task(one_line(names.get(step, step)), total=total or None)
             bars.update(tasks[step], completed=done, total=total or None)
 
         yield report

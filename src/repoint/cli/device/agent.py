@@ -8,6 +8,7 @@ import typer
 
 from repoint.cli.command_group import command_group
 from repoint.cli.options import ProductOption, StoreOption
+from repoint.cli.terminal import print
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -163,7 +164,9 @@ def _print_change(change: UnitChange) -> None:
     for command in change.before:
         print(f"$ {shlex.join(command)}")
     for path, text in change.files.items():
-        print(f"# rm {path}" if text is None else f"# {path}\n{text}")
+        print(f"# rm {path}" if text is None else f"# {path}")
+        for line in ("" if text is None else f"{text}\n").splitlines():
+            print(line)
     for command in change.after:
         print(f"$ {shlex.join(command)}")
 

@@ -18,6 +18,7 @@ from repoint.cli.options import (
     named,
     store_path,
 )
+from repoint.cli.terminal import confirm, print
 
 if TYPE_CHECKING:
     from repoint.device.device import Device
@@ -184,7 +185,7 @@ def _ask_to_install(device: Device, product: str | None) -> None:
     overview = read_overview(device, product)
     if overview.status.available is not None:
         print_offer(overview)
-        typer.confirm("Install it now?", default=True, abort=True)
+        confirm("Install it now?", default=True, abort=True)
 
 
 def remove(

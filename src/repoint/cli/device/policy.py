@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from repoint.cli.options import JsonOption, StoreOption
+from repoint.cli.terminal import print
 
 
 def policy(

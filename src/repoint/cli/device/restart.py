@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from repoint.cli.options import JsonOption, ProductOption, StoreOption
+from repoint.cli.terminal import confirm, print
 
 if TYPE_CHECKING:
     from repoint.agent.restart import AnnouncedRestart
@@ -65,7 +66,7 @@ def offer_restart(device: Device, product: str | None) -> None:
     affected = overview.affected_now
     # If nothing runs from it, the restart disturbs nobody and needs no question.
     question = f"Restart {describe_restart(affected)} now?"
-    if not _disturbs(affected) or typer.confirm(question, default=False):
+    if not _disturbs(affected) or confirm(question, default=False):
         result = restart_all(device, product, on_second=_print_countdown)
         if isinstance(result, Nothing):
             raise result.as_error()
@@ -82,7 +83,7 @@ def _confirm(affected: tuple[Affected, ...]) -> None:
     if _disturbs(affected):
         subject = describe_restart(affected)
         verb = "restarts" if subject == MACHINE else "closes"
-        typer.confirm(f"This {verb} {subject}. Continue?", abort=True)
+        confirm(f"This {verb} {subject}. Continue?", abort=True)
 
 
 def _disturbs(affected: tuple[Affected, ...]) -> bool:

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from repoint.cli.options import JsonOption, ProductOption, StoreOption, store_path
+from repoint.cli.terminal import print
+from repoint.model.errors import RepointError
 
 _SYSTEM = Path("/var/lib/repoint")
+
+
+class NoTerminalError(RepointError):
+    """A question needs a terminal, and there is none."""
 
 
 def settings(
@@ -98,6 +105,11 @@ def _set_passcode(store: Path) -> None:
 
     _require_enrolled(store)
     require_page("repoint settings passcode")
+    if not sys.stdin.isatty():
+        raise NoTerminalError(
+            "A passcode is needed, and there is no terminal to ask for it",
+            hint="Run it in a terminal",
+        )
     new = typer.prompt("New passcode for the Settings page", hide_input=True)
     repeated = typer.prompt("Repeat it", hide_input=True)
     OwnPasscode(PageStore(store)).set(new, repeated)

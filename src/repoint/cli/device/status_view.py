@@ -14,6 +14,7 @@ from repoint.agent.descriptions import (
 )
 from repoint.agent.overview import Overview
 from repoint.cli.output import counted, moment, size, switch
+from repoint.cli.terminal import print
 from repoint.device.status.status import NO_CVE, CveStatus, Status
 
 _MARKS = {"in force": "+", "waiting for restart": "~", "not fixed": "-"}

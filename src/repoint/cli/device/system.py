@@ -8,6 +8,7 @@ import typer
 
 from repoint.cli.command_group import command_group
 from repoint.cli.options import StoreOption
+from repoint.cli.terminal import print
 
 app = command_group("Commands for the machine's own units and package hooks.")
 

@@ -18,6 +18,7 @@ from repoint.cli.options import (
     named,
     pair,
 )
+from repoint.cli.terminal import print
 
 if TYPE_CHECKING:
     from repoint.model.system import System

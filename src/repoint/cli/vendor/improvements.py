@@ -16,6 +16,7 @@ from repoint.cli.options import (
     VersionOption,
     named,
 )
+from repoint.cli.terminal import print
 
 if TYPE_CHECKING:
     from repoint.model.catalog import Urgency
@@ -153,6 +154,7 @@ def _print_layer(component: str, layer: LayerComparison) -> None:
     lines += [f"  > {path}  from {old}" for path, old in layer.renamed.items()]
     lines += [f"  + {path}" for path in layer.added]
     lines += [f"  - {path}" for path in layer.removed]
-    print("\n".join(lines[:40]))
+    for line in lines[:40]:
+        print(line)
     if len(lines) > 40:
         print(f"  … and {len(lines) - 40} more")

@@ -9,23 +9,24 @@ from rich.table import Table
 
 from repoint.cli.output import size
 from repoint.delta.explain import FileAccount
+from repoint.model.text import one_line
 
 _MOST_SECTIONS = 12
 
 
 def print_explained(files: Sequence[FileAccount]) -> None:
     """Print a table of the files, largest payload first, and tables for compiled files."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False, emoji=False)
     ordered = sorted(files, key=lambda file: -file.length)
     total = sum(file.length for file in files)
     table = _table("file", "codec", "size", "in the patch", "share")
     for file in ordered:
         share = f"{file.length / total:.1%}" if total else ""
-        table.add_row(file.name, file.codec, size(file.size), size(file.length), share)
+        table.add_row(one_line(file.name), file.codec, size(file.size), size(file.length), share)
     console.print(table)
     for file in ordered:
         if file.streams:
-            console.print(f"\n[bold]{file.name}[/]", soft_wrap=True)
+            _print_heading(console, file)
             streams = _table("stream", "bytes", "stored")
             for stream, raw, stored in sorted(file.streams, key=lambda row: -row[2]):
                 streams.add_row(stream.replace("_", " "), size(raw), size(stored))
@@ -36,8 +37,13 @@ def print_explained(files: Sequence[FileAccount]) -> None:
             _print_sections(console, file)
 
 
+def _print_heading(console: Console, file: FileAccount) -> None:
+    console.print()
+    console.print(one_line(file.name), style="bold", soft_wrap=True)
+
+
 def _print_parts(console: Console, file: FileAccount) -> None:
-    console.print(f"\n[bold]{file.name}[/]", soft_wrap=True)
+    _print_heading(console, file)
     table = _table("what is inside", "codec", "size", "in the patch")
     for part in sorted(file.parts, key=lambda part: -part.length):
         what = f"{part.members:,} members" if part.members > 1 else "a member"
@@ -51,7 +57,7 @@ def _print_sections(console: Console, file: FileAccount) -> None:
     rows = sorted(file.sections, key=lambda row: -(row.corrected + row.residual + row.new))
     for row in rows[:_MOST_SECTIONS]:
         counts = [row.references, row.corrected, row.residual, row.new]
-        table.add_row(row.section, size(row.size), *(f"{count:,}" for count in counts))
+        table.add_row(one_line(row.section), size(row.size), *(f"{count:,}" for count in counts))
     console.print(table)
     if len(rows) > _MOST_SECTIONS:
         console.print(f"… and {len(rows) - _MOST_SECTIONS} sections with less")

@@ -9,6 +9,7 @@ import typer
 
 from repoint.cli.command_group import command_group
 from repoint.cli.options import JsonOption
+from repoint.cli.terminal import print
 
 delta = command_group("Make and apply patches.")
 

@@ -9,6 +9,7 @@ import typer
 
 from repoint.cli.command_group import command_group
 from repoint.cli.options import RepositoryOption, named
+from repoint.cli.terminal import print
 
 app = command_group("Create a repository and keep its signatures fresh.")
 

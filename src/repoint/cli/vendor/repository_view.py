@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from repoint.cli.output import moment, size
+from repoint.cli.terminal import print
 from repoint.model.catalog import ListedBaseline
 from repoint.publisher.view import ProductView, RepositoryView
 
