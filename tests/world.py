@@ -15,6 +15,7 @@ from repoint.model.improvement import Improvement
 from repoint.model.system import System
 from repoint.model.version import label
 from repoint.publisher.baselines import ComponentSource, Release
+from repoint.publisher.claims import Corrections
 from repoint.publisher.improve import BuiltImprovement, ImprovementRequest
 from repoint.publisher.publisher import Publisher
 from repoint.repository.repository import Repository
@@ -81,6 +82,7 @@ class Named(TypedDict, total=False):
     name: BaselineName
     letter: str | None
     told: Advisory | None
+    drop: tuple[str, ...]
 
 
 @dataclass
@@ -131,11 +133,14 @@ class Vendor:
         name: BaselineName = NAME,
         letter: str | None = None,
         told: Advisory | None = None,
+        drop: tuple[str, ...] = (),
     ) -> BuiltImprovement:
         fixed = components or {"engine": FIXED}
         sources = {component: self.source(files) for component, files in fixed.items()}
         fixes = told or advisory(*cves, component=next(iter(fixed)))
-        return self.improve_from(sources, fixes, name=name, letter=letter)
+        return self.improve_from(
+            sources, fixes, name=name, letter=letter, corrections=Corrections(drop)
+        )
 
     def improve_from(
         self,
@@ -144,10 +149,13 @@ class Vendor:
         *,
         name: BaselineName = NAME,
         letter: str | None = None,
+        corrections: Corrections | None = None,
     ) -> BuiltImprovement:
         """Build an improvement from folders that a test has made itself."""
         return self.publisher.improve(
-            ImprovementRequest(self.product, name, sources, fixes, letter)
+            ImprovementRequest(
+                self.product, name, sources, fixes, letter, corrections or Corrections()
+            )
         )
 
     def publish(self) -> list[Improvement]:

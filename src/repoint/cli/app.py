@@ -69,7 +69,7 @@ ENTRIES = {
         "Build an improvement as a draft: one patch for each fixed component.",
     ),
     "publish": _vendor(
-        "improvements", "publish", "Publish all drafts of a product and offer them to devices."
+        "improvements", "publish", "Publish drafts of a product and offer them to devices."
     ),
     "withdraw": _vendor(
         "improvements",

@@ -10,12 +10,16 @@ from repoint.model.baseline import Baseline, BaselineName
 from repoint.model.catalog import Catalog, Offer
 from repoint.model.encoding import decode_record, encode_record
 from repoint.model.improvement import Improvement
+from repoint.model.texts import check_text
 from repoint.model.version import label
-from repoint.publisher.errors import UnknownImprovementError
+from repoint.publisher.errors import AlreadyWithdrawnError, UnknownImprovementError
 from repoint.repository import names
 from repoint.repository.errors import UnknownProductError
 from repoint.repository.keys import Passphrases
 from repoint.repository.repository import Repository
+
+MAX_REASON = 1000
+"""Characters in the reason of a withdrawal."""
 
 
 def read_catalog(repository: Repository, product: str) -> Catalog:
@@ -81,7 +85,10 @@ def withdraw(
 
     Raises:
         UnknownImprovementError: It was never published.
+        AlreadyWithdrawnError: It is withdrawn already.
+        InvalidRecordError: The reason is empty, too long, or contains a control character.
     """
+    reason = check_text("reason", withdrawal.reason.strip(), MAX_REASON, lines=False)
     product, version, letter = withdrawal.product, withdrawal.version, withdrawal.letter
     catalog = read_catalog(repository, product)
     selected = [
@@ -96,14 +103,28 @@ def withdraw(
             f"{product} has no published improvement {label(version, letter)}",
             hint=f"Published improvements: {known}",
         )
-    withdrawn = {
-        offer: msgspec.structs.replace(
-            offer, state="withdrawn", since=now, reason=withdrawal.reason
+    live = [offer for offer in selected if offer.state != "withdrawn"]
+    if not live:
+        raise AlreadyWithdrawnError(
+            f"{product} {label(version, letter)} is already withdrawn: {selected[0].reason}",
+            hint="The reason stays as it is",
         )
-        for offer in selected
+    withdrawn = {
+        offer: msgspec.structs.replace(offer, state="withdrawn", since=now, reason=reason)
+        for offer in live
     }
     offers = tuple(withdrawn.get(offer, offer) for offer in catalog.offers)
     with repository.publication(passphrases) as publication:
         changed = msgspec.structs.replace(catalog, offers=offers)
         publication.put_catalog(product, encode_record(changed))
     return list(withdrawn.values())
+
+
+def containing(
+    repository: Repository, product: str, baseline: BaselineName, letter: str
+) -> list[Improvement]:
+    """Return the offered improvements of a baseline that contain an earlier letter."""
+    offers = read_catalog(repository, product).offers_for(baseline)
+    later = [o.letter for o in offers if o.state == "offered" and o.letter != letter]
+    improvements = [read_improvement(repository, product, baseline, each) for each in later]
+    return [each for each in improvements if letter in {a.letter for a in each.advisories}]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from repoint.model.errors import RepointError
+from repoint.model.reopened import ClaimedFix
 
 
 class UnknownBaselineError(RepointError):
@@ -23,6 +24,22 @@ class UnknownImprovementError(RepointError):
 
 class LetterTakenError(RepointError):
     """The letter is already used, or is before one that is."""
+
+
+class AlreadyWithdrawnError(RepointError):
+    """The improvement is already withdrawn."""
+
+
+class UnknownFixError(RepointError):
+    """A correction names a fix that no earlier letter has, or contradicts the advisory."""
+
+
+class LostFixesError(RepointError):
+    """The improvement would lose fixes of earlier letters; ``lost`` are these."""
+
+    def __init__(self, message: str, *, hint: str, lost: tuple[ClaimedFix, ...]) -> None:
+        super().__init__(message, hint=hint)
+        self.lost = lost
 
 
 class NothingChangedError(RepointError):

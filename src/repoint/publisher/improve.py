@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -16,10 +16,12 @@ from repoint.fs.durable import rename_durably, write_new
 from repoint.fs.scratch import scratch_folder
 from repoint.model.advisory import Advisory
 from repoint.model.baseline import Baseline, BaselineName, Component
+from repoint.model.catalog import Catalog
 from repoint.model.encoding import encode_record
 from repoint.model.improvement import ImprovedComponent, Improvement, LetteredAdvisory
 from repoint.publisher.baselines import baseline_folder
 from repoint.publisher.catalogs import read_baseline, read_catalog, read_improvement
+from repoint.publisher.claims import Corrections, claims_of
 from repoint.publisher.drafts import Draft, draft_folder, next_letter, read_drafts
 from repoint.publisher.errors import NothingChangedError, UnknownBaselineError, WrongPatchError
 from repoint.publisher.extensions import first_number, make_extension
@@ -55,6 +57,7 @@ class ImprovementRequest:
         sources: The fixed components, by name: folder, wheel, .deb or tar archive of each.
         advisory: What the improvement fixes.
         letter: A later letter to use instead of the next free one.
+        corrections: What it changes about the claims of earlier letters.
     """
 
     product: str
@@ -62,6 +65,7 @@ class ImprovementRequest:
     sources: Mapping[str, Path]
     advisory: Advisory
     letter: str | None = None
+    corrections: Corrections = field(default_factory=Corrections)
 
 
 @dataclass(frozen=True)
@@ -99,8 +103,11 @@ def improve(
         progress: Called while the patch of a component is made.
 
     Raises:
-        RepointError: A source is unfit, nothing changed, the letter is already used, a component
-            is not part of the baseline, or no image can hold the changes.
+        LostFixesError: It would lose fixes of earlier letters.
+        NothingChangedError: The components are the baseline's, or the advisory names a component
+            that does not change.
+        RepointError: A source is unfit, the letter is already used, a component is not part of the
+            baseline, or no image can hold the changes.
     """
     product, name = request.product, request.baseline
     catalog = read_catalog(repository, product)
@@ -110,6 +117,16 @@ def improve(
     baseline = read_baseline(repository, product, name)
     trees = baseline_folder(repository, product, name)
     before = _last_improvement(repository, product, name, drafts)
+    for component_name in request.sources:
+        _component(baseline, component_name)
+    _require_sources(request)
+    last = before.improvement if before is not None else None
+    claims = claims_of(
+        LetteredAdvisory(letter, request.advisory),
+        last,
+        _earlier_improvements(repository, catalog, name, drafts),
+        request.corrections,
+    )
     target = draft_folder(repository, product, name, letter)
     layers: dict[str, LayerComparison] = {}
     entries: dict[str, tuple[PatchEntry, ...]] = {}
@@ -147,15 +164,18 @@ def improve(
                 f"The fixed components are the same as in {product} {name}",
                 hint="Name the component that holds the fix",
             )
-        inherited = before.improvement.advisories if before else ()
+        for component_name in dict.fromkeys(fix.component for fix in request.advisory.fixes):
+            _require_change(improved[component_name], baseline, last)
         improvement = Improvement(
             format="1.0",
             product=product,
             baseline=name,
             letter=letter,
             created=max(created, (before.improvement.created + 1) if before else 0),
-            advisories=(*inherited, LetteredAdvisory(letter, request.advisory)),
+            advisories=claims.advisories,
             components=tuple(improved[each] for each in sorted(improved)),
+            dropped=claims.dropped,
+            renamed=claims.renamed,
         )
         if baseline.system is not None:
             for kept in improved.values():
@@ -185,6 +205,43 @@ def _last_improvement(
         return None
     last = read_improvement(repository, product, baseline, live[-1].letter)
     return Draft(last, Path())
+
+
+def _earlier_improvements(
+    repository: Repository, catalog: Catalog, baseline: BaselineName, drafts: list[Draft]
+) -> list[Improvement]:
+    """Return every letter of a baseline, also those that are withdrawn or not published yet."""
+    published = [
+        read_improvement(repository, catalog.product, baseline, offer.letter)
+        for offer in catalog.offers_for(baseline)
+    ]
+    own = [d.improvement for d in drafts if d.improvement.baseline == baseline]
+    return [*published, *own]
+
+
+def _require_sources(request: ImprovementRequest) -> None:
+    """Refuse an advisory for a component that this improvement does not change."""
+    for number, fix in enumerate(request.advisory.fixes, 1):
+        if fix.component not in request.sources:
+            raise NothingChangedError(
+                f"Fix {number} of the advisory is for {fix.component}, which this improvement does "
+                "not change",
+                hint=f"Name the fixed {fix.component} with --component, or correct the advisory",
+            )
+
+
+def _require_change(
+    improved: ImprovedComponent, baseline: Baseline, before: Improvement | None
+) -> None:
+    last = before.component(improved.name) if before is not None else None
+    if improved.seal == (
+        last.seal if last is not None else _component(baseline, improved.name).seal
+    ):
+        where = before.label if before is not None and last is not None else str(baseline.name)
+        raise NothingChangedError(
+            f"The advisory has a fix for {improved.name}, which is the same as in {where}",
+            hint=f"Name the fixed {improved.name} with --component, or correct the advisory",
+        )
 
 
 def _inherit(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 import msgspec
 
-from repoint.model.catalog import Offer, Urgency
+from repoint.model.catalog import Catalog, Offer, Urgency
 from repoint.model.encoding import encode_record
 from repoint.model.improvement import Improvement
+from repoint.model.version import Letter, label, parse_label
 from repoint.publisher.catalogs import read_catalog
 from repoint.publisher.drafts import Draft, clear_drafts, read_drafts, remove_draft
 from repoint.publisher.errors import LetterTakenError, UnknownImprovementError
@@ -25,16 +27,25 @@ def publish(
     passphrases: Passphrases,
     now: int,
     urgency: Urgency = "routine",
+    labels: Collection[str] = (),
 ) -> list[Improvement]:
-    """Publish all drafts of a product, and offer them to devices.
+    """Publish drafts of a product, and offer them to devices.
 
     All of them are published or none: the commit point is one rename of the repository's timestamp.
+
+    Args:
+        repository: The vendor's repository.
+        product: The product.
+        passphrases: Returns the passphrase of a role's key.
+        now: Seconds since 1970.
+        urgency: The urgency of the offers.
+        labels: Only the drafts with these labels; empty for all.
 
     Returns:
         The published improvements, in order.
 
     Raises:
-        UnknownImprovementError: There is no draft.
+        UnknownImprovementError: There is no draft, or none with a label.
         LetterTakenError: Another improvement with a draft's letter was published in the meantime.
         RetiredBaselineError: The baseline of a draft is retired.
     """
@@ -46,6 +57,7 @@ def publish(
             f"{product} has no draft to publish",
             hint="Build one with `repoint improve`",
         )
+    drafts = select_drafts(drafts, product, labels)
     known = {(offer.baseline, offer.letter) for offer in catalog.offers}
     published = [d for d in drafts if (d.improvement.baseline, d.improvement.letter) in known]
     for draft in published:
@@ -58,6 +70,8 @@ def publish(
         # A publication that is killed after its commit leaves its draft behind.
         remove_draft(draft.folder)
     new = [draft for draft in drafts if draft not in published]
+    for draft in new:
+        _require_later(draft, catalog)
     for draft in new:
         require_in_care(catalog, draft.improvement.baseline)
     if new:
@@ -73,6 +87,33 @@ def publish(
         for draft in new:
             remove_draft(draft.folder)
     return [draft.improvement for draft in drafts]
+
+
+def select_drafts(drafts: list[Draft], product: str, labels: Collection[str]) -> list[Draft]:
+    """Return the drafts with these labels; all if there is no label.
+
+    Raises:
+        UnknownImprovementError: There is no draft with a label.
+    """
+    wanted = {label(*parse_label(each)) for each in labels}
+    missing = wanted - {draft.improvement.label for draft in drafts}
+    if missing:
+        known = ", ".join(dict.fromkeys(draft.improvement.label for draft in drafts)) or "none"
+        raise UnknownImprovementError(
+            f"{product} has no draft {min(missing)}", hint=f"Its drafts: {known}"
+        )
+    return [draft for draft in drafts if not wanted or draft.improvement.label in wanted]
+
+
+def _require_later(draft: Draft, catalog: Catalog) -> None:
+    improvement = draft.improvement
+    offers = catalog.offers_for(improvement.baseline)
+    if offers and Letter(offers[-1].letter) > Letter(improvement.letter):
+        raise LetterTakenError(
+            f"{offers[-1].label} is already published for {improvement.baseline}, so no device "
+            f"would take {improvement.label}",
+            hint=f"Build it again with the next letter, and remove {draft.folder}",
+        )
 
 
 def _targets(draft: Draft) -> dict[str, bytes | Path]:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from repoint.model.baseline import Baseline, BaselineName
 from repoint.model.catalog import Offer, Retirement, Urgency
 from repoint.model.improvement import Improvement
 from repoint.model.version import parse_label
 from repoint.publisher.baselines import Release, add_baseline, find_baseline
-from repoint.publisher.catalogs import Withdrawal, read_baseline, read_catalog, withdraw
+from repoint.publisher.catalogs import Withdrawal, containing, read_baseline, read_catalog, withdraw
+from repoint.publisher.drafts import Draft, read_drafts
 from repoint.publisher.improve import BuiltImprovement, ImprovementRequest, Progress, improve
-from repoint.publisher.publish import publish
+from repoint.publisher.publish import publish, select_drafts
 from repoint.publisher.retirement import set_retirement
 from repoint.publisher.view import RepositoryView, read_view
 from repoint.repository.errors import WrongPassphraseError
@@ -134,15 +135,28 @@ class Publisher:
         """
         return improve(self.repository, request, created=self._now(), progress=progress)
 
-    def publish(self, product: str, *, urgency: Urgency = "routine") -> list[Improvement]:
-        """Publish all drafts of a product, offer them to devices, and return them in order.
+    def drafts(self, product: str, labels: Collection[str] = ()) -> list[Draft]:
+        """Return the drafts that `publish` would publish.
+
+        Raises:
+            UnknownProductError: The repository has no such product.
+            UnknownImprovementError: There is no draft with a label.
+        """
+        read_catalog(self.repository, product)  # raises if there is no such product
+        return select_drafts(read_drafts(self.repository, product), product, labels)
+
+    def publish(
+        self, product: str, *, urgency: Urgency = "routine", labels: Collection[str] = ()
+    ) -> list[Improvement]:
+        """Publish drafts of a product, offer them to devices, and return them in order.
 
         Args:
             product: The product.
             urgency: ``exploited`` if attacks on what they fix were seen.
+            labels: Only the drafts with these labels, such as ``26.3.1 (a)``; empty for all.
 
         Raises:
-            UnknownImprovementError: There is no draft.
+            UnknownImprovementError: There is no draft, or none with a label.
             LetterTakenError: Another improvement with a draft's letter is already published.
         """
         return publish(
@@ -151,6 +165,7 @@ class Publisher:
             passphrases=self._passphrases,
             now=self._now(),
             urgency=urgency,
+            labels=labels,
         )
 
     def withdraw(
@@ -168,10 +183,26 @@ class Publisher:
 
         Raises:
             UnknownImprovementError: It was never published.
+            AlreadyWithdrawnError: It is withdrawn already.
+            InvalidRecordError: The reason is empty, too long, or contains a control character.
         """
         version, letter = parse_label(label)
         withdrawal = Withdrawal(product, version, letter, reason, platform)
         return withdraw(self.repository, withdrawal, self._passphrases, self._now())
+
+    def containing(self, product: str, offer: Offer) -> list[Improvement]:
+        """Return the offered improvements that contain an earlier one, such as a withdrawn one."""
+        return containing(self.repository, product, offer.baseline, offer.letter)
+
+    def withdrawn_within(self, improvement: Improvement) -> list[str]:
+        """Return the withdrawn letters that an improvement contains, each with the reason."""
+        offers = read_catalog(self.repository, improvement.product).offers_for(improvement.baseline)
+        letters = {each.letter for each in improvement.advisories}
+        return [
+            f"{offer.label}, which is withdrawn: {offer.reason}"
+            for offer in offers
+            if offer.state == "withdrawn" and offer.letter in letters
+        ]
 
     def show(self, product: str | None = None) -> RepositoryView:
         """Return the roles, baselines, improvements and drafts of one product or of all.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,6 +21,7 @@ from repoint.cli.terminal import print
 
 if TYPE_CHECKING:
     from repoint.model.catalog import Urgency
+    from repoint.publisher.drafts import Draft
     from repoint.publisher.layers import LayerComparison
     from repoint.publisher.publisher import Publisher
 
@@ -36,18 +38,31 @@ def improve(
     letter: Annotated[
         str | None, typer.Option(help="Skip to this letter, to keep platforms in step.")
     ] = None,
+    drop_fix: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A CVE id that an earlier letter fixes and this one knowingly does not. May be "
+            "repeated."
+        ),
+    ] = None,
+    rename_cve: Annotated[
+        list[str] | None,
+        typer.Option(help="OLD=NEW: corrects a CVE id that an earlier letter names wrongly."),
+    ] = None,
     repository: RepositoryOption = Path(),
 ) -> None:
     """Build an improvement as a draft: one patch for each fixed component."""
     from repoint.cli.output import progress_bar, size
     from repoint.publisher.advisory_file import read_advisory
+    from repoint.publisher.claims import Corrections
     from repoint.publisher.improve import ImprovementRequest
 
     sources = {name: Path(source) for name, source in named(component, "--component").items()}
+    corrections = Corrections(tuple(drop_fix or ()), named(rename_cve or [], "--rename-cve"))
     publisher = _publisher(repository)
     baseline = publisher.baseline(product, version, build=build, platform=platform)
     fixes = read_advisory(advisory, [component.name for component in baseline.components])
-    request = ImprovementRequest(product, baseline.name, sources, fixes, letter)
+    request = ImprovementRequest(product, baseline.name, sources, fixes, letter, corrections)
     started = time.monotonic()
     with progress_bar({part: f"diff {part}" for part in sources}) as report:
         built = publisher.improve(request, progress=report)
@@ -62,22 +77,37 @@ def improve(
             f"  patch {size(length)} for a tree of {size(layer.full_size)}"
             + (f": {saved:.1%} saved" if saved > 0 else "")
         )
+    if improvement.dropped:
+        print(f"It does not fix {', '.join(improvement.dropped)}, which an earlier letter fixed.")
     print("Publish it with `repoint publish`.")
 
 
 def publish(
     product: ProductArgument,
+    label: Annotated[
+        list[str] | None,
+        typer.Argument(help='Only these drafts, such as "26.3.1 (a)".', show_default="all"),
+    ] = None,
     exploited: Annotated[
         bool,
         typer.Option("--exploited", help="Mark it urgent: the vulnerability is being exploited."),
     ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     repository: RepositoryOption = Path(),
 ) -> None:
-    """Publish all drafts of a product and offer them to devices."""
-    from repoint.cli.output import size
+    """Publish drafts of a product and offer them to devices.
+
+    Without labels, all drafts are published. On a terminal, it shows them and asks first.
+    """
+    from repoint.cli.output import counted, size
 
     urgency: Urgency = "exploited" if exploited else "routine"
-    for improvement in _publisher(repository).publish(product, urgency=urgency):
+    publisher, labels = _publisher(repository), label or []
+    drafts = publisher.drafts(product, labels)
+    if drafts and not yes and sys.stdin.isatty() and sys.stdout.isatty():
+        _print_drafts(publisher, drafts)
+        typer.confirm(f"Publish {counted(len(drafts), 'draft')}?", abort=True)
+    for improvement in publisher.publish(product, urgency=urgency, labels=labels):
         print(
             f"Published {improvement.label} for {improvement.baseline}: {improvement.title} "
             f"({size(improvement.download_size)} to download)"
@@ -94,7 +124,12 @@ def withdraw(
     """Withdraw an improvement: devices no longer install it. Its letter is never used again."""
     publisher = _publisher(repository)
     for offer in publisher.withdraw(product, label, reason=reason, platform=platform):
-        print(f"Withdrew {offer.label} for {offer.baseline}: {reason}")
+        print(f"Withdrew {offer.label} for {offer.baseline}: {offer.reason}")
+        for later in publisher.containing(product, offer):
+            print(
+                f"{later.label} contains it and is still offered. If the fault is in it, too: "
+                f'`repoint withdraw {product} "{later.label}" --reason …`'
+            )
 
 
 def show(
@@ -138,6 +173,19 @@ def _publisher(repository: Path) -> Publisher:
     from repoint.repository.repository import Repository
 
     return Publisher(Repository.open(repository), passphrases=asking())
+
+
+def _print_drafts(publisher: Publisher, drafts: list[Draft]) -> None:
+    from repoint.cli.output import moment, size
+
+    for draft in drafts:
+        improvement = draft.improvement
+        print(f"  {improvement.label} for {improvement.baseline}: {improvement.title}")
+        cves = dict.fromkeys(cve for each in improvement.advisories for cve in each.advisory.cves())
+        print(f"    fixes {', '.join(cves) or 'no CVE id'}")
+        print(f"    {size(improvement.download_size)}, built {moment(improvement.created)}")
+        for reason in publisher.withdrawn_within(improvement):
+            print(f"    contains {reason}")
 
 
 def _print_layer(component: str, layer: LayerComparison) -> None:

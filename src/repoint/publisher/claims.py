@@ -1,0 +1,150 @@
+"""What an improvement claims to fix, compared with every earlier letter of its baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from repoint.model.advisory import Advisory, Fix, check_cve
+from repoint.model.improvement import Improvement, LetteredAdvisory
+from repoint.model.reopened import ClaimedFix, claimed_fixes, lost_fixes
+from repoint.publisher.errors import LostFixesError, UnknownFixError
+
+
+@dataclass(frozen=True)
+class Corrections:
+    """What the vendor changes about the claims of earlier letters.
+
+    Attributes:
+        dropped: Fixes that the improvement knowingly lacks, or never had: CVE ids, or
+            ``LETTER:NUMBER`` for a fix without one.
+        renamed: CVE ids that an earlier letter names wrongly, each with the right one.
+    """
+
+    dropped: Sequence[str] = ()
+    renamed: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Claims:
+    """The part of an improvement's record that says what it fixes."""
+
+    advisories: tuple[LetteredAdvisory, ...]
+    dropped: tuple[str, ...]
+    renamed: dict[str, str]
+
+
+def claims_of(
+    new: LetteredAdvisory,
+    before: Improvement | None,
+    earlier: Sequence[Improvement],
+    corrections: Corrections,
+) -> Claims:
+    """Return what the next improvement claims.
+
+    Args:
+        new: Its own advisory.
+        before: The improvement that it extends, if any.
+        earlier: Every earlier letter of its baseline, also those that are withdrawn.
+        corrections: What changes about the claims of earlier letters.
+
+    Raises:
+        UnknownFixError: A correction is about a fix that no earlier letter has.
+        LostFixesError: A fix of an earlier letter would be lost and is not dropped.
+    """
+    fixed = {claim.name: claim for each in earlier for claim in claims_in(each)}
+    for name in (*corrections.dropped, *corrections.renamed):
+        if name not in fixed:
+            raise UnknownFixError(
+                f"No earlier letter of this baseline fixes {ascii(name)[1:-1][:60]}",
+                hint=f"They fix: {_shortened(list(fixed)) or 'nothing'}",
+            )
+    for cve in corrections.renamed.values():
+        check_cve(cve)
+    renamed = {**(before.renamed if before is not None else {}), **corrections.renamed}
+    inherited = _renamed(before.advisories if before is not None else (), corrections.renamed)
+    lost = _lost(earlier, (*inherited, new), renamed)
+    never_had = [name for name in corrections.dropped if name not in lost]
+    for name in never_had:
+        if name in new.advisory.cves():
+            raise UnknownFixError(
+                f"{name} is dropped, and is in the advisory of this improvement",
+                hint="Leave out one of them",
+            )
+    advisories = (*_without(inherited, never_had), new)
+    lost = _lost(earlier, advisories, renamed)
+    known = (*(before.dropped if before is not None else ()), *corrections.dropped)
+    unexpected = [claim for name, claim in lost.items() if name not in known]
+    if unexpected:
+        raise _lost_error(unexpected)
+    return Claims(advisories, tuple(n for n in dict.fromkeys(known) if n in lost), renamed)
+
+
+def claims_in(improvement: Improvement) -> list[ClaimedFix]:
+    """Return the fixes of an improvement."""
+    return list(claimed_fixes(improvement.advisories).values())
+
+
+def _lost(
+    earlier: Sequence[Improvement],
+    advisories: tuple[LetteredAdvisory, ...],
+    renamed: Mapping[str, str],
+) -> dict[str, ClaimedFix]:
+    lost: dict[str, ClaimedFix] = {}
+    for improvement in earlier:
+        for claim in lost_fixes(improvement.advisories, advisories, renamed):
+            lost.setdefault(claim.name, claim)
+    return lost
+
+
+def _lost_error(lost: Sequence[ClaimedFix]) -> LostFixesError:
+    fixes = _shortened([f"{claim} ({claim.letter})" for claim in lost])
+    options = " ".join(f"--drop-fix {claim.name}" for claim in lost)
+    return LostFixesError(
+        f"This improvement would lose {'a fix' if len(lost) == 1 else f'{len(lost)} fixes'} of "
+        f"earlier letters: {fixes}",
+        hint="If the components still hold "
+        f"{'it' if len(lost) == 1 else 'them'}, add {'it' if len(lost) == 1 else 'them'} to the "
+        f"advisory; if they do not, say so with {options}",
+        lost=tuple(lost),
+    )
+
+
+def _renamed(
+    advisories: tuple[LetteredAdvisory, ...], renamed: Mapping[str, str]
+) -> tuple[LetteredAdvisory, ...]:
+    def rename(fix: Fix) -> Fix:
+        cves = tuple(dict.fromkeys(renamed.get(cve, cve) for cve in fix.cves))
+        return msgspec.structs.replace(fix, cves=cves)
+
+    return tuple(
+        LetteredAdvisory(
+            each.letter, Advisory(each.advisory.title, tuple(map(rename, each.advisory.fixes)))
+        )
+        for each in advisories
+    )
+
+
+def _without(
+    advisories: tuple[LetteredAdvisory, ...], names: Sequence[str]
+) -> tuple[LetteredAdvisory, ...]:
+    """Return the advisories without some fixes. A fix with other CVE ids keeps those."""
+    kept = []
+    for each in advisories:
+        fixes = []
+        for number, fix in enumerate(each.advisory.fixes, 1):
+            cves = tuple(cve for cve in fix.cves if cve not in names)
+            if cves:
+                fixes.append(msgspec.structs.replace(fix, cves=cves))
+            elif not fix.cves and f"{each.letter}:{number}" not in names:
+                fixes.append(fix)
+        if fixes:
+            kept.append(LetteredAdvisory(each.letter, Advisory(each.advisory.title, tuple(fixes))))
+    return tuple(kept)
+
+
+def _shortened(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 20} more" if len(names) > 20 else ""
+    return ", ".join(names[:20]) + more
