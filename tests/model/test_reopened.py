@@ -27,7 +27,7 @@ class Letter:
 
     def record(self) -> Improvement:
         return Improvement(
-            format=1,
+            format="1.0",
             product="acme-kiosk",
             baseline=NAME,
             letter=self.letter,

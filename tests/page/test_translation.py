@@ -91,7 +91,9 @@ def test_every_verdict_event_and_reason_has_a_text() -> None:
         "metered",
     }
     activating = {"now", "window", "program", "service", "session", "system"}
-    assert installing | activating | {"deadline", "failed", "removed"} == set(get_args(Reason))
+    assert installing | activating | {"deadline", "failed", "removed", "reopens"} == set(
+        get_args(Reason)
+    )
     assert {f"plan.install.{reason}" for reason in installing | {"deadline"}} <= set(ENGLISH)
     assert {f"plan.activate.{reason}" for reason in activating | {"deadline"}} <= set(ENGLISH)
 

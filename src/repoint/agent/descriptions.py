@@ -13,6 +13,7 @@ _INSTALL: dict[Reason, str] = {
     "now": "installs automatically within a few hours",
     "failed": "not installed automatically: it failed here",
     "removed": "not installed automatically: it was removed here",
+    "reopens": "not installed automatically: it does not contain fixes that are in force here",
     "off": "not installed automatically: Automatically Install is off",
     "unattended": "not installed automatically: background updates do not run here "
     "(`repoint agent install`)",

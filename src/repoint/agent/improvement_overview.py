@@ -12,9 +12,10 @@ from repoint.device.store.records import Generation
 from repoint.model.advisory import Fix
 from repoint.model.catalog import Urgency
 from repoint.model.improvement import Improvement
+from repoint.model.reopened import ClaimedFix
 from repoint.model.version import Letter, parse_label
 
-HeldBack = Literal["", "removed", "failed"]
+HeldBack = Literal["", "removed", "failed", "reopens"]
 
 
 class FixOverview(msgspec.Struct, frozen=True):
@@ -43,6 +44,8 @@ class ImprovementOverview(msgspec.Struct, frozen=True):
         held_back: Why it is not installed automatically; empty if nothing holds it back.
         reason: The reason that a person or the health check gave for ``held_back``.
         components: The number of components that it changes.
+        reopens: The fixes that are in force here and that it does not contain. A person who
+            installs it accepts to lose them.
     """
 
     label: str
@@ -53,6 +56,7 @@ class ImprovementOverview(msgspec.Struct, frozen=True):
     held_back: HeldBack = ""
     reason: str = ""
     components: int = 1
+    reopens: tuple[ClaimedFix, ...] = ()
 
 
 class Improvements(msgspec.Struct, frozen=True):
@@ -102,9 +106,10 @@ def _available(
         offer.size,
         offer.urgency,
         _fixes(improvement, status, running.letter) if improvement is not None else (),
-        mark.kind if mark is not None else "",
+        mark.kind if mark is not None else "reopens" if offer.reopens else "",
         mark.why if mark is not None else "",
         len(improvement.components) if improvement is not None else 1,
+        offer.reopens,
     )
 
 

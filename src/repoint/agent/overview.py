@@ -214,7 +214,7 @@ def _read(
         automatic_restarts=rules.window is not None or rules.deadline_days is not None,
         attended=agent_state.is_attended(now),
     )
-    installation = _install_candidate(state, available, agent_state)
+    installation = _install_candidate(state, status, available, agent_state)
     conditions = observation.conditions
     if conditions is None:
         # They only hold back an installation, and reading them takes time.
@@ -286,13 +286,18 @@ def _offer(state: ProductState, letter: str) -> Offer | None:
 
 
 def _install_candidate(
-    state: ProductState, improvement: Improvement | None, agent_state: AgentState
+    state: ProductState,
+    status: Status,
+    improvement: Improvement | None,
+    agent_state: AgentState,
 ) -> InstallCandidate | None:
     offer = _offer(state, improvement.letter) if improvement is not None else None
     if improvement is None or offer is None:
         return None
     mark = state.marks.get(Generation.of(improvement.baseline, improvement.letter))
-    kind = mark.kind if mark is not None else ""
+    kind: Literal["", "failed", "removed", "reopens"] = mark.kind if mark is not None else ""
+    if not kind and status.available is not None and status.available.reopens:
+        kind = "reopens"
     if agent_state.is_unfit(improvement.letter):
         kind = "failed"
     return InstallCandidate(

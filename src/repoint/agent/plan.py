@@ -6,7 +6,8 @@ notifications and the update run all use it, so they announce what will happen.
 
 Rules for the installation, in the order in which they apply:
 
-1. A letter that failed here, or that a person removed, is not installed automatically.
+1. A letter that failed here, that a person removed, or that reopens fixes that are in force here,
+   is not installed automatically.
 2. From the deadline that the policy sets, only rules 4 and 5 delay the installation. Even turning
    off Automatically Install does not.
 3. If Automatically Install is off, the installation waits for a person or for the deadline. If
@@ -56,13 +57,14 @@ LOW_BATTERY = 20
 DAY = 86_400
 
 Reason = Literal[
-    "now", "failed", "removed", "off", "unattended", "space", "retry", "deferred", "window",
-    "battery", "metered", "deadline", "program", "service", "session", "system",
+    "now", "failed", "removed", "reopens", "off", "unattended", "space", "retry", "deferred",
+    "window", "battery", "metered", "deadline", "program", "service", "session", "system",
 ]  # fmt: skip
 """Why a step happens at its time.
 
 ``now``: nothing delays it. ``unattended``: background updates do not run. ``failed``, ``removed``,
-``off``, ``space``, ``retry``, ``deferred``, ``window``, ``battery``, ``metered``: see the rules.
+``reopens``, ``off``, ``space``, ``retry``, ``deferred``, ``window``, ``battery``, ``metered``: see
+the rules.
 ``deadline``: the policy enforces it then. ``program``, ``service``, ``session``, ``system``: it
 waits for the next start of that.
 """
@@ -116,7 +118,7 @@ class InstallCandidate(msgspec.Struct, frozen=True):
     offered_since: int
     urgency: Urgency
     needed: int
-    mark: Literal["", "failed", "removed"] = ""
+    mark: Literal["", "failed", "removed", "reopens"] = ""
     retry: int = 0
 
 

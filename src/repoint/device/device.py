@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
+
+import msgspec
 
 from repoint.device.activate.transaction import Transactions
 from repoint.device.policy.policy import read_policy
@@ -84,7 +85,7 @@ class Device:
         """Return this device for changes that somebody else causes."""
         other = copy.copy(self)
         other.store = Store(self.store.path, actor)
-        other._transactions = replace(self._transactions, store=other.store)
+        other._transactions = msgspec.structs.replace(self._transactions, store=other.store)
         return other
 
     @property
@@ -142,26 +143,30 @@ class Device:
             return check(state, self.host, network, now=self._now())
 
     def install(
-        self, product: str | None, *, user_initiated: bool, progress: Progress | None = None
+        self,
+        product: str | None,
+        *,
+        user_initiated: bool,
+        progress: Progress | None = None,
+        accepted: Collection[str] = (),
     ) -> Staged | Nothing:
         """Stage the next improvement, and activate it if it needs no restart.
 
-        See `update.install`.
+        What reopens fixes that are in force here is installed only if ``accepted`` names each of
+        them. See `update.install`.
         """
         from repoint.device.activate.activation import activate_without_restart
         from repoint.device.fetch.throttle import throttled
         from repoint.device.outcomes import Nothing
-        from repoint.device.update.install import install
+        from repoint.device.update.install import InstallRequest, install
 
         with self._transactions.of_product("repoint install", product) as state:
             now, rate = self._now(), self._transactions.policy().rules.bandwidth
             network = self._network(state.documents.enrolment().repository)
             if rate is not None:
                 progress = throttled(progress, rate * 1000)
-            staged = install(
-                state, self.host, network,
-                user_initiated=user_initiated, now=now, progress=progress,
-            )  # fmt: skip
+            request = InstallRequest(user_initiated, accepted)
+            staged = install(state, self.host, network, request, now=now, progress=progress)
             if not isinstance(staged, Nothing) and not self._transactions.unprivileged:
                 activate_without_restart(state, self.host, now=now)
             return staged

@@ -26,6 +26,7 @@ class Nothing:
         "already staged",
         "failed here",
         "removed here",
+        "reopens fixes",
         "nothing staged",
         "nothing to restart",
         "not installed",

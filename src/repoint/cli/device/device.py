@@ -89,6 +89,7 @@ def check(
                     "title": checked.improvement.title,
                     "size": checked.improvement.download_size,
                 },
+                "reopens": checked.reopens,
                 "reason": str(checked.nothing or ""),
                 "requests": checked.requests,
                 "received": checked.received,
@@ -109,6 +110,11 @@ def check(
         f"Available: {checked.offer.label}, {checked.improvement.title} "
         f"({size(checked.improvement.download_size)}).{urgent} [{cost}]"
     )
+    if checked.reopens:
+        print(
+            "It does not contain fixes that are in force here, so it is not installed "
+            f"automatically: {', '.join(map(str, checked.reopens))}."
+        )
 
 
 def install(
@@ -123,6 +129,13 @@ def install(
     yes: Annotated[
         bool, typer.Option("--yes", "-y", help="Do not ask, and leave the restart for later.")
     ] = False,
+    drop_fix: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A fix in force that the improvement lacks, and that you accept to lose. May be "
+            "repeated."
+        ),
+    ] = None,
     json: JsonOption = False,
     store: StoreOption = None,
 ) -> None:
@@ -140,10 +153,13 @@ def install(
     elif device.store.one(product).documents.catalog() is None:
         device.check(product)
     asking = not (yes or automatic or json) and sys.stdin.isatty() and sys.stdout.isatty()
+    accepted = list(drop_fix or ())
     if asking:
-        _ask_to_install(device, product)
+        accepted += _ask_to_install(device, product)
     with progress_bar(_STEPS) as report:
-        staged = device.install(product, user_initiated=not automatic, progress=report)
+        staged = device.install(
+            product, user_initiated=not automatic, progress=report, accepted=accepted
+        )
     if isinstance(staged, Nothing):
         if staged.is_refusal and not automatic:
             require_done(staged)
@@ -177,15 +193,24 @@ def install(
     print("It comes into force the next time the program starts, or with `repoint restart`.")
 
 
-def _ask_to_install(device: Device, product: str | None) -> None:
-    """Show what would be installed, what it fixes and what must restart; then ask."""
+def _ask_to_install(device: Device, product: str | None) -> list[str]:
+    """Show what would be installed, what it fixes and what must restart; then ask.
+
+    Returns:
+        The fixes in force that the person accepts to lose.
+    """
     from repoint.agent.overview import read_overview
     from repoint.cli.device.status_view import print_offer
 
     overview = read_overview(device, product)
-    if overview.status.available is not None:
-        print_offer(overview)
-        confirm("Install it now?", default=True, abort=True)
+    available = overview.status.available
+    if available is None:
+        return []
+    print_offer(overview)
+    # What takes protection away is not one Return key away.
+    question = "Install it nevertheless?" if available.reopens else "Install it now?"
+    confirm(question, default=not available.reopens, abort=True)
+    return [fix.name for fix in available.reopens]
 
 
 def remove(

@@ -17,7 +17,7 @@ from repoint.cli.options import (
     VersionOption,
     named,
 )
-from repoint.cli.terminal import print
+from repoint.cli.terminal import confirm, print
 
 if TYPE_CHECKING:
     from repoint.model.catalog import Urgency
@@ -106,7 +106,7 @@ def publish(
     drafts = publisher.drafts(product, labels)
     if drafts and not yes and sys.stdin.isatty() and sys.stdout.isatty():
         _print_drafts(publisher, drafts)
-        typer.confirm(f"Publish {counted(len(drafts), 'draft')}?", abort=True)
+        confirm(f"Publish {counted(len(drafts), 'draft')}?", abort=True)
     for improvement in publisher.publish(product, urgency=urgency, labels=labels):
         print(
             f"Published {improvement.label} for {improvement.baseline}: {improvement.title} "

@@ -6,6 +6,7 @@ and changes nothing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -18,6 +19,7 @@ from repoint.device.strategy.strategy import strategy_of
 from repoint.host.host import Host
 from repoint.model.catalog import Offer, Urgency
 from repoint.model.improvement import Improvement
+from repoint.model.reopened import ClaimedFix, reopened_fixes
 from repoint.model.version import Letter
 
 FixState = Literal["in force", "waiting for restart", "not fixed"]
@@ -50,7 +52,8 @@ class ExposedProcess(msgspec.Struct, frozen=True):
 class Available(msgspec.Struct, frozen=True):
     """An improvement that can be installed.
 
-    ``size`` is in bytes; ``held_back`` says why it is not installed automatically.
+    ``size`` is in bytes; ``held_back`` says why it is not installed automatically. ``reopens`` are
+    the fixes that are in force here and that it does not contain.
     """
 
     label: str
@@ -58,6 +61,7 @@ class Available(msgspec.Struct, frozen=True):
     size: int
     urgency: Urgency
     held_back: str = ""
+    reopens: tuple[ClaimedFix, ...] = ()
 
 
 class GraftStatus(msgspec.Struct, frozen=True):
@@ -181,18 +185,21 @@ def _available(
         return None
     improvement = state.documents.known_improvement(offer.letter)
     mark = state.marks.get(Generation(active.version, active.build, offer.letter))
+    in_force = state.generations.improvement(active)
+    reopens = reopened_fixes(in_force, improvement) if improvement is not None else ()
     return Available(
         offer.label,
         improvement.title if improvement is not None else "",
         improvement.download_size if improvement is not None else 0,
         offer.urgency,
-        _held_back(mark),
+        _held_back(mark, reopens),
+        reopens,
     )
 
 
-def _held_back(mark: Mark | None) -> str:
+def _held_back(mark: Mark | None, reopens: Sequence[ClaimedFix]) -> str:
     if mark is None:
-        return ""
+        return "it does not contain fixes that are in force here" if reopens else ""
     if mark.kind == "removed":
         return "removed here" + (f": {mark.why}" if mark.why else "")
     return f"failed here: {mark.why}"

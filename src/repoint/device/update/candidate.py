@@ -9,6 +9,8 @@ Rules, in the order in which they apply:
    higher than the active one. A paused or withdrawn letter is not chosen, and nothing below the
    active letter ever is: a device never goes back to a lower letter. A letter that failed on this
    device is not chosen again. A letter that was removed is chosen only if a person asks.
+   A letter that reopens fixes that are in force here is installed only if a person accepts each of
+   them: see `model.reopened`.
 2. **Describe**: the signed improvement must be for this product, this baseline and the chosen
    letter. Each of its components must be part of the baseline. Its layer must fit the baseline, and
    the resulting tree must have the signed seal, which is computed from the records before any byte
@@ -22,7 +24,7 @@ Rules, in the order in which they apply:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,6 +36,7 @@ from repoint.model.baseline import Baseline, BaselineName, Component
 from repoint.model.catalog import Catalog, Offer
 from repoint.model.errors import InvalidRecordError
 from repoint.model.improvement import ImprovedComponent, Improvement
+from repoint.model.reopened import ClaimedFix, reopened_fixes
 from repoint.model.system import Extension, release_files
 from repoint.model.tree import Change, Entry
 from repoint.model.version import Letter
@@ -77,6 +80,33 @@ def choose(
             "Run `repoint install` to have it back; a later letter is installed automatically",
         )
     return offer
+
+
+def refuse_reopening(
+    in_force: Improvement | None, candidate: Improvement, accepted: Collection[str]
+) -> Nothing | None:
+    """Return why a candidate is not installed if it reopens fixes (rule 1); None if it may be.
+
+    Args:
+        in_force: The active improvement; None for the baseline.
+        candidate: The signed improvement.
+        accepted: The fixes that a person accepts to lose, by name.
+    """
+    fixes = [f for f in reopened_fixes(in_force, candidate) if f.name not in accepted]
+    if in_force is None or not fixes:
+        return None
+    options = " ".join(dict.fromkeys(f"--drop-fix {fix.name}" for fix in fixes))
+    return Nothing(
+        "reopens fixes",
+        f"{candidate.label} does not contain {counted_fixes(fixes)} of {in_force.label}, which "
+        f"{'is' if len(fixes) == 1 else 'are'} in force here: {', '.join(map(str, fixes))}",
+        f"To install it nevertheless, run `repoint install {options}`",
+    )
+
+
+def counted_fixes(fixes: Sequence[ClaimedFix]) -> str:
+    """Return ``a fix`` or ``3 fixes``."""
+    return "a fix" if len(fixes) == 1 else f"{len(fixes)} fixes"
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from repoint.model.catalog import Catalog, Offer
 from repoint.model.encoding import decode_record
 from repoint.model.errors import RepointError
 from repoint.model.improvement import Improvement
+from repoint.model.reopened import ClaimedFix, reopened_fixes
 from repoint.repository import names
 
 
@@ -31,6 +32,7 @@ class Checked:
         nothing: Why there is nothing to install, or None.
         requests: The number of HTTP requests.
         received: The number of bytes of their bodies.
+        reopens: The fixes in force here that it does not contain; a person has to accept that.
     """
 
     offer: Offer | None
@@ -38,6 +40,7 @@ class Checked:
     nothing: Nothing | None
     requests: int
     received: int
+    reopens: tuple[ClaimedFix, ...] = ()
 
 
 def client_for(
@@ -89,7 +92,10 @@ def check(state: ProductState, host: Host, network: Network, *, now: int) -> Che
     if isinstance(offer, Nothing):
         return Checked(None, None, offer, traffic.requests, traffic.received)
     improvement = state.documents.known_improvement(offer.letter)
-    return Checked(offer, improvement, None, traffic.requests, traffic.received)
+    active = state.links.active()
+    in_force = state.generations.improvement(active) if active is not None else None
+    reopens = reopened_fixes(in_force, improvement) if improvement is not None else ()
+    return Checked(offer, improvement, None, traffic.requests, traffic.received, reopens)
 
 
 def next_offer(state: ProductState, *, user_initiated: bool) -> Offer | Nothing:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from repoint.device.outcomes import Nothing
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation, HistoryEntry
 from repoint.device.strategy.strategy import check_fits, prepare_layers
-from repoint.device.update.candidate import Candidate
+from repoint.device.update.candidate import Candidate, refuse_reopening
 from repoint.device.update.check import client_for, next_offer, read_improvement
 from repoint.device.update.prepare import prepare_tree
 from repoint.device.update.space import space_needed
@@ -47,12 +48,25 @@ class Staged:
         self.seconds[step] = self.seconds.get(step, 0.0) + seconds
 
 
+@dataclass(frozen=True)
+class InstallRequest:
+    """Who asked for an installation, and what they accept.
+
+    Attributes:
+        user_initiated: True if a person asked, rather than the timer.
+        accepted: Fixes in force that the person accepts to lose, by name.
+    """
+
+    user_initiated: bool
+    accepted: Collection[str] = ()
+
+
 def install(
     state: ProductState,
     host: Host,
     network: Network,
+    request: InstallRequest,
     *,
-    user_initiated: bool,
     now: int,
     progress: Progress | None = None,
 ) -> Staged | Nothing:
@@ -64,7 +78,7 @@ def install(
         state: The product; the store must be locked, and the repository must have been checked.
         host: The machine.
         network: How this device reaches repositories.
-        user_initiated: True if a person asked, rather than the timer.
+        request: Who asked, and what they accept.
         now: Seconds since 1970.
         progress: Called as the installation progresses.
 
@@ -75,7 +89,7 @@ def install(
         RepointError: The improvement cannot be downloaded, is not what was signed, does not fit
             this device, or there is no space for it.
     """
-    offer = next_offer(state, user_initiated=user_initiated)
+    offer = next_offer(state, user_initiated=request.user_initiated)
     if isinstance(offer, Nothing):
         return offer
     # A download of the improvement's record can stall and be cancelled as well.
@@ -92,6 +106,11 @@ def install(
     if state.links.staged() == candidate.generation:
         message = f"{offer.label} is staged already; `repoint restart` brings it into force"
         return Nothing("already staged", message)
+    active = state.links.active()
+    in_force = state.generations.improvement(active) if active is not None else None
+    refused = refuse_reopening(in_force, improvement, request.accepted)
+    if refused is not None:
+        return refused
     _require_space(state, improvement)
     staged = Staged(improvement)
     with explained(f"prepare {offer.label}"):

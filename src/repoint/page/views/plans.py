@@ -12,7 +12,7 @@ from repoint.page.views.panel import Panel
 def installation(translate: Translation, panel: Panel, now: float) -> tuple[Markup, ...]:
     """Return when the available improvement installs. Empty if the panel says why it does not."""
     step = panel.overview.plan.install
-    if step is None or step.reason in ("removed", "failed"):
+    if step is None or step.reason in ("removed", "failed", "reopens"):
         return ()
     return _sentences(translate, "plan.install", step, panel.overview.plan.deadline, now)
 
