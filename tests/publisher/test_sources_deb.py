@@ -57,8 +57,10 @@ def test_dpkg_makes_the_same_tree_where_there_is_one(tmp_path: Path) -> None:
 
 def test_what_is_wrong_with_a_member_is_told(tmp_path: Path) -> None:
     assert "would leave the tree" in refusal(tmp_path, deb_bytes([member("./../x")]))
-    absolute = member("./a", type=tarfile.SYMTYPE, linkname="/etc/alternatives/a")
-    assert "leads out of the tree" in refusal(tmp_path, deb_bytes([member("./f"), absolute]))
+    climbing = member("./a", type=tarfile.SYMTYPE, linkname="../etc/alternatives/a")
+    assert "leads out of the tree" in refusal(tmp_path, deb_bytes([member("./f"), climbing]))
+    device = member("./dev/x", type=tarfile.CHRTYPE)
+    assert "'./dev/x' is a device" in refusal(tmp_path, deb_bytes([member("./f"), device]))
     assert "contains no file" in refusal(tmp_path, deb_bytes([]))
 
 
@@ -99,6 +101,23 @@ def test_an_ar_archive_that_is_no_good_package_is_refused(
     tmp_path: Path, members: list[tuple[str, bytes]], message: str
 ) -> None:
     assert message in refusal(tmp_path, ar_bytes(members))
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        [("debian-binary/", b"2.0\n"), ("control.tar/", b""), ("data.tar/", DATA)],
+        [("debian-binary", b"2.0\n"), ("control.tar.zst", b""), ("data.tar", DATA)],
+        [("debian-binary", b"2.0\n"), ("_gpgorigin", b"odd"), ("data.tar", DATA)],
+        [("debian-binary", b"2.0\n"), ("data.tar", DATA), ("_later", b"x"), ("more", b"xyz")],
+        [("debian-binary", b"2.1\nmore\n"), ("data.tar", DATA)],
+    ],
+    ids=["names of GNU ar", "zstd", "signed", "more members", "later minor version"],
+)
+def test_an_unusual_package_is_accepted(tmp_path: Path, members: list[tuple[str, bytes]]) -> None:
+    (tmp_path / "x.deb").write_bytes(ar_bytes(members))
+    unpack_source(tmp_path / "x.deb", tmp_path / "tree")
+    assert (tmp_path / "tree/usr/bin/x").read_bytes() == b"#!"
 
 
 @pytest.mark.parametrize("size", [b"-60", b"-70", b"many", b""])

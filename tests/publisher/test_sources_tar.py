@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import lzma
 import os
 import tarfile
 from pathlib import Path
@@ -9,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from repoint.publisher.ingest import unpack_source
+from repoint.delta.zstd import zstd
+from repoint.publisher.ingest import compressed, unpack_source
 from repoint.publisher.ingest.errors import UnfitSourceError
 from repoint.publisher.ingest.limits import Limits
 from tests.publisher.sources_support import PACKERS, Member, member, tar_bytes, tree_of
@@ -158,15 +160,34 @@ def test_a_link_whose_target_is_no_text_is_refused(tmp_path: Path) -> None:
     assert "not valid UTF-8" in refusal(tmp_path, tar_bytes(members))
 
 
-@pytest.mark.parametrize("original", ["missing", "folder", "link"])
+@pytest.mark.parametrize("original", ["missing", "folder"])
 def test_a_hard_link_to_no_earlier_file_is_refused(tmp_path: Path, original: str) -> None:
     members = [
         member("f"),
         member("folder", type=tarfile.DIRTYPE),
-        member("link", type=tarfile.SYMTYPE, linkname="f"),
         member("a", type=tarfile.LNKTYPE, linkname=original),
     ]
     assert "not an earlier file" in refusal(tmp_path, tar_bytes(members))
+
+
+def test_a_hard_link_to_a_link_is_a_second_link(tmp_path: Path) -> None:
+    members = [
+        member("folder/f"),
+        member("link", type=tarfile.SYMTYPE, linkname="folder/f"),
+        member("folder/link", type=tarfile.LNKTYPE, linkname="link"),
+    ]
+    (tmp_path / "x.tar").write_bytes(tar_bytes(members))
+    unpack_source(tmp_path / "x.tar", tmp_path / "tree")
+    assert tree_of(tmp_path / "tree")["folder/link"] == "-> folder/f"
+
+
+def test_a_hard_link_to_a_link_that_leads_out_from_there_is_refused(tmp_path: Path) -> None:
+    members = [
+        member("folder/f"),
+        member("folder/link", type=tarfile.SYMTYPE, linkname="../folder/f"),
+        member("link", type=tarfile.LNKTYPE, linkname="folder/link"),
+    ]
+    assert "leads out of the tree" in refusal(tmp_path, tar_bytes(members))
 
 
 @pytest.mark.parametrize("original", ["../f", "/f"])
@@ -302,3 +323,51 @@ def test_a_negative_size_is_refused(tmp_path: Path) -> None:
     assert "negative size" in refusal(tmp_path, data)
     data = tar_bytes([member("a", pax_headers={"size": "-512"}), member("b")])
     assert "corrupt" in refusal(tmp_path, data)
+
+
+def long_zstd(data: bytes, window_log: int) -> bytes:
+    """What ``zstd --long`` writes to a pipe: the frame names a window, and no size."""
+    options: dict[int, int] = {
+        zstd.CompressionParameter.window_log: window_log,
+        zstd.CompressionParameter.enable_long_distance_matching: 1,
+        zstd.CompressionParameter.content_size_flag: 0,
+    }
+    compressor = zstd.ZstdCompressor(options=options)
+    return compressor.compress(data[:1]) + compressor.compress(data[1:]) + compressor.flush()
+
+
+@pytest.mark.parametrize("window_log", [27, 28, 29])
+def test_a_window_that_a_quarter_of_the_memory_can_hold_is_accepted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, window_log: int
+) -> None:
+    monkeypatch.setattr(compressed, "memory_limit", lambda: 600 << 20)
+    (tmp_path / "x.tar.zst").write_bytes(long_zstd(tar_bytes([member("a", b"b")]), window_log))
+    unpack_source(tmp_path / "x.tar.zst", tmp_path / "tree")
+    assert (tmp_path / "tree/a").read_bytes() == b"b"
+
+
+@pytest.mark.parametrize("window_log", [30, 31])
+def test_a_larger_window_is_refused_with_the_limit_and_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, window_log: int
+) -> None:
+    monkeypatch.setattr(compressed, "memory_limit", lambda: 600 << 20)
+    message = refusal(tmp_path, long_zstd(tar_bytes([member("a", b"b")]), window_log))
+    assert "needs more memory than the 600 MiB" in message
+    assert "zstd --long=27" in message
+
+
+def test_an_xz_stream_with_a_larger_dictionary_is_refused_likewise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compressed, "memory_limit", lambda: 1 << 20)
+    message = refusal(tmp_path, lzma.compress(tar_bytes([member("a", b"b")])))
+    assert "needs more memory than the 1 MiB" in message
+
+
+def test_a_decoder_gets_a_quarter_of_the_memory_within_bounds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for memory, limit in ((1 << 28, 256 << 20), (8 << 30, 2 << 30), (1 << 40, 4 << 30)):
+        sizes = {"SC_PHYS_PAGES": memory // 4096, "SC_PAGE_SIZE": 4096}
+        monkeypatch.setattr(compressed.os, "sysconf", sizes.__getitem__)
+        assert compressed.memory_limit() == limit

@@ -93,12 +93,6 @@ def test_pip_makes_the_same_tree(tmp_path: Path) -> None:
         assert (tmp_path / "tree" / path).stat().st_mode == (tmp_path / "pip" / path).stat().st_mode
 
 
-def test_headers_go_to_include(tmp_path: Path) -> None:
-    wheel = write_wheel(name_of(tmp_path), {"pkg-1.0.data/headers/pkg.h": b"//"})
-    unpack_source(wheel, tmp_path / "tree")
-    assert (tmp_path / "tree/include/pkg.h").read_bytes() == b"//"
-
-
 def test_the_times_of_the_archive_are_kept(tmp_path: Path) -> None:
     unpack_source(write_wheel(name_of(tmp_path), {"a.py": b""}), tmp_path / "tree")
     assert (tmp_path / "tree/a.py").stat().st_mtime == 1_694_773_230

@@ -20,6 +20,7 @@ from repoint.host.sysext import SystemExtensions
 from repoint.model.errors import InvalidRecordError
 from repoint.model.system import release_fields
 from repoint.model.tree import Entry
+from repoint.tree.merged_usr import relative_target
 from repoint.tree.scan import read_entry
 
 # sched.h, sys/mount.h
@@ -139,7 +140,7 @@ def _read(query: BaseQuery) -> BaseContents:
             # A parent that is a link would lead elsewhere; then the component is not there.
             if os.path.realpath(path.parent) != str(path.parent):
                 continue
-            entries.append(read_entry(path, name))
+            entries.append(_entry(query.root, path, name))
             if _is_foreign(path):
                 foreign.append(name)
         except (FileNotFoundError, NotADirectoryError, InvalidRecordError):
@@ -150,6 +151,13 @@ def _read(query: BaseQuery) -> BaseContents:
         if _is_mismatched(Path(query.root, folder), mode)
     ]
     return BaseContents(tuple(entries), tuple(foreign), read_release(), tuple(mismatched))
+
+
+def _entry(root: str, path: Path, name: str) -> Entry:
+    if root == "/" and path.is_symlink():
+        # As the baseline has it: packages link to absolute paths.
+        return Entry(path=name, kind="link", target=relative_target(name, str(path.readlink())))
+    return read_entry(path, name)
 
 
 def _is_mismatched(folder: Path, mode: int) -> bool:

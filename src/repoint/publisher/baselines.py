@@ -23,7 +23,7 @@ from repoint.repository import names
 from repoint.repository.keys import Passphrases
 from repoint.repository.repository import Repository
 from repoint.tree.digest import seal_of
-from repoint.tree.scan import ALWAYS_IGNORED, WRITTEN_BY_INSTALLERS, scan_tree
+from repoint.tree.scan import ALWAYS_IGNORED, scan_tree
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,8 @@ def add_baseline(
     with scratch_folder(target) as folder:
         trees = folder / "trees"
         trees.mkdir()
-        components = tuple(_seal(source, trees) for source in release.components)
+        system = release.system is not None
+        components = tuple(_seal(source, trees, system=system) for source in release.components)
         if release.system is not None:
             require_fit(components)
         baseline = Baseline(
@@ -172,12 +173,11 @@ def _catalog(repository: Repository, product: str) -> Catalog:
     return read_catalog(repository, product)
 
 
-def _seal(source: ComponentSource, trees: Path) -> Component:
+def _seal(source: ComponentSource, trees: Path, *, system: bool) -> Component:
     check_component(source.name)
     tree = trees / source.name
-    unpack_source(source.source, tree)
-    installers = WRITTEN_BY_INSTALLERS if source.source.suffix == ".whl" else ()
-    source = replace(source, ignore=(*ALWAYS_IGNORED, *installers, *source.ignore))
+    written = unpack_source(source.source, tree, system=system)
+    source = replace(source, ignore=(*ALWAYS_IGNORED, *written, *source.ignore))
     entries = scan_tree(tree, ignore=source.ignore)
     for folder, _, files in os.walk(tree):
         for file in files:

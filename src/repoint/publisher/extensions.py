@@ -39,7 +39,8 @@ def require_fit(components: Iterable[Component]) -> None:
             if why:
                 raise UnfitForSystemError(
                     f"/{entry.path} of {component.name} {why}",
-                    hint="Name sources whose paths are relative to /, or omit --os-release",
+                    hint="Name sources whose paths are relative to /, leave it out with --ignore, "
+                    "or omit --os-release",
                 )
             owner = owners.setdefault(entry.path, component.name)
             if owner != component.name and entry.kind != "folder":

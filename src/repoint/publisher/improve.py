@@ -141,7 +141,7 @@ def improve(
         for component_name, source in request.sources.items():
             component = _component(baseline, component_name)
             pair = TreePair(trees / component_name, folder / f"tree-{component_name}")
-            unpack_source(source, pair.new)
+            unpack_source(source, pair.new, system=baseline.system is not None)
             fixed = scan_tree(pair.new, ignore=component.ignore)
             comparison = layer_between(pair.old, component.entries, pair.new, fixed)
             patch = draft / f"{component_name}.patch"

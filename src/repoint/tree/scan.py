@@ -21,9 +21,14 @@ WRITTEN_BY_INSTALLERS = (
     "*.dist-info/INSTALLER",
     "*.dist-info/REQUESTED",
     "*.dist-info/direct_url.json",
+    "*.dist-info/provenance_url.json",
+    "*.dist-info/uv_build.json",
+    "*.dist-info/uv_cache.json",
+    "[./]lock",
 )
 """Files of a wheel that installers write or rewrite on the device (packaging.python.org,
-"Recording installed projects")."""
+"Recording installed projects"). The last one is uv's lock at the top: a pattern with a slash is
+matched against the whole path."""
 
 
 def scan_tree(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import posixpath
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from repoint.model.tree import Kind, check_link, check_path
 from repoint.publisher.ingest.errors import UnfitSourceError
 from repoint.publisher.ingest.limits import Budget, Limits
 from repoint.tree.links import first_escape
+from repoint.tree.merged_usr import is_merging_link, merged_path, relative_target
 
 CHUNK = 1 << 20
 """Bytes per read and write."""
@@ -25,30 +27,41 @@ _LATEST_TIME = 1 << 33
 class TreeBuilder:
     """Writes the paths of one source below a folder that no other process writes to.
 
+    Args:
+        root: The folder.
+        limits: The largest tree to accept.
+        system: Whether the paths are relative to the root of a system. Then the tree is what the
+            system has, with /bin, /lib and /sbin in /usr, and absolute links stay in the tree.
+
     Rules for any source:
       - a path is relative, has no ``..`` and occurs once; a folder that was implied by a path below
         it may still follow with its mode;
       - the parent of a path is a real folder, never a link or a file;
       - a link stays inside the tree, also through other links;
-      - a hard link refers to an earlier file;
+      - a hard link refers to an earlier file or link;
       - bytes and paths are counted before they are written.
 
     `finish` sets the modes and times of the folders.
     """
 
-    def __init__(self, root: Path, limits: Limits) -> None:
+    def __init__(self, root: Path, limits: Limits, *, system: bool = False) -> None:
         self._root = root
+        self._system = system
         self._budget = Budget(limits)
         self._kinds: dict[str, Kind] = {}
         self._links: dict[str, str] = {}
+        self._given_targets: dict[str, str] = {}
         self._folders: dict[str, tuple[int, int | None]] = {}
         self._implied: set[str] = set()
         self._files = 0
 
     def add_folder(self, path: str, *, mode: int, mtime_ns: int | None = None) -> None:
         """Add a folder with its permission bits and its time, in nanoseconds since 1970."""
+        path = self._placed(path)
         if path in self._implied:
             self._implied.remove(path)
+        elif self._system and self._kinds.get(path) == "folder":
+            return  # both ./lib and ./usr/lib
         else:
             self._claim(path, "folder")
             (self._root / path).mkdir(mode=0o700)
@@ -73,6 +86,14 @@ class TreeBuilder:
 
     def add_link(self, path: str, target: str, *, mtime_ns: int | None = None) -> None:
         """Add a symbolic link."""
+        given = target
+        if self._system:
+            if is_merging_link(path):
+                return
+            path = merged_path(path)
+            target = relative_target(path, target)
+            if posixpath.normpath(posixpath.join(posixpath.dirname(path), target)) == path:
+                return  # a link from the one of two merged folders to the other
         check_link(path, target)
         try:
             target.encode()
@@ -81,14 +102,18 @@ class TreeBuilder:
                 f"The link {path!r} has a target that is not valid UTF-8, {target!r}"
             ) from None
         self._claim(path, "link")
-        self._links[path] = target
+        self._links[path], self._given_targets[path] = target, given
         (self._root / path).symlink_to(target)
         if mtime_ns is not None:
             os.utime(self._root / path, ns=(mtime_ns, mtime_ns), follow_symlinks=False)
 
     def add_hard_link(self, path: str, original: str) -> None:
-        """Add a second name for an earlier file."""
+        """Add a second name for an earlier file or link."""
+        path, original = self._placed(path), self._placed(original)
         check_path(original)
+        if original in self._links:
+            self.add_link(path, self._given_targets[original])
+            return
         if self._kinds.get(original) != "file":
             raise UnfitSourceError(
                 f"The hard link {path!r} refers to {original!r}, which is not an earlier file"
@@ -125,6 +150,9 @@ class TreeBuilder:
                 (self._root / path).chmod(0o700)
         shutil.rmtree(self._root, ignore_errors=True)
 
+    def _placed(self, path: str) -> str:
+        return merged_path(path) if self._system else path
+
     def _claim(self, path: str, kind: Kind) -> None:
         check_path(path)
         self._make_folders_above(path)
@@ -152,6 +180,7 @@ class TreeBuilder:
 
     @contextlib.contextmanager
     def _new_file(self, path: str, mode: int, mtime_ns: int | None) -> Iterator[int]:
+        path = self._placed(path)
         self._claim(path, "file")
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         out = os.open(self._root / path, flags, 0o600)

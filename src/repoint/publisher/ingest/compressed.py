@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import lzma
+import os
 import zlib
 from collections.abc import Callable
 from typing import Protocol
@@ -14,8 +15,14 @@ from repoint.publisher.ingest.errors import UnfitSourceError, broken_input
 _INPUT = 4096
 """Compressed bytes per step: 4 bytes of zstd give up to 128 KiB, so a step up to 128 MiB."""
 
-_XZ_MEMORY = 1 << 30
-"""Bytes that an xz decoder may use: ``xz -9`` needs 65 MiB, a hostile header demands 4 GiB."""
+LARGEST_WINDOW_LOG = 31
+"""Log2 of the largest window in bytes that zstd writes, with ``--long=31``."""
+
+_LEAST_MEMORY, _MOST_MEMORY = 256 << 20, 4 << 30
+"""Bounds of the bytes that a decoder may use."""
+
+_TOO_LARGE = ("Memory usage limit exceeded", "Frame requires too much memory")
+"""What liblzma and zstd say of a stream that needs more memory than is allowed."""
 
 
 class Reader(Protocol):
@@ -47,12 +54,22 @@ def _gzip() -> _Decoder:
 
 
 def _xz() -> _Decoder:
-    return lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
+    return lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=memory_limit())
 
 
 def _zstd() -> _Decoder:
-    options: dict[int, int] = {zstd.DecompressionParameter.window_log_max: DEFAULT_WINDOW_LOG}
+    window = max(DEFAULT_WINDOW_LOG, min(memory_limit().bit_length() - 1, LARGEST_WINDOW_LOG))
+    options: dict[int, int] = {zstd.DecompressionParameter.window_log_max: window}
     return zstd.ZstdDecompressor(options=options)
+
+
+def memory_limit() -> int:
+    """Return the bytes that a decoder may use: a quarter of the memory, at most 4 GiB.
+
+    ``xz -9`` needs 65 MiB and ``zstd --long=27`` 128 MiB; a hostile header demands 4 GiB.
+    """
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return max(_LEAST_MEMORY, min(memory // 4, _MOST_MEMORY))
 
 
 _CODECS: tuple[tuple[bytes, str, Callable[[], _Decoder]], ...] = (
@@ -76,6 +93,15 @@ def open_stream(stream: PeekableReader) -> Reader:
         if head.startswith(magic):
             return _Decompressed(stream, name, make)
     return stream
+
+
+def _needs_memory(name: str) -> UnfitSourceError:
+    again = "zstd --long=27" if name == "zstd" else "xz -9"
+    return UnfitSourceError(
+        f"Its {name} stream needs more memory than the {memory_limit() >> 20:,} MiB that a quarter "
+        "of this machine's memory, or at most 4 GiB, allows",
+        hint=f"Compress it again with `{again}`, or unpack it first",
+    )
 
 
 class _Decompressed:
@@ -110,8 +136,13 @@ class _Decompressed:
                 return bool(self._stream_has_more())
             self._decoder = self._make()
             self._started = True
-        with broken_input(f"Its {self._name} stream"):
-            self._ready = io.BytesIO(self._decoder.decompress(data))
+        try:
+            with broken_input(f"Its {self._name} stream"):
+                self._ready = io.BytesIO(self._decoder.decompress(data))
+        except (UnfitSourceError, MemoryError) as error:
+            if isinstance(error, MemoryError) or any(said in error.message for said in _TOO_LARGE):
+                raise _needs_memory(self._name) from None
+            raise
         if self._decoder.eof:
             self._unused = self._decoder.unused_data
             self._decoder = None

@@ -11,12 +11,19 @@ import stat
 import zipfile
 from collections.abc import Iterator
 
+from repoint.model.tree import check_path
 from repoint.publisher.ingest.builder import CHUNK, TreeBuilder, archive_time
 from repoint.publisher.ingest.errors import UnfitSourceError, broken_input
+from repoint.publisher.ingest.installers import (
+    PYTHON_SCRIPT,
+    entry_point_scripts,
+    written_by_installers,
+)
 from repoint.publisher.ingest.record import Record
 
-_DESTINATIONS = {"purelib": "", "platlib": "", "data": "", "scripts": "bin/", "headers": "include/"}
-"""Destinations of the parts of ``NAME-VERSION.data``, relative to the tree."""
+_DESTINATIONS = {"purelib": "", "platlib": "", "data": "", "scripts": "bin/", "headers": None}
+"""Destinations of the parts of ``NAME-VERSION.data`` in the tree. Installers disagree about
+that of headers, which no program needs."""
 
 _MAX_METADATA = 64 << 20
 """Bytes of RECORD or WHEEL; large wheels have a RECORD of 2 MiB."""
@@ -30,10 +37,14 @@ def is_zip(head: bytes) -> bool:
     return head.startswith(_ZIP_MAGIC)
 
 
-def unpack_wheel(stream: io.BufferedReader, tree: TreeBuilder) -> None:
+def unpack_wheel(stream: io.BufferedReader, tree: TreeBuilder) -> tuple[str, ...]:
     """Unpack a wheel and check every file against its RECORD.
 
     As installers do, empty folders are skipped, and of a file's mode only the execute bit is kept.
+    Headers, and scripts whose first line installers replace, are checked but left out.
+
+    Returns:
+        Patterns of what installers write among the files.
 
     Raises:
         UnfitSourceError: It is not a wheel, is corrupt, or differs from its RECORD.
@@ -45,14 +56,25 @@ def unpack_wheel(stream: io.BufferedReader, tree: TreeBuilder) -> None:
         folder = _metadata_folder(members)
         _check_version(_read_small(archive, f"{folder}/WHEEL"))
         record = Record(_read_small(archive, f"{folder}/RECORD"), folder)
+        entry_points = f"{folder}/entry_points.txt"
+        known = {member.filename for member in members}
+        text = _read_small(archive, entry_points) if entry_points in known else b""
+        scripts, paths, headers = list(entry_point_scripts(text)), [], ""
         for member in members:
-            tree.add_file(
-                _destination(member.filename),
-                record.checked(member.filename, _content(archive, member)),
-                mode=_mode(member),
-                mtime_ns=_time(member),
-            )
+            content = record.checked(member.filename, _content(archive, member))
+            path = _destination(member.filename)
+            if path is None:
+                headers = folder.partition("-")[0]
+            elif path.startswith("bin/") and _is_python_script(archive, member):
+                scripts.append(path.removeprefix("bin/"))
+            else:
+                paths.append(path)
+                tree.add_file(path, content, mode=_mode(member), mtime_ns=_time(member))
+                continue
+            for _ in content:
+                pass
         record.finish()
+    return written_by_installers(paths, scripts, headers)
 
 
 def _metadata_folder(members: list[zipfile.ZipInfo]) -> str:
@@ -101,7 +123,13 @@ def _check_type(member: zipfile.ZipInfo) -> None:
         )
 
 
-def _destination(path: str) -> str:
+def _is_python_script(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bool:
+    with archive.open(member) as content:
+        return content.read(len(PYTHON_SCRIPT)) == PYTHON_SCRIPT
+
+
+def _destination(path: str) -> str | None:
+    """Return the path of a member in the tree; None for a header."""
     top, _, rest = path.partition("/")
     if not top.endswith(".data"):
         return path
@@ -112,7 +140,11 @@ def _destination(path: str) -> str:
             f"{', '.join(sorted(_DESTINATIONS))}",
             hint="Build the wheel again without it",
         )
-    return _DESTINATIONS[key] + inner
+    place = _DESTINATIONS[key]
+    if place is None:
+        check_path(inner)
+        return None
+    return place + inner
 
 
 def _mode(member: zipfile.ZipInfo) -> int:
