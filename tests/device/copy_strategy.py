@@ -25,6 +25,7 @@ class CopyStrategy:
 
     shares_folders = False
     changes_system = False
+    runs_from_store = False
     calls: list[str] = []  # noqa: RUF012  # what the test inspects
 
     def __init__(self, host: Host) -> None:
@@ -40,6 +41,9 @@ class CopyStrategy:
 
     def resolve(self, path: Path, store: Store) -> Path:
         return path.resolve()
+
+    def require_usable(self, state: ProductState, point: GraftPoint) -> None:
+        self.calls.append("require_usable")
 
     @staticmethod
     def scan_key(point: GraftPoint, component: Component) -> tuple[str, ...]:

@@ -118,13 +118,16 @@ class Device:
         wanted: BaselineFilter,
     ) -> Enrolment:
         """Enrol a product; see `update.enroll`."""
-        from repoint.device.update.enroll import EnrolmentRequest, enroll
+        from repoint.device.store.founding import founding
+        from repoint.device.update.enroll import EnrolmentRequest, enroll, graft_points
 
         network = self._network(url)
-        with self._transactions.of_store("repoint enroll"):
-            state = self.store.product(product)
-            request = EnrolmentRequest(url, root, grafts, wanted, network)
-            return enroll(state, self.host, request, now=self._now())
+        state = self.store.product(product)
+        request = EnrolmentRequest(url, root, wanted, network)
+        # Whatever can be refused without the store is refused before the store exists.
+        points = graft_points(state, self.host, grafts)
+        with founding(self.store.path), self._transactions.of_store("repoint enroll"):
+            return enroll(state, self.host, request, points, now=self._now())
 
     def unenroll(self, product: str | None) -> str:
         """Unenrol a product, and return its name; see `update.unenroll`."""

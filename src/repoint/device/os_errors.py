@@ -35,7 +35,12 @@ def explained(action: str, outcome: str = NOTHING_CHANGED) -> Iterator[None]:
                 f"The disk is full: could not {action}{where}",
                 hint=f"Free some space and try again; {outcome}",
             ) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        if error.errno == errno.EROFS:
+            raise StoreWriteError(
+                f"The file system is read-only: could not {action}{where}",
+                hint=f"Make it writable, or name a place that is{_unless_nothing(outcome)}",
+            ) from error
+        if error.errno in (errno.EACCES, errno.EPERM):
             raise StoreWriteError(
                 f"No right to {action}{where}",
                 hint=f"Run it as the user who owns it, or as root{_unless_nothing(outcome)}",

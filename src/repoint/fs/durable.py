@@ -119,10 +119,11 @@ def make_folder(path: Path, *, mode: int = 0o755) -> None:
         _set_folder_mode(temporary, mode)
         temporary.rename(path)
     except OSError:
+        # Another process created the folder first, or it cannot be created.
+        with contextlib.suppress(OSError):
+            temporary.rmdir()
         if not path.is_dir():
             raise
-        with contextlib.suppress(OSError):  # another process created the folder first
-            temporary.rmdir()
         return
     with contextlib.suppress(PermissionError):  # a folder above the store may be unreadable
         sync_folder(path.parent)

@@ -14,6 +14,7 @@ from repoint.host.dbus import system_bus
 from repoint.host.journal import Journal
 from repoint.host.kernel.boot import Boot
 from repoint.host.kernel.dm_verity import DmVerity
+from repoint.host.kernel.mounts import Mounts
 from repoint.host.kernel.processes import Processes
 from repoint.host.logind import Logind
 from repoint.host.programs import Programs
@@ -27,6 +28,7 @@ class Host(msgspec.Struct, frozen=True):
     Attributes:
         processes: The running processes.
         boot: The current boot.
+        mounts: The mount table.
         systemd: Services and units.
         sysext: System extensions, which are merged over /usr and /opt.
         base: The files of the system below everything that is merged.
@@ -39,6 +41,7 @@ class Host(msgspec.Struct, frozen=True):
 
     processes: Processes
     boot: Boot
+    mounts: Mounts
     systemd: Systemd
     sysext: SystemExtensions
     base: BaseSystem
@@ -56,6 +59,7 @@ class Host(msgspec.Struct, frozen=True):
         return cls(
             Processes(),
             boot,
+            Mounts(),
             systemd,
             sysext,
             BaseSystem(sysext),

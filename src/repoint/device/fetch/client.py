@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 import msgspec
 from tuf.api import exceptions as tuf
-from tuf.api.metadata import Metadata, Root, TargetFile
+from tuf.api.metadata import Metadata, Root, TargetFile, Targets
 from tuf.ngclient import Updater
 
 from repoint.device.errors import NoNetworkError, NotTrustedError, StaleRepositoryError
@@ -141,6 +141,13 @@ class RepositoryClient:
                 hint="Check product, version, build and platform, or tell the vendor",
             )
         return target
+
+    def products(self) -> list[str]:
+        """Return the products of the repository, by its verified metadata."""
+        path = self._metadata / "targets.json"
+        with self._explained():
+            delegations = Metadata[Targets].from_file(str(path)).signed.delegations
+        return sorted(delegations.roles or ()) if delegations is not None else []
 
     def read(self, path: str) -> bytes:
         """Return the content of a signed document.

@@ -81,12 +81,25 @@ def store_file_lock(
     """
     with contextlib.ExitStack() as stack:
         with explained(f"change the store {store}"):
-            make_folder(store)
-            if not os.access(store, os.W_OK, effective_ids=True):
-                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(store))
-            require_own(store)  # before a lock file is opened that another account put there
-            lock = stack.enter_context(exclusive_lock(store / name, wait=wait, on_wait=on_wait))
+            while True:
+                make_folder(store)
+                if not os.access(store, os.W_OK, effective_ids=True):
+                    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(store))
+                require_own(store)  # before a lock file is opened that another account put there
+                path = store / name
+                lock = stack.enter_context(exclusive_lock(path, wait=wait, on_wait=on_wait))
+                if _is_in_place(path, lock):
+                    break
+                # An enrolment was refused meanwhile, and has removed the store that it had made.
+                stack.close()
         yield lock
+
+
+def _is_in_place(path: Path, lock: Lock) -> bool:
+    try:
+        return os.path.samestat(path.lstat(), os.fstat(lock.descriptor))
+    except FileNotFoundError:
+        return False
 
 
 def require_own(store: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -29,13 +30,38 @@ def resolve_graft(path: Path, store: Store) -> Path:
         raise EnrolmentRefusedError(
             f"There is nothing at {resolved}", hint="Install the product first, then enrol it"
         )
-    inside_store = resolved.is_relative_to(os.path.realpath(store.path))
-    if inside_store or store.path.is_relative_to(resolved):
+    require_apart(resolved, store)
+    return resolved
+
+
+def require_apart(folder: Path, store: Store) -> None:
+    """Refuse a folder that lies in the store, or in which the store lies, by whatever path.
+
+    Folders are compared by device and inode, so that neither links nor bind mounts hide it.
+
+    Raises:
+        EnrolmentRefusedError: They overlap.
+    """
+    place = Path(os.path.realpath(store.path))
+    if _is_at_or_above(place, folder) or _is_at_or_above(folder, place):
         raise EnrolmentRefusedError(
-            f"{resolved} and the store {store.path} overlap",
+            f"{folder} and the store {store.path} overlap",
             hint="Name the folder of the component, and a store outside of it",
         )
-    return resolved
+
+
+def _is_at_or_above(outer: Path, inner: Path) -> bool:
+    if inner.is_relative_to(outer):
+        return True
+    try:
+        wanted = outer.stat()
+    except OSError:
+        return False  # a store that does not exist yet holds nothing
+    for folder in (inner, *inner.parents):
+        with contextlib.suppress(OSError):
+            if os.path.samestat(folder.stat(), wanted):
+                return True
+    return False
 
 
 def graft_target(state: ProductState, component: str) -> Path:
@@ -51,19 +77,19 @@ def is_grafted(state: ProductState, graft: GraftPoint) -> bool:
 
 def prepare_graft(state: ProductState, graft: GraftPoint) -> None:
     """Create the link next to the graft point. Shows that we may write there; changes nothing."""
-    link = _next_to(graft)
+    link = link_beside(graft)
     link.unlink(missing_ok=True)
     link.symlink_to(graft_target(state, graft.component))
 
 
 def is_prepared(graft: GraftPoint) -> bool:
     """Return whether the link is next to the graft point."""
-    return _next_to(graft).is_symlink()
+    return link_beside(graft).is_symlink()
 
 
 def forget_graft(graft: GraftPoint) -> None:
     """Remove the link next to the graft point."""
-    _next_to(graft).unlink(missing_ok=True)
+    link_beside(graft).unlink(missing_ok=True)
 
 
 def graft(state: ProductState, point: GraftPoint, entries: Iterable[Entry]) -> Path | None:
@@ -86,11 +112,11 @@ def graft(state: ProductState, point: GraftPoint, entries: Iterable[Entry]) -> P
     """
     path = Path(point.path)
     if not is_grafted(state, point):
-        if not _next_to(point).is_symlink():
+        if not link_beside(point).is_symlink():
             prepare_graft(state, point)
-        exchange(_next_to(point), path)
+        exchange(link_beside(point), path)
         sync(path.parent)
-    old = _next_to(point)
+    old = link_beside(point)
     if old.is_symlink() or not old.is_dir():
         old.unlink(missing_ok=True)
         return None
@@ -132,9 +158,10 @@ def ungraft(point: GraftPoint, tree: Path) -> None:
 
 def adopted_from(point: GraftPoint) -> str:
     """Return the kernel's name of the folder that was at the graft point, once it is exchanged."""
-    return f"{_next_to(point)}/"
+    return f"{link_beside(point)}/"
 
 
-def _next_to(point: GraftPoint) -> Path:
+def link_beside(point: GraftPoint) -> Path:
+    """Return where the link is prepared, and where the replaced folder is until it is removed."""
     path = Path(point.path)
     return path.with_name(f".{path.name}.repoint")

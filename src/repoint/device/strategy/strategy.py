@@ -41,10 +41,12 @@ class Strategy(Protocol):
             names its own files.
         changes_system: True if the machine's own start depends on the components, so that a new
             letter is confirmed only when the machine has started.
+        runs_from_store: True if programs run the files in the store, on its file system.
     """
 
     shares_folders: ClassVar[bool]
     changes_system: ClassVar[bool]
+    runs_from_store: ClassVar[bool]
 
     def __init__(self, host: Host) -> None:
         """Bind the strategy to a machine."""
@@ -66,6 +68,13 @@ class Strategy(Protocol):
 
         Raises:
             EnrolmentRefusedError: It cannot be a graft point.
+        """
+
+    def require_usable(self, state: ProductState, point: GraftPoint) -> None:
+        """Try out whether the graft point can be taken over. Leaves nothing.
+
+        Raises:
+            EnrolmentRefusedError: It cannot.
         """
 
     @staticmethod

@@ -28,6 +28,7 @@ from repoint.device.store.records import Form, Generation, GraftPoint, HistoryEn
 from repoint.device.store.store import Store
 from repoint.device.strategy import extension
 from repoint.device.strategy.extension import ComponentLayer, layers_of, path_on_system
+from repoint.device.strategy.grafts import require_apart
 from repoint.device.strategy.layer_images import image_of, inode_numbers
 from repoint.device.strategy.layer_merge import is_merged, merge_layer
 from repoint.device.strategy.merged_view import is_unreadable, missing_from_view
@@ -46,6 +47,7 @@ class SysextStrategy:
 
     shares_folders = True
     changes_system = True
+    runs_from_store = False
 
     def __init__(self, host: Host) -> None:
         self._host = host
@@ -72,11 +74,12 @@ class SysextStrategy:
                 hint="Name / or such a folder for a component of the system, "
                 "or enrol it as a tree of its own",
             )
-        if store.path.is_relative_to(folder) and folder != Path("/"):
-            raise EnrolmentRefusedError(
-                f"The store {store.path} lies in {folder}", hint="Name a store outside of it"
-            )
+        if folder != Path("/"):
+            require_apart(folder, store)
         return folder
+
+    def require_usable(self, state: ProductState, point: GraftPoint) -> None:
+        """Do nothing: the base is not touched."""
 
     @staticmethod
     def scan_key(point: GraftPoint, component: Component) -> tuple[str, ...]:

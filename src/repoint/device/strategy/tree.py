@@ -12,6 +12,7 @@ from repoint.device.errors import EnrolmentRefusedError
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Form, Generation, GraftPoint
 from repoint.device.store.store import Store
+from repoint.device.strategy.graft_trial import try_graft
 from repoint.device.strategy.grafts import (
     adopted_from,
     forget_graft,
@@ -42,9 +43,10 @@ class TreeStrategy:
 
     shares_folders = False
     changes_system = False
+    runs_from_store = True
 
     def __init__(self, host: Host) -> None:
-        """The strategy needs nothing of the machine but its file systems."""
+        self._host = host
 
     @staticmethod
     def reach(point: GraftPoint) -> tuple[Path, ...]:
@@ -64,6 +66,10 @@ class TreeStrategy:
                 f"{folder} is not a folder", hint="Name the folder of the component itself"
             )
         return folder
+
+    def require_usable(self, state: ProductState, point: GraftPoint) -> None:
+        """Try out whether the link can take the folder's place; see `graft_trial.try_graft`."""
+        try_graft(state, self._host, point)
 
     @staticmethod
     def scan_key(point: GraftPoint, component: Component) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Enrolment, Generation, GraftPoint
 from repoint.device.store.trees import add_tree
 from repoint.device.strategy.strategy import replaced_points, strategy_of, strategy_type
+from repoint.device.update.preflight import require_place, require_points, require_store
 from repoint.device.update.recognize import BaselineFilter, recognize
 from repoint.fs.durable import make_folder, write_durably
 from repoint.host.host import Host
@@ -46,19 +47,51 @@ class EnrolmentRequest:
     Attributes:
         url: The repository.
         root: The trusted root, from the vendor.
-        grafts: The graft point of each component.
         baseline: The candidate baselines.
         network: How this device reaches repositories.
     """
 
     url: str
     root: bytes
-    grafts: Mapping[str, GraftRequest]
     baseline: BaselineFilter
     network: Network
 
 
-def enroll(state: ProductState, host: Host, request: EnrolmentRequest, *, now: int) -> Enrolment:
+def graft_points(
+    state: ProductState, host: Host, requests: Mapping[str, GraftRequest]
+) -> tuple[GraftPoint, ...]:
+    """Return the graft points that a person means. Changes nothing, and needs no lock.
+
+    There are none if the product is enrolled already. `enroll` refuses that, after the recovery has
+    finished an enrolment that was interrupted.
+
+    Raises:
+        EnrolmentRefusedError: The store or a graft point cannot be used.
+    """
+    require_store(state.store)
+    if state.documents.enrolment_path.exists():
+        return ()
+    points = tuple(
+        GraftPoint(
+            name,
+            str(strategy_type(r.strategy)(host).resolve(r.path, state.store)),
+            r.program,
+            r.strategy,
+        )
+        for name, r in requests.items()
+    )
+    require_points(state, host, points)
+    return points
+
+
+def enroll(
+    state: ProductState,
+    host: Host,
+    request: EnrolmentRequest,
+    points: tuple[GraftPoint, ...],
+    *,
+    now: int,
+) -> Enrolment:
     """Enrol a product. The store must be locked.
 
     The commit point is the rename of the enrolment. Before it, nothing at the graft points changes.
@@ -68,11 +101,12 @@ def enroll(state: ProductState, host: Host, request: EnrolmentRequest, *, now: i
         state: The product to enrol.
         host: The machine.
         request: What to enrol.
+        points: The result of `graft_points`.
         now: Seconds since 1970.
 
     Raises:
         DifferentTreesError: The trees at the graft points are not those of a baseline.
-        EnrolmentRefusedError: It is enrolled already, or a graft point cannot be used.
+        EnrolmentRefusedError: It is enrolled already, or the store cannot hold it.
         RepointError: The repository cannot be reached or is not to be trusted.
     """
     if state.documents.enrolment_path.exists():
@@ -81,7 +115,6 @@ def enroll(state: ProductState, host: Host, request: EnrolmentRequest, *, now: i
             hint="See `repoint status`; run `repoint unenroll` first to enrol it anew",
         )
     url = str(Address.parse(request.url))
-    points = _graft_points(state, host, request.grafts)
     try:
         with explained(f"enrol {state.name}"):
             shutil.rmtree(state.path, ignore_errors=True)
@@ -93,6 +126,8 @@ def enroll(state: ProductState, host: Host, request: EnrolmentRequest, *, now: i
             client.has_news()
             client.refresh()
             baseline = recognize(client, state, host, points, request.baseline)
+            sources = {point.component: Path(point.path).resolve() for point in points}
+            require_place(state, baseline, points, sources)
             _take_trees(state, host, baseline, points)
         enrolment = Enrolment(1, state.name, url, baseline.name, points, now)
         _adopt(state, host, baseline, enrolment, now)
@@ -181,34 +216,3 @@ def _adopt(
             kept.append(strategy_of(point, host).take(state, point, entries))
         complete_history(state, now=now, kept=kept, own=True)
         finish_enrolment(state)
-
-
-def _graft_points(
-    state: ProductState, host: Host, requests: Mapping[str, GraftRequest]
-) -> tuple[GraftPoint, ...]:
-    points = tuple(
-        GraftPoint(
-            name,
-            str(strategy_type(r.strategy)(host).resolve(r.path, state.store)),
-            r.program,
-            r.strategy,
-        )
-        for name, r in requests.items()
-    )
-    for one in points:
-        for other in points:
-            if one is not other and _conflict(one, other):
-                raise EnrolmentRefusedError(
-                    f"The graft points of {one.component} and {other.component} overlap",
-                    hint="Name a separate folder for each component",
-                )
-    return points
-
-
-def _conflict(one: GraftPoint, other: GraftPoint) -> bool:
-    """Return whether a graft point lies in another whose files its strategy cannot tell apart."""
-    strategy, other_strategy = strategy_type(one.strategy), strategy_type(other.strategy)
-    if strategy is other_strategy and strategy.shares_folders:
-        return False
-    inner, outer = strategy.reach(one), other_strategy.reach(other)
-    return any(path.is_relative_to(folder) for path in inner for folder in outer)

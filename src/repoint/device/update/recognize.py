@@ -65,6 +65,7 @@ def recognize(
         EnrolmentRefusedError: No baseline is for this system, or the components do not match.
     """
     path = names.catalog_path(state.name)
+    _require_product(client, state.name)
     catalog = decode_record(client.read(path), Catalog, path)
     listed = _candidates(catalog, wanted)
     nearest: dict[str, tuple[Difference, ...]] | None = None
@@ -107,6 +108,17 @@ def recognize(
         hint="Reinstall the product, or enrol with the baseline that is installed; "
         "nothing was changed",
     )
+
+
+def _require_product(client: RepositoryClient, product: str) -> None:
+    if client.find(names.catalog_path(product)) is not None:
+        return
+    known = client.products()
+    if product not in known:
+        raise EnrolmentRefusedError(
+            f"The repository at {client.url} has no product {product}",
+            hint=f"It has: {', '.join(known) or 'none yet'}",
+        )
 
 
 def _candidates(catalog: Catalog, wanted: BaselineFilter) -> list[ListedBaseline]:
