@@ -68,9 +68,7 @@ class TestAFullDisk:
         answer = enroll(place.vendor, place.server.url, place.graft, disk / "store")
         refusal(answer, "The disk is full: could not enrol acme-kiosk", "Free some space")
         assert everything(place.folder) == before
-        assert [path for path in everything(disk) if path != "filler"] == [
-            "store", "store/products", "store/trees",
-        ]  # fmt: skip
+        assert [path for path in everything(disk) if path != "filler"] == []
 
     def test_at_installation_is_detected_before_the_download(
         self, place: Place, small_disk: MakeDisk
@@ -205,7 +203,7 @@ class TestNoRightToWrite:
                         before=bound_by_permissions)  # fmt: skip
         refusal(
             answer,
-            f"No right to enrol acme-kiosk at {app}/.engine.repoint",
+            f"No right to enrol acme-kiosk at {app}/engine",
             "as the user who owns it",
         )
         assert everything(app) == before

@@ -243,7 +243,7 @@ class TestStores:
         enroll(place, place.folder / "disk/store", engine=place.folder / "disk/engine")
 
     def test_too_little_space(self, place: Place, mounts: None) -> None:
-        mount("tmpfs", place.folder / "store", "size=1m,mode=755")
+        mount("tmpfs", place.folder / "store", "size=40k,mode=755")
         refused(place, lambda: enroll(place), "The disk is full", "MB are free")
 
     def test_too_few_inodes(self, place: Place, vendor: Vendor, mounts: None) -> None:

@@ -25,7 +25,7 @@ from repoint.device.errors import (
     StillRunningError,
     StoreBusyError,
 )
-from repoint.device.os_errors import explained
+from repoint.device.os_errors import Troubles, explained, isolated
 from repoint.device.outcomes import Nothing
 from repoint.device.status.census import Census
 from repoint.device.store.product_state import ProductState
@@ -109,7 +109,7 @@ class Agent:
         """
         with update_run_lock(self.device.store.path):
             for state in self._states(product):
-                yield self._run(state)
+                yield _isolated(state, self._run)
 
     def activate(self, product: str | None = None) -> Iterator[UpdateRun]:
         """Only bring into force what is due, without checking the repository.
@@ -120,12 +120,7 @@ class Agent:
         with update_run_lock(self.device.store.path):
             self.device.recover()
             for state in self._states(product):
-                run = UpdateRun(state.name)
-                agent_state = read_agent_state(state).at(self._now())
-                conditions = self._conditions()
-                self._read_overview(run, agent_state, conditions)
-                self._finish(run, state, agent_state, conditions)
-                yield run
+                yield _isolated(state, self._activate_due)
 
     def watch_trials(self) -> Iterator[UpdateRun]:
         """Wait until every letter on trial is confirmed or rolled back."""
@@ -139,6 +134,14 @@ class Agent:
             elif run.overview is not None:
                 run.activated = run.overview.status.in_force
             yield run
+
+    def _activate_due(self, state: ProductState) -> UpdateRun:
+        run = UpdateRun(state.name)
+        agent_state = read_agent_state(state).at(self._now())
+        conditions = self._conditions()
+        self._read_overview(run, agent_state, conditions)
+        self._finish(run, state, agent_state, conditions)
+        return run
 
     def _states(self, product: str | None) -> list[ProductState]:
         store = self.device.store
@@ -305,6 +308,14 @@ def update_run_lock(store: Path) -> Iterator[None]:
         raise UpdateRunActiveError(
             "Another update run is active", hint="Wait for it; it covers every product"
         ) from None
+
+
+def _isolated(state: ProductState, work: Callable[[ProductState], UpdateRun]) -> UpdateRun:
+    """Return the update run of a product; a damaged product has one with its error."""
+    troubles: Troubles = {}
+    with isolated(state.name, troubles):
+        return work(state)
+    return UpdateRun(state.name, errors=[troubles[state.name]])
 
 
 def _may_need_activation(run: UpdateRun) -> bool:

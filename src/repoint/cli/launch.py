@@ -12,6 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from repoint.device.activate.launch import Launch
+
 
 def launch(arguments: Sequence[str]) -> None:
     """Become the program that the arguments name.
@@ -29,11 +31,25 @@ def launch(arguments: Sequence[str]) -> None:
     if not command:
         return
     from repoint.cli.store import default_store
-    from repoint.device.activate.launch import become, has_staged, prepare_launch
+    from repoint.device.activate.launch import has_staged, prepare_launch
 
     store = store or os.environ.get("REPOINT_STORE") or default_store()
     if not has_staged(store):
-        become(prepare_launch(store, command, os.environ))
+        start(prepare_launch(store, command, os.environ))
+
+
+def start(launch: Launch) -> None:
+    """Become a program, after what is wrong with products that it does not hold.
+
+    Raises:
+        OSError: The program cannot be started.
+    """
+    from repoint.cli.terminal import print_error
+    from repoint.device.activate.launch import become
+
+    for problem in launch.problems:
+        print_error(problem)
+    become(launch)
 
 
 def _parse(arguments: Sequence[str]) -> tuple[str, Sequence[str]]:

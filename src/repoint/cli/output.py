@@ -6,12 +6,13 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import msgspec
 
-from repoint.cli.terminal import print_text
+from repoint.cli.terminal import print_error, print_text
+from repoint.model.errors import RepointError
 from repoint.model.text import one_line
 
 
@@ -57,6 +58,20 @@ def counted(number: int, noun: str) -> str:
 def switch(value: bool, locked_by: str) -> str:
     """Format a setting for people: ``on``, or ``off, locked by FILE``."""
     return ("on" if value else "off") + (f", locked by {locked_by}" if locked_by else "")
+
+
+def report_troubles(troubles: Mapping[str, RepointError]) -> None:
+    """Print what failed for each product on standard error.
+
+    Raises:
+        typer.Exit: Something failed; the status is 1.
+    """
+    for product, error in troubles.items():
+        print_error(f"{product}: {error}")
+    if troubles:
+        import typer
+
+        raise typer.Exit(1)
 
 
 def print_json(value: Any) -> None:

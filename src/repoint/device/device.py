@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from repoint.device.activate.restart import Restarted
     from repoint.device.fetch.network import Network
     from repoint.device.fetch.progress import Progress
+    from repoint.device.os_errors import Troubles
     from repoint.device.outcomes import Nothing
     from repoint.device.status.status import Status
     from repoint.device.update.check import Checked
@@ -224,10 +225,14 @@ class Device:
         activate_for_launch(self.store, self.host, now=self._now())
         return prepare_launch(str(self.store.path), command, environment)
 
-    def recover(self) -> None:
-        """Complete what was interrupted, and remove what nothing uses any more."""
-        with self._transactions.of_store("repoint agent activate"):
-            pass
+    def recover(self) -> Troubles:
+        """Complete what was interrupted, and remove what nothing uses any more.
+
+        Returns:
+            The products that could not be recovered.
+        """
+        with self._transactions.of_store("repoint agent activate") as troubles:
+            return troubles
 
     def status(self, product: str | None) -> Status:
         """Return whether the product is protected; see `status.read_status`."""

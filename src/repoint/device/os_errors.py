@@ -8,6 +8,10 @@ import os
 from collections.abc import Iterator
 
 from repoint.device.errors import StoreWriteError
+from repoint.model.errors import RepointError
+
+Troubles = dict[str, RepointError]
+"""The error of each product with which something failed."""
 
 NOTHING_CHANGED = "nothing was changed"
 COMPLETED_NEXT = "the next command completes it or undoes it"
@@ -49,6 +53,16 @@ def explained(action: str, outcome: str = NOTHING_CHANGED) -> Iterator[None]:
             f"Could not {action}{where}: {os.strerror(error.errno or 0)}",
             hint=f"Try again; {outcome}",
         ) from error
+
+
+@contextlib.contextmanager
+def isolated(product: str, troubles: Troubles) -> Iterator[None]:
+    """Record the error of the block, which concerns one product, so that others are served too."""
+    try:
+        with explained(f"work on {product}", COMPLETED_NEXT):
+            yield
+    except RepointError as error:
+        troubles[product] = error
 
 
 def _unless_nothing(outcome: str) -> str:

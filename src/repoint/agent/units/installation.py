@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import zlib
@@ -24,6 +25,7 @@ from repoint.agent.units.unit_files import (
     unit_files,
 )
 from repoint.device.os_errors import explained
+from repoint.device.store.records import GraftPoint
 from repoint.device.store.store import Store
 from repoint.device.strategy.strategy import strategy_type
 from repoint.fs.durable import write_durably
@@ -52,8 +54,10 @@ class UnitChange:
 
 def setup_for(store: Store, *, user: bool) -> Setup:
     """Return the setup of this device: its store, this interpreter, and what is enrolled now."""
-    enrolments = [state.documents.enrolment() for state in store.enrolled()]
-    points = [point for enrolment in enrolments for point in enrolment.grafts]
+    points: list[GraftPoint] = []
+    for state in store.enrolled():
+        with contextlib.suppress(RepointError):  # the units serve the other products
+            points += state.documents.enrolment().grafts
     trees = tuple(
         path for point in points for path in strategy_type(point.strategy).writable_paths(point)
     )

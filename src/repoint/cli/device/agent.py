@@ -57,23 +57,29 @@ def activate(
 
     Units call it at the start of the machine or of the session, before other programs run.
     """
+    import contextlib
     import sys
 
     from repoint.agent.startup import merge_at_start
     from repoint.cli.device.device import open_device
+    from repoint.model.errors import RepointError
 
     if due:
         print_runs(agent_of(store).activate(), store)
         return
     device = open_device(store, automatic=True)
-    before = {state.name: state.links.active() for state in device.store.enrolled()}
+    before = {}
+    for state in device.store.enrolled():
+        with contextlib.suppress(RepointError):  # reported below
+            before[state.name] = state.links.active()
     failed = False
     for product, error in merge_at_start(device):
-        active = device.store.product(product).links.active()
         if error is not None:
             failed = True
             print(f"{product}: {error}", file=sys.stderr)
-        elif active is not None and active != before.get(product):
+            continue
+        active = device.store.product(product).links.active()
+        if active is not None and active != before.get(product):
             print(f"{product}: {active.label} is in force.")
     if failed:
         raise typer.Exit(1)
@@ -85,12 +91,17 @@ def tell(product: ProductOption = None, store: StoreOption = None) -> None:
     from repoint.agent.notifications import notification_record, notify_desktop
     from repoint.agent.overview import read_overview
     from repoint.cli.device.device import open_device
+    from repoint.cli.output import report_troubles
+    from repoint.device.os_errors import Troubles, isolated
 
     device = open_device(store)
+    troubles: Troubles = {}
     for state in device.store.enrolled():
         if product in (None, state.name):
             record = notification_record(device.store.path, state.name)
-            notify_desktop(read_overview(device, state.name), record)
+            with isolated(state.name, troubles):
+                notify_desktop(read_overview(device, state.name), record)
+    report_troubles(troubles)
 
 
 DryRunOption = Annotated[

@@ -337,6 +337,6 @@ def launch(
     store: StoreOption = None,
 ) -> None:
     """Start a program with one version of each component until it ends."""
-    from repoint.device.activate.launch import become
+    from repoint.cli.launch import start
 
-    become(open_device(store, automatic=True).launch([program, *context.args], os.environ))
+    start(open_device(store, automatic=True).launch([program, *context.args], os.environ))

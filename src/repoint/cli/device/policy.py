@@ -53,11 +53,16 @@ def motd(store: StoreOption = None) -> None:
     from repoint.agent.notifications import message_of_the_day
     from repoint.agent.overview import read_overview
     from repoint.cli.device.device import open_device
+    from repoint.cli.output import report_troubles
+    from repoint.device.os_errors import Troubles, isolated
 
     device = open_device(store)
+    troubles: Troubles = {}
     for state in device.store.enrolled():
-        for line in message_of_the_day(read_overview(device, state.name)):
-            print(line)
+        with isolated(state.name, troubles):
+            for line in message_of_the_day(read_overview(device, state.name)):
+                print(line)
+    report_troubles(troubles)
 
 
 def _format(value: object) -> str:

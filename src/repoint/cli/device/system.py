@@ -47,5 +47,12 @@ def unmerge(store: StoreOption = None) -> None:
     """Unmerge all layers before an update, so that the base system can be written to."""
     from repoint.cli.device.device import open_device
 
-    for product in open_device(store, automatic=True).boot.unmerge():
-        print(f"{product}: its layer is unmerged until `repoint system merge`.")
+    failed = False
+    for product, error in open_device(store, automatic=True).boot.unmerge():
+        if error is not None:
+            failed = True
+            print(f"repoint: {product}: {error}", file=sys.stderr)
+        else:
+            print(f"{product}: its layer is unmerged until `repoint system merge`.")
+    if failed:
+        raise typer.Exit(1)

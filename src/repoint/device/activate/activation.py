@@ -154,10 +154,11 @@ def activate_for_launch(store: Store, host: Host, *, now: int) -> None:
     to another user, or programs run without the launcher.
     """
     for state in store.enrolled():
-        if state.links.staged() is not None:
-            with contextlib.suppress(RepointError), locked(store.path, "repoint launch", wait=0):
-                if pending_scopes(state) <= {"none", "app"}:
-                    activate(state, host, now=now)
+        with contextlib.suppress(RepointError):
+            if state.links.staged() is not None:
+                with locked(store.path, "repoint launch", wait=0):
+                    if pending_scopes(state) <= {"none", "app"}:
+                        activate(state, host, now=now)
 
 
 def activate_without_restart(state: ProductState, host: Host, *, now: int) -> None:

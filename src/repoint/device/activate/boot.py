@@ -11,6 +11,7 @@ from repoint.device.activate.activation import activate
 from repoint.device.activate.confirmation import current_verdict, rollback_error
 from repoint.device.activate.transaction import Transactions
 from repoint.device.errors import StillRunningError, StoreBusyError
+from repoint.device.os_errors import Troubles, isolated
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation
 from repoint.device.store.store_lock import locked
@@ -43,35 +44,47 @@ class BootTasks:
             Each product, with its error if it could not be merged or a letter was rolled back.
         """
         store, host = self.transactions.store, self.transactions.host
-        results: list[tuple[str, RepointError | None]] = []
-        before = {state.name: state.links.active() for state in store.enrolled()}
-        if not before:
-            return results
-        with self.transactions.of_store("repoint system merge"):
-            for state in store.enrolled():
-                error: RepointError | None = rollback_error(state, before.get(state.name))
-                try:
+        states = store.enrolled()
+        if not states:
+            return []
+        before: dict[str, Generation | None] = {}
+        for state in states:
+            with isolated(state.name, {}):  # the recovery reports it
+                before[state.name] = state.links.active()
+        with self.transactions.of_store("repoint system merge") as troubles:
+            states = store.enrolled()
+            for state in states:
+                if state.name in troubles:
+                    continue
+                with isolated(state.name, troubles):
+                    error = rollback_error(state, before.get(state.name))
+                    if error is not None:
+                        troubles[state.name] = error
                     show_active(state, host())
                     with contextlib.suppress(StillRunningError):
                         activate(state, host(), now=self.transactions.now())
-                except RepointError as failure:
-                    error = failure
-                results.append((state.name, error))
-        return results
+        return [(state.name, troubles.get(state.name)) for state in states]
 
-    def unmerge(self) -> list[str]:
+    def unmerge(self) -> list[tuple[str, RepointError | None]]:
         """Unmerge all layers, so that an update of the system can write to its base.
 
         What is active stays active. The next start of the machine, or `merge`, merges what fits.
 
         Returns:
-            The products whose layer was unmerged.
+            The products whose layer was unmerged, and those where that failed, with the error.
         """
         store, host = self.transactions.store, self.transactions.host
         if not store.enrolled():
             return []
+        results: list[tuple[str, RepointError | None]] = []
         with locked(store.path, "repoint system unmerge", wait=self.transactions.wait):
-            return [state.name for state in store.enrolled() if hide_active(state, host())]
+            for state in store.enrolled():
+                troubles: Troubles = {}
+                with isolated(state.name, troubles):
+                    if hide_active(state, host()):
+                        results.append((state.name, None))
+                results += troubles.items()
+        return results
 
     def watch(self) -> dict[str, RepointError | None]:
         """Wait until all trials are decided.
@@ -95,7 +108,12 @@ def watch_trials(
 
     The lock is free while nothing is decided.
     """
-    trials = {state: trial for state in states if (trial := state.trials.current()) is not None}
+    trials = {}
+    for state in states:
+        with isolated(state.name, {}):  # a damaged product has no trial that could be decided
+            trial = state.trials.current()
+            if trial is not None:
+                trials[state] = trial
     while any(state.trials.current() is not None for state in trials):
         if not any(_is_undecided(transactions, state) for state in trials):
             # Every transaction begins with the recovery, which carries the verdict out.
@@ -113,4 +131,6 @@ def watch_trials(
 
 def _is_undecided(transactions: Transactions, state: ProductState) -> bool:
     """Return whether the active letter of a product is on trial and undecided."""
-    return current_verdict(state, transactions.host()).kind == "wait"
+    with isolated(state.name, {}):
+        return current_verdict(state, transactions.host()).kind == "wait"
+    return False

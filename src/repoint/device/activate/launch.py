@@ -40,6 +40,7 @@ class Launch:
         arguments: All arguments, the program's name first.
         environment: Its environment.
         held: Open folders that the program inherits, each with a shared lock.
+        problems: What is wrong with products whose trees are not held.
     """
 
     def __init__(
@@ -48,11 +49,13 @@ class Launch:
         arguments: list[str],
         environment: dict[str, str],
         held: tuple[int, ...],
+        problems: tuple[str, ...] = (),
     ) -> None:
         self.program = program
         self.arguments = arguments
         self.environment = environment
         self.held = held
+        self.problems = problems
 
 
 def has_staged(store: str) -> bool:
@@ -64,6 +67,8 @@ def has_staged(store: str) -> bool:
 
 def prepare_launch(store: str, command: Sequence[str], environment: Mapping[str, str]) -> Launch:
     """Hold the trees of all components, and resolve every mention of a graft point.
+
+    A damaged product does not keep the programs of others from starting: see `Launch.problems`.
 
     Only what is a path is resolved, if it leads to a graft point or below it: the program; an
     argument, or the value of an option that is written ``--name=value``, if it begins with ``/``,
@@ -78,22 +83,33 @@ def prepare_launch(store: str, command: Sequence[str], environment: Mapping[str,
 
     Raises:
         NotEnrolledError: The program does not exist, or cannot be executed.
-        StoreDamagedError: The store cannot be read, or a tree is missing.
+        StoreDamagedError: All products are damaged.
     """
     trees: dict[str, str] = {}
     held: list[int] = []
     variables: dict[str, str] = {}
-    for component, graft, link in _grafted_components(os.path.abspath(store)):
-        tree, descriptor = _hold(link)
-        held.append(descriptor)
-        trees[graft] = tree
-        variables[f"REPOINT_TREE_{_variable(component)}"] = tree
+    damaged: dict[str, StoreDamagedError] = {}
+    store = os.path.abspath(store)
+    products = _products(store)
+    for product in products:
+        try:
+            for component, graft, link in _grafted_components(store, product):
+                tree, descriptor = _hold(link)
+                held.append(descriptor)
+                trees[graft] = tree
+                variables[f"REPOINT_TREE_{_variable(component)}"] = tree
+        except StoreDamagedError as error:
+            damaged[product] = error
+    if damaged and len(damaged) == len(products):
+        raise next(iter(damaged.values()))
+    problems = tuple(f"{product}: {error}" for product, error in damaged.items())
     resolved = {key: _resolve_list(value, trees, _ABSOLUTE) for key, value in environment.items()}
     arguments = [_resolve_argument(argument, trees) for argument in command]
     if "/" in command[0]:
         arguments[0] = _resolve(command[0], trees)
     program = _find_program(arguments[0], resolved)
-    return Launch(program, arguments, {**resolved, **variables}, tuple(held))
+    environment = {**resolved, **variables}
+    return Launch(program, arguments, environment, tuple(held), problems)
 
 
 def become(launch: Launch) -> None:
@@ -126,17 +142,16 @@ def _products(store: str) -> list[str]:
     return [name for name in names if os.path.exists(f"{folder}/{name}/enrolment.json")]
 
 
-def _grafted_components(store: str) -> Iterator[tuple[str, str, str]]:
-    """Yield name, graft point and link into the store of each component that is grafted.
+def _grafted_components(store: str, product: str) -> Iterator[tuple[str, str, str]]:
+    """Yield name, graft point and link into the store of each grafted component of a product.
 
     A component of the system is found where the system has it. If a full update has replaced the
     link, `repoint check` takes the new folder over.
     """
-    for product in _products(store):
-        for point in _graft_points(store, product):
-            link = f"{store}/products/{product}/active/{point['component']}"
-            if os.path.islink(point["path"]) and os.readlink(point["path"]) == link:
-                yield point["component"], point["path"], link
+    for point in _graft_points(store, product):
+        link = f"{store}/products/{product}/active/{point['component']}"
+        if os.path.islink(point["path"]) and os.readlink(point["path"]) == link:
+            yield point["component"], point["path"], link
 
 
 def _graft_points(store: str, product: str) -> list[dict[str, str]]:

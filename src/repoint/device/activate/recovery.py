@@ -14,8 +14,9 @@ from repoint.device.activate.confirmation import (
     return_to_previous,
 )
 from repoint.device.errors import SupersededError
+from repoint.device.os_errors import Troubles, isolated
 from repoint.device.store.enrolment import finish_enrolment, is_unfinished, reset_to_baseline
-from repoint.device.store.gc import clear_leftovers
+from repoint.device.store.gc import clear_leftovers, clear_product
 from repoint.device.store.history_completion import complete_history
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation
@@ -47,6 +48,10 @@ class Recovery:
     def baseline(self) -> Generation:
         """The enrolled baseline."""
         return Generation.of(self.state.documents.enrolment().baseline)
+
+    def clear_leftovers(self) -> None:
+        """Remove what interrupted commands have left half done in the product's folder."""
+        clear_product(self.state)
 
     def finish_reset(self) -> None:
         """Complete the move to a baseline that was committed."""
@@ -114,6 +119,7 @@ class Recovery:
 Step = Callable[[Recovery], None]
 
 STEPS: tuple[Step, ...] = (
+    Recovery.clear_leftovers,
     Recovery.finish_reset,
     Recovery.finish_grafts,
     Recovery.count_machine_start,
@@ -127,6 +133,7 @@ STEPS: tuple[Step, ...] = (
 """The steps, in order. What has moved on must not be shadowed, so merging comes early."""
 
 UNPRIVILEGED_STEPS: tuple[Step, ...] = (
+    Recovery.clear_leftovers,
     Recovery.finish_reset,
     Recovery.finish_grafts,
     Recovery.drop_staged,
@@ -137,7 +144,7 @@ UNPRIVILEGED_STEPS: tuple[Step, ...] = (
 """The steps without merging and health checks, which are left to the next command."""
 
 
-def recover(store: Store, host: Host, *, now: int, unprivileged: bool = False) -> None:
+def recover(store: Store, host: Host, *, now: int, unprivileged: bool = False) -> Troubles:
     """Bring every product into a state that an undisturbed command could have left.
 
     Partly written trees and files are removed first, and so is the folder of a product whose
@@ -148,11 +155,17 @@ def recover(store: Store, host: Host, *, now: int, unprivileged: bool = False) -
         host: The machine.
         now: Seconds since 1970.
         unprivileged: True if this process can neither merge layers nor run health checks.
+
+    Returns:
+        The products that could not be recovered. They do not stop the recovery of the others.
     """
+    troubles: Troubles = {}
     if not store.path.is_dir():
-        return
+        return troubles
     clear_leftovers(store)
     for state in store.enrolled():
         recovery = Recovery(state, host, now)
-        for step in UNPRIVILEGED_STEPS if unprivileged else STEPS:
-            step(recovery)
+        with isolated(state.name, troubles):
+            for step in UNPRIVILEGED_STEPS if unprivileged else STEPS:
+                step(recovery)
+    return troubles

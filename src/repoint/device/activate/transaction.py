@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
+from repoint.device.os_errors import COMPLETED_NEXT, Troubles, explained
 from repoint.device.policy.policy import Policy, keep_policy
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.store import Store
@@ -45,33 +46,45 @@ class Transactions(msgspec.Struct, frozen=True):
     unprivileged: bool
 
     @contextlib.contextmanager
-    def of_product(self, command: str, product: str | None) -> Iterator[ProductState]:
+    def of_product(
+        self, command: str, product: str | None, *, even_damaged: bool = False
+    ) -> Iterator[ProductState]:
         """Begin a transaction on one product; the only enrolled one if none is named.
+
+        Args:
+            command: The command, shown to others that wait for the lock.
+            product: The product.
+            even_damaged: True for a command that works on a product that cannot be recovered.
 
         Raises:
             NotEnrolledError: The product is not enrolled, or several are and none is named.
+            RepointError: The product cannot be recovered.
         """
         if not (self.store.path / "products").is_dir():
             self.store.one(product)  # raises; only enrolling creates a store
-        with self.of_store(command):
-            yield self.store.one(product)
+        with self.of_store(command) as troubles:
+            state = self.store.one(product)
+            if state.name in troubles and not even_damaged:
+                raise troubles[state.name]
+            yield state
 
     @contextlib.contextmanager
-    def of_store(self, command: str) -> Iterator[None]:
-        """Begin a transaction on the whole store.
+    def of_store(self, command: str) -> Iterator[Troubles]:
+        """Begin a transaction on the whole store, and return the products that are damaged.
 
         Args:
             command: The command, shown to others that wait for the lock.
         """
         from repoint.device.activate.recovery import recover
-        from repoint.device.os_errors import COMPLETED_NEXT, explained
 
         with locked(self.store.path, command, wait=self.wait, on_wait=self.on_wait):
             with explained(f"change the store {self.store.path}", COMPLETED_NEXT):
-                recover(self.store, self.host(), now=self.now(), unprivileged=self.unprivileged)
+                troubles = recover(
+                    self.store, self.host(), now=self.now(), unprivileged=self.unprivileged
+                )
                 keep_policy(self.store.path, self.policy())
             try:
-                yield
+                yield troubles
             finally:
                 # The work is done or refused. What cannot be cleaned up now, the next command
                 # cleans up.
@@ -79,13 +92,17 @@ class Transactions(msgspec.Struct, frozen=True):
                     self._clean_up()
 
     def _clean_up(self) -> None:
-        from repoint.device.store.gc import clear_leftovers, collect_garbage
+        from repoint.device.store.gc import clear_leftovers, clear_product, collect_garbage
 
         clear_leftovers(self.store)
+        for state in self.store.enrolled():
+            with contextlib.suppress(OSError, RepointError):
+                clear_product(state)
         if not self.unprivileged:
             from repoint.device.activate.trial_start import record_services
             from repoint.device.status.census import seals_in_use
 
             collect_garbage(self.store, lambda: seals_in_use(self.store, self.host()))
             for state in self.store.enrolled():
-                record_services(state, self.host())
+                with contextlib.suppress(OSError, RepointError):
+                    record_services(state, self.host())

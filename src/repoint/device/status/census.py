@@ -14,12 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from repoint.device.status.tree_index import TreeFile, TreeIndex
+from repoint.device.store.product_state import ProductState
 from repoint.device.store.store import Store
 from repoint.device.strategy.strategy import strategy_of
 from repoint.device.strategy.traces import Traces
 from repoint.host.host import Host
 from repoint.host.kernel.memory_maps import MappedFile, mapped_files, mapped_inodes
 from repoint.host.kernel.processes import OpenFile, Process, ProcessIdentity
+from repoint.model.errors import RepointError
 from repoint.model.system import HIERARCHIES
 
 
@@ -238,14 +240,22 @@ class _Trees:
 def _traces_of(store: Store, host: Host) -> Traces:
     traces = Traces()
     for state in store.enrolled():
-        active = state.links.active()
-        if active is None:
-            continue
-        seals = state.generations.seals(active.baseline)
-        for point in state.documents.enrolment().grafts:
-            if point.component in seals:
-                seal = seals[point.component]
-                traces |= strategy_of(point, host).traces(state, point, seal)
+        # What is damaged is reported by the commands for that product.
+        with contextlib.suppress(RepointError, OSError):
+            traces |= _traces_of_product(state, host)
+    return traces
+
+
+def _traces_of_product(state: ProductState, host: Host) -> Traces:
+    traces = Traces()
+    active = state.links.active()
+    if active is None:
+        return traces
+    seals = state.generations.seals(active.baseline)
+    for point in state.documents.enrolment().grafts:
+        if point.component in seals:
+            seal = seals[point.component]
+            traces |= strategy_of(point, host).traces(state, point, seal)
     return traces
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from repoint.device.errors import NotEnrolledError
-from repoint.device.store.files import RecordFolder
+from repoint.device.store.files import RecordFolder, damaged
 from repoint.device.store.records import Enrolment, Generation, LastCheck, UserSettings
 from repoint.model.catalog import Catalog
 from repoint.model.improvement import Improvement
@@ -36,6 +37,8 @@ class Documents:
         """
         enrolment = self._records.read("enrolment.json", Enrolment)
         if enrolment is None:
+            if os.path.lexists(self._records.path / "active"):
+                raise damaged(self.enrolment_path, "it is missing")
             raise NotEnrolledError(
                 f"{self._product} is not enrolled in {self._records.path.parent.parent}",
                 hint="Enrol it with `repoint enroll`",

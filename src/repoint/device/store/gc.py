@@ -12,6 +12,7 @@ from repoint.device.store.records import Generation
 from repoint.device.store.store import Store
 from repoint.fs.lock import is_folder_held
 from repoint.fs.removal import remove_tree
+from repoint.model.errors import RepointError
 
 
 def collect_garbage(store: Store, running: Callable[[], set[str]]) -> list[str]:
@@ -35,7 +36,11 @@ def collect_garbage(store: Store, running: Callable[[], set[str]]) -> list[str]:
 
     kept: set[str] = set()
     for state in store.enrolled():
-        kept |= _collect_generations(state, in_use)
+        try:
+            kept |= _collect_generations(state, in_use)
+        except (RepointError, OSError):
+            # Nothing of a damaged product is removed, and nothing of others is kept for it.
+            kept |= state.generations.readable_seals()
     removed = []
     for tree in [tree for tree in store.trees.glob("[!.]*") if tree.name not in kept]:
         if tree.name not in in_use():
@@ -73,18 +78,17 @@ def _collect_generations(state: ProductState, in_use: Callable[[], set[str]]) ->
 
 
 def clear_leftovers(store: Store) -> None:
-    """Remove what interrupted commands have left half done. The store must be locked."""
+    """Remove partly written trees, and products that are not enrolled. The store must be locked."""
     for tree in store.trees.glob(".*"):
         remove_tree(tree)
     for product in store.path.glob("products/*"):
-        if (product / "enrolment.json").exists():
-            _clear_product(ProductState(store, product.name))
-        else:
+        if not ProductState(store, product.name).is_enrolled():
             # Enrolling was interrupted before its commit, or unenrolling after it.
             remove_tree(product)
 
 
-def _clear_product(state: ProductState) -> None:
+def clear_product(state: ProductState) -> None:
+    """Remove what interrupted commands have left half done of one product."""
     with contextlib.suppress(OSError):  # not empty: unfinished downloads are kept
         state.downloads.rmdir()
     below = ("generations", "marks", "offers", "extensions", "images")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Mapping
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from repoint.device.store.files import RecordFolder
+from repoint.device.store.files import RecordFolder, damaged
 from repoint.device.store.records import Generation
 from repoint.fs.durable import create_file, make_folder, sync, write_durably
 from repoint.model.baseline import Baseline
@@ -38,8 +39,16 @@ class Generations:
 
     def all(self) -> list[Generation]:
         """Return all generations on disk."""
-        folders = self._folder.glob("[!.]*")
-        return [Generation.from_folder(folder.name) for folder in sorted(folders)]
+        found = []
+        for folder in sorted(self._folder.glob("[!.]*")):
+            with contextlib.suppress(ValueError):  # it is not ours
+                found.append(Generation.from_folder(folder.name))
+        return found
+
+    def readable_seals(self) -> set[str]:
+        """Return the seals of all trees that any generation names, as far as they can be read."""
+        links = (link for link in self._folder.glob("*/*") if link.is_symlink())
+        return {link.readlink().name for link in links}
 
     def add(
         self,
@@ -82,9 +91,16 @@ class Generations:
         return self._records.read_required(f"{generation.folder}/improvement.json", Improvement)
 
     def seals(self, generation: Generation) -> dict[str, str]:
-        """Return the seal of each component's tree in a generation."""
+        """Return the seal of each component's tree in a generation.
+
+        Raises:
+            StoreDamagedError: The generation's folder is missing.
+        """
         folder = self.path(generation)
-        return {p.name: p.readlink().name for p in folder.iterdir() if p.is_symlink()}
+        try:
+            return {p.name: p.readlink().name for p in folder.iterdir() if p.is_symlink()}
+        except (FileNotFoundError, NotADirectoryError):
+            raise damaged(folder, "it is missing") from None
 
     def entries(self, generation: Generation, component: str) -> tuple[Entry, ...]:
         """Return the entries of a component's tree in a generation; none if it has no such tree."""

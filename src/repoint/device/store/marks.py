@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 from repoint.device.store.files import RecordFolder
@@ -20,8 +21,14 @@ class Marks:
 
     def all(self) -> list[tuple[Generation, Mark]]:
         """Return all generations that have a mark."""
-        names = sorted(path.stem for path in self._records.path.glob("[!.]*.json"))
-        return [(g, m) for g in map(Generation.from_folder, names) if (m := self.get(g))]
+        found = []
+        for path in sorted(self._records.path.glob("[!.]*.json")):
+            with contextlib.suppress(ValueError):  # it is not ours
+                generation = Generation.from_folder(path.stem)
+                mark = self.get(generation)
+                if mark is not None:
+                    found.append((generation, mark))
+        return found
 
     def set(self, generation: Generation, mark: Mark) -> None:
         """Mark a generation."""

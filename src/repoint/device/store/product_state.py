@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,16 @@ class ProductState:
         self.marks = Marks(self.path / "marks")
         self.trials = Trials(self.path)
         self.history = History(self.path / "history.jsonl", store.actor)
+
+    def is_enrolled(self) -> bool:
+        """Return whether the product is enrolled, even if its enrolment is lost or damaged.
+
+        A product whose graft points may lead to its active link is never taken for a leftover.
+        """
+        if os.path.lexists(self.documents.enrolment_path):
+            return True
+        is_leaving = os.path.lexists(self.path / "leaving")
+        return os.path.lexists(self.links.active_path) and not is_leaving
 
     @property
     def metadata(self) -> Path:

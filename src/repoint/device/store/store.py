@@ -7,6 +7,7 @@
     policy.json                       the last policy whose files were all well-formed
     products/<product>/
         enrolment.json                what is pinned; its appearance enrols the product
+        leaving                       the product is unenrolled, and its folder is being removed
         unfinished                    a copy, while its consequences are still to be carried out
         root.json                     the pinned trusted root
         metadata/                     what the TUF client has verified
@@ -65,8 +66,8 @@ class Store:
 
     def enrolled(self) -> list[ProductState]:
         """Return the state of every enrolled product."""
-        files = sorted(self.path.glob("products/*/enrolment.json"))
-        return [self.product(file.parent.name) for file in files]
+        states = (self.product(folder.name) for folder in sorted(self.path.glob("products/*")))
+        return [state for state in states if state.is_enrolled()]
 
     def one(self, name: str | None) -> ProductState:
         """Return the state of the named product, or of the only one if no name is given.

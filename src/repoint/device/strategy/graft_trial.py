@@ -46,7 +46,7 @@ def try_graft(state: ProductState, host: Host, point: GraftPoint) -> None:
         finally:
             remove_tree(scratch)
     except OSError as error:
-        raise _refusal(path, error) from error
+        raise _refusal(state.name, path, error) from error
 
 
 def _refuse_mounts(host: Host, path: Path) -> None:
@@ -102,7 +102,7 @@ def _try_move(path: Path, scratch: Path) -> None:
             raise
 
 
-def _refusal(path: Path, error: OSError) -> EnrolmentRefusedError:
+def _refusal(product: str, path: Path, error: OSError) -> EnrolmentRefusedError:
     number = error.errno or 0
     if number == errno.EXDEV:
         return EnrolmentRefusedError(
@@ -126,9 +126,8 @@ def _refusal(path: Path, error: OSError) -> EnrolmentRefusedError:
         )
     if number in _NO_RIGHT:
         return EnrolmentRefusedError(
-            f"No right to put a link in the place of {path}",
-            hint=f"Run it as the user who owns {path.parent}, or as root; if it is root, see "
-            f"`lsattr -d {path}`",
+            f"No right to enrol {product} at {path}: a link must take its place in {path.parent}",
+            hint=f"Run it as the user who owns it, or as root; for root, see `lsattr -d {path}`",
         )
     return EnrolmentRefusedError(
         f"No link can take the place of {path}: {os.strerror(number)}",

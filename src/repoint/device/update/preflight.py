@@ -18,7 +18,6 @@ from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import GraftPoint
 from repoint.device.store.store import Store
 from repoint.device.strategy.strategy import strategy_of, strategy_type
-from repoint.device.update.space import RESERVE
 from repoint.fs.clone import clone_content
 from repoint.host.host import Host
 from repoint.model.baseline import Baseline
@@ -48,11 +47,13 @@ def require_store(store: Store) -> None:
     status = lock.lstat()
     if not stat.S_ISREG(status.st_mode):
         raise EnrolmentRefusedError(
-            f"{lock} is not a lock of Repoint", hint="Move it away, or name another store"
+            f"Cannot change the store {path}: {lock} is not a lock of Repoint",
+            hint="Move it away, or name another store with --store",
         )
     if status.st_uid != os.geteuid():
         raise EnrolmentRefusedError(
-            f"{lock} belongs to another account (uid {status.st_uid})",
+            f"Cannot change the store {path}: {lock} belongs to another account (uid "
+            f"{status.st_uid})",
             hint="Run it as that account, or name another store with --store",
         )
 
@@ -179,10 +180,10 @@ def _require_space(store: Store, baseline: Baseline, sources: Sources) -> None:
             size += sum(_allocated(source / e.path) for e in component.entries if e.kind == "file")
     disk = os.statvfs(place)
     free = disk.f_bavail * disk.f_frsize
-    if size + RESERVE > free:
+    if size > free:
         raise EnrolmentRefusedError(
-            f"The disk is full: the copy of {baseline.product} needs "
-            f"{size + RESERVE >> 20} MB, and {free >> 20} MB are free at {place}",
+            f"The disk is full: could not enrol {baseline.product}, whose copy needs "
+            f"{size / 1e6:.1f} MB, and {free / 1e6:.1f} MB are free at {place}",
             hint="Free some space and try again, or name a store on another file system",
         )
     # A file system that makes its inodes as they are needed gives 0 as their number.
