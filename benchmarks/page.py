@@ -44,6 +44,7 @@ class _Page:
     control: socket.socket
     page: socket.socket
     cookie: str = ""
+    home: str = ""
 
     @property
     def port(self) -> int:
@@ -62,14 +63,17 @@ class _Page:
             raise SystemExit("benchmarks: the Settings page does not start")
         connection = HTTPConnection("127.0.0.1", self.port)
         connection.request("GET", f"/open/{link.rpartition('/')[2]}")
-        self.cookie = (connection.getresponse().getheader("Set-Cookie") or "").partition(";")[0]
+        answer = connection.getresponse()
+        self.cookie = (answer.getheader("Set-Cookie") or "").partition(";")[0]
+        self.home = answer.getheader("Location") or ""
         connection.close()
 
     def get(self, path: str) -> tuple[float, bytes]:
         """Seconds until the first byte of an answer, with the connection made anew; the body."""
         began = time.perf_counter()
         connection = HTTPConnection("127.0.0.1", self.port)
-        connection.request("GET", path, headers={"Cookie": self.cookie})
+        address = self.home + path[1:] if path.startswith("/product/") else path
+        connection.request("GET", address, headers={"Cookie": self.cookie})
         answer = connection.getresponse()
         took = time.perf_counter() - began
         body = answer.read()

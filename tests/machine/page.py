@@ -36,7 +36,7 @@ answer = ask("GET", there.path)[0]
 given = answer.getheader("Set-Cookie")
 assert given is not None
 cookie = given.partition(";")[0]
-panel = f"/product/{product}/"
+panel = f"{answer.getheader('Location')}product/{product}/"
 _, sheet = ask("GET", panel + button, cookie=cookie)
 token = sheet.partition('name="token" value="')[2].partition('"')[0]
 form = {"token": token, "label": label, "passcode": passcode}

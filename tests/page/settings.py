@@ -80,6 +80,7 @@ class Client:
 
     port: int
     cookie: str = ""
+    home: str = "/s/guess/"
 
     @classmethod
     def entered(cls, settings: Settings, uid: int | None = None) -> Client:
@@ -90,7 +91,13 @@ class Client:
         answer, _ = client.send("GET", link.path)
         assert answer.status == 303, answer.status
         client.cookie = (answer.getheader("Set-Cookie") or "").partition(";")[0]
+        client.home = answer.getheader("Location") or ""
         return client
+
+    def path(self, path: str) -> str:
+        """Return the path of a page of the session; other paths stay as they are."""
+        pages = path == "/" or path.startswith("/product/")
+        return self.home + path[1:] if pages else path
 
     @property
     def host(self) -> str:
@@ -114,7 +121,9 @@ class Client:
         wanted |= headers or {}
         connection = HTTPConnection("127.0.0.1", self.port, timeout=20)
         try:
-            connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
+            connection.putrequest(
+                method, self.path(path), skip_host=True, skip_accept_encoding=True
+            )
             for name, value in wanted.items():
                 if value is not None:
                     connection.putheader(name, value)

@@ -16,7 +16,7 @@ FLOORS = [
     {"i18n"},
     {"page_store"},
     {"auth"},
-    {"jobs", "idle_timeout"},
+    {"connections", "jobs", "idle_timeout"},
     {"app_state"},
     {"views"},
     {"app"},

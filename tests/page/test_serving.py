@@ -11,13 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from repoint.host.kernel.peers import uid_of_peer
+from repoint.page.auth.account_limits import AccountLimits
 from repoint.page.auth.errors import PageNotOpenedError
-from repoint.page.auth.sessions import GRANT_LIFETIME, LIFETIME, Sessions
+from repoint.page.auth.sessions import GRANT_LIFETIME, LIFETIME, Secrets, Sessions
 from repoint.page.control_socket import request_link
 from repoint.page.page_store import PageStore
 from tests.page.settings import Client, settings
 from tests.places import Place, wait_for
+
+LIMITS = AccountLimits(8, 256, lambda _: False)
 
 # Passes the sockets that it inherits on, as systemd does (man 3 sd_listen_fds).
 _AS_SYSTEMD = """
@@ -103,6 +105,7 @@ def test_systemds_sockets_are_taken_over_and_a_session_outlives_the_server(
             client = Client(page.getsockname()[1])
             answer, _ = client.send("GET", f"/open/{link.rpartition('/')[2]}")
             client.cookie = (answer.getheader("Set-Cookie") or "").partition(";")[0]
+            client.home = answer.getheader("Location") or ""
             server.terminate()
         assert (store / "page.sock").exists()  # it belongs to systemd, which keeps listening
         with start() as server:
@@ -168,7 +171,7 @@ def test_a_link_lasts_for_two_minutes() -> None:
     from repoint.page.auth.login_links import LoginLinks
 
     now = [0.0]
-    links = LoginLinks(lambda: now[0])
+    links = LoginLinks(lambda: now[0], LIMITS)
     secret = links.create(7)
     now[0] = 119.9
     assert links.owner(secret) == 7
@@ -179,12 +182,16 @@ def test_a_link_lasts_for_two_minutes() -> None:
 def test_a_session_lasts_half_a_day_and_ends_with_the_boot(tmp_path: Path) -> None:
     now = [1_700_000_000.0]
     store = PageStore(tmp_path)
-    sessions = Sessions(store, lambda: now[0], boot="one")
-    secret = sessions.begin(7)
+    sessions = Sessions(store, lambda: now[0], LIMITS, boot="one")
+    secret, other = sessions.begin(7), sessions.begin(7)
     assert sessions.find(secret)
-    assert sessions.find(secret + "x") is None
-    assert secret not in (store.folder / "sessions.json").read_text()
-    assert Sessions(store, lambda: now[0], boot="two").find(secret) is None
+    for wrong in (Secrets(secret.key, ""), Secrets("", secret.cookie), Secrets(*secret[::-1]),
+                  Secrets(secret.key, other.cookie), Secrets(other.key, secret.cookie)):  # fmt: skip
+        assert sessions.find(wrong) is None
+    stored = (store.folder / "sessions.json").read_text()
+    assert secret.key not in stored
+    assert secret.cookie not in stored
+    assert Sessions(store, lambda: now[0], LIMITS, boot="two").find(secret) is None
     now[0] += LIFETIME
     assert sessions.find(secret) is None
 
@@ -193,7 +200,7 @@ def test_the_passcode_of_an_installation_permits_its_restart_for_ten_minutes(
     tmp_path: Path,
 ) -> None:
     now = [1_700_000_000.0]
-    sessions = Sessions(PageStore(tmp_path), lambda: now[0], boot="one")
+    sessions = Sessions(PageStore(tmp_path), lambda: now[0], LIMITS, boot="one")
     secret = sessions.begin(7)
     sessions.grant_restart(secret, "kiosk 1 (a)")
     session = sessions.find(secret)
@@ -202,18 +209,6 @@ def test_the_passcode_of_an_installation_permits_its_restart_for_ten_minutes(
     assert not sessions.may_restart(session, "kiosk 1 (b)")
     now[0] += GRANT_LIFETIME
     assert not sessions.may_restart(session, "kiosk 1 (a)")
-
-
-def test_the_kernel_reports_the_account_behind_a_connection(tmp_path: Path) -> None:
-    with (
-        socket.create_server(("127.0.0.1", 0)) as listener,
-        socket.create_connection(listener.getsockname()),
-    ):
-        own, address = listener.accept()
-        with own:
-            assert uid_of_peer(address, own.getsockname()) == os.geteuid()
-            assert uid_of_peer(("127.0.0.1", 1), own.getsockname()) is None
-            assert uid_of_peer(address, own.getsockname(), table=tmp_path / "none") is None
 
 
 def test_a_refusal_of_the_control_socket_is_an_error_with_a_hint(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def test_every_icon_that_a_template_names_exists() -> None:
 
 
 def test_assets_have_addresses_that_change_with_their_content() -> None:
-    renderer = Renderer()
+    renderer = Renderer(lifetime=540)
     address = renderer._environment.globals["asset"]("page.css")  # type: ignore[operator]
     assert re.fullmatch(r"/assets/page\.css\?[0-9a-f]{12}", address)
     response = renderer.asset("page.css")

@@ -12,16 +12,25 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from repoint.model.errors import RepointError
 from repoint.page.app_state import HOST, AppState
 from repoint.page.auth.errors import RequestRefusedError
-from repoint.page.auth.request_checks import RequestChecks
+from repoint.page.auth.request_checks import LINK_PATH, RequestChecks
 from repoint.page.auth.sessions import LIFETIME
 from repoint.page.i18n.translation import translation_for
 from repoint.page.idle_timeout import IdleTimer
 from repoint.page.views import changes, pages, sheets
 from repoint.page.views.live_updates import progress
 from repoint.page.views.rendering import Renderer
-from repoint.page.views.request_context import form_endpoint, view_endpoint
+from repoint.page.views.request_context import (
+    form_endpoint,
+    home_of,
+    require_same_account,
+    view_endpoint,
+)
 
-_PRODUCT = "/product/{product}"
+_SESSION = home_of("{key}").removesuffix("/")
+_PRODUCT = f"{_SESSION}/product/{{product}}"
+_SHARE_OF_IDLE = 0.9
+"""How much of the time until the server stops a page may be used for without another request."""
+
 _SHEETS = {
     "automatic": sheets.automatic,
     "install": sheets.install,
@@ -39,13 +48,20 @@ _CHANGES = {
 }
 
 
-def create_app(state: AppState) -> ASGIApp:
-    """Return the application that serves the page."""
+def create_app(state: AppState, idle: float) -> ASGIApp:
+    """Return the application that serves the page.
+
+    Args:
+        state: The state of the server.
+        idle: Seconds without a request until the server stops.
+    """
     app = Starlette(
         routes=[
-            Route("/open/{secret}", begin_session),
+            Route(f"{LINK_PATH}{{secret}}", begin_session),
             Route("/assets/{name}", asset),
-            Route("/", view_endpoint(pages.products)),
+            Route("/", no_session),
+            Route("/closed", closed),
+            Route(f"{_SESSION}/", view_endpoint(pages.products)),
             Route(f"{_PRODUCT}/", view_endpoint(pages.panel)),
             Route(f"{_PRODUCT}/history", view_endpoint(pages.history)),
             Route(f"{_PRODUCT}/progress", progress),
@@ -64,7 +80,7 @@ def create_app(state: AppState) -> ASGIApp:
         },
     )
     app.state.app_state = state
-    app.state.renderer = Renderer()
+    app.state.renderer = Renderer(lifetime=max(1, int(idle * _SHARE_OF_IDLE)))
     return _IdleTracking(RequestChecks(app, (HOST, state.port)), state.idle)
 
 
@@ -76,13 +92,30 @@ async def begin_session(request: Request) -> Response:
     # Other accounts can read the link in the process list. Their attempt must not use it up.
     if uid is None or request.state.uid not in (uid, 0):
         raise RequestRefusedError("link")
+    require_same_account(request)
     app.links.use_up(secret)
-    session = await run_in_threadpool(app.sessions.begin, uid)
-    response = RedirectResponse("/", 303)
+    begun = await run_in_threadpool(app.sessions.begin, uid)
+    home = home_of(begun.key)
+    response: Response = RedirectResponse(home, 303)
+    if request.headers.get("sec-fetch-site") == "cross-site":
+        # A redirect continues what another site began, and would not carry the cookie.
+        renderer: Renderer = request.app.state.renderer
+        translate = translation_for(request.headers.get("accept-language", ""))
+        response = renderer.page("opening.html", translate, home=home)
     response.set_cookie(
-        app.cookie, session, max_age=LIFETIME, path="/", httponly=True, samesite="strict"
+        app.cookie, begun.cookie, max_age=LIFETIME, path=home, httponly=True, samesite="strict"
     )
     return response
+
+
+async def no_session(_: Request) -> Response:
+    """Refuse a request for the page without the key of a session."""
+    raise RequestRefusedError("session")
+
+
+async def closed(_: Request) -> Response:
+    """Show that the page is closed. A page that is no longer used leads here."""
+    raise RequestRefusedError("closed")
 
 
 async def asset(request: Request) -> Response:
@@ -121,7 +154,7 @@ def _error_page(request: Request, key: str, status: int) -> Response:
     app: AppState = request.app.state.app_state
     renderer: Renderer = request.app.state.renderer
     translate = translation_for(request.headers.get("accept-language", ""))
-    needs_link = key in ("link", "session")
+    needs_link = key in ("link", "session", "closed")
     text = "passcode.administrator" if key == "administrator" else f"refused.{key}"
     return renderer.page(
         "refused.html", translate, status,

@@ -10,10 +10,13 @@ from pathlib import Path
 
 from repoint.device.device import Device
 from repoint.host.host import Host
+from repoint.page.auth.account_limits import AccountLimits
 from repoint.page.auth.login_links import LoginLinks
 from repoint.page.auth.passcode_guard import PasscodeGuard
 from repoint.page.auth.passcodes import account_name, may_change, passcode_for
+from repoint.page.auth.request_checks import LINK_PATH
 from repoint.page.auth.sessions import Sessions
+from repoint.page.connections import Connections
 from repoint.page.idle_timeout import IdleTimer
 from repoint.page.jobs import Jobs
 from repoint.page.page_store import PageStore
@@ -44,8 +47,15 @@ class AppState:
 
     def __post_init__(self) -> None:
         self.store = PageStore(self.device_store)
-        self.links = LoginLinks(time.monotonic)
-        self.sessions = Sessions(self.store, self.clock, boot=self.host.boot.identity())
+        self.links = LoginLinks(time.monotonic, AccountLimits(8, 256, self.may_change))
+        self.sessions = Sessions(
+            self.store,
+            self.clock,
+            AccountLimits(8, 256, self.may_change),
+            boot=self.host.boot.identity(),
+        )
+        self.connections = Connections(AccountLimits(32, 256, self.may_change))
+        self.clients = Connections(AccountLimits(8, 64, self.may_change))
         self.jobs = Jobs()
         self.idle = IdleTimer(time.monotonic)
 
@@ -64,13 +74,17 @@ class AppState:
         """The command that opens the page."""
         return "repoint settings"
 
-    def device(self) -> Device:
-        """Return the device."""
-        return Device(self.device_store, clock=self.clock, wait=_LOCK_TIMEOUT, host=self.host)
+    def device(self, *, wait: float = _LOCK_TIMEOUT) -> Device:
+        """Return the device.
+
+        Args:
+            wait: Seconds to wait for another command that changes the store.
+        """
+        return Device(self.device_store, clock=self.clock, wait=wait, host=self.host)
 
     def create_link(self, uid: int) -> str:
         """Create a one-time link for an account."""
-        return f"{self.origin}/open/{self.links.create(uid)}"
+        return f"{self.origin}{LINK_PATH}{self.links.create(uid)}"
 
     def guard(self, uid: int) -> PasscodeGuard:
         """Return the guard that checks an account's passcode."""

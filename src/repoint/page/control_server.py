@@ -33,16 +33,20 @@ class ControlServer:
         return await asyncio.start_unix_server(self._answer, sock=listener, limit=_MAX_LINE)
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        client = uid_of_client(writer.get_extra_info("socket"))
+        if not self.app.clients.admit(client):
+            writer.close()
+            return
         self.app.idle.begin()
         try:
             line = await asyncio.wait_for(reader.readline(), _READ_TIMEOUT)
-            client = uid_of_client(writer.get_extra_info("socket"))
             writer.write(msgspec.json.encode(self.respond(client, line)) + b"\n")
             await writer.drain()
         except (OSError, ValueError, TimeoutError):
             pass  # the client has gone, or does not speak the protocol
         finally:
             self.app.idle.end()
+            self.app.clients.release(client)
             writer.close()
 
     def respond(self, client: int, line: bytes) -> LinkResponse:

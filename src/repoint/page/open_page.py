@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import html
 import os
 import shutil
+import stat
 import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
 from repoint.device.os_errors import explained
+from repoint.fs.durable import write_durably
 from repoint.page.auth.errors import PageNotOpenedError
 from repoint.page.control_socket import request_link
 from repoint.page.page_store import PageStore
@@ -17,6 +20,14 @@ from repoint.page.page_store import PageStore
 _START_TIMEOUT = 20.0
 """Seconds to wait for a server to start."""
 _POLL_INTERVAL = 0.03
+
+_REDIRECT = """<!doctype html>
+<meta charset="utf-8">
+<meta name="referrer" content="no-referrer">
+<meta http-equiv="refresh" content="0;url={link}">
+<title>Repoint</title>
+<a href="{link}">Repoint</a>
+"""
 
 
 def link_to(store: Path, *, uid: int | None = None) -> str:
@@ -40,15 +51,32 @@ def link_to(store: Path, *, uid: int | None = None) -> str:
 def open_in_browser(link: str, environment: Mapping[str, str]) -> bool:
     """Open a link in the person's browser, if this process runs in a desktop session.
 
+    Other accounts can read the command line of the browser. So it opens a private file, which leads
+    to the link.
+
     Returns:
         Whether the link was passed to the desktop.
     """
     program = shutil.which("xdg-open")
     has_desktop = environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY")
-    if program is None or not has_desktop:
+    folder = _private_folder(environment)
+    if program is None or not has_desktop or folder is None:
         return False
-    _spawn([program, link], dict(environment), os.devnull)
+    file = folder / "repoint-settings.html"
+    write_durably(file, _REDIRECT.format(link=html.escape(link)).encode(), mode=0o600)
+    _spawn([program, file.as_uri()], dict(environment), os.devnull)
     return True
+
+
+def _private_folder(environment: Mapping[str, str]) -> Path | None:
+    """Return the account's folder for this login session (pam_systemd). None if it has none."""
+    folder = Path(environment.get("XDG_RUNTIME_DIR", ""))
+    try:
+        status = folder.lstat()
+    except OSError:
+        return None
+    private = status.st_uid == os.geteuid() and not stat.S_IMODE(status.st_mode) & 0o077
+    return folder if folder.is_absolute() and stat.S_ISDIR(status.st_mode) and private else None
 
 
 def _start(store: PageStore, uid: int | None) -> str:

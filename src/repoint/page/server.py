@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import signal
 import socket
@@ -15,6 +16,7 @@ import uvicorn
 
 from repoint.page.app import create_app
 from repoint.page.app_state import HOST, AppState
+from repoint.page.connections import PageProtocol
 from repoint.page.control_server import ControlServer, listen_at
 from repoint.page.page_store import PageStore
 
@@ -82,14 +84,14 @@ async def _serve(store: Path, listeners: Listeners, idle: float) -> None:
     app = AppState(store, listeners.page.getsockname()[1])
     server = uvicorn.Server(
         uvicorn.Config(
-            create_app(app),
+            create_app(app, idle),
+            http=functools.partial(PageProtocol, connections=app.connections),  # type: ignore[arg-type]
             log_config=None,
             access_log=False,
             lifespan="off",
             ws="none",
             server_header=False,
             proxy_headers=False,
-            limit_concurrency=100,
             timeout_graceful_shutdown=2,
         )
     )
@@ -106,7 +108,7 @@ async def _serve(store: Path, listeners: Listeners, idle: float) -> None:
 async def _stop_when_idle(server: uvicorn.Server, app: AppState, seconds: float) -> None:
     while not server.should_exit:
         await asyncio.sleep(min(1.0, seconds / 4))
-        if app.jobs.running() is None and app.idle.seconds() > seconds:
+        if not app.jobs.pending() and app.idle.seconds() > seconds:
             server.should_exit = True
 
 

@@ -1,45 +1,49 @@
 """The account at the other end of a connection on this machine.
 
-Other accounts of the machine can also connect to a loopback address. They could read the one-time
-link in the process list while it is passed to the browser, and a browser sends its cookies to
-every port of an address. The kernel knows the owner of each socket.
+Other accounts of the machine can also connect to a loopback address. The kernel knows the owner of
+each socket, but only while a process holds it: of a socket that was closed, it reports account 0.
+So an account is reported only if both ends of the connection are open.
 """
 
 from __future__ import annotations
 
 import socket
 import struct
-from pathlib import Path
 
-_TABLE = Path("/proc/self/net/tcp")
-_TIME_WAIT = "06"
+from repoint.host.kernel.socket_table import (
+    ESTABLISHED,
+    Address,
+    SocketRecord,
+    ask_kernel,
+    read_tables,
+)
 
-Address = tuple[str, int]
-"""An IPv4 address and a port."""
 
-
-def uid_of_peer(peer: Address, own: Address, *, table: Path = _TABLE) -> int | None:
+def uid_of_peer(connection: socket.socket) -> int | None:
     """Return the account that owns the other end of a TCP connection over loopback.
 
     Args:
-        peer: The address of the other end.
-        own: The address of this end.
-        table: The kernel's list of connections (man 5 proc, ``/proc/net/tcp``).
+        connection: This end, as it was accepted.
 
     Returns:
-        The account's number. None if the kernel does not know the connection.
+        The account's number. None unless the kernel knows an open socket at the other end.
     """
-    remote, local = _kernel_format(peer), _kernel_format(own)
     try:
-        lines = table.read_text().splitlines()[1:]
+        record = _record(connection.getpeername(), connection.getsockname())
+        # This comes last. An address and port can be used again once a connection has ended, so
+        # the record counts only if this connection had not ended when it was read.
+        open_here = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == ESTABLISHED
     except OSError:
         return None
-    for line in lines:
-        fields = line.split()
-        # A socket in TIME_WAIT has no owner, and the table shows 0 for it.
-        if fields[1] == remote and fields[2] == local and fields[3] != _TIME_WAIT:
-            return int(fields[7])
-    return None
+    return owner(record) if open_here else None
+
+
+def owner(record: SocketRecord | None) -> int | None:
+    """Return the account that owns a socket. None if that is not certain."""
+    # A socket that no process holds has no inode, whatever account the kernel reports for it.
+    if record is None or record.state != ESTABLISHED or not record.inode:
+        return None
+    return record.uid
 
 
 def uid_of_client(connection: socket.socket) -> int:
@@ -50,7 +54,13 @@ def uid_of_client(connection: socket.socket) -> int:
     return int(uid)
 
 
-def _kernel_format(address: Address) -> str:
-    # The kernel prints the address as one number in the machine's byte order.
-    (number,) = struct.unpack("=I", socket.inet_aton(address[0]))
-    return f"{number:08X}:{address[1]:04X}"
+def _record(peer: Address, own: Address) -> SocketRecord | None:
+    try:
+        record = ask_kernel(peer, own)
+        # A kernel without this interface may also say that there is no socket. Then it does not
+        # know this end either.
+        if record is not None or ask_kernel(own, peer) is not None:
+            return record
+    except OSError:
+        pass
+    return read_tables(peer, own)

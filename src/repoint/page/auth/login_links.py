@@ -7,10 +7,10 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from repoint.page.auth.account_limits import AccountLimits
+
 LIFETIME = 120
 """Seconds that a link is valid."""
-
-_MAX_LINKS = 32
 
 
 @dataclass
@@ -19,17 +19,20 @@ class LoginLinks:
 
     Attributes:
         clock: Returns seconds and never goes back.
+        limits: How many unused links accounts may have.
     """
 
     clock: Callable[[], float]
+    limits: AccountLimits
     _unused: dict[bytes, tuple[int, float]] = field(default_factory=dict)
 
     def create(self, uid: int) -> str:
         """Create the secret part of a link for an account."""
         now = self.clock()
         self._unused = {key: value for key, value in self._unused.items() if value[1] > now}
-        while len(self._unused) >= _MAX_LINKS:
-            del self._unused[next(iter(self._unused))]
+        held = [(key, owner) for key, (owner, _) in self._unused.items()]
+        for key in self.limits.to_evict(uid, held):
+            del self._unused[key]
         secret = secrets.token_urlsafe(32)
         self._unused[_digest(secret)] = (uid, now + LIFETIME)
         return secret

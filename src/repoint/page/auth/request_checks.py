@@ -5,7 +5,7 @@ internet may resolve to it (DNS rebinding). A request is accepted only if all of
 
 - its Host is our own address;
 - the browser does not say that another site caused it (Sec-Fetch-Site, Origin);
-- the kernel knows the account that sent it;
+- the kernel knows the account that sent it, and the connection is still open;
 - a change comes from one of our own pages (Origin). This is stricter than a SameSite cookie, which
   treats all ports of an address as one site.
 """
@@ -18,8 +18,6 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from repoint.host.kernel.peers import uid_of_peer
-
 _CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; frame-ancestors 'none'; base-uri 'none'; "
@@ -29,12 +27,16 @@ _HEADERS = {
     "Content-Security-Policy": _CONTENT_SECURITY_POLICY,
     "X-Frame-Options": "DENY",
     "X-Content-Type-Options": "nosniff",
-    # With no-referrer, browsers would send no Origin with forms either.
+    # Other origins never learn the path, which holds the session's key. With no-referrer, browsers
+    # would send no Origin with forms either.
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
+LINK_PATH = "/open/"
+"""The path of one-time links. Whoever knows one may follow it from anywhere."""
+
 _SAFE_METHODS = ("GET", "HEAD")
 
 
@@ -62,7 +64,7 @@ class RequestChecks:
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
-        uid = self._uid(scope)
+        uid = scope["state"]["connection"].uid()
         problem = _problem(scope, "{}:{}".format(*self.address))
         if problem or uid is None:
             reason = problem or "the account behind this request is unknown"
@@ -72,19 +74,15 @@ class RequestChecks:
         scope["state"]["uid"] = uid
         await self.app(scope, receive, send_with_headers)
 
-    def _uid(self, scope: Scope) -> int | None:
-        if scope["client"] is None:
-            return None
-        host, port = scope["client"]
-        return uid_of_peer((host, port), self.address)
-
 
 def _problem(scope: Scope, host: str) -> str:
     """Return why a request is refused; empty if it is accepted."""
     headers = Headers(scope=scope)
     if headers.getlist("host") != [host]:
         return "it names another host"
-    if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+    # ``repoint settings`` opens a file that leads to the link, which browsers call another site.
+    by_link = scope["path"].startswith(LINK_PATH) and headers.get("sec-fetch-mode") == "navigate"
+    if headers.get("sec-fetch-site", "none") not in ("none", "same-origin") and not by_link:
         return "another site caused it"
     origin = headers.get("origin")
     if origin is not None and origin != f"http://{host}":

@@ -2,6 +2,10 @@
 
 A session survives the server, which stops when idle and is started again by its socket. It ends
 after half a day or with a reboot. It allows viewing only; every change requires the passcode.
+
+Browsers send cookies to every port of an address, so a cookie alone would reach the servers of
+other accounts. A session has two secrets: a key that is part of its pages' paths, and a cookie that
+is limited to that path. Nobody gets the cookie without the key, and neither is of use alone.
 """
 
 from __future__ import annotations
@@ -11,9 +15,11 @@ import hmac
 import secrets
 import threading
 from collections.abc import Callable
+from typing import NamedTuple
 
 import msgspec
 
+from repoint.page.auth.account_limits import AccountLimits
 from repoint.page.page_store import PageStore
 
 LIFETIME = 12 * 3600
@@ -22,7 +28,6 @@ LIFETIME = 12 * 3600
 GRANT_LIFETIME = 600
 """Seconds that an installation's passcode also permits the restart that completes it."""
 
-_MAX_SESSIONS = 50
 _FILE = "sessions.json"
 
 
@@ -42,6 +47,18 @@ class Session(msgspec.Struct, frozen=True):
     granted: int = 0
 
 
+class Secrets(NamedTuple):
+    """The two secrets of a session.
+
+    Attributes:
+        key: Part of the path of every page of the session.
+        cookie: The value of its cookie.
+    """
+
+    key: str
+    cookie: str
+
+
 class _SessionsFile(msgspec.Struct, frozen=True):
     boot: str
     sessions: dict[str, Session]
@@ -53,30 +70,39 @@ class Sessions:
     Args:
         store: Holds the sessions.
         clock: Returns seconds since 1970.
+        limits: How many sessions accounts may have.
         boot: Identifies the current boot of the machine.
     """
 
-    def __init__(self, store: PageStore, clock: Callable[[], float], *, boot: str) -> None:
+    def __init__(
+        self,
+        store: PageStore,
+        clock: Callable[[], float],
+        limits: AccountLimits,
+        *,
+        boot: str,
+    ) -> None:
         self._store = store
+        self._limits = limits
         self._clock = clock
         self._boot = boot
         self._lock = threading.Lock()
 
-    def begin(self, uid: int) -> str:
-        """Begin a session, and return its secret."""
-        secret = secrets.token_urlsafe(32)
-        self._put(_digest(secret), Session(uid, self._now()))
-        return secret
+    def begin(self, uid: int) -> Secrets:
+        """Begin a session, and return its secrets."""
+        begun = Secrets(secrets.token_urlsafe(32), secrets.token_urlsafe(32))
+        self._put(_digest(begun), Session(uid, self._now()))
+        return begun
 
-    def find(self, secret: str) -> Session | None:
-        """Return the session with a secret. None if it does not exist or has expired."""
+    def find(self, secret: Secrets) -> Session | None:
+        """Return the session with these secrets. None if it does not exist or has expired."""
         return self._valid().get(_digest(secret))
 
-    def grant_restart(self, secret: str, subject: str) -> None:
+    def grant_restart(self, secret: Secrets, subject: str) -> None:
         """Record that this session entered the passcode for an installation.
 
         Args:
-            secret: The session's secret.
+            secret: The session's secrets.
             subject: Product and label of the improvement.
         """
         session = self.find(secret)
@@ -93,8 +119,9 @@ class Sessions:
         with self._lock, self._store.locked():
             sessions = self._valid()
             sessions.pop(key, None)
-            while len(sessions) >= _MAX_SESSIONS:
-                del sessions[next(iter(sessions))]
+            held = [(name, other.uid) for name, other in sessions.items()]
+            for name in self._limits.to_evict(session.uid, held):
+                del sessions[name]
             sessions[key] = session
             self._store.write(_FILE, _SessionsFile(self._boot, sessions))
 
@@ -113,15 +140,19 @@ class Sessions:
         return int(self._clock())
 
 
-def form_token(secret: str) -> str:
+def form_token(secret: Secrets) -> str:
     """Return the token that every form of a session carries, against forged requests."""
-    return hmac.new(secret.encode(), b"repoint: change", hashlib.sha256).hexdigest()
+    return hmac.new(_joined(secret), b"repoint: change", hashlib.sha256).hexdigest()
 
 
-def is_form_token(secret: str, token: str) -> bool:
+def is_form_token(secret: Secrets, token: str) -> bool:
     """Return whether a form carries the token of its session."""
     return hmac.compare_digest(form_token(secret).encode(), token.encode(errors="replace"))
 
 
-def _digest(secret: str) -> str:
-    return hashlib.sha256(secret.encode(errors="replace")).hexdigest()
+def _digest(secret: Secrets) -> str:
+    return hashlib.sha256(_joined(secret)).hexdigest()
+
+
+def _joined(secret: Secrets) -> bytes:
+    return f"{secret.key}.{secret.cookie}".encode(errors="replace")

@@ -12,7 +12,7 @@ from repoint.device.store.records import Actor, UserSettings
 from repoint.page.auth.errors import PasscodeError, RequestRefusedError
 from repoint.page.auth.passcode_prompt import require_passcode
 from repoint.page.auth.passcodes import account_name
-from repoint.page.jobs import Job, Report
+from repoint.page.jobs import ChangedMeanwhileError, Job, Report
 from repoint.page.views import sheets
 from repoint.page.views.request_context import RequestContext
 
@@ -20,6 +20,12 @@ _LONGEST_REASON = 200
 
 _SHORT_WAIT = 0.7
 """Seconds to wait for a job. If it ends in this time, no page needs to show its progress."""
+
+_LOCK_TIMEOUT = 300
+"""Seconds that a change waits for another command, such as a check in the background."""
+
+_CHECK_INTERVAL = 60
+"""Seconds between two checks by accounts that may not change anything."""
 
 
 def automatic(context: RequestContext) -> Response:
@@ -47,9 +53,11 @@ def install(context: RequestContext) -> Response:
     error = _passcode_error(context)
     if error is not None:
         return sheets.install(context, error)
-    job = Job("install", product, offer.label, offer.components)
+    job = Job("install", product, offer.label, context.session.uid, offer.components)
 
     def work(report: Report) -> None:
+        offered = app.device().status(product).available
+        _require_unchanged(offer.label, offered.label if offered is not None else "")
         require_done(_acting(context).install(product, user_initiated=True, progress=report))
 
     if app.jobs.start(job, work):
@@ -67,11 +75,13 @@ def restart(context: RequestContext) -> Response:
         error = _passcode_error(context)
         if error is not None:
             return sheets.restart(context, error)
-    job = Job("restart", product, panel.status.staged or panel.status.in_force)
+    job = Job("restart", product, panel.status.staged or panel.status.in_force,
+              context.session.uid)  # fmt: skip
     names = {pid: program.name for program in panel.closing for pid in program.pids}
     restarted = {pid for program in panel.closing if program.starts_again for pid in program.pids}
 
     def work(_: object) -> None:
+        _require_unchanged(panel.status.staged, app.device().status(product).staged)
         result = agent_restart.restart(_acting(context), product, on_second=job.count_down)
         require_done(result)
         job.countdown = 0
@@ -82,8 +92,8 @@ def restart(context: RequestContext) -> Response:
             closed |= {program.name for program in result.not_started}
             job.left_closed = tuple(sorted(closed))
 
-    app.jobs.start(job, work)
-    app.jobs.wait(_SHORT_WAIT)
+    if app.jobs.start(job, work):
+        job.wait(_SHORT_WAIT)
     return context.redirect_to_panel()
 
 
@@ -99,17 +109,27 @@ def remove(context: RequestContext) -> Response:
     if error is not None:
         return sheets.remove(context, error)
     reason = " ".join(context.form.get("reason", "")[:_LONGEST_REASON].split())
-    job = Job("remove", product, panel.in_force.label)
-    app.jobs.start(job, lambda _: require_done(_acting(context).remove(product, why=reason)))
-    app.jobs.wait(_SHORT_WAIT)
+    label = panel.in_force.label
+
+    def work(_: object) -> None:
+        _require_unchanged(label, app.device().status(product).in_force)
+        require_done(_acting(context).remove(product, why=reason))
+
+    job = Job("remove", product, label, context.session.uid)
+    if app.jobs.start(job, work):
+        job.wait(_SHORT_WAIT)
     return context.redirect_to_panel()
 
 
 def check(context: RequestContext) -> Response:
     """Check the repository. This installs nothing, so it needs no passcode."""
-    product, device, jobs = context.product, context.app.device(), context.app.jobs
-    jobs.start(Job("check", product), lambda _: device.check(product))
-    jobs.wait(_SHORT_WAIT)
+    product, app = context.product, context.app
+    last = app.device().status(product).last_check
+    age = app.clock() - last.when if last is not None else _CHECK_INTERVAL
+    if context.may_change or not 0 <= age < _CHECK_INTERVAL:
+        job = Job("check", product, uid=context.session.uid)
+        if app.jobs.start(job, lambda _: app.device().check(product)):
+            job.wait(_SHORT_WAIT)
     return context.redirect_to_panel()
 
 
@@ -117,10 +137,11 @@ def stop(context: RequestContext) -> Response:
     """Stop an installation, whose download is kept, or the countdown of a restart."""
     if not context.may_change:
         raise RequestRefusedError("administrator")
-    job = context.app.jobs.latest(context.product)
+    jobs = context.app.jobs
+    job = jobs.latest(context.product)
     if job is not None and job.running and job.stoppable:
-        job.stop()
-        context.app.jobs.wait(_SHORT_WAIT)
+        jobs.stop(job)
+        job.wait(_SHORT_WAIT)
     elif context.panel().overview.scheduled_restart is not None:
         context.app.device().host.logind.cancel_restart()
     return context.redirect_to_panel()
@@ -128,14 +149,29 @@ def stop(context: RequestContext) -> Response:
 
 def dismiss(context: RequestContext) -> Response:
     """Dismiss the outcome of the last job."""
-    context.app.jobs.dismiss(context.product)
+    job = context.app.jobs.latest(context.product)
+    if job is not None and (context.may_change or job.uid == context.session.uid):
+        context.app.jobs.dismiss(context.product)
     return context.redirect_to_panel()
 
 
 def _acting(context: RequestContext) -> Device:
     """Return the device for changes of the session's account, which the history names."""
     actor = Actor("person", account_name(context.session.uid))
-    return context.app.device().acting(actor)
+    return context.app.device(wait=_LOCK_TIMEOUT).acting(actor)
+
+
+def _require_unchanged(confirmed: str, now: str) -> None:
+    """Return if a job that may have waited still does what the person has confirmed.
+
+    Raises:
+        ChangedMeanwhileError: It would do something else.
+    """
+    if now != confirmed:
+        raise ChangedMeanwhileError(
+            f"Confirmed was {confirmed or 'nothing'}, and it is {now or 'nothing'} now",
+            hint="Look at the page again",
+        )
 
 
 def _passcode_error(context: RequestContext) -> PasscodeError | None:

@@ -39,7 +39,7 @@ def products(context: RequestContext) -> Response:
     """Show all products, or the panel if there is only one."""
     names = context.products()
     if len(names) == 1:
-        return RedirectResponse(f"/product/{names[0]}/", 303)
+        return RedirectResponse(context.path_of(names[0]), 303)
     panels = [context.panel_of(name) for name in names]
     return context.page(
         "products.html", products=[(p, headline(context.translate, p).title) for p in panels]
@@ -109,6 +109,8 @@ def job_text(translate: Translation, job: Job | None) -> Markup:
         return Markup()
     if job.countdown and not job.stopping:
         return translate("restart.countdown", span=translate.duration(job.countdown))
+    if job.state == "waiting":
+        return translate("check.queued")
     if job.kind != "install":
         return Markup()
     if job.stopping:
@@ -144,4 +146,4 @@ def _banner(translate: Translation, job: Job | None) -> Banner | None:
 def _breadcrumbs(context: RequestContext) -> list[tuple[Markup, str]]:
     if len(context.products()) < 2:
         return []
-    return [(context.translate("page.products"), "/")]
+    return [(context.translate("page.products"), context.home)]

@@ -20,9 +20,14 @@ _YEAR = 31_536_000
 
 
 class Renderer:
-    """Renders pages, and holds the files that they refer to."""
+    """Renders pages, and holds the files that they refer to.
 
-    def __init__(self) -> None:
+    Args:
+        lifetime: Seconds for which a page may be used without another request. It then closes,
+            because the server may have stopped, and its port may belong to another account.
+    """
+
+    def __init__(self, *, lifetime: int) -> None:
         self._assets = {file.name: file.read_bytes() for file in (_FOLDER / "assets").iterdir()}
         # The digest in the address lets browsers cache a file forever.
         addresses = {
@@ -36,6 +41,7 @@ class Renderer:
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        self._environment.globals["lifetime"] = lifetime
         self._environment.globals["asset"] = addresses.__getitem__
 
     def page(

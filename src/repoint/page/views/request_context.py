@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 
 from repoint.page.app_state import AppState
 from repoint.page.auth.errors import RequestRefusedError
-from repoint.page.auth.sessions import Session, form_token, is_form_token
+from repoint.page.auth.sessions import Secrets, Session, form_token, is_form_token
 from repoint.page.i18n.translation import Translation, translation_for
 from repoint.page.views.panel import Panel, read_panel
 from repoint.page.views.rendering import Renderer
@@ -31,7 +31,7 @@ class RequestContext:
         app: The state of the server.
         renderer: Renders templates.
         session: The session.
-        secret: The session's secret, from the cookie.
+        secret: The session's secrets, from the path and the cookie.
         translate: The person's language.
         path: The parameters of the path.
         form: The fields of the form; empty for a request that changes nothing.
@@ -40,7 +40,7 @@ class RequestContext:
     app: AppState
     renderer: Renderer
     session: Session
-    secret: str
+    secret: Secrets
     translate: Translation
     path: dict[str, str]
     form: dict[str, str]
@@ -56,6 +56,15 @@ class RequestContext:
         if name not in self.products():
             raise RequestRefusedError("missing", 404)
         return name
+
+    @property
+    def home(self) -> str:
+        """The path of the session's first page."""
+        return home_of(self.secret.key)
+
+    def path_of(self, product: str) -> str:
+        """Return the path of a product's panel."""
+        return f"{self.home}product/{product}/"
 
     @property
     def may_change(self) -> bool:
@@ -77,12 +86,17 @@ class RequestContext:
     def page(self, template: str, status: int = 200, **variables: object) -> Response:
         """Render a page of this session."""
         return self.renderer.page(
-            template, self.translate, status, form_token=form_token(self.secret), **variables
+            template,
+            self.translate,
+            status,
+            form_token=form_token(self.secret),
+            home=self.home,
+            **variables,
         )
 
     def redirect_to_panel(self) -> Response:
         """Redirect to the panel of the product that the path names."""
-        return RedirectResponse(f"/product/{self.product}/", 303)
+        return RedirectResponse(self.path_of(self.product), 303)
 
 
 View = Callable[[RequestContext], Response]
@@ -108,6 +122,7 @@ def form_endpoint(change: View) -> Endpoint:
             context = context_of(request, form)
             if not is_form_token(context.secret, form.get("token", "")):
                 raise RequestRefusedError("forged")
+            require_same_account(request)
             return change(context)
 
         return await run_in_threadpool(respond)
@@ -122,10 +137,9 @@ def context_of(request: Request, form: dict[str, str] | None = None) -> RequestC
         RequestRefusedError: The request belongs to no session.
     """
     app: AppState = request.app.state.app_state
-    secret = request.cookies.get(app.cookie, "")
-    session = app.sessions.find(secret) if secret else None
-    # Programs of other accounts that listen on this address may receive the cookie. So a session
-    # is valid only for its own account, and for root, which can act as any account anyway.
+    secret = Secrets(request.path_params["key"], request.cookies.get(app.cookie, ""))
+    session = app.sessions.find(secret)
+    # A session is valid only for its own account, and for root, which can act as any account.
     if session is None or request.state.uid not in (session.uid, 0):
         raise RequestRefusedError("session")
     translate = translation_for(request.headers.get("accept-language", ""))
@@ -133,6 +147,21 @@ def context_of(request: Request, form: dict[str, str] | None = None) -> RequestC
     return RequestContext(
         app, renderer, session, secret, translate, dict(request.path_params), form or {}
     )
+
+
+def home_of(key: str) -> str:
+    """Return the path of the first page of the session with a key. It also limits the cookie."""
+    return f"/s/{key}/"
+
+
+def require_same_account(request: Request) -> None:
+    """Return if the account that sent a request is still there, at the moment of acting on it.
+
+    Raises:
+        RequestRefusedError: It has closed the connection.
+    """
+    if request.state.connection.uid() != request.state.uid:
+        raise RequestRefusedError("forged")
 
 
 async def _read_form(request: Request) -> dict[str, str]:

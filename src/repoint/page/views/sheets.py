@@ -145,8 +145,8 @@ def _sheet(
     response = context.page(
         f"{name}.html",
         status,
-        action=f"/product/{context.product}/{name}",
-        back=f"/product/{context.product}/",
+        action=f"{context.path_of(context.product)}{name}",
+        back=context.path_of(context.product),
         allowed=allowed,
         prompt=prompt,
         **variables,

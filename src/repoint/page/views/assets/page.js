@@ -5,17 +5,24 @@
   const QUIET = 20000; // milliseconds between refreshes while somebody uses the page
   const AWAY = 600000; // milliseconds without input until the page stops refreshing, so that the server can stop
   const ended = 4; // XMLHttpRequest.DONE
+  // The server stops when nobody uses it, and another account may then take its port. So a page that
+  // has had no response for this long sends nothing any more.
+  const { lifetime, gone: goneText } = document.documentElement.dataset;
+  let answered = Date.now();
+  const expired = () => Boolean(lifetime) && Date.now() - answered > Number(lifetime) * 1000;
   let source = null;
   let touched = Date.now();
   let opener = null;
 
   // XMLHttpRequest parses the document, so this script never turns text into markup.
   const load = (url, body) => new Promise((resolve, reject) => {
+    if (expired()) throw new Error("expired");
     const request = new XMLHttpRequest();
     request.open(body ? "POST" : "GET", url);
     request.responseType = "document";
     request.onreadystatechange = () => {
       if (request.readyState !== ended) return;
+      if (request.response) answered = Date.now();
       if (request.response) resolve({ page: request.response, url: request.responseURL });
       else reject(new Error("gone"));
     };
@@ -79,17 +86,19 @@
   };
   const textOf = (details) => details.textContent;
 
+  // Leave nothing that could be sent to whoever owns the port now.
   const gone = () => {
-    if (document.querySelector(".notice.gone")) return;
-    const panel = document.getElementById("panel");
+    if (!goneText || document.querySelector(".notice.gone")) return;
+    if (source) source.close();
+    if (dialog.open) dialog.close();
+    const main = document.createElement("main");
     const notice = document.createElement("div");
     notice.className = "notice gone";
     notice.setAttribute("role", "alert");
-    notice.textContent = panel.dataset.gone;
-    panel.prepend(notice);
-    for (const button of panel.querySelectorAll("button")) button.disabled = true;
-    for (const link of panel.querySelectorAll(".button")) link.hidden = true;
-    if (dialog.open) dialog.close();
+    notice.textContent = goneText;
+    main.append(notice);
+    document.body.replaceChildren(main);
+    history.replaceState(null, "", "/closed");
   };
 
   const refresh = (after) => load(location.href)
@@ -102,6 +111,7 @@
     const wasInstall = panel.dataset.kind === "install";
     source = new EventSource(panel.dataset.live);
     source.addEventListener("message", (event) => {
+      answered = Date.now();
       const { percent, text } = JSON.parse(event.data);
       const bar = document.getElementById("job-bar");
       const output = document.getElementById("job-text");
@@ -129,7 +139,13 @@
 
   document.addEventListener("click", (event) => {
     const link = event.target.closest("a");
-    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    if (!link) return;
+    if (expired()) {
+      event.preventDefault();
+      gone();
+      return;
+    }
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
     if (link.hasAttribute("data-close") && dialog.open) {
       event.preventDefault();
       dialog.close();
@@ -172,12 +188,13 @@
     addEventListener(kind, () => {
       const away = Date.now() - touched > AWAY;
       touched = Date.now();
-      if (away && !dialog.open && !source) refresh();
+      if (away && !dialog.open && !source && !expired()) refresh();
     });
   }
+  setInterval(() => { if (expired()) gone(); }, 1000);
   setInterval(() => {
     const idle = document.hidden || Date.now() - touched > AWAY;
-    if (!idle && !dialog.open && !source && document.querySelector("#panel[data-gone]") && !document.querySelector(".gone")) refresh();
+    if (!idle && !dialog.open && !source && document.getElementById("panel") && lifetime) refresh();
   }, QUIET);
   addEventListener("popstate", () => location.reload());
   watch();

@@ -1,0 +1,401 @@
+"""Other accounts of the machine, which can reach the page's port, get nothing and delay nobody."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import urlencode, urlsplit
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from repoint.host.kernel.peers import owner, uid_of_peer
+from repoint.host.kernel.socket_table import SocketRecord, read_tables
+from repoint.page.auth.account_limits import AccountLimits
+from repoint.page.auth.login_links import LoginLinks
+from repoint.page.auth.sessions import Sessions
+from repoint.page.page_store import PageStore
+from tests.page.conftest import Fort
+from tests.page.settings import PASSCODE, Client
+
+PANEL = "/product/acme-kiosk/"
+STRANGER = 1234
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another account")
+
+_PRELUDE = f"""
+import os, socket, struct, sys, time
+os.setgroups([]); os.setgid({STRANGER}); os.setuid({STRANGER})
+port, request = int(sys.argv[1]), sys.stdin.buffer.read()
+def connect(family=socket.AF_INET, address="127.0.0.1", source=None):
+    k = socket.socket(family)
+    k.settimeout(5)
+    if source: k.bind(source)
+    k.connect((address, port))
+    return k
+def abort(k):
+    k.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    k.close()
+def answer(k):
+    got = b""
+    try:
+        while chunk := k.recv(65536): got += chunk
+    except OSError: pass
+    print(got.decode("latin-1"))
+"""
+
+MANNERS = {
+    "waits for the response": "k = connect(); k.sendall(request); answer(k)",
+    "closes at once": "k = connect(); k.sendall(request); k.close()",
+    "closes after the server has accepted": (
+        "k = connect(); time.sleep(0.2); k.sendall(request); k.close()"
+    ),
+    "closes its half and waits": (
+        "k = connect(); k.sendall(request); k.shutdown(socket.SHUT_WR); answer(k)"
+    ),
+    "resets": "k = connect(); k.sendall(request); abort(k)",
+    "resets after the server has accepted": (
+        "k = connect(); time.sleep(0.2); k.sendall(request); abort(k)"
+    ),
+    "closes in bursts": (
+        "for _ in range(3):\n"
+        "    for k in [connect() for _ in range(40)]: k.sendall(request); k.close()\n"
+        "    time.sleep(0.2)"
+    ),
+    "closes one by one, forty times": (
+        "for _ in range(40): k = connect(); k.sendall(request); k.close()"
+    ),
+    "resets in bursts": "for k in [connect() for _ in range(40)]: k.sendall(request); abort(k)",
+    "closes its half in bursts": (
+        "all = [connect() for _ in range(40)]\n"
+        "for k in all: k.sendall(request); k.shutdown(socket.SHUT_WR)\n"
+        "for k in all: answer(k)"
+    ),
+    "lets the last byte follow its end": (
+        "k = connect(); k.sendall(request[:-1]); time.sleep(0.1); k.sendall(request[-1:]); k.close()"
+    ),
+    "pipelines": (
+        "k = connect()\n"
+        "k.sendall(b'GET /assets/page.css HTTP/1.1\\r\\nHost: 127.0.0.1:%d\\r\\n\\r\\n' % port + request)\n"
+        "k.close()"
+    ),
+    "connects by IPv6": (
+        "k = connect(socket.AF_INET6, '::ffff:127.0.0.1'); k.sendall(request); answer(k)"
+    ),
+    "connects by IPv6 and closes": (
+        "k = connect(socket.AF_INET6, '::ffff:127.0.0.1'); k.sendall(request); k.close()"
+    ),
+    "connects from another loopback address": (
+        "k = connect(source=('127.0.0.2', 0)); k.sendall(request); answer(k)"
+    ),
+    "leaves its responses unread": (
+        "k = connect(); k.sendall(request * 5); time.sleep(0.2); k.close()"
+    ),
+}
+
+
+@dataclass
+class Stolen:
+    """Everything that somebody could have seen: a session's path, cookie and token, and a link."""
+
+    owner: Client
+    link: str
+    change: bytes
+    opening: bytes
+
+
+@pytest.fixture
+def stolen(fort: Fort) -> Stolen:
+    owner = Client.entered(fort.served)
+    form = {"to": "off", "passcode": PASSCODE, "token": owner.token(f"{PANEL}automatic")}
+    body = urlencode(form).encode()
+    link = urlsplit(fort.served.link()).path
+    head = (
+        f"POST {owner.path(PANEL)}automatic HTTP/1.1\r\nHost: {owner.host}\r\n"
+        f"Origin: http://{owner.host}\r\nCookie: {owner.cookie}\r\n"
+        "Content-Type: application/x-www-form-urlencoded\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+    opening = f"GET {link} HTTP/1.1\r\nHost: {owner.host}\r\n\r\n"
+    return Stolen(owner, link, head.encode() + body, opening.encode())
+
+
+def act(manner: str, port: int, request: bytes) -> str:
+    """Send a request as another account, and return all that it gets."""
+    command = [sys.executable, "-I", "-c", _PRELUDE + manner, str(port)]
+    done = subprocess.run(command, input=request, capture_output=True, timeout=60)
+    stderr = done.stderr.decode()
+    # A connection that the server refuses may be reset before the request is sent.
+    assert done.returncode == 0 or "ConnectionResetError" in stderr or "BrokenPipe" in stderr, (
+        stderr
+    )
+    return done.stdout.decode()
+
+
+@as_root
+@pytest.mark.parametrize("manner", MANNERS.values(), ids=MANNERS)
+def test_a_stolen_session_and_link_are_of_no_use(fort: Fort, stolen: Stolen, manner: str) -> None:
+    sessions = fort.place.folder / "store/page/sessions.json"
+    before = sessions.read_bytes()
+    answers = [
+        act(manner, stolen.owner.port, request) for request in (stolen.change, stolen.opening)
+    ]
+    # One connection after another, so this one comes after all that the stranger has sent.
+    assert stolen.owner.send("GET", PANEL)[0].status == 200
+    assert fort.unchanged
+    assert sessions.read_bytes() == before
+    assert "acme-kiosk" not in "".join(answers)
+    assert "Set-Cookie" not in "".join(answers)
+    assert stolen.owner.send("GET", stolen.link)[0].status == 303, "the link was used up"
+
+
+def test_the_owner_passes_the_same_checks(fort: Fort, stolen: Stolen) -> None:
+    with socket.create_connection(("127.0.0.1", stolen.owner.port)) as connection:
+        connection.sendall(stolen.change.replace(b"to=off", b"to=on&"))
+        assert connection.recv(100).startswith(b"HTTP/1.1 303")
+
+
+@pytest.mark.parametrize(
+    ("record", "uid"),
+    [
+        (SocketRecord(1, 1000, 77), 1000),
+        (SocketRecord(1, 0, 77), 0),
+        (SocketRecord(1, 0, 0), None),  # orphaned
+        (SocketRecord(1, 1000, 0), None),
+        *((SocketRecord(state, 1000, 77), None) for state in range(2, 13)),
+        *((SocketRecord(state, 0, 0), None) for state in range(2, 13)),
+        (None, None),
+    ],
+)
+def test_only_an_open_socket_has_an_owner(record: SocketRecord | None, uid: int | None) -> None:
+    assert owner(record) == uid
+
+
+_ROW = "   0: 0100007F:1F90 0100007F:BC8F {} 00000000:00000000 00:00000000 00000000 {} 0 {} 1\n"
+_ROW6 = _ROW.replace("0100007F", "0000000000000000FFFF00000100007F")
+
+
+@pytest.mark.skipif(sys.byteorder != "little", reason="the table is in the machine's byte order")
+@pytest.mark.parametrize(
+    ("rows", "rows6", "expected"),
+    [
+        ([("01", 7, 5)], [], SocketRecord(1, 7, 5)),
+        ([], [("01", 7, 5)], SocketRecord(1, 7, 5)),
+        ([("01", 7, 5), ("01", 7, 5)], [], SocketRecord(1, 7, 5)),  # one row, read twice
+        ([("01", 7, 5), ("01", 0, 6)], [], None),
+        ([("01", 7, 5)], [("01", 0, 6)], None),
+        ([("06", 0, 0), ("01", 7, 5)], [], None),
+        ([("04", 0, 0)], [], SocketRecord(4, 0, 0)),
+        ([], [], None),
+    ],
+)
+def test_without_a_diagnosis_the_table_has_to_name_one_socket(
+    tmp_path: Path,
+    rows: list[tuple[object, ...]],
+    rows6: list[tuple[object, ...]],
+    expected: SocketRecord | None,
+) -> None:
+    tables = (tmp_path / "tcp", tmp_path / "tcp6")
+    for table, row, entries in ((tables[0], _ROW, rows), (tables[1], _ROW6, rows6)):
+        table.write_text("  sl …\n" + "".join(row.format(*entry) for entry in entries))
+    assert read_tables(("127.0.0.1", 8080), ("127.0.0.1", 48271), tables) == expected
+    assert read_tables(("127.0.0.1", 8081), ("127.0.0.1", 48271), tables) is None
+    assert read_tables(("127.0.0.1", 8080), ("127.0.0.1", 48271), (tmp_path / "none",)) is None
+
+
+def _reset(connection: socket.socket) -> None:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+@pytest.mark.parametrize("without_diagnosis", [False, True])
+def test_a_port_that_is_used_again_does_not_lend_its_new_owner(
+    monkeypatch: pytest.MonkeyPatch, without_diagnosis: bool
+) -> None:
+    if without_diagnosis:
+
+        def refuse(*_: object) -> SocketRecord | None:
+            raise OSError("Protocol not supported")
+
+        monkeypatch.setattr("repoint.host.kernel.peers.ask_kernel", refuse)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        first = socket.create_connection(listener.getsockname())
+        address = first.getsockname()
+        accepted, _ = listener.accept()
+        assert uid_of_peer(accepted) == os.geteuid()
+        _reset(first)
+        with socket.create_connection(listener.getsockname(), source_address=address):
+            again, peer = listener.accept()
+            assert peer == address
+            assert uid_of_peer(again) == os.geteuid()
+            assert uid_of_peer(accepted) is None
+            again.close()
+        accepted.close()
+
+
+@contextmanager
+def stranger_holds(port: int, script: str) -> Iterator[None]:
+    """Another account holds connections until the end of the block."""
+    command = [sys.executable, "-I", "-c", _PRELUDE + script + "\nprint('ready', flush=True)\n"
+               "time.sleep(60)", str(port)]  # fmt: skip
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.close()
+        try:
+            assert process.stdout.readline() == b"ready\n"
+            yield
+        finally:
+            process.kill()
+
+
+@as_root
+@pytest.mark.parametrize(
+    "script",
+    [
+        "held = [connect() for _ in range(300)]",
+        "held = [connect() for _ in range(300)]\nfor k in held:\n try: k.sendall(b'GET / HT')\n"
+        " except OSError: pass",
+    ],
+    ids=["silent", "half a head"],
+)
+def test_a_hoard_of_connections_keeps_nobody_else_out(fort: Fort, script: str) -> None:
+    owner = Client.entered(fort.served)
+    with stranger_holds(owner.port, script):
+        for _ in range(3):
+            assert owner.send("GET", PANEL)[0].status == 200
+        assert Client.entered(fort.served).send("GET", PANEL)[0].status == 200
+
+
+@as_root
+def test_a_hoard_of_control_connections_keeps_nobody_else_out(fort: Fort) -> None:
+    path = fort.place.folder / "store/page.sock"
+    for folder in path.parents:
+        if folder.stat().st_uid == 0 and folder != Path("/"):
+            folder.chmod(folder.stat().st_mode | 0o055)
+    script = (
+        "held = []\nos.chdir(os.path.dirname(sys.argv[2]))\nfor _ in range(200):\n"
+        " k = socket.socket(socket.AF_UNIX); k.setblocking(False)\n"
+        " try: k.connect('page.sock')\n except OSError: continue\n held.append(k)"
+    ).replace("sys.argv[2]", repr(str(path)))
+    with stranger_holds(0, script):
+        assert fort.served.link()
+
+
+LIMITS = AccountLimits(each=3, total=9, is_privileged=lambda uid: uid < 10)
+
+
+@pytest.mark.parametrize(
+    ("held", "uid", "evicted"),
+    [
+        ([], 50, []),
+        ([0, 50, 50], 50, []),
+        ([50, 0, 50, 50], 50, [0]),  # its own oldest
+        ([50] * 3 + [0], 0, []),
+        ([0] + [50] * 3, 50, [1]),
+        ([0, 0, 0, 50, 51, 52, 53, 54, 55], 56, [3]),  # the oldest of those without privileges
+        ([0, 0, 0, 50, 51, 52, 53, 54, 55], 1, [3]),
+        ([0, 0, 0, 1, 1, 1, 2, 2, 2], 50, []),  # none, if all have privileges
+    ],
+)
+def test_an_account_displaces_itself_first_and_never_an_administrator(
+    held: list[int], uid: int, evicted: list[int]
+) -> None:
+    assert LIMITS.to_evict(uid, list(enumerate(held))) == evicted
+
+
+def test_forty_links_of_one_account_leave_those_of_others() -> None:
+    links = LoginLinks(lambda: 0.0, AccountLimits(8, 256, lambda uid: uid == 0))
+    roots, persons = links.create(0), links.create(1000)
+    strangers = [links.create(STRANGER) for _ in range(40)]
+    for uid in range(100_000, 101_000):  # accounts that it creates in a user namespace
+        links.create(uid)
+    assert links.owner(roots) == 0
+    assert links.owner(persons) is None
+    assert [links.owner(secret) for secret in strangers[:32]] == [None] * 32
+    fresh = links.create(1000)
+    for _ in range(40):
+        links.create(STRANGER)
+    assert links.owner(fresh) == 1000
+
+
+def test_forty_sessions_of_one_account_leave_those_of_others(tmp_path: Path) -> None:
+    sessions = Sessions(
+        PageStore(tmp_path), lambda: 1e9, AccountLimits(3, 9, lambda uid: uid == 0), boot="one"
+    )
+    roots, persons = sessions.begin(0), sessions.begin(1000)
+    for _ in range(40):
+        sessions.begin(STRANGER)
+    assert sessions.find(roots)
+    assert sessions.find(persons)
+
+
+@pytest.mark.slow
+def test_a_server_at_another_port_learns_neither_cookie_nor_path(
+    chromium: Browser, fort: Fort
+) -> None:
+    heard: list[str] = []
+    with _listening(heard.append) as port, chromium.new_context() as context:
+        page = context.new_page()
+        page.goto(fort.served.link())
+        expect(page.locator("#verdict")).to_be_visible()
+        session = page.url.split("/")[4]
+        for name in ("127.0.0.1", "localhost"):
+            for path in ("/", "/s/", "/s/guess/", PANEL, "/open/x", "/assets/page.css"):
+                page.evaluate("url => { location.href = url }", f"http://{name}:{port}{path}")
+                page.wait_for_url(f"http://{name}:{port}/**")
+                page.go_back()
+                expect(page.locator("#verdict")).to_be_visible()
+        secrets = [cookie["value"] for cookie in context.cookies()]
+    text = "\n".join(heard)
+    assert text.count("GET ") >= 12
+    assert secrets
+    assert [secret for secret in (*secrets, session) if secret in text] == []
+
+
+@contextmanager
+def _listening(note: Callable[[str], None]) -> Iterator[int]:
+    """Run a server that notes each request as it arrives."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+        def do_GET(self) -> None:
+            note(f"{self.requestline}\n{self.headers}")
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@as_root
+def test_an_account_that_is_not_an_administrator_may_only_view(fort: Fort) -> None:
+    nobody = Client.entered(fort.served, 65534)
+    answer, text = nobody.send("GET", f"{PANEL}install")
+    assert answer.status == 200
+    assert "Only an administrator of this device can change this." in text
+    assert 'type="password"' not in text
+    for change in ("automatic", "install", "stop"):
+        form = {"to": "off", "passcode": PASSCODE, "label": "26.3.1 (a)"}
+        form["token"] = nobody.token(PANEL)
+        assert nobody.send("POST", f"{PANEL}{change}", form)[0].status == 403
+    assert fort.unchanged
