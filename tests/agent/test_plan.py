@@ -240,7 +240,9 @@ def test_no_jump_of_the_clock_makes_a_deferral_longer_than_it_is(jump: int, days
     agent_state = AgentState().with_offered(["a"], NOW)
     later = NOW + jump
     agent_state = agent_state.at(later).with_offered(["a"], later)
-    candidate = InstallCandidate(agent_state.offered_since(offer(NOW - HOUR)), "routine", 1)
+    candidate = InstallCandidate(
+        agent_state.offered_since(offer(NOW - HOUR), NOW - HOUR), "routine", 1
+    )
     step = plan(candidate, None, situation(policy(defer_days=days), now=later)).install
     assert step is not None
     assert step.when is not None
@@ -249,8 +251,28 @@ def test_no_jump_of_the_clock_makes_a_deferral_longer_than_it_is(jump: int, days
 
 def test_a_clock_that_is_behind_does_not_delay_until_the_vendors_time() -> None:
     agent_state = AgentState().with_offered(["a"], NOW)
-    assert agent_state.offered_since(offer(NOW + 400 * DAY)) == NOW
-    assert agent_state.offered_since(offer(NOW - 4 * DAY)) == NOW - 4 * DAY
+    assert agent_state.offered_since(offer(NOW + 400 * DAY), NOW + 399 * DAY) == NOW
+    assert agent_state.offered_since(offer(NOW - 4 * DAY), NOW - 5 * DAY) == NOW - 4 * DAY
+
+
+@pytest.mark.parametrize(
+    ("since", "created", "seen", "counts"),
+    [
+        (NOW - 4 * DAY, NOW - 9 * DAY, NOW, NOW - 4 * DAY),
+        (0, NOW - 9 * DAY, NOW, NOW - 9 * DAY),  # the catalog's thief says "long ago"
+        (NOW - 20 * DAY, NOW - 9 * DAY, NOW, NOW - 9 * DAY),
+        (0, NOW + 9 * DAY, NOW, NOW),  # the clock of this device is behind
+        (253_402_300_799, NOW - 9 * DAY, NOW, NOW),
+        (0, None, NOW, NOW),  # the device does not have the signed record
+        (0, NOW - 9 * DAY, None, NOW - 9 * DAY),
+        (NOW - 4 * DAY, NOW - 9 * DAY, None, NOW - 4 * DAY),
+    ],
+)
+def test_no_offer_counts_from_before_its_improvement_was_signed(
+    since: int, created: int | None, seen: int | None, counts: int
+) -> None:
+    agent_state = AgentState().with_offered(["a"], seen) if seen else AgentState()
+    assert agent_state.offered_since(offer(since), created) == counts
 
 
 def test_the_delay_after_failures_doubles_with_jitter_and_is_bounded() -> None:

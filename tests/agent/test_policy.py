@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -11,7 +14,15 @@ import pytest
 from repoint.device.device import Device
 from repoint.device.errors import PolicyForbidsError
 from repoint.device.policy.maintenance_window import Window, WindowError, next_opening
-from repoint.device.policy.policy import Policy, Rules, keep_policy, read_policy
+from repoint.device.policy.policy import (
+    Policy,
+    PolicyError,
+    Rules,
+    UntrustedPolicyError,
+    draft_policy,
+    keep_policy,
+    read_policy,
+)
 from repoint.device.policy.preferences import effective_settings
 from repoint.device.store.records import UserSettings
 from tests.places import Place
@@ -66,6 +77,27 @@ def test_later_files_win_and_each_value_names_its_file(store: Path, folder: Path
         (b'window = "2-5"', "not a maintenance window"),
         (b'window = "funday 02:00-05:00"', "not a maintenance window"),
         (b'window = ["02:00-02:00"]', "not a valid span of a day"),
+        (b'window = "2:00-3:00"', 'write the times as "02:00-03:00"'),
+        (b'window = "02:00 - 05:00"', 'write the times as "02:00-05:00"'),
+        (b'window = "Sat 9:00 - 11:30"', 'write the times as "09:00-11:30"'),
+        (b'window = "24:00-05:00"', "not a valid span of a day"),
+        (b'window = ""', "not a maintenance window"),
+        (b"window = []", "list of maintenance windows is empty"),
+        (b"window = 2", 'must be "02:00-05:00"'),
+        (b"window = 02:00:00", 'must be "02:00-05:00"'),
+        (b"defer_days = 2.0", "`defer_days` is 2.0, and must be a whole number of days from 0"),
+        (b'defer_days = "2"', "`defer_days` is '2', and must be a whole number"),
+        (b"defer_days = 99999", "must be a whole number of days from 0 to 3650"),
+        (b'automatic = "yes"', "`automatic` is 'yes', and must be true or false"),
+        (b"automatic = yes", "not valid TOML"),
+        (b"automatic: true", "not valid TOML"),
+        (b"windw = 1", "did you mean `window`? (allowed: automatic, removal,"),
+        (b"[policy]\nautomatic = true", "unknown key 'policy'"),
+        (b"[window]\na = 1", "`window` is a table"),
+        (b'repositories = "https://h/"', 'must be a list of addresses such as ["https://'),
+        (b'repositories = ["https://u:secret@h/"]', "contains a user name or a password"),
+        (b'repositories = ["http://[::1"]', "malformed"),
+        (b"automatic = true\nautomatic = false", "not valid TOML"),
         (b'repositories = ["updates.example.org"]', "not an http or https URL"),
         (b"\xff\xfe", "not UTF-8"),
         (b"a = " + b"[" * 5000, "not valid TOML"),
@@ -88,6 +120,143 @@ def test_a_malformed_file_is_refused_whole_and_the_last_good_policy_stays(
     keep_policy(store, policy)
     (folder / "20-broken.toml").unlink()
     assert read_policy(store, folder).rules == Rules(removal=True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"automatic = true\r\ndefer_days = 2\r\n",
+        b"\xef\xbb\xbfautomatic = true\ndefer_days = 2\n",
+        b"\xef\xbb\xbfautomatic = true\r\ndefer_days = 2",
+        b"# \xc3\xa4\n\ndefer_days=2\nautomatic=true",
+    ],
+)
+def test_a_file_is_read_however_an_editor_leaves_it(store: Path, folder: Path, text: bytes) -> None:
+    (folder / "10-base.toml").write_bytes(text)
+    assert read_policy(store, folder).rules == Rules(automatic=True, defer_days=2)
+
+
+def test_only_files_of_the_policy_count(store: Path, folder: Path) -> None:
+    (folder / "10-base.toml").write_text("automatic = true\n")
+    (folder / "20-empty.toml").touch()
+    for name in ("10.toml~", "10.toml.dpkg-old", "10.toml.bak", ".10.toml", "README", "#10.toml#"):
+        (folder / name).write_text("broken [")
+    policy = read_policy(store, folder)
+    assert (policy.problem, policy.rules) == ("", Rules(automatic=True))
+
+
+UNREADABLE: dict[str, tuple[Callable[[Path], object], str]] = {
+    "a dangling link": (lambda file: file.symlink_to("nowhere"), "a link to nowhere"),
+    "a folder": (lambda file: file.mkdir(), "Is a directory"),
+    "a pipe": (lambda file: os.mkfifo(file), "not a regular file"),
+    "a device": (lambda file: file.symlink_to("/dev/zero"), "not a regular file"),
+    "a loop": (lambda file: file.symlink_to(file.name), "symbolic links"),
+}
+
+
+@pytest.mark.parametrize("case", UNREADABLE)
+def test_what_is_no_file_is_one_line(store: Path, folder: Path, case: str) -> None:
+    make, said = UNREADABLE[case]
+    make(folder / "30-odd.toml")
+    policy = read_policy(store, folder)
+    assert said in policy.problem
+    assert "30-odd.toml" in policy.problem
+    assert "Correct it" in policy.problem
+    assert policy.rules.automatic is False
+
+
+def elsewhere(folder: Path) -> Path:
+    """Replace the folder with a link to another one, whose parent others may write to."""
+    loose = folder.parent / "loose"
+    loose.mkdir()
+    shutil.move(folder, loose / "policy.d")
+    folder.symlink_to(loose / "policy.d")
+    loose.chmod(0o777)
+    return loose
+
+
+def linked(folder: Path) -> Path:
+    """Replace the file with a link to one that others may write to."""
+    target = folder.parent / "target.toml"
+    (folder / "10-base.toml").rename(target)
+    (folder / "10-base.toml").symlink_to(target)
+    target.chmod(0o666)
+    return target
+
+
+def given_away(path: Path) -> Path:
+    os.chown(path, 65534, 65534, follow_symlinks=False)
+    return path
+
+
+def widened(path: Path, mode: int) -> Path:
+    path.chmod(mode)
+    return path
+
+
+def given_link(folder: Path) -> Path:
+    target = folder.parent / "target.toml"
+    (folder / "10-base.toml").rename(target)
+    (folder / "10-base.toml").symlink_to(target)
+    return given_away(folder / "10-base.toml")
+
+
+UNTRUSTED: dict[str, Callable[[Path], Path]] = {
+    "a file of another account": lambda folder: given_away(folder / "10-base.toml"),
+    "a file that all may write": lambda folder: widened(folder / "10-base.toml", 0o666),
+    "a file that a group may write": lambda folder: widened(folder / "10-base.toml", 0o664),
+    "a folder of another account": given_away,
+    "a folder that all may write": lambda folder: widened(folder, 0o777),
+    "a folder that a group may write": lambda folder: widened(folder, 0o775),
+    "a parent of another account": lambda folder: given_away(folder.parent),
+    "a parent that all may write": lambda folder: widened(folder.parent, 0o777),
+    "a link to a file that all may write": linked,
+    "a link into a folder that all may write": elsewhere,
+    "a link of another account": given_link,
+}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to give files away")
+@pytest.mark.parametrize("case", UNTRUSTED)
+def test_a_policy_that_others_could_change_is_refused_and_nothing_is_automatic(
+    tmp_path: Path, case: str
+) -> None:
+    store, folder = tmp_path / "store", tmp_path / "etc/policy.d"
+    store.mkdir()
+    folder.mkdir(parents=True)
+    (folder / "10-base.toml").write_text(
+        'automatic = true\ndeadline_days = 1\nwindow = "02:00-05:00"\nbandwidth = 100\n'
+    )
+    keep_policy(store, read_policy(store, folder))
+    culprit = UNTRUSTED[case](folder)
+    policy = read_policy(store, folder)
+    assert str(culprit) in policy.problem
+    assert "nothing is installed, removed or restarted automatically" in policy.problem
+    assert "chmod go-w" in policy.problem or "chown -h root" in policy.problem
+    assert policy.rules == Rules(automatic=False, removal=False, bandwidth=100)
+    keep_policy(store, policy)
+    with pytest.raises(UntrustedPolicyError):
+        draft_policy(folder)
+
+
+def test_a_folder_below_a_sticky_one_is_trusted(store: Path, tmp_path: Path) -> None:
+    (tmp_path / "sticky").mkdir()
+    (tmp_path / "sticky").chmod(0o1777)
+    (tmp_path / "sticky/policy.d").mkdir()
+    (tmp_path / "sticky/policy.d/1.toml").write_text("automatic = true")
+    assert read_policy(store, tmp_path / "sticky/policy.d").rules.automatic
+
+
+def test_a_draft_that_is_missing_or_malformed_is_an_error(folder: Path) -> None:
+    with pytest.raises(PolicyError, match="does not exist"):
+        draft_policy(folder / "nope")
+    (folder / "1.toml").write_text("automatic = true")
+    assert draft_policy(folder).rules.automatic
+    with pytest.raises(PolicyError, match="Not a directory"):
+        draft_policy(folder / "1.toml")
+    (folder / "2.toml").write_text("broken")
+    with pytest.raises(PolicyError, match=r"2\.toml is not valid TOML"):
+        draft_policy(folder)
 
 
 def test_without_any_valid_policy_nothing_happens_automatically(store: Path, folder: Path) -> None:
@@ -116,6 +285,9 @@ def test_a_policy_that_was_removed_no_longer_counts(store: Path, folder: Path) -
         ("https://updates.example.org/kiosk", True),
         ("https://updates.example.org.evil.example", False),
         ("http://updates.example.org", False),
+        ("https://updates.example.org:443/kiosk", True),
+        ("https://updates.example.org:444/kiosk", False),
+        ("HTTPS://UPDATES.example.org/kiosk", True),
     ],
 )
 def test_a_repository_is_allowed_by_a_whole_beginning_of_its_address(

@@ -96,14 +96,25 @@ class AgentState(
         """Return whether this version of Repoint has rejected the letter."""
         return self.unfit.get(letter) == __version__
 
-    def offered_since(self, offer: Offer) -> int:
+    def offered_since(self, offer: Offer, created: int | None) -> int:
         """Return when the deferral and the deadline of an improvement began to run.
 
-        The vendor states when the improvement was offered. If this device's clock was behind then,
-        or was set back since, the time at which the device first saw the letter counts instead, so
-        that no delay lasts longer than intended.
+        The catalog states when the improvement was offered, but whoever has its online key can
+        state any time. The improvement itself, which the product's key has signed, states when it
+        was created, and nothing began before that. If this device's clock was behind then, or was
+        set back since, the time at which the device first saw the letter counts instead, so that no
+        delay lasts longer than intended.
+
+        Args:
+            offer: The offer.
+            created: When the improvement was created, in seconds since 1970; None if the device
+                does not have its record.
         """
-        return min(offer.since, self.first_seen.get(offer.letter, offer.since))
+        seen = self.first_seen.get(offer.letter)
+        if created is None and seen is not None:
+            return seen
+        since = max(offer.since, created or 0)
+        return since if seen is None else min(since, seen)
 
 
 def read_agent_state(state: ProductState) -> AgentState:

@@ -301,7 +301,7 @@ def _install_candidate(
     if agent_state.is_unfit(improvement.letter):
         kind = "failed"
     return InstallCandidate(
-        agent_state.offered_since(offer),
+        agent_state.offered_since(offer, improvement.created),
         offer.urgency,
         space_needed(improvement),
         kind,
@@ -319,6 +319,11 @@ def _activation_candidate(
         return None
     target = staged or active
     offer = _offer(state, target.letter) if target is not None and target.letter else None
+    since = None
+    if target is not None and offer is not None:
+        improvement = state.generations.improvement(target)
+        created = improvement.created if improvement is not None else None
+        since = agent_state.offered_since(offer, created)
     # If no process of a service runs, its next start is as good as a restart. For the session and
     # the system, the processes do not tell the whole story.
     scopes: set[RestartScope] = {
@@ -326,7 +331,7 @@ def _activation_candidate(
         for affected in overview.affected_now
     }
     return ActivationCandidate(
-        offered_since=agent_state.offered_since(offer) if offer is not None else None,
+        offered_since=since,
         scopes=scopes,
         blocked=bool(blocking(state, census)),
         staged=staged is not None,

@@ -82,6 +82,7 @@ def read_trusted(path: Path, owners: Collection[int], *, limit: int, secret: boo
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "It is not a regular file", str(path))
+        path = path.resolve()  # the messages name the file behind the links
         _require_owner(path, status, owners)
         if status.st_mode & 0o022:
             raise UntrustedFileError(

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from repoint.model.baseline import BaselineName
+from repoint.model.encoding import refuse_duplicates
 from repoint.model.names import check_product
 from repoint.model.version import Letter, label
 
 OfferState = Literal["offered", "paused", "withdrawn"]
 Urgency = Literal["routine", "exploited"]
 """How urgent a fix is; ``exploited`` means that attacks were seen."""
+
+
+Moment = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799)]
+"""Seconds since 1970, until the year 9999."""
 
 
 class Retirement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -23,7 +28,7 @@ class Retirement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         reason: The reason, which people at devices read; may be empty.
     """
 
-    since: int
+    since: Moment
     reason: str = ""
 
 
@@ -47,7 +52,7 @@ class Offer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     baseline: BaselineName
     letter: str
     state: OfferState
-    since: int
+    since: Moment
     urgency: Urgency = "routine"
     reason: str = ""
 
@@ -70,6 +75,14 @@ class Catalog(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         check_product(self.product)
+
+    def refuse_contradictions(self) -> None:
+        """Refuse a catalog that states an improvement twice, perhaps in two states.
+
+        Raises:
+            InvalidRecordError: It does.
+        """
+        refuse_duplicates([f"{one.label} of {one.baseline}" for one in self.offers], "improvement")
 
     def listed(self, baseline: BaselineName) -> ListedBaseline | None:
         """Return what the catalog says of a baseline, or None if it does not list it."""

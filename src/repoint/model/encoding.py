@@ -53,6 +53,8 @@ def refuse_duplicates(names: list[str], what: str) -> None:
     Raises:
         InvalidRecordError: A name is listed twice.
     """
-    duplicates = sorted({name for name in names if names.count(name) > 1})
-    if duplicates:
-        raise InvalidRecordError(f"The {what} {duplicates[0]!r} is listed twice in one record")
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise InvalidRecordError(f"The {what} {name!r} is listed twice in one record")
+        seen.add(name)

@@ -26,9 +26,9 @@ def policy(
     """
     from repoint.cli.options import store_path
     from repoint.cli.output import print_json
-    from repoint.device.policy.policy import Rules, policy_folder, read_policy
+    from repoint.device.policy.policy import Rules, draft_policy, policy_folder, read_policy
 
-    current = read_policy(store_path(store), folder)
+    current = read_policy(store_path(store)) if folder is None else draft_policy(folder)
     if json:
         print_json(current)
     else:

@@ -14,6 +14,10 @@ DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _SPAN = re.compile(r"(\d\d):(\d\d)-(\d\d):(\d\d)")
 
 
+_LOOSE = re.compile(r"(\D*)\b(\d{1,2}):(\d\d)\s*[-\u2013]\s*(\d{1,2}):(\d\d)\s*")
+"""A span that a person means, but that is not written in the one form."""
+
+
 class WindowError(RepointError):
     """A maintenance window is malformed."""
 
@@ -40,7 +44,14 @@ class Window(msgspec.Struct, frozen=True):
         """
         days, _, span = text.strip().rpartition(" ")
         times = _SPAN.fullmatch(span)
+        loose = _LOOSE.fullmatch(text)
         named = [day.strip().lower() for day in days.split(",")] if days else list(DAYS)
+        if loose is not None and times is None:
+            meant = f"{int(loose[2]):02}:{loose[3]}-{int(loose[4]):02}:{loose[5]}"
+            raise WindowError(
+                f'{text!r} is not a maintenance window; write the times as "{meant}"',
+                hint="Write hours with two digits, and no spaces around the hyphen",
+            )
         if times is None or not set(named) <= set(DAYS):
             raise WindowError(
                 f"{text!r} is not a maintenance window",

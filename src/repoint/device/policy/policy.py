@@ -7,6 +7,10 @@ The files are applied all together or not at all. If one is malformed, the last 
 in force; every command that changes the store keeps it in ``STORE/policy.json``. If there never was
 a good policy, nothing is installed automatically and nothing can be removed until the file is
 corrected: the administrator wanted some rule, and no one can tell which.
+
+If another account could change a file, or a folder on the way to it, the files may be that
+account's. Then they are refused: until that is corrected, nothing is installed, removed or
+restarted automatically, whatever the last good policy says.
 """
 
 from __future__ import annotations
@@ -20,8 +24,10 @@ import msgspec
 
 from repoint.device.os_errors import explained
 from repoint.device.policy.maintenance_window import Window
+from repoint.device.policy.rule_errors import why_malformed
 from repoint.device.store.files import read_note
 from repoint.fs.durable import write_durably
+from repoint.fs.trusted import UntrustedFileError, read_trusted, require_trusted_way
 from repoint.model.address import Address
 from repoint.model.encoding import encode_record
 from repoint.model.errors import RepointError
@@ -32,6 +38,7 @@ FOLDER = Path("/etc/repoint/policy.d")
 _FILE = "policy.json"
 _MOST_BYTES = 1 << 20
 _MOST_DAYS = 3650
+_CORRECT = "Correct it; until then the last good policy stays in force"
 
 Key = Literal[
     "automatic", "removal", "defer_days", "deadline_days", "window", "bandwidth", "metered",
@@ -43,6 +50,10 @@ Rate = Annotated[int, msgspec.Meta(ge=10, le=10_000_000)]
 
 class PolicyError(RepointError):
     """A policy file is malformed; the message names the file and the problem."""
+
+
+class UntrustedPolicyError(PolicyError):
+    """Another account could change the policy files."""
 
 
 class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -74,6 +85,8 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     repositories: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
+        if self.window == ():
+            raise PolicyError("The list of maintenance windows is empty", hint=_CORRECT)
         self.windows()
         for address in self.repositories or ():
             Address.parse(address)
@@ -128,13 +141,29 @@ def read_policy(store: Path, folder: Path | None = None) -> Policy:
     """
     folder = policy_folder() if folder is None else folder
     try:
-        return _read_folder(folder)
+        return _read_folder(folder, {0, _owner(store)})
+    except FileNotFoundError:
+        return Policy()
     except PolicyError as error:
         kept = read_note(store / _FILE, Policy)
-        if kept is None:
-            rules, source = Rules(automatic=False, removal=False), str(folder)
-            kept = Policy(rules, {"automatic": source, "removal": source})
+        is_closed = isinstance(error, UntrustedPolicyError)
+        if kept is None or is_closed:
+            kept = _closed(kept or Policy(), str(folder))
         return msgspec.structs.replace(kept, problem=str(error))
+
+
+def draft_policy(folder: Path) -> Policy:
+    """Return the policy that the files of a folder would set.
+
+    Raises:
+        PolicyError: There is no such folder, or a file would be refused.
+    """
+    try:
+        return _read_folder(folder, {0, os.geteuid()})
+    except FileNotFoundError:
+        raise PolicyError(
+            f"The policy folder {folder} does not exist", hint="Check the path"
+        ) from None
 
 
 def keep_policy(store: Path, policy: Policy) -> None:
@@ -145,50 +174,79 @@ def keep_policy(store: Path, policy: Policy) -> None:
         write_durably(store / _FILE, encode_record(policy))
 
 
-def _read_folder(folder: Path) -> Policy:
+def _closed(policy: Policy, source: str) -> Policy:
+    """Return a policy under which nothing happens automatically and nothing can be removed."""
+    rules = msgspec.structs.replace(
+        policy.rules, automatic=False, removal=False, deadline_days=None, window=None
+    )
+    sources = {key: file for key, file in policy.sources.items() if getattr(rules, key) is not None}
+    return Policy(rules, {**sources, "automatic": source, "removal": source})
+
+
+def _owner(store: Path) -> int:
     try:
-        files = sorted(path for path in folder.iterdir() if path.suffix == ".toml")
+        return store.stat().st_uid
+    except OSError:
+        return os.geteuid()
+
+
+def _read_folder(folder: Path, owners: set[int]) -> Policy:
+    try:
+        require_trusted_way(folder, owners)
+        files = sorted(
+            path
+            for path in folder.iterdir()
+            if path.suffix == ".toml" and not path.name.startswith(".")
+        )
     except FileNotFoundError:
-        return Policy()
+        raise
+    except UntrustedFileError as error:
+        raise _untrusted(error) from None
     except OSError as error:
         raise PolicyError(
             f"The policy folder {folder} cannot be read: {error.strerror}",
-            hint="Make it readable for all users",
+            hint="Name a folder that all users may read",
         ) from None
     merged: dict[str, Any] = {}
     sources: dict[str, str] = {}
     for file in files:
-        table = _read_file(file)
+        table = _read_file(file, owners)
         merged |= table
         sources |= dict.fromkeys(table, str(file))
-    return Policy(_rules(merged, str(folder)), sources)
+    return Policy(msgspec.convert(merged, Rules), sources)
 
 
-def _read_file(file: Path) -> dict[str, Any]:
-    hint = "Correct it; until then the last good policy stays in force"
+def _read_file(file: Path, owners: set[int]) -> dict[str, Any]:
     try:
-        with file.open("rb") as opened:
-            content = opened.read(_MOST_BYTES + 1)
-        if len(content) > _MOST_BYTES:
-            raise PolicyError(f"{file} is larger than {_MOST_BYTES >> 20} MiB", hint=hint)
-        table = tomllib.loads(content.decode())
+        table = tomllib.loads(read_trusted(file, owners, limit=_MOST_BYTES).decode("utf-8-sig"))
+    except UntrustedFileError as error:
+        raise _untrusted(error) from None
+    except FileNotFoundError:
+        is_link = file.is_symlink()
+        reason = f"it is a link to {file.readlink()}, which does not exist" if is_link else "gone"
+        raise PolicyError(f"{file} cannot be read: {reason}", hint=_CORRECT) from None
+    except PermissionError:
+        raise PolicyError(
+            f"{file} cannot be read by this account",
+            hint="Run it as root, or make the file readable for all users",
+        ) from None
     except OSError as error:
-        raise PolicyError(f"{file} cannot be read: {error.strerror}", hint=hint) from None
+        raise PolicyError(f"{file} cannot be read: {error.strerror}", hint=_CORRECT) from None
     except UnicodeDecodeError:
-        raise PolicyError(f"{file} is not UTF-8", hint=hint) from None
+        raise PolicyError(f"{file} is not UTF-8", hint=_CORRECT) from None
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         reason = str(error).splitlines()[0]
-        raise PolicyError(f"{file} is not valid TOML: {reason}", hint=hint) from None
-    _rules(table, str(file))  # each file is checked alone, so that the error names it
+        raise PolicyError(f"{file} is not valid TOML: {reason}", hint=_CORRECT) from None
+    # Each file is checked alone, so that the error names it.
+    reason = why_malformed(table, lambda rule: msgspec.convert(rule, Rules))
+    if reason:
+        raise PolicyError(f"{file} is not a valid policy: {reason}", hint=_CORRECT)
     return table
 
 
-def _rules(table: dict[str, Any], source: str) -> Rules:
-    try:
-        return msgspec.convert(table, Rules)
-    except (msgspec.ValidationError, RepointError) as error:
-        reason = str(error).rstrip(".").replace("Object", "it").replace(" - at `$.", " at `")
-        raise PolicyError(
-            f"{source} is not a valid policy: {reason}",
-            hint="Correct it; until then the last good policy stays in force",
-        ) from None
+def _untrusted(error: UntrustedFileError) -> UntrustedPolicyError:
+    return UntrustedPolicyError(
+        f"The policy is refused, because {error}",
+        hint=f"{error.remedy}; until then, nothing is installed, removed or restarted "
+        "automatically",
+    )
