@@ -8,6 +8,7 @@ import msgspec
 
 from repoint.model.baseline import BaselineName
 from repoint.model.encoding import refuse_duplicates
+from repoint.model.errors import InvalidRecordError
 from repoint.model.names import check_product
 from repoint.model.version import Letter, label
 
@@ -18,6 +19,8 @@ Urgency = Literal["routine", "exploited"]
 
 Moment = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799)]
 """Seconds since 1970, until the year 9999."""
+
+_MOST_OFFERS = 10_000
 
 
 class Retirement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -76,12 +79,19 @@ class Catalog(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         check_product(self.product)
 
-    def refuse_contradictions(self) -> None:
-        """Refuse a catalog that states an improvement twice, perhaps in two states.
+    def require_sound(self) -> None:
+        """Refuse a catalog that a device should not work with.
 
         Raises:
-            InvalidRecordError: It does.
+            InvalidRecordError: It states an improvement twice, perhaps in two states, or more
+                improvements than any vendor publishes.
         """
+        if len(self.offers) > _MOST_OFFERS:
+            raise InvalidRecordError(
+                f"The catalog of {self.product} states {len(self.offers)} improvements, and a "
+                f"catalog may state {_MOST_OFFERS}",
+                hint="Tell the vendor; nothing was changed",
+            )
         refuse_duplicates([f"{one.label} of {one.baseline}" for one in self.offers], "improvement")
 
     def listed(self, baseline: BaselineName) -> ListedBaseline | None:

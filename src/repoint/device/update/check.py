@@ -113,7 +113,7 @@ def _store_documents(state: ProductState, client: RepositoryClient) -> None:
     """Store the catalog, and the records of improvements, so that people see what they fix."""
     path = names.catalog_path(state.name)
     catalog = decode_record(client.read(path), Catalog, path)
-    catalog.refuse_contradictions()
+    catalog.require_sound()
     state.documents.set_catalog(catalog)
     baseline = state.documents.enrolment().baseline
     offers = catalog.offers_for(baseline)
