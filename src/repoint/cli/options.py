@@ -10,17 +10,29 @@ import typer
 
 from repoint.cli.store import default_store
 
+
+def path(value: str | Path) -> Path:
+    """Return the path that an argument names. An empty one would be the current folder.
+
+    Raises:
+        typer.BadParameter: It is empty.
+    """
+    if value == "":
+        raise typer.BadParameter("the path is empty; name a file or a folder")
+    return Path(value)
+
+
 RepositoryOption = Annotated[
     Path,
     typer.Option(
-        "--repository", "-r", envvar="REPOINT_REPOSITORY", show_default="this folder",
+        "--repository", "-r", parser=path, envvar="REPOINT_REPOSITORY", show_default="this folder",
         help="Folder of the repository.",
     ),
 ]  # fmt: skip
 StoreOption = Annotated[
     Path | None,
     typer.Option(
-        "--store", "-s", envvar="REPOINT_STORE",
+        "--store", "-s", parser=path, envvar="REPOINT_STORE",
         help="Folder of the store.", show_default="/var/lib/repoint, or the user's data folder",
     ),
 ]  # fmt: skip
@@ -58,6 +70,21 @@ def command_line(value: str, option: str) -> tuple[str, ...]:
         ) from None
 
 
+_FORMS = {
+    "--component": "pillow=Pillow-10.0.1.whl",
+    "--restart": "pillow=service",
+    "--health": "pillow=/usr/bin/true",
+    "--ignore": "pillow=*.log",
+    "--graft": "pillow=/opt/kiosk/pillow",
+    "--system": "zlib=/",
+    "--program": "pillow=/opt/kiosk/run",
+    "--rename-cve": "CVE-2023-4836=CVE-2023-4863",
+    "--signer": "root=hsm:2?label=root",
+    "--public-key": "root=root.pem",
+}
+"""An example of each option that has the form ``NAME=VALUE``."""
+
+
 def pair(value: str, option: str) -> tuple[str, str]:
     """Split one ``NAME=VALUE`` option.
 
@@ -66,7 +93,10 @@ def pair(value: str, option: str) -> tuple[str, str]:
     """
     name, equals, rest = value.partition("=")
     if not equals or not name or not rest:
-        raise typer.BadParameter(f"{value!r} is not of the form NAME=VALUE", param_hint=option)
+        raise typer.BadParameter(
+            f"{value[:60]!r} is not of the form NAME=VALUE, as in {option} {_FORMS[option]}",
+            param_hint=option,
+        )
     return name, rest
 
 

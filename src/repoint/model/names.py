@@ -14,6 +14,14 @@ _NAME = re.compile(r"[a-z0-9](?:[a-z0-9+_-]|\.(?!\.)){0,62}")
 _PLATFORM = re.compile(r"[a-z0-9]+-[a-z0-9_]+(?:-[a-z0-9_]+)*")
 
 
+_HINTS = {
+    "product": "Use at most 63 lower-case letters, digits and hyphens, as in acme-kiosk",
+    "component": "Use at most 63 lower-case letters, digits and hyphens, as in pillow",
+    "platform": "Write system and machine in lower case, as in linux-x86_64; a third part may name "
+    "a device model, as in linux-aarch64-kiosk2",
+}
+
+
 def check_product(name: str) -> str:
     """Return ``name`` if it may name a product, such as ``acme-kiosk``."""
     return _check(name, _NAME, "product")
@@ -31,9 +39,5 @@ def check_platform(name: str) -> str:
 
 def _check(name: str, form: re.Pattern[str], what: str) -> str:
     if not form.fullmatch(name) or len(name) > 63:
-        example = {"product": "acme-kiosk", "component": "pillow", "platform": "linux-x86_64"}[what]
-        raise NameNotAllowedError(
-            f"{name!r} cannot name a {what}",
-            hint=f"Use lower-case letters, digits and hyphens, as in {example}",
-        )
+        raise NameNotAllowedError(f"{name[:80]!r} cannot name a {what}", hint=_HINTS[what])
     return name

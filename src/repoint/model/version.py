@@ -52,7 +52,7 @@ class Version(_Ordered):
     def __init__(self, text: str) -> None:
         if not _VERSION.fullmatch(text):
             raise NameNotAllowedError(
-                f"{text!r} is not a version or build",
+                f"{text[:60]!r} is not a version or build",
                 hint="Use digits, letters and . + ~ _, as in 26.3.1 or 25D2128",
             )
         super().__init__(text, _version_key(text))
@@ -64,7 +64,8 @@ class Letter(_Ordered):
     def __init__(self, text: str) -> None:
         if not _LETTER.fullmatch(text):
             raise NameNotAllowedError(
-                f"{text!r} is not a letter of an improvement", hint="Use a to z, then aa, ab, …"
+                f"{text[:60]!r} is not a letter of an improvement",
+                hint="Use a to z, then aa, ab, …",
             )
         super().__init__(text, (len(text), text))
 
@@ -95,7 +96,7 @@ def parse_label(text: str) -> tuple[str, str]:
     match = _LABEL.fullmatch(text.strip())
     if match is None:
         raise NameNotAllowedError(
-            f"{text!r} is not the label of an improvement", hint='Write it as "26.3.1 (a)"'
+            f"{text[:60]!r} is not the label of an improvement", hint='Write it as "26.3.1 (a)"'
         )
     return Version(match[1]).text, Letter(match[2]).text
 

@@ -31,7 +31,7 @@ def read_catalog(repository: Repository, product: str) -> Catalog:
     known = repository.products()
     if product not in known:
         raise UnknownProductError(
-            f"The repository at {repository.path} has no product {product!r}",
+            f"The repository at {repository.path} has no product {product[:60]!r}",
             hint="Register its first release with `repoint baseline add`, or name another. "
             f"Known products: {', '.join(known) or 'none'}",
         )
@@ -98,9 +98,15 @@ def withdraw(
         and withdrawal.platform in (None, offer.baseline.platform)
     ]
     if not selected:
-        known = ", ".join(sorted({offer.label for offer in catalog.offers})) or "none"
+        platform = withdrawal.platform
+        on = "" if platform is None else f" for {platform}"
+        names_of = {
+            offer.label if platform is None else f"{offer.label} for {offer.baseline.platform}"
+            for offer in catalog.offers
+        }
+        known = ", ".join(sorted(names_of)) or "none"
         raise UnknownImprovementError(
-            f"{product} has no published improvement {label(version, letter)}",
+            f"{product} has no published improvement {label(version, letter)}{on}",
             hint=f"Published improvements: {known}",
         )
     live = [offer for offer in selected if offer.state != "withdrawn"]

@@ -58,7 +58,7 @@ def claims_of(
     for name in (*corrections.dropped, *corrections.renamed):
         if name not in fixed:
             raise UnknownFixError(
-                f"No earlier letter of this baseline fixes {ascii(name)[1:-1][:60]}",
+                f"No earlier letter of this baseline fixes {name[:60]!r}",
                 hint=f"They fix: {_shortened(list(fixed)) or 'nothing'}",
             )
     for cve in corrections.renamed.values():

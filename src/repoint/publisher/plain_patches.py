@@ -45,18 +45,33 @@ class PatchSizes:
 
 
 def diff_paths(
-    old: Path, new: Path, patch: Path, *, progress: Callable[[int, int], None] | None = None
+    old: Path,
+    new: Path,
+    patch: Path,
+    *,
+    replace: bool = False,
+    progress: Callable[[int, int], None] | None = None,
 ) -> PatchSizes:
     """Make the patch that turns one file or folder into another.
 
+    Args:
+        old: The old file or folder.
+        new: The new one.
+        patch: Where to write the patch.
+        replace: Whether to replace a regular file at ``patch``.
+        progress: Called with the bytes done and the total number of bytes.
+
     Raises:
-        OutputWriteError: A path is missing, one is a file and the other a folder, or ``patch`` is
-            something else than a regular file.
+        OutputWriteError: A path is missing, one is a file and the other a folder, or there is
+            something at ``patch`` that must not be replaced.
         RepointError: A folder contains something that a tree cannot hold.
     """
     _require(old, new)
     if patch.is_symlink() or (patch.exists() and not patch.is_file()):
         raise OutputWriteError(f"{patch} is not a regular file", hint="Name another path")
+    if patch.exists() and (not replace or any(patch.samefile(each) for each in (old, new))):
+        hint = "Name another path" if replace else "Name another path, or replace it with --force"
+        raise OutputWriteError(f"{patch} exists already", hint=hint)
     if old.is_file():
         write_patch(patch, [PatchInput(_FILE, new, _FILE, old)], progress=progress)
         return PatchSizes(patch.stat().st_size, new.stat().st_size)

@@ -164,8 +164,8 @@ class Repository:
         state = self._state()
         if product not in _products(state):
             raise UnknownProductError(
-                f"The repository at {self.path} has no product {product!r}",
-                hint="Add the product first, or correct its name",
+                f"The repository at {self.path} has no product {product[:60]!r}",
+                hint=f"Its products: {', '.join(_products(state)) or 'none'}",
             )
         roles = (product, catalog_role(product))
         return sorted({path for role in roles for path in state.targets[role].signed.targets})

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import errno
+import os
 import signal
 import socket
 import threading
@@ -93,15 +95,39 @@ def _config(public: Path, access_log: bool) -> uvicorn.Config:
     )
 
 
+_REASONS = {
+    errno.EADDRNOTAVAIL: "it is not an address of this machine",
+    errno.EADDRINUSE: "another program listens there",
+    errno.EACCES: "ports below 1024 are for root",
+}
+
+
+def _cannot_listen(host: str, port: int, reason: str) -> CannotServeError:
+    if reason == _REASONS[errno.EADDRINUSE]:
+        hint = "Stop that program, or choose another port with --port"
+    elif reason == _REASONS[errno.EACCES]:
+        hint = "Choose another port with --port, such as 8750"
+    else:
+        hint = "Use 127.0.0.1 for this machine only, or 0.0.0.0 for all its networks"
+    return CannotServeError(f"Cannot listen on {host[:60]!r}, port {port}: {reason}", hint=hint)
+
+
 def _listen(host: str, port: int) -> socket.socket:
+    if not host.strip():
+        raise CannotServeError(
+            "The address to listen on is empty",
+            hint="Use 127.0.0.1 for this machine only, or 0.0.0.0 for all its networks",
+        )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listener = socket.create_server((host, port), family=family)
+    except UnicodeError:
+        raise _cannot_listen(host, port, "it is not a host name") from None
     except OSError as error:
-        raise CannotServeError(
-            f"Cannot listen on {host}, port {port}: {error.strerror or error}",
-            hint="Stop the program that uses it, or choose another port",
-        ) from None
+        number = error.errno or 0
+        # The resolver's own errors have negative numbers.
+        unknown = "no address has this name" if number < 0 else os.strerror(number)
+        raise _cannot_listen(host, port, _REASONS.get(number, unknown)) from None
     # Connections inherit it. Headers and body are sent separately; without it, the body waits 40 ms
     # for the acknowledgement of the headers.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

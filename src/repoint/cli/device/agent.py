@@ -95,12 +95,12 @@ def tell(product: ProductOption = None, store: StoreOption = None) -> None:
     from repoint.device.os_errors import Troubles, isolated
 
     device = open_device(store)
+    enrolled = device.store.enrolled() if product is None else [device.store.one(product)]
     troubles: Troubles = {}
-    for state in device.store.enrolled():
-        if product in (None, state.name):
-            record = notification_record(device.store.path, state.name)
-            with isolated(state.name, troubles):
-                notify_desktop(read_overview(device, state.name), record)
+    for state in enrolled:
+        record = notification_record(device.store.path, state.name)
+        with isolated(state.name, troubles):
+            notify_desktop(read_overview(device, state.name), record)
     report_troubles(troubles)
 
 

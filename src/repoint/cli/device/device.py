@@ -16,6 +16,7 @@ from repoint.cli.options import (
     StoreOption,
     command_line,
     named,
+    path,
     store_path,
 )
 from repoint.cli.terminal import confirm, print
@@ -263,7 +264,7 @@ def history(
 def enroll(
     url: Annotated[str, typer.Argument(help="Address of the vendor's repository.")],
     product: Annotated[str, typer.Option("--product", "-p", help="The product.")],
-    root: Annotated[Path, typer.Option(help="File with the vendor's trusted root.")],
+    root: Annotated[Path, typer.Option(parser=path, help="File with the vendor's trusted root.")],
     graft: Annotated[
         list[str] | None, typer.Option(help="COMPONENT=FOLDER: the folder that holds a component.")
     ] = None,

@@ -7,14 +7,16 @@ from typing import Annotated
 
 import typer
 
-from repoint.cli.options import JsonOption, StoreOption
+from repoint.cli.options import JsonOption, StoreOption, path
 from repoint.cli.terminal import print
 
 
 def policy(
     folder: Annotated[
         Path | None,
-        typer.Argument(help="Read the files of this folder instead.", show_default=False),
+        typer.Argument(
+            parser=path, help="Read the files of this folder instead.", show_default=False
+        ),
     ] = None,
     json: JsonOption = False,
     store: StoreOption = None,

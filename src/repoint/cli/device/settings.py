@@ -39,8 +39,13 @@ def settings(
         _automatic(value, product, json, store)
     elif name is None:
         _open(store)
+    elif name == "passcode":
+        raise typer.BadParameter("write `repoint settings passcode`; it asks for the new passcode")
     else:
-        raise typer.BadParameter("write `repoint settings automatic on` or `… off`")
+        raise typer.BadParameter(
+            f"{name[:60]!r} is not a setting; the settings are automatic (`repoint settings "
+            "automatic on` or `… off`) and passcode (`repoint settings passcode`)"
+        )
 
 
 def _automatic(value: str | None, product: str | None, json: bool, store: Path | None) -> None:
@@ -51,7 +56,10 @@ def _automatic(value: str | None, product: str | None, json: bool, store: Path |
     device = open_device(store)
     if value is not None:
         if value not in ("on", "off"):
-            raise typer.BadParameter("write `repoint settings automatic on` or `… off`")
+            raise typer.BadParameter(
+                f"{value[:60]!r} is not a value of automatic; write "
+                "`repoint settings automatic on` or `… off`"
+            )
         device.preferences.change_settings(product, UserSettings(automatic=value == "on"))
     effective = device.preferences.effective_settings(product)
     if json:

@@ -17,6 +17,7 @@ from repoint.cli.options import (
     command_line,
     named,
     pair,
+    path,
 )
 from repoint.cli.terminal import print
 
@@ -59,8 +60,9 @@ def add(
     os_release: Annotated[
         Path | None,
         typer.Option(
+            parser=path,
             help="For components that are files of a system, with paths relative to /: the "
-            "/etc/os-release of that system."
+            "/etc/os-release of that system.",
         ),
     ] = None,
     name: Annotated[str, typer.Option(help="The product's name for people: Acme Kiosk.")] = "",
@@ -88,7 +90,12 @@ def add(
             raise typer.BadParameter(f"there is no --component {owner}")
     for scope in scopes.values():
         if scope not in get_args(RestartScope):
-            raise typer.BadParameter(f"{scope!r} is not a restart scope", param_hint="--restart")
+            scopes_known = ", ".join(get_args(RestartScope))
+            raise typer.BadParameter(
+                f"{scope!r} is not a restart scope; use one of {scopes_known}, as in "
+                "--restart pillow=service",
+                param_hint="--restart",
+            )
     parts = [
         ComponentSource(
             name=part,

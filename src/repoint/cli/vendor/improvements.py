@@ -16,6 +16,7 @@ from repoint.cli.options import (
     RepositoryOption,
     VersionOption,
     named,
+    path,
 )
 from repoint.cli.terminal import confirm, print
 
@@ -32,7 +33,9 @@ def improve(
     product: ProductArgument,
     version: VersionOption,
     component: Annotated[list[str], typer.Option(help="NAME=SOURCE: the whole fixed component.")],
-    advisory: Annotated[Path, typer.Option(help="TOML file with the advisory: what it fixes.")],
+    advisory: Annotated[
+        Path, typer.Option(parser=path, help="TOML file with the advisory: what it fixes.")
+    ],
     build: BuildOption = None,
     platform: PlatformOption = None,
     letter: Annotated[

@@ -8,14 +8,14 @@ from typing import Annotated
 import typer
 
 from repoint.cli.command_group import command_group
-from repoint.cli.options import JsonOption
+from repoint.cli.options import JsonOption, path
 from repoint.cli.terminal import print
 
 delta = command_group("Make and apply patches.")
 
 
 def seal(
-    path: Annotated[Path, typer.Argument(help="A folder.")],
+    path: Annotated[Path, typer.Argument(parser=path, help="A folder.")],
     ignore: Annotated[
         list[str] | None, typer.Option(help="Leave out paths that match this shell pattern.")
     ] = None,
@@ -35,9 +35,12 @@ def seal(
 
 @delta.command("diff")
 def diff(
-    old: Annotated[Path, typer.Argument(help="The old file or folder.")],
-    new: Annotated[Path, typer.Argument(help="The new file or folder.")],
-    patch: Annotated[Path, typer.Argument(help="Where to write the patch.")],
+    old: Annotated[Path, typer.Argument(parser=path, help="The old file or folder.")],
+    new: Annotated[Path, typer.Argument(parser=path, help="The new file or folder.")],
+    patch: Annotated[Path, typer.Argument(parser=path, help="Where to write the patch.")],
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace PATCH if it exists already.")
+    ] = False,
 ) -> None:
     """Make the patch that turns OLD into NEW."""
     from repoint.cli.output import progress_bar, size
@@ -45,16 +48,22 @@ def diff(
 
     with progress_bar({"diff": "diff"}) as report:
         sizes = diff_paths(
-            old, new, patch, progress=lambda done, total: report("diff", done, total)
+            old,
+            new,
+            patch,
+            replace=force,
+            progress=lambda done, total: report("diff", done, total),
         )
     print(f"{patch}: {size(sizes.patch_size)} for {size(sizes.new_size)}")
 
 
 @delta.command("apply")
 def apply(
-    old: Annotated[Path, typer.Argument(help="The old file or folder.")],
-    patch: Annotated[Path, typer.Argument(help="The patch.")],
-    new: Annotated[Path, typer.Argument(help="Where to write the new file or folder.")],
+    old: Annotated[Path, typer.Argument(parser=path, help="The old file or folder.")],
+    patch: Annotated[Path, typer.Argument(parser=path, help="The patch.")],
+    new: Annotated[
+        Path, typer.Argument(parser=path, help="Where to write the new file or folder.")
+    ],
 ) -> None:
     """Turn OLD into NEW. NEW is not created if the patch does not fit."""
     from repoint.publisher.plain_patches import apply_path
@@ -64,9 +73,9 @@ def apply(
 
 @delta.command("explain")
 def explain(
-    patch: Annotated[Path, typer.Argument(help="A patch that you trust.")],
+    patch: Annotated[Path, typer.Argument(parser=path, help="A patch that you trust.")],
     old: Annotated[
-        Path | None, typer.Option(help="The old file or folder, to report by section.")
+        Path | None, typer.Option(parser=path, help="The old file or folder, to report by section.")
     ] = None,
     json: JsonOption = False,
 ) -> None:

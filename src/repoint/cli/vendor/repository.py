@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from repoint.cli.command_group import command_group
-from repoint.cli.options import RepositoryOption, named
+from repoint.cli.options import RepositoryOption, named, path
 from repoint.cli.terminal import print
 
 app = command_group("Create a repository and keep its signatures fresh.")
@@ -18,7 +18,7 @@ ROLES = ("root", "targets", "snapshot", "timestamp")
 
 @app.command("init")
 def init(
-    path: Annotated[Path, typer.Argument(help="A folder that does not exist yet.")],
+    path: Annotated[Path, typer.Argument(parser=path, help="A folder that does not exist yet.")],
     no_passphrase: Annotated[
         bool, typer.Option("--no-passphrase", help="Do not encrypt the key files.")
     ] = False,
@@ -80,19 +80,28 @@ def rotate(
     signer: Annotated[
         str | None, typer.Option(help="URI of an existing key in a KMS or HSM.")
     ] = None,
-    public_key: Annotated[Path | None, typer.Option(help="Its public key (PEM).")] = None,
+    public_key: Annotated[
+        Path | None, typer.Option(parser=path, help="Its public key (PEM).")
+    ] = None,
 ) -> None:
     """Give a role a new key. Devices follow automatically."""
     from repoint.cli.extras import require_vendor
     from repoint.cli.passphrases import asking, new_passphrase
+    from repoint.repository.errors import UnknownRoleError
     from repoint.repository.keys import KeyLocation, read_public_key
     from repoint.repository.repository import Repository
 
     require_vendor("repoint repository rotate")
     if (signer is None) != (public_key is None):
         raise typer.BadParameter("--signer and --public-key belong together")
+    opened = Repository.open(repository)
+    roles = [each.role for each in opened.roles()]
+    if role not in roles:
+        raise UnknownRoleError(
+            f"The repository has no role {role[:60]!r}", hint=f"Its roles: {', '.join(roles)}"
+        )
     passphrase = None if no_passphrase or signer is not None else new_passphrase()
-    with Repository.open(repository).publication(asking()) as publication:
+    with opened.publication(asking()) as publication:
         if signer is not None and public_key is not None:
             key = KeyLocation(signer, read_public_key(public_key))
         else:
