@@ -184,6 +184,6 @@ def test_names_that_a_file_system_takes_for_one_are_never_written_over_each_othe
             build_tree(
                 tmp_path / f"{first.kind}-{second.kind}",
                 [first, second],
-                TreeFiles({}, {"lib": made}),
+                TreeFiles({}, tmp_path, {"lib": "made"}),
             )
     assert list((tmp_path / "outside").iterdir()) == []

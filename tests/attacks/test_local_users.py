@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import io
 import json
 import os
+import signal
 import stat
+import struct
 import sys
 import threading
 import time
@@ -19,6 +22,7 @@ from typing import Any
 import pytest
 
 from repoint.cli import main
+from repoint.device.activate.launch import prepare_launch
 from repoint.device.errors import StoreDamagedError
 from repoint.device.store.store_lock import locked
 from tests.cli.command import everything
@@ -161,8 +165,14 @@ def test_the_store_is_readable_by_all_and_writable_by_its_owner_whatever_the_mas
         place.update()
     finally:
         os.umask(before)
-    for path in (place.folder / "store").rglob("*"):
+    store = place.device.store
+    barred = [tree for tree in store.trees.iterdir() if tree != place.graft.resolve()]
+    assert [stat.S_IMODE(tree.stat().st_mode) for tree in barred] == [0o500]
+    for path in store.path.rglob("*"):
         mode = path.lstat().st_mode
+        if any(path.is_relative_to(tree) for tree in barred):
+            assert mode & 0o022 == 0 or stat.S_ISLNK(mode), f"others may write to {path}"
+            continue  # a tree that is not in force: others cannot enter it
         if stat.S_ISLNK(mode) or path.parent.name in ("metadata", "root_history"):
             assert stat.S_ISLNK(mode) or mode & 0o022 == 0, f"others may write to {path}"
             continue  # what the update framework keeps is public anyhow; only checks read it
@@ -243,3 +253,80 @@ def test_a_link_in_the_place_of_the_lock_is_not_followed(place: Place, tmp_path:
     with pytest.raises(Exception, match="change the store"):
         place.enroll()
     assert not (tmp_path / "victim").exists()
+
+
+def lock_everything(folder: Path) -> Callable[[], object]:
+    """Try every lock on everything below a folder, keep what was had, and return."""
+    whole = {
+        kind: struct.pack("hhqqi4x", kind, os.SEEK_SET, 0, 0, 0)
+        for kind in (fcntl.F_RDLCK, fcntl.F_WRLCK)
+    }
+
+    def attack() -> object:
+        held = 0
+        for top, folders, files in os.walk(folder):
+            for name in (".", *folders, *files):
+                for access in (os.O_RDWR, os.O_WRONLY, os.O_RDONLY):
+                    with contextlib.suppress(OSError):
+                        opened = os.open(Path(top, name), access | os.O_NONBLOCK)
+                        held += 1
+                        for kind in (fcntl.F_WRLCK, fcntl.F_RDLCK):
+                            with contextlib.suppress(OSError):
+                                fcntl.fcntl(opened, fcntl.F_OFD_SETLK, whole[kind])
+                        with contextlib.suppress(OSError):
+                            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return held
+
+    return attack
+
+
+@as_root
+def test_nobody_can_hold_up_commands_or_launches_with_locks(place: Place, open_way: None) -> None:
+    place.enroll()
+    place.device.check(None)
+    place.device.install(None, user_initiated=True)
+    attack = lock_everything(place.folder)
+    ready, start = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.setgroups([])
+        os.setgid(NOBODY)
+        os.setuid(NOBODY)
+        os.write(start, b"1" if attack() else b"0")
+        time.sleep(600)
+        os._exit(0)
+    try:
+        assert os.read(ready, 1) == b"1"
+        began = time.monotonic()
+        assert place.device.activate(None)
+        launch = prepare_launch(str(place.folder / "store"), ["/bin/true"], {})
+        for descriptor in launch.held:
+            os.close(descriptor)
+        place.device.check(None)
+        place.device.remove(None, why="")
+        assert time.monotonic() - began < 60
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        os.close(ready)
+        os.close(start)
+    assert place.text() == "VERSION = 'old'\n"
+
+
+@as_root
+def test_a_replaced_program_gives_nobody_its_privileges(place: Place, open_way: None) -> None:
+    place.enroll()
+    replaced = place.graft.resolve()
+    place.update()
+
+    def look() -> object:
+        found = []
+        for top, _, files in os.walk(place.folder / "store/trees"):
+            found += [top for name in files if os.access(Path(top, name), os.R_OK)]
+        with contextlib.suppress(PermissionError):
+            found += [str(path) for path in replaced.iterdir()]
+        return found
+
+    seen = as_nobody(look)
+    assert seen
+    assert all(Path(path).is_relative_to(place.graft.resolve()) for path in seen)

@@ -20,6 +20,7 @@ from repoint.host.host import Host
 from repoint.model.baseline import BaselineName
 from repoint.model.errors import RepointError
 from repoint.tree.digest import seal_of
+from repoint.tree.privileges import with_privileges
 from repoint.tree.scan import scan_tree
 from tests.faults.scenes import Image, clear, picture
 from tests.world import PLATFORM, Files, Vendor, big, write_tree
@@ -48,7 +49,7 @@ BROKEN: Trees = {**FIXED, "engine": {**FIXED["engine"], "broken": "yes\n"}}
 
 
 class Maker(Vendor):
-    """A vendor whose trees also contain a link and a program."""
+    """A vendor whose trees also contain a link and a program with privileges."""
 
     def source(self, files: Files) -> Path:
         return dress(super().source(files))
@@ -58,7 +59,7 @@ def dress(tree: Path) -> Path:
     """Add what a dictionary of files cannot express."""
     (tree / "current").symlink_to("main.py" if (tree / "main.py").exists() else "bin/kiosk")
     for program in tree.glob("bin/*"):
-        program.chmod(0o755)
+        program.chmod(0o4755)
     return tree
 
 
@@ -189,11 +190,14 @@ class DeviceScene:
         for generation in filter(None, (product.links.active(), staged)):
             for component, seal in product.generations.seals(generation).items():
                 try:
-                    held = seal_of(scan_tree(product.store.tree(seal)))
+                    found = scan_tree(product.store.tree(seal))
                 except RepointError as error:
                     yield f"the tree of {component} in {generation.label} is not there: {error}"
                     continue
-                if held != seal:
+                if generation == staged:  # its programs get their privileges when it is active
+                    wanted = product.generations.entries(generation, component)
+                    found = with_privileges(found, wanted)
+                if seal_of(found) != seal:
                     yield f"the tree of {component} in {generation.label} has another seal"
         if status.protected and not in_place:
             yield "status says protected although a graft point is not ours"

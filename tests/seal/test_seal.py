@@ -149,8 +149,8 @@ def test_a_layer_turns_one_tree_into_the_other_and_building_it_gives_its_seal(
     assert apply_layer(before, layer) == after
     changed = {c.entry.path for c in layer.changes if c.entry.kind == "file"}
     new_files = {path: tmp_path / "new" / path for path in changed}
-    reused = files_in(tmp_path / "old", before)
-    build_tree(tmp_path / "built", after, TreeFiles(new_files, reused, modified=5, share=False))
+    built = TreeFiles(new_files, tmp_path / "old", files_in(before), modified=5, share=False)
+    build_tree(tmp_path / "built", after, built)
     assert seal_of(scan_tree(tmp_path / "built")) == seal_of(after)
 
 
@@ -159,8 +159,7 @@ def test_a_built_tree_is_read_only_and_shares_unchanged_files(tree: Path, tmp_pa
     for path in ("lib/a.so", "lib/b.so"):
         (tree / path).chmod(0o444)
     (tree / "bin/tool").chmod(0o555)
-    reused = files_in(tree, entries)
-    build_tree(tmp_path / "built", entries, TreeFiles({}, reused))
+    build_tree(tmp_path / "built", entries, TreeFiles({}, tree, files_in(entries)))
     built = tmp_path / "built"
     assert not any(p.lstat().st_mode & 0o222 for p in built.rglob("*") if not p.is_symlink())
     same = (built / "lib/a.so").stat().st_ino == (tree / "lib/a.so").stat().st_ino

@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import errno
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -37,6 +38,21 @@ def open_folder(path: str | Path, *, within: int | None = None) -> int:
         OSError: It is no folder, or cannot be opened.
     """
     return os.open(path, _FLAGS, dir_fd=within)
+
+
+def open_regular(name: str, *, within: int) -> int:
+    """Open a regular file for reading. A link, device, pipe or socket in its place is refused.
+
+    Raises:
+        OSError: It is something else, or cannot be opened.
+    """
+    # Without O_NONBLOCK, a pipe would be waited for.
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+    descriptor = os.open(name, flags, dir_fd=within)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "It is not a regular file", name)
+    return descriptor
 
 
 class Descent:

@@ -134,11 +134,11 @@ def _apply_tree(old: Path, patch: Path, annex: bytes, decoded: Path, tree: Path)
     ]
     if jobs:
         decode_in_child(patch, jobs, decoded)
-    reused = files_in(old, before)
-    reused |= {c.entry.path: old / c.source for c in header.layer.changes if c.source}
+    reused = files_in(before)
+    reused |= {c.entry.path: c.source for c in header.layer.changes if c.source}
     new_files = {job.name: decoded / str(number) for number, job in enumerate(jobs)}
     try:
-        build_tree(tree, after, TreeFiles(new_files, reused, share=False))
+        build_tree(tree, after, TreeFiles(new_files, old, reused, share=False))
         if seal_of(scan_tree(tree, ignore=())) != header.new_seal:
             raise PatchError(
                 f"{patch} does not give the tree that it was made for", hint="Make it again"

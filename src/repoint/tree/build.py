@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from repoint.fs.clone import clone_content, copy_file
-from repoint.fs.durable import set_mode
+from repoint.fs.clone import clone_content, copy_content, copy_status, create_private
+from repoint.fs.durable import sync_filesystem
+from repoint.fs.folders import Descent, located, open_folder, open_regular
 from repoint.model.tree import Entry
+from repoint.tree.privileges import is_privileged
 
 
 @dataclass(frozen=True)
@@ -19,8 +20,9 @@ class TreeFiles:
 
     Attributes:
         new: Finished files with new content, on the same file system. They are moved into the tree.
-        reused: Existing files to reuse unchanged: cloned if the file system can share blocks, else
-            hard-linked, or copied if the permissions differ.
+        tree: An existing tree.
+        reused: Files of the existing tree to reuse unchanged, by their path there: cloned if the
+            file system can share blocks, else hard-linked, or copied if the permissions differ.
         modified: Modification time of the new files, in seconds since 1970. It differs between two
             improvements, so that a cache keyed by time and size (such as Python's bytecode cache)
             never confuses them.
@@ -28,61 +30,108 @@ class TreeFiles:
     """
 
     new: Mapping[str, Path]
-    reused: Mapping[str, Path]
+    tree: Path
+    reused: Mapping[str, str]
     modified: int = 0
     share: bool = True
 
     @classmethod
     def copied_from(cls, tree: Path, entries: Iterable[Entry]) -> TreeFiles:
         """Return the files of another tree, to be copied because others may write to them."""
-        return cls({}, files_in(tree, entries), share=False)
+        return cls({}, tree, files_in(entries), share=False)
 
 
-def files_in(tree: Path, entries: Iterable[Entry]) -> dict[str, Path]:
-    """Return the location of every file of a tree, by its path in the tree."""
-    return {entry.path: tree / entry.path for entry in entries if entry.kind == "file"}
+def files_in(entries: Iterable[Entry]) -> dict[str, str]:
+    """Return the path of every file of a tree, by its path in the tree."""
+    return {entry.path: entry.path for entry in entries if entry.kind == "file"}
 
 
-def build_tree(target: Path, entries: Iterable[Entry], files: TreeFiles) -> None:
+def build_tree(
+    target: Path, entries: Iterable[Entry], files: TreeFiles, *, mode: int = 0o555
+) -> None:
     """Build a sealed tree. It is synced to disk, but not verified.
+
+    No link is followed in either tree, even if another account exchanges names meanwhile.
 
     Args:
         target: The new tree's path; must not exist.
         entries: The entries of the tree.
         files: A file for each entry of that kind.
+        mode: Permission bits of the new tree's own folder.
 
     Raises:
         OSError: The disk is full, or a file cannot be read or written.
     """
     target.mkdir(mode=0o700)
-    folders = [(target, 0o555)]
-    for entry in sorted(entries, key=lambda entry: entry.path.split("/")):
-        path = target / entry.path
+    new, old = open_folder(target), open_folder(files.tree)
+    try:
+        with Descent(new) as into, Descent(old) as source:
+            build = _Build(files, into, source)
+            folders = []
+            for entry in sorted(entries, key=lambda entry: entry.path.split("/")):
+                with located(target, entry.path):
+                    build.add(entry)
+                if entry.kind == "folder":
+                    folders.append(entry)
+            # Children first: nothing can be created in a folder once it is read-only.
+            for entry in reversed(folders):
+                os.fchmod(into.open(entry.path), entry.mode)
+        os.fchmod(new, mode)
+        sync_filesystem(new)
+    finally:
+        os.close(new)
+        os.close(old)
+
+
+class _Build:
+    """A tree that is being built."""
+
+    def __init__(self, files: TreeFiles, into: Descent, source: Descent) -> None:
+        self._files = files
+        self._into = into
+        self._source = source
+        self._can_clone = True
+
+    def add(self, entry: Entry) -> None:
+        above, _, name = entry.path.rpartition("/")
+        folder = self._into.open(above)
         if entry.kind == "folder":
-            path.mkdir(mode=0o700)
-            folders.append((path, entry.mode))
+            os.mkdir(name, 0o700, dir_fd=folder)
         elif entry.kind == "link":
-            path.symlink_to(entry.target)
-        elif entry.path in files.new:
-            files.new[entry.path].rename(path)
-            os.utime(path, (files.modified, files.modified), follow_symlinks=False)
-            set_mode(path, entry.mode)
+            os.symlink(entry.target, name, dir_fd=folder)
+        elif entry.path in self._files.new:
+            os.rename(self._files.new[entry.path], name, dst_dir_fd=folder)
+            file = open_regular(name, within=folder)
+            try:
+                os.utime(file, (self._files.modified, self._files.modified))
+                os.fchmod(file, entry.mode)
+            finally:
+                os.close(file)
         else:
-            _reuse(files.reused[entry.path], path, entry.mode, files.share)
-    # Children first: nothing can be created in a folder once it is read-only.
-    for folder, mode in reversed(folders):
-        set_mode(folder, mode)
+            self._reuse(entry, name, folder)
 
-
-def _reuse(source: Path, path: Path, mode: int, share: bool) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    with source.open("rb") as old, os.fdopen(os.open(path, flags, 0o600), "wb") as new:
-        cloned = clone_content(old.fileno(), new.fileno())
-    if not cloned:
-        path.unlink()
-        if share and source.stat().st_mode & 0o7777 == mode:
-            path.hardlink_to(source)
-            return
-        copy_file(source, path)
-    shutil.copystat(source, path)
-    set_mode(path, mode)
+    def _reuse(self, entry: Entry, name: str, folder: int) -> None:
+        above, _, old_name = self._files.reused[entry.path].rpartition("/")
+        old_folder = self._source.open(above)
+        old = open_regular(old_name, within=old_folder)
+        try:
+            status = os.fstat(old)
+            is_same = status.st_mode & 0o7777 == entry.mode and not is_privileged(status)
+            if self._files.share and is_same and not self._can_clone:
+                os.link(old_name, name, src_dir_fd=old_folder, dst_dir_fd=folder)
+                return
+            new = create_private(name, within=folder)
+            try:
+                self._can_clone = self._can_clone and clone_content(old, new)
+                if not self._can_clone:
+                    if self._files.share and is_same:
+                        os.unlink(name, dir_fd=folder)
+                        os.link(old_name, name, src_dir_fd=old_folder, dst_dir_fd=folder)
+                        return
+                    copy_content(old, new)
+                copy_status(status, new)
+                os.fchmod(new, entry.mode)
+            finally:
+                os.close(new)
+        finally:
+            os.close(old)

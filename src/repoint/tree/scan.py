@@ -5,13 +5,19 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import os
+import re
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
+from repoint.fs.folders import located, open_regular
+from repoint.fs.walk import Found, walk
 from repoint.model.errors import InvalidRecordError
 from repoint.model.tree import Entry
 from repoint.tree.errors import UnfitTreeError
+
+_CHUNK = 1 << 20
+"""Bytes that are read at once."""
 
 ALWAYS_IGNORED = ("__pycache__",)
 """Folders that interpreters create next to the code they run."""
@@ -54,8 +60,15 @@ def scan_tree(
     """
     if not root.is_dir() or root.is_symlink():
         raise UnfitTreeError(f"{root} is not a folder", hint="Name the folder of the component")
+    is_left_out = _Ignored(ignore)
+    entries = []
     try:
-        entries = list(_walk(root, "", ignore, progress))
+        for found in walk(root, skip=is_left_out):
+            with located(root, found.path):
+                entry = _entry_of(found)
+            entries.append(entry)
+            if progress is not None and entry.kind == "file":
+                progress(entry.size)
     except InvalidRecordError as error:
         raise UnfitTreeError(
             f"{root} cannot be sealed: {error.message}",
@@ -80,45 +93,71 @@ def is_ignored(path: str, ignore: tuple[str, ...]) -> bool:
 
 
 def read_entry(path: Path, name: str) -> Entry:
-    """Read one path; ``name`` is the path in the entry.
+    """Read one path; ``name`` is the path in the entry. Links above it are followed.
 
     Raises:
         InvalidRecordError: It is not a file, link or folder, or its name or link target is not
             allowed.
         OSError: It cannot be read.
     """
-    status = path.lstat()
-    mode = stat.S_IMODE(status.st_mode) & ~0o222
-    if stat.S_ISLNK(status.st_mode):
-        return Entry(path=name, kind="link", target=str(path.readlink()))
-    if stat.S_ISDIR(status.st_mode):
-        return Entry(path=name, kind="folder", mode=mode)
-    if not stat.S_ISREG(status.st_mode):
-        raise InvalidRecordError(f"{name!r} is a device, socket or pipe")
-    size, sha256 = digest_file(path)
-    return Entry(path=name, kind="file", mode=mode, size=size, sha256=sha256)
+    above = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        status = os.stat(path.name, dir_fd=above, follow_symlinks=False)
+        return _entry_of(Found(name, path.name, above, status))
+    finally:
+        os.close(above)
 
 
 def digest_file(path: Path) -> tuple[int, str]:
     """Return the size in bytes and the SHA-256 of a file, from a single read. Links are refused."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-    with os.fdopen(descriptor, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256")
-        return file.tell(), digest.hexdigest()
+    try:
+        return digest_of(descriptor)
+    finally:
+        os.close(descriptor)
 
 
-def _walk(
-    root: Path, below: str, ignore: tuple[str, ...], progress: Callable[[int], None] | None
-) -> Iterator[Entry]:
-    with os.scandir(root / below) as items:
-        names = sorted(item.name for item in items)
-    for name in names:
-        path = f"{below}/{name}" if below else name
-        if is_ignored(path, ignore):
-            continue
-        entry = read_entry(root / path, path)
-        if progress is not None and entry.kind == "file":
-            progress(entry.size)
-        yield entry
-        if entry.kind == "folder":
-            yield from _walk(root, path, ignore, progress)
+def digest_of(file: int) -> tuple[int, str]:
+    """Return the size in bytes and the SHA-256 of an open file, from a single read."""
+    digest = hashlib.sha256()
+    size = 0
+    while data := os.read(file, _CHUNK):
+        digest.update(data)
+        size += len(data)
+    return size, digest.hexdigest()
+
+
+class _Ignored:
+    """Whether a path is left out; the names above it are known not to be."""
+
+    def __init__(self, patterns: tuple[str, ...]) -> None:
+        self._of_names = [_compiled(p) for p in patterns if "/" not in p]
+        self._of_paths = [_compiled(p) for p in patterns if "/" in p]
+
+    def __call__(self, path: str) -> bool:
+        name = path.rpartition("/")[2]
+        return any(matches(name) for matches in self._of_names) or any(
+            matches(path) for matches in self._of_paths
+        )
+
+
+def _compiled(pattern: str) -> Callable[[str], object]:
+    return re.compile(fnmatch.translate(pattern)).match
+
+
+def _entry_of(found: Found) -> Entry:
+    kind = stat.S_IFMT(found.status.st_mode)
+    mode = stat.S_IMODE(found.status.st_mode) & ~0o222
+    if kind == stat.S_IFLNK:
+        target = os.readlink(found.name, dir_fd=found.folder)
+        return Entry(path=found.path, kind="link", target=target)
+    if kind == stat.S_IFDIR:
+        return Entry(path=found.path, kind="folder", mode=mode)
+    if kind != stat.S_IFREG:
+        raise InvalidRecordError(f"{found.path!r} is a device, socket or pipe")
+    file = open_regular(found.name, within=found.folder)
+    try:
+        size, sha256 = digest_of(file)
+    finally:
+        os.close(file)
+    return Entry(path=found.path, kind="file", mode=mode, size=size, sha256=sha256)

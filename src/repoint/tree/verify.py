@@ -9,6 +9,7 @@ from repoint.model.tree import Entry
 from repoint.tree.compare import compare_trees
 from repoint.tree.digest import seal_of
 from repoint.tree.errors import SealMismatchError
+from repoint.tree.privileges import with_privileges
 from repoint.tree.scan import ALWAYS_IGNORED, scan_tree
 
 
@@ -19,6 +20,7 @@ def verify_tree(
     *,
     ignore: tuple[str, ...] = ALWAYS_IGNORED,
     progress: Callable[[int], None] | None = None,
+    at_rest: bool = False,
 ) -> str:
     """Read a whole tree and compare it with its seal.
 
@@ -28,6 +30,8 @@ def verify_tree(
         seal: The expected seal, which is that of the entries.
         ignore: Patterns to leave out, as in `scan_tree`.
         progress: Called with the bytes of each file after it is read.
+        at_rest: True if the privileges were taken from the tree: see `privileges`. The seal then
+            counts with those that the entries say.
 
     Returns:
         The seal computed from the disk, equal to the expected one.
@@ -37,6 +41,9 @@ def verify_tree(
         UnfitTreeError: The tree cannot be read.
     """
     actual = scan_tree(root, ignore=ignore, progress=progress)
+    if at_rest:
+        entries = tuple(entries)
+        actual = with_privileges(actual, entries)
     actual_seal = seal_of(actual)
     if actual_seal == seal:
         return actual_seal

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 from repoint.device.activate.confirmation import confirm_or_roll_back, rollback_error
 from repoint.device.activate.trial_start import begin_trial
-from repoint.device.errors import StillRunningError
+from repoint.device.errors import StillRunningError, StoreDamagedError
 from repoint.device.os_errors import COMPLETED_NEXT, explained
 from repoint.device.outcomes import Nothing
 from repoint.device.status.census import Census, Use, census_of
+from repoint.device.store.in_force import put_in_force, wake_trees
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation, HistoryEntry
 from repoint.device.store.store import Store
@@ -133,14 +134,20 @@ def switch(
     Returns:
         How programs see the generation: see `strategy.show_active`.
     """
+    damaged = wake_trees(state, staged)
+    if damaged:
+        raise StoreDamagedError(
+            f"{damaged[0]} of {staged.label} is damaged in the store",
+            hint="Nothing was switched; run `repoint remove`, then install it again",
+        )
     if state.generations.is_confirmed(active):  # a letter on trial is nothing to roll back to
         state.links.point_previous(active)
     begin_trial(state, host, staged, active, stopped)
-    state.links.point_active(staged)
+    put_in_force(state, staged)
     try:
         form = show_active(state, host)
     except CannotMergeError:
-        state.links.point_active(active)
+        put_in_force(state, active)
         raise
     state.links.clear_staged()
     return form

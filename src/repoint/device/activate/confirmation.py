@@ -20,6 +20,7 @@ from repoint.device.activate.trial import (
 )
 from repoint.device.errors import HealthCheckError
 from repoint.device.os_errors import COMPLETED_NEXT, explained
+from repoint.device.store.in_force import put_in_force
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation, HistoryEntry, Mark, Trial
 from repoint.device.strategy.strategy import show_active
@@ -97,7 +98,7 @@ def return_to_previous(state: ProductState, host: Host) -> None:
     """Make the previous generation active if the active one is marked as failed."""
     active = state.links.active()
     if active is not None and _has_failed(state, active):
-        state.links.point_active(_previous(state, active))
+        put_in_force(state, _previous(state, active))
         show_active(state, host)
 
 

@@ -18,6 +18,7 @@ from repoint.device.os_errors import Troubles, isolated
 from repoint.device.store.enrolment import finish_enrolment, is_unfinished, reset_to_baseline
 from repoint.device.store.gc import clear_leftovers, clear_product
 from repoint.device.store.history_completion import complete_history
+from repoint.device.store.in_force import rest_trees
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation
 from repoint.device.store.store import Store
@@ -168,4 +169,5 @@ def recover(store: Store, host: Host, *, now: int, unprivileged: bool = False) -
         with isolated(state.name, troubles):
             for step in UNPRIVILEGED_STEPS if unprivileged else STEPS:
                 step(recovery)
+    rest_trees(store)
     return troubles

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
+from repoint.device.store.in_force import put_in_force
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Enrolment, Generation
 from repoint.fs.durable import sync, write_durably
+from repoint.fs.removal import remove_tree
 from repoint.model.encoding import encode_record
 
 
@@ -44,8 +45,8 @@ def reset_to_baseline(state: ProductState, baseline: Generation) -> None:
     state.links.clear_previous()
     for folder in ("offers", "marks"):
         if (state.path / folder).is_dir():
-            shutil.rmtree(state.path / folder)
-    state.links.point_active(baseline)
+            remove_tree(state.path / folder)
+    put_in_force(state, baseline)
 
 
 def _unfinished(state: ProductState) -> Path:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import shutil
 from collections.abc import Callable
 
+from repoint.device.store.in_force import bar_trees, rest_trees
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation
 from repoint.device.store.store import Store
@@ -17,6 +17,8 @@ from repoint.model.errors import RepointError
 
 def collect_garbage(store: Store, running: Callable[[], set[str]]) -> list[str]:
     """Remove superseded generations, and trees that no generation and no process uses.
+
+    Trees that are kept but not in force are laid to rest: see `in_force`.
 
     The baseline, the active and the staged generation of every product are kept. The store must be
     locked.
@@ -34,6 +36,8 @@ def collect_garbage(store: Store, running: Callable[[], set[str]]) -> list[str]:
     def in_use() -> set[str]:
         return running() | {tree.name for tree in store.trees.glob("[!.]*") if is_folder_held(tree)}
 
+    rest_trees(store)
+    bar_trees(store, in_use)
     kept: set[str] = set()
     for state in store.enrolled():
         try:
@@ -66,7 +70,7 @@ def _collect_generations(state: ProductState, in_use: Callable[[], set[str]]) ->
         seals = set(state.generations.seals(generation).values())
         # While a process runs from a generation, `status` must be able to name it.
         if generation not in needed and not seals & in_use():
-            shutil.rmtree(state.generations.path(generation))
+            remove_tree(state.generations.path(generation))
         else:
             kept |= seals
     names = {generation.folder for generation in state.generations.all()}
@@ -94,7 +98,4 @@ def clear_product(state: ProductState) -> None:
     below = ("generations", "marks", "offers", "extensions", "images")
     for folder in (state.path, *(state.path / name for name in below), state.metadata):
         for left in [*folder.glob(".new-*"), *(folder.glob("tmp*"))]:
-            if left.is_dir() and not left.is_symlink():
-                shutil.rmtree(left)
-            else:
-                left.unlink()
+            remove_tree(left)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import msgspec
 from repoint.device.store.files import RecordFolder, damaged
 from repoint.device.store.records import Generation
 from repoint.fs.durable import create_file, make_folder, sync, write_durably
+from repoint.fs.removal import remove_tree
 from repoint.model.baseline import Baseline
 from repoint.model.encoding import encode_record
 from repoint.model.improvement import Improvement
@@ -69,7 +69,7 @@ class Generations:
         if path.is_dir():
             return
         temporary = path.with_name(f".new-{generation.folder}")
-        shutil.rmtree(temporary, ignore_errors=True)
+        remove_tree(temporary)
         make_folder(temporary)
         for component, seal in seals.items():
             (temporary / component).symlink_to(os.path.relpath(self._trees / seal, path))

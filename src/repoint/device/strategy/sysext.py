@@ -23,6 +23,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from repoint.device.errors import EnrolmentRefusedError, SupersededError
+from repoint.device.store.in_force import put_in_force
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Form, Generation, GraftPoint, HistoryEntry
 from repoint.device.store.store import Store
@@ -234,7 +235,7 @@ class SysextStrategy:
         self._host.sysext.withdraw(extension_name(state.name))
         state.links.clear_staged()
         state.links.clear_previous()
-        state.links.point_active(active.baseline)
+        put_in_force(state, active.baseline)
         note = f"base: {reason}"
         state.history.add(
             HistoryEntry(int(time.time()), "superseded", active.label, note, "automatic")

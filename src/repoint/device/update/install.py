@@ -22,6 +22,7 @@ from repoint.device.update.check import client_for, next_offer, read_improvement
 from repoint.device.update.prepare import prepare_tree
 from repoint.device.update.space import space_needed
 from repoint.fs.durable import sync
+from repoint.fs.removal import remove_tree
 from repoint.host.host import Host
 from repoint.model.improvement import Improvement
 from repoint.repository import names
@@ -118,7 +119,7 @@ def install(
             _prepare(state, client, candidate, name, staged, progress)
         # The trees are complete. Nothing needs the patches, even if we are interrupted here.
         if state.downloads.is_dir():
-            shutil.rmtree(state.downloads)
+            remove_tree(state.downloads)
             sync(state.path)
         started = time.monotonic()
         state.generations.add(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from repoint.device.store.store import Store
 from repoint.device.store.trees import add_tree
 from repoint.device.update.candidate import CandidateComponent
 from repoint.fs.durable import make_folder
+from repoint.fs.removal import remove_tree
 from repoint.model.improvement import Improvement
 from repoint.tree.build import TreeFiles, files_in
 
@@ -46,7 +46,7 @@ def prepare_tree(
     seal = component.improved.seal
     old = store.tree(component.baseline.seal)
     decoded = store.trees / f".decoding-{seal}"
-    shutil.rmtree(decoded, ignore_errors=True)
+    remove_tree(decoded)
     make_folder(store.trees)
     decoded.mkdir(mode=0o700)
     new: dict[str, Path] = {}
@@ -67,21 +67,22 @@ def prepare_tree(
                 confinement = decode_in_child(patch, jobs, decoded, progress=report)
             unguarded = missing_protections(confinement)
             new = {job.name: decoded / str(number) for number, job in enumerate(jobs)}
-        reused = files_in(old, component.baseline.entries)
+        reused = files_in(component.baseline.entries)
         for change in component.improved.layer.changes:
             if change.source:
-                reused[change.entry.path] = old / change.source
+                reused[change.entry.path] = change.source
         found = add_tree(
             store,
             seal,
             component.entries,
-            TreeFiles(new, reused, modified=improvement.created),
+            TreeFiles(new, old, reused, modified=improvement.created),
             ignore=component.baseline.ignore,
             progress=_verified(progress, sum(entry.size for entry in component.entries)),
         )
         return found, unguarded
     finally:
-        shutil.rmtree(decoded, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            remove_tree(decoded)
 
 
 def missing_protections(confinement: Confinement) -> tuple[str, ...]:

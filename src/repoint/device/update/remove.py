@@ -9,8 +9,8 @@ from repoint.device.os_errors import COMPLETED_NEXT, explained
 from repoint.device.outcomes import Nothing
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation, HistoryEntry, Mark
+from repoint.device.store.trees import verify_stored
 from repoint.tree.errors import SealMismatchError
-from repoint.tree.verify import verify_tree
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def _verify_baseline(state: ProductState, active: Generation) -> None:
     for component in state.generations.baseline(active).components:
         tree = state.store.tree(component.seal)
         try:
-            verify_tree(tree, component.entries, component.seal, ignore=component.ignore)
+            verify_stored(tree, component.entries, component.seal, ignore=component.ignore)
         except SealMismatchError as error:
             raise StoreDamagedError(
                 f"The baseline of {component.name} is damaged: {error.message}",

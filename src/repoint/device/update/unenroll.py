@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
-
 from repoint.device.errors import StillRunningError
 from repoint.device.os_errors import COMPLETED_NEXT, explained
 from repoint.device.store.product_state import ProductState
+from repoint.device.store.trees import verify_stored
 from repoint.device.strategy.strategy import strategy_of
 from repoint.fs.durable import sync
+from repoint.fs.removal import remove_tree
 from repoint.host.host import Host
-from repoint.tree.verify import verify_tree
 
 
 def unenroll(state: ProductState, host: Host) -> None:
@@ -35,9 +34,9 @@ def unenroll(state: ProductState, host: Host) -> None:
             if component is None:
                 continue
             tree = state.store.tree(component.seal)
-            verify_tree(tree, component.entries, component.seal, ignore=component.ignore)
+            verify_stored(tree, component.entries, component.seal, ignore=component.ignore)
             strategy_of(point, host).give_back(state, point, component)
         (state.path / "enrolment.json").unlink()
         # Durable before anything that the enrolment refers to is removed.
         sync(state.path)
-        shutil.rmtree(state.path)
+        remove_tree(state.path)
