@@ -4,9 +4,8 @@ A program with set-user-ID or set-group-ID bits works from wherever it lies. So 
 in force has them; what an improvement has replaced, and what waits for its activation, is *at
 rest*: without privileges, and closed to other accounts as soon as nothing runs from it.
 
-The permissions of a tree's own folder say in which state it is. They change after its files when
-they say less, and before them when they say more, so that a tree that was interrupted in between
-counts as one that may have privileges.
+The permissions of a tree's own folder say in which state it is. Before its files change, they say
+that the privileges are not known, so a change that was interrupted is made again or undone.
 """
 
 from __future__ import annotations
@@ -23,8 +22,9 @@ from repoint.fs.durable import set_mode
 from repoint.model.errors import RepointError
 from repoint.tree.privileges import Inode, give_privileges, privileged_files, take_privileges
 
-_UNFINISHED = 0o700
-"""The permissions of the folder of a tree that is coming into force."""
+_COMING, _GOING = 0o700, 0o755
+"""The permissions of the folder of a tree whose privileges are being given, or taken while
+programs still load files from it."""
 
 
 def put_in_force(state: ProductState, generation: Generation) -> None:
@@ -54,7 +54,7 @@ def wake_trees(state: ProductState, generation: Generation) -> list[str]:
     for component, seal in state.generations.seals(generation).items():
         tree = state.store.tree(seal)
         if tree.is_dir() and state_of(tree) != OPEN:
-            set_mode(tree, _UNFINISHED)
+            set_mode(tree, _COMING)
             entries = state.generations.entries(generation, component)
             damaged += [f"{component}/{path}" for path in give_privileges(tree, entries)]
             set_mode(tree, OPEN)
@@ -73,6 +73,7 @@ def rest_trees(store: Store) -> None:
         if tree not in resting:
             keep |= privileged_files(tree)
     for tree in to_strip:
+        set_mode(tree, _GOING)
         take_privileges(tree, keep=keep)
         set_mode(tree, STRIPPED)
 
