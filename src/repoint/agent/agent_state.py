@@ -25,6 +25,10 @@ ATTENDED = 2 * 86_400
 _FILE = "agent.json"
 
 
+CHECK_EVERY = 4 * 3600
+"""Seconds between two checks of the repository, if a timer starts the update runs."""
+
+
 class AgentState(
     msgspec.Struct,
     frozen=True,

@@ -29,7 +29,7 @@ _INSTALL: dict[Reason, str] = {
 _ACTIVATE: dict[Reason, str] = {
     "now": "automatically within a few hours",
     "program": "the next time {subject}",
-    "service": "the next time {subject}",
+    "service": "the next time this machine starts",
     "session": "at the next login",
     "system": "the next time this machine starts",
     "window": "automatically in the maintenance window from {when}",

@@ -46,6 +46,7 @@ class ImprovementOverview(msgspec.Struct, frozen=True):
         components: The number of components that it changes.
         reopens: The fixes that are in force here and that it does not contain. A person who
             installs it accepts to lose them.
+        published: When it was offered, in seconds since 1970; 0 if it is unknown.
     """
 
     label: str
@@ -57,6 +58,7 @@ class ImprovementOverview(msgspec.Struct, frozen=True):
     reason: str = ""
     components: int = 1
     reopens: tuple[ClaimedFix, ...] = ()
+    published: int = 0
 
 
 class Improvements(msgspec.Struct, frozen=True):
@@ -110,6 +112,7 @@ def _available(
         mark.why if mark is not None else "",
         len(improvement.components) if improvement is not None else 1,
         offer.reopens,
+        offer.published,
     )
 
 
@@ -128,18 +131,21 @@ def _stored(
         offer.urgency if offer is not None else "routine",
         _fixes(improvement, status, after),
         components=len(improvement.components),
+        published=offer.since if offer is not None and offer.state == "offered" else 0,
     )
 
 
 def _fixes(improvement: Improvement, status: Status, after: str = "") -> tuple[FixOverview, ...]:
-    """Return the fixes of letters after ``after``, newest letter first."""
+    """Return the fixes of letters after ``after``, each once, newest letter first."""
     states = {(cve.cve, cve.component): cve.state for cve in status.cves}
-    return tuple(
-        FixOverview(fix, lettered.letter, _state(fix, states))
-        for lettered in reversed(improvement.advisories)
-        if not after or Letter(lettered.letter) > Letter(after)
-        for fix in lettered.advisory.fixes
-    )
+    fixes: dict[tuple[str, ...], FixOverview] = {}
+    for lettered in reversed(improvement.advisories):
+        if not after or Letter(lettered.letter) > Letter(after):
+            for fix in lettered.advisory.fixes:
+                texts = () if fix.cves else (fix.impact, fix.description)
+                key = (fix.component, *sorted(fix.cves), *texts)
+                fixes.setdefault(key, FixOverview(fix, lettered.letter, _state(fix, states)))
+    return tuple(fixes.values())
 
 
 def _state(fix: Fix, states: dict[tuple[str, str], FixState]) -> FixState:

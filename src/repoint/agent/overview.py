@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from repoint.agent.agent_state import AgentState, read_agent_state
+from repoint.agent.agent_state import CHECK_EVERY, AgentState, read_agent_state
 from repoint.agent.improvement_overview import Improvements, read_improvements
 from repoint.agent.plan import (
     ActivationCandidate,
@@ -66,6 +66,8 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
             unknown.
         removal_staged: Whether the baseline is staged: the next restart removes the improvement.
         about: The product's name, vendor and contact for people; empty where not given.
+        next_check: When background updates check the repository next, in seconds since 1970; None
+            if they do not run.
         history: The history, oldest entry first.
         automatic_restarts: Whether the policy restarts programs automatically.
         attended: Whether background updates run on this device.
@@ -82,6 +84,7 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     in_force_since: int = 0
     removal_staged: bool = False
     about: About = About()
+    next_check: int | None = None
     history: tuple[HistoryEntry, ...] = ()
     automatic_restarts: bool = False
     attended: bool = True
@@ -116,6 +119,7 @@ class StatusReport(Status, frozen=True, rename={"effective_settings": "decided"}
 
     Attributes:
         about: The product's name, vendor and contact for people; empty where not given.
+        next_check: When background updates check the repository next; None if they do not run.
         effective_settings: The effective settings and who decided them.
         plan: When the next installation and activation happen automatically.
         restarts: What must restart for what is staged or still runs replaced code, or else for
@@ -123,6 +127,7 @@ class StatusReport(Status, frozen=True, rename={"effective_settings": "decided"}
     """
 
     about: About
+    next_check: int | None
     effective_settings: EffectiveSettings
     plan: Plan
     restarts: tuple[Affected, ...]
@@ -134,6 +139,7 @@ def status_report(overview: Overview) -> StatusReport:
     return StatusReport(
         **status,
         about=overview.about,
+        next_check=overview.next_check,
         effective_settings=overview.effective_settings,
         plan=overview.plan,
         restarts=overview.affected_now or overview.affected_by_offer,
@@ -210,6 +216,7 @@ def _read(
         in_force_since=_in_force_since(history, status.in_force),
         removal_staged=staged is not None and not staged.letter,
         about=_about(state),
+        next_check=_next_check(status, agent_state, now),
         history=history,
         automatic_restarts=rules.window is not None or rules.deadline_days is not None,
         attended=agent_state.is_attended(now),
@@ -257,6 +264,13 @@ def _scheduled_restart(host: Host, scope: RestartScope) -> int | None:
     if scope not in ("system", "session"):
         return None
     return host.logind.scheduled_restart()
+
+
+def _next_check(status: Status, agent_state: AgentState, now: int) -> int | None:
+    if not agent_state.is_attended(now):
+        return None
+    last = status.last_check.when if status.last_check is not None else now
+    return max(now, agent_state.retry or last + CHECK_EVERY)
 
 
 def _about(state: ProductState) -> About:

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from repoint.agent import restart
-from repoint.agent.agent_state import AgentState, read_agent_state, write_agent_state
+from repoint.agent.agent_state import CHECK_EVERY, AgentState, read_agent_state, write_agent_state
 from repoint.agent.overview import Observation, Overview, read_overview
 from repoint.agent.plan import Step
 from repoint.device.device import Device
@@ -35,9 +35,6 @@ from repoint.fs.lock import LockHeldError
 from repoint.host.conditions import Conditions
 from repoint.model.errors import RepointError
 from repoint.model.version import has_letter, parse_label
-
-CHECK_EVERY = 4 * 3600
-"""Seconds between two checks of the repository, if a timer starts the update runs."""
 
 _SLACK = 600
 """Seconds that a timer may be early."""

@@ -37,7 +37,7 @@ ENTRIES = {
     "restart": _device(
         "restart", "restart", "Restart what runs old code, to bring what is staged into force."
     ),
-    "remove": _device("device", "remove", "Remove the improvement and return to the baseline."),
+    "remove": _device("remove", "remove", "Remove the improvement and return to the baseline."),
     "history": _device("device", "history", "Show what happened on this device, when and why."),
     "settings": _device(
         "settings", "settings", "Open the Settings page in the browser, or change a setting."

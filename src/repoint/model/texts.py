@@ -18,6 +18,9 @@ _HTTPS = re.compile(
     r"https://[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{1,5})?(?:[/?#]\S*)?"
 )
 
+MAX_REASON = 1000
+"""Characters in the reason of a withdrawal or a removal."""
+
 MAX_URL = 1000
 """Characters in an address."""
 

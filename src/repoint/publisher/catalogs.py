@@ -10,16 +10,13 @@ from repoint.model.baseline import Baseline, BaselineName
 from repoint.model.catalog import Catalog, Offer
 from repoint.model.encoding import decode_record, encode_record
 from repoint.model.improvement import Improvement
-from repoint.model.texts import check_text
+from repoint.model.texts import MAX_REASON, check_text
 from repoint.model.version import label
 from repoint.publisher.errors import AlreadyWithdrawnError, UnknownImprovementError
 from repoint.repository import names
 from repoint.repository.errors import UnknownProductError
 from repoint.repository.keys import Passphrases
 from repoint.repository.repository import Repository
-
-MAX_REASON = 1000
-"""Characters in the reason of a withdrawal."""
 
 
 def read_catalog(repository: Repository, product: str) -> Catalog:

@@ -22,7 +22,11 @@ from repoint.cli.options import (
 from repoint.cli.terminal import confirm, print
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from repoint.device.device import Device
+    from repoint.device.update.check import Checked
+    from repoint.model.errors import RepointError
 
 _STEPS = {"download": "download", "decode": "prepare", "verify": "verify"}
 
@@ -63,44 +67,99 @@ def status(
     product: ProductOption = None, json: JsonOption = False, store: StoreOption = None
 ) -> None:
     """Show whether this device is protected, what is fixed, and what happens next."""
-    from repoint.agent.overview import read_overview, status_report
+    from repoint.agent.overview import Overview, read_overview, status_report
     from repoint.cli.device.status_view import print_status
-    from repoint.cli.output import print_json
+    from repoint.cli.output import print_json, report_troubles
 
-    overview = read_overview(open_device(store), product)
-    if json:
-        print_json(status_report(overview))
+    device = open_device(store)
+    products = named_products(device, product)
+    overviews: list[Overview] = []
+    troubles = for_each(products, lambda name: overviews.append(read_overview(device, name)))
+    if json and len(products) == 1:
+        print_json(status_report(overviews[0]))
+    elif json:
+        print_json([status_report(overview) for overview in overviews])
     else:
-        print_status(overview)
+        for number, overview in enumerate(overviews):
+            if len(products) > 1:
+                if number:
+                    print()
+                print(overview.about.name or overview.product)
+            print_status(overview)
+    report_troubles(troubles)
+
+
+def named_products(device: Device, product: str | None) -> list[str]:
+    """Return the product that is named, or all that are enrolled.
+
+    Raises:
+        NotEnrolledError: It is not enrolled, or none is.
+    """
+    enrolled = [state.name for state in device.store.enrolled()]
+    return enrolled if product is None and enrolled else [device.store.one(product).name]
+
+
+def for_each(products: list[str], work: Callable[[str], object]) -> dict[str, RepointError]:
+    """Do the work for each product. If there are several, the trouble of one stops no other.
+
+    Returns:
+        What failed, by product.
+    """
+    from repoint.device.os_errors import Troubles, isolated
+
+    troubles: Troubles = {}
+    for product in products:
+        if len(products) == 1:
+            work(product)
+        else:
+            with isolated(product, troubles):
+                work(product)
+    return troubles
 
 
 def check(
     product: ProductOption = None, json: JsonOption = False, store: StoreOption = None
 ) -> None:
     """Check the repository for improvements. Installs nothing."""
-    from repoint.cli.output import print_json, seconds, size
+    from repoint.cli.output import print_json, report_troubles
 
-    start = time.monotonic()
-    checked = open_device(store).check(product)
+    device = open_device(store)
+    products = named_products(device, product)
+    records: list[dict[str, object]] = []
+
+    def check_one(name: str) -> None:
+        start = time.monotonic()
+        checked = device.check(name)
+        if json:
+            records.append(_check_record(name, checked))
+        else:
+            _print_check(name if len(products) > 1 else "", checked, time.monotonic() - start)
+
+    troubles = for_each(products, check_one)
     if json:
-        print_json(
-            {
-                "offer": checked.offer,
-                "improvement": checked.improvement and {
-                    "title": checked.improvement.title,
-                    "size": checked.improvement.download_size,
-                },
-                "reopens": checked.reopens,
-                "reason": str(checked.nothing or ""),
-                "requests": checked.requests,
-                "received": checked.received,
-            }
-        )  # fmt: skip
-        return
-    cost = (
-        f"{checked.requests} request{'' if checked.requests == 1 else 's'}, "
-        f"{size(checked.received)}, {seconds(time.monotonic() - start)}"
-    )
+        print_json(records[0] if len(products) == 1 else records)
+    report_troubles(troubles)
+
+
+def _check_record(product: str, checked: Checked) -> dict[str, object]:
+    improvement = checked.improvement
+    return {
+        "product": product,
+        "offer": checked.offer,
+        "improvement": improvement
+        and {"title": improvement.title, "size": improvement.download_size},
+        "reopens": checked.reopens,
+        "reason": str(checked.nothing or ""),
+        "requests": checked.requests,
+        "received": checked.received,
+    }
+
+
+def _print_check(product: str, checked: Checked, took: float) -> None:
+    from repoint.cli.output import counted, seconds, size
+
+    requests = counted(checked.requests, "request")
+    cost = f"{requests}, {size(checked.received)}, {seconds(took)}"
     if checked.offer is None or checked.improvement is None:
         print(f"{str(checked.nothing or '').rstrip('.')}. [{cost}]")
         return
@@ -108,8 +167,8 @@ def check(
         " It is urgent: its fixes are exploited." if checked.offer.urgency == "exploited" else ""
     )
     print(
-        f"Available: {checked.offer.label}, {checked.improvement.title} "
-        f"({size(checked.improvement.download_size)}).{urgent} [{cost}]"
+        f"Available{f' for {product}' if product else ''}: {checked.offer.label}, "
+        f"{checked.improvement.title} ({size(checked.improvement.download_size)}).{urgent} [{cost}]"
     )
     if checked.reopens:
         print(
@@ -141,6 +200,8 @@ def install(
     store: StoreOption = None,
 ) -> None:
     """Download, verify, prepare and stage what the last check found."""
+    from repoint.agent.descriptions import describe_activation
+    from repoint.agent.overview import read_overview
     from repoint.cli.device.restart import offer_restart
     from repoint.cli.output import print_json, progress_bar, seconds, size
     from repoint.device.outcomes import Nothing, require_done
@@ -191,7 +252,10 @@ def install(
     if asking:
         offer_restart(device, product)
         return
-    print("It comes into force the next time the program starts, or with `repoint restart`.")
+    overview = read_overview(device, product)
+    step = overview.plan.activate
+    when = describe_activation(step, overview.affected_now) if step is not None else "later"
+    print(f"It comes into force {when}, or with `repoint restart`.")
 
 
 def _ask_to_install(device: Device, product: str | None) -> list[str]:
@@ -212,37 +276,6 @@ def _ask_to_install(device: Device, product: str | None) -> list[str]:
     question = "Install it nevertheless?" if available.reopens else "Install it now?"
     confirm(question, default=not available.reopens, abort=True)
     return [fix.name for fix in available.reopens]
-
-
-def remove(
-    product: ProductOption = None,
-    reason: Annotated[str, typer.Option(help="Why; the history keeps it.")] = "",
-    store: StoreOption = None,
-) -> None:
-    """Remove the improvement and return to the baseline.
-
-    A removed improvement is not installed again automatically; a later one is.
-    """
-    from repoint.cli.output import seconds
-    from repoint.device.outcomes import require_done
-
-    device = open_device(store)
-    start = time.monotonic()
-    removed = require_done(device.remove(product, why=reason))
-    current = device.status(product)
-    exposed_to = ", ".join(cve.cve for cve in current.cves if cve.state == "not fixed")
-    if removed.is_complete:
-        print(
-            f"Removed {removed.generation.label}; {current.in_force} is active. "
-            f"[{seconds(time.monotonic() - start)}]"
-        )
-    else:
-        print(
-            f"{removed.generation.label} is removed at the next restart of the programs that run "
-            "it, or with `repoint restart`."
-        )
-    if exposed_to and removed.is_complete:
-        print(f"This device is exposed to {exposed_to} again.")
 
 
 def history(

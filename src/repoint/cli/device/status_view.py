@@ -36,12 +36,18 @@ def print_status(overview: Overview) -> None:
     """Print a product's status, and what is to come."""
     status, settings = overview.status, overview.effective_settings
     print(_answer(overview))
-    print(f"  product    {status.product} {status.version} ({status.build}), {status.platform}")
+    named = f"{overview.about.name} ({status.product})" if overview.about.name else status.product
+    print(f"  product    {named} {status.version} ({status.build}), {status.platform}")
+    vendor = ", ".join(filter(None, [overview.about.vendor, overview.about.contact]))
+    if vendor:
+        print(f"  vendor     {vendor}")
     print(f"  in force   {status.in_force}")
     if status.on_trial:
         print("             on trial: rolled back automatically if its services do not run")
     if status.withdrawn:
-        print(f"             withdrawn by the vendor: {status.withdrawn}; see `repoint remove`")
+        print(f"             withdrawn by the vendor: {status.withdrawn}")
+        print("             it stays in force until a later letter replaces it; `repoint remove` "
+              "removes it now")  # fmt: skip
     if status.staged:
         print(f"  staged     {status.staged}, waiting for a restart")
     _print_activation(overview)
@@ -51,6 +57,7 @@ def print_status(overview: Overview) -> None:
     if deadline:
         print(f"             enforced {deadline}")
     _print_cves(status.cves)
+    _print_advice(overview)
     _print_exposed(status)
     _print_layers(status)
     automatic = switch(settings.automatic, settings.automatic_locked_by)
@@ -60,6 +67,7 @@ def print_status(overview: Overview) -> None:
     if settings.policy_problem:
         print(f"  policy   ! the current policy files are not in force: {settings.policy_problem}")
     print(f"  last check {_last_check(status)}")
+    print(f"  next check {format_time(overview.next_check) or 'with `repoint check`'}")
 
 
 def print_offer(overview: Overview, *, fixes: bool = True) -> None:
@@ -69,6 +77,8 @@ def print_offer(overview: Overview, *, fixes: bool = True) -> None:
         return
     urgent = ", urgent: its fixes are exploited" if offer.urgency == "exploited" else ""
     print(f"  available  {offer.label}: {offer.title} ({size(offer.size)}){urgent}")
+    if offer.published:
+        print(f"             published {moment(offer.published)}")
     if offer.held_back:
         print(f"             not installed automatically: {offer.held_back}")
     elif step is not None and not fixes:
@@ -110,6 +120,14 @@ def _print_cves(cves: Sequence[CveStatus]) -> None:
     for number, cve in enumerate(cves):
         print(f"  {'fixes' if not number else '':<9}{_MARKS[cve.state]} {_cve(cve)}")
         print(f"{'':<13}{cve.impact}")
+
+
+def _print_advice(overview: Overview) -> None:
+    """Say what a person can do about fixes that no offered improvement contains."""
+    if any(cve.unavailable and cve.state == "not fixed" for cve in overview.status.cves):
+        contact = f": {overview.about.contact}" if overview.about.contact else ""
+        print("             no improvement on offer has this fix: wait for the next one, or ask "
+              f"the vendor{contact}")  # fmt: skip
 
 
 def _print_exposed(status: Status) -> None:
@@ -160,6 +178,8 @@ def _cves(cves: list[str]) -> str:
 
 def _cve(cve: CveStatus) -> str:
     label = "" if cve.state == "in force" else f" ({cve.improvement})"
+    if cve.unavailable and cve.state == "not fixed":
+        label += f", and {cve.unavailable}"
     return f"{cve.cve} in {cve.component}: {_STATES[cve.state]}{label}"
 
 

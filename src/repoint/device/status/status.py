@@ -30,13 +30,18 @@ NO_CVE = "no CVE id"
 
 
 class CveStatus(msgspec.Struct, frozen=True):
-    """The state of one CVE on this device."""
+    """The state of one CVE on this device.
+
+    ``unavailable`` says why the improvement that fixes it is not offered; empty if it is, or if
+    the fix is installed.
+    """
 
     cve: str
     component: str
     impact: str
     improvement: str
     state: FixState
+    unavailable: str = ""
 
 
 class ExposedProcess(msgspec.Struct, frozen=True):
@@ -52,8 +57,9 @@ class ExposedProcess(msgspec.Struct, frozen=True):
 class Available(msgspec.Struct, frozen=True):
     """An improvement that can be installed.
 
-    ``size`` is in bytes; ``held_back`` says why it is not installed automatically. ``reopens`` are
-    the fixes that are in force here and that it does not contain.
+    ``size`` is in bytes; ``published`` is when it was offered, in seconds since 1970;
+    ``held_back`` says why it is not installed automatically. ``reopens`` are the fixes that are in
+    force here and that it does not contain.
     """
 
     label: str
@@ -61,6 +67,7 @@ class Available(msgspec.Struct, frozen=True):
     size: int
     urgency: Urgency
     held_back: str = ""
+    published: int = 0
     reopens: tuple[ClaimedFix, ...] = ()
 
 
@@ -193,6 +200,7 @@ def _available(
         improvement.download_size if improvement is not None else 0,
         offer.urgency,
         _held_back(mark, reopens),
+        offer.since,
         reopens,
     )
 
@@ -223,12 +231,12 @@ def _cves(
 ) -> tuple[CveStatus, ...]:
     states: dict[tuple[str, str, str], CveStatus] = {}
 
-    def add(improvement: Improvement | None, state: FixState) -> None:
+    def add(improvement: Improvement | None, state: FixState, why: str = "") -> None:
         for lettered in improvement.advisories if improvement is not None else ():
             label = Generation(active.version, active.build, lettered.letter).label
             for fix in lettered.advisory.fixes:
                 for cve in fix.cves or (NO_CVE,):
-                    cve_status = CveStatus(cve, fix.component, fix.impact, label, state)
+                    cve_status = CveStatus(cve, fix.component, fix.impact, label, state, why)
                     key = (cve, fix.component, fix.impact if cve == NO_CVE else "")
                     states.setdefault(key, _unless_exposed(cve_status, lettered.letter, exposed))
 
@@ -236,9 +244,14 @@ def _cves(
     if staged is not None and staged.letter:
         add(state.generations.improvement(staged), "waiting for restart")
     catalog = state.documents.catalog()
-    offers = catalog.offers_for(state.documents.enrolment().baseline) if catalog is not None else []
-    for known in reversed(offers):
-        add(state.documents.known_improvement(known.letter), "not fixed")
+    if catalog is not None:
+        baseline = state.documents.enrolment().baseline
+        # If two letters fix it, the one that can be installed counts.
+        offers = catalog.offers_for(baseline)
+        offers.sort(key=lambda o: (o.state == "offered", Letter(o.letter)), reverse=True)
+        for known in offers:
+            why = catalog.why_not_offered(baseline, known.letter)
+            add(state.documents.known_improvement(known.letter), "not fixed", why)
     return tuple(states[key] for key in sorted(states))
 
 

@@ -64,7 +64,7 @@ def choose(
     offers = [o for o in catalog.offers_for(baseline) if o.state == "offered"]
     newer = [o for o in offers if not active.letter or Letter(o.letter) > Letter(active.letter)]
     if not newer:
-        return Nothing("up to date", f"{catalog.product} {active.label} is up to date")
+        return _nothing_newer(catalog, baseline, active)
     offer = newer[-1]
     mark = marks(Generation.of(baseline, offer.letter))
     if mark is not None and mark.kind == "failed":
@@ -80,6 +80,23 @@ def choose(
             "Run `repoint install` to have it back; a later letter is installed automatically",
         )
     return offer
+
+
+def _nothing_newer(catalog: Catalog, baseline: BaselineName, active: Generation) -> Nothing:
+    """Say that nothing newer is offered. After a withdrawal, that does not mean up to date."""
+    gone = [
+        f"{offer.label}: {catalog.why_not_offered(baseline, offer.letter)}"
+        for offer in catalog.offers_for(baseline)
+        if offer.state != "offered"
+        and (not active.letter or Letter(offer.letter) >= Letter(active.letter))
+    ]
+    if not gone:
+        return Nothing("up to date", f"{catalog.product} {active.label} is up to date")
+    return Nothing(
+        "up to date",
+        f"Nothing is offered that is newer than {active.label} ({'; '.join(gone)})",
+        "A later letter is installed when the vendor publishes one",
+    )
 
 
 def refuse_reopening(

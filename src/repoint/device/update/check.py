@@ -106,7 +106,16 @@ def next_offer(state: ProductState, *, user_initiated: bool) -> Offer | Nothing:
         message = f"{state.name} was never checked"
         return Nothing("never checked", message, "Run `repoint check`")
     baseline = state.documents.enrolment().baseline
-    return choose(catalog, baseline, active, state.marks.get, user_initiated=user_initiated)
+    offer = choose(catalog, baseline, active, state.marks.get, user_initiated=user_initiated)
+    last = state.documents.last_check()
+    if isinstance(offer, Nothing) and offer.reason == "up to date" and last and last.error:
+        return Nothing(
+            "never checked",
+            f"Whether {state.name} {active.label} is up to date is not known, because the last "
+            "check failed",
+            "Run `repoint check`",
+        )
+    return offer
 
 
 def _store_documents(state: ProductState, client: RepositoryClient) -> None:

@@ -10,6 +10,7 @@ from repoint.device.outcomes import Nothing
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation, HistoryEntry, Mark
 from repoint.device.store.trees import verify_stored
+from repoint.model.texts import MAX_REASON, check_text
 from repoint.tree.errors import SealMismatchError
 
 
@@ -42,8 +43,12 @@ def remove(state: ProductState, *, why: str, now: int) -> Generation | Nothing:
         The generation that is removed, or why there is nothing to remove.
 
     Raises:
+        InvalidRecordError: The reason is too long, or contains a control character.
         StoreDamagedError: The baseline's tree is damaged.
     """
+    why = why.strip()
+    if why:
+        check_text("reason", why, MAX_REASON, lines=False)
     active, staged = state.links.active(), state.links.staged()
     letters = [g for g in (staged, active) if g is not None and g.letter]
     if active is None or not letters:

@@ -1,0 +1,133 @@
+"""What people read about their products: all of them, what a removal opens, what a withdrawal means."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from repoint.model.baseline import About
+from tests.cli.command import refusal, repoint, works
+from tests.cli.test_terminal import Terminal
+from tests.places import Place
+from tests.serving import WebServer
+from tests.world import FIXED, NAME, Vendor
+
+X, Y = "CVE-2026-1000", "CVE-2026-2000"
+
+
+@pytest.fixture
+def lamp(tmp_path: Path) -> Iterator[Place]:
+    """A second product of another vendor, in the same store; it has a name for people."""
+    vendor = Vendor(tmp_path / "lamp-vendor", product="lamp")
+    about = About("Acme Lamp", "Acme", "https://acme.example/security")
+    vendor.baseline(name=NAME, about=about)
+    server = WebServer(vendor.public)
+    made = Lamp(tmp_path / "device", server, vendor)
+    made.put()
+    yield made
+    server.close()
+
+
+class Lamp(Place):
+    """The second product, beside the first."""
+
+    @property
+    def graft(self) -> Path:
+        return self.folder / "lamp/engine"
+
+
+def test_status_and_check_cover_all_products(place: Place, lamp: Place) -> None:
+    place.enroll()
+    lamp.enroll()
+    store = place.folder / "store"
+    lamp.vendor.release(None, X)
+    said = works("check", "--store", store)
+    assert "acme-kiosk 26.3.1 is up to date." in said
+    assert "Available for lamp: 26.3.1 (a)" in said
+    said = works("status", "--store", store)
+    first, second = said.split("\n\n")
+    assert first.startswith("acme-kiosk\nProtected")
+    assert second.startswith(f"Acme Lamp\nNot protected: {X} is not fixed here.")
+    assert "product    Acme Lamp (lamp) 26.3.1 (25D2128)" in second
+    assert "vendor     Acme, https://acme.example/security" in second
+    assert "published 20" in second and "next check " in second
+    reports = json.loads(works("status", "--json", "--store", store))
+    assert [report["product"] for report in reports] == ["acme-kiosk", "lamp"]
+    assert json.loads(works("status", "--json", "-p", "lamp", "--store", store)) == reports[1]
+    checks = json.loads(works("check", "--json", "--store", store))
+    assert [each["product"] for each in checks] == ["acme-kiosk", "lamp"]
+
+
+def test_one_products_trouble_does_not_hide_the_other(place: Place, lamp: Place) -> None:
+    place.enroll()
+    lamp.enroll()
+    store = place.folder / "store"
+    place.server.close()
+    answer = repoint("check", "--store", store)
+    assert answer.status == 1
+    assert answer.out.startswith("lamp 26.3.1 is up to date.")
+    assert answer.err.startswith("repoint: acme-kiosk: ") and answer.err.count("\n") == 1
+
+
+def test_a_removal_names_only_what_the_letter_fixed(place: Place, vendor: Vendor) -> None:
+    place.enroll()
+    vendor.release({"engine": {**FIXED, "a": "a"}}, X)
+    place.update()
+    vendor.release({"engine": {**FIXED, "b": "b"}}, Y)
+    place.device.check(None)
+    terminal = Terminal(place, "remove")
+    terminal.read_until("[y/N]")
+    terminal.answer("n\n")
+    status, said = terminal.finish()
+    assert (status, place.device.status(None).in_force) == (1, "26.3.1 (a)")
+    assert f"{X} in engine" in said and Y not in said
+    said = works("remove", "--store", place.folder / "store")
+    assert f"This device is exposed to {X} again." in said and Y not in said
+
+
+def test_a_removal_of_what_was_only_staged_opens_nothing_again(
+    place: Place, vendor: Vendor
+) -> None:
+    place.enroll()
+    vendor.release(None, X)
+    place.device.check(None)
+    place.device.install(None, user_initiated=True)
+    said = works("remove", "--yes", "--store", place.folder / "store")
+    assert said.startswith("Removed 26.3.1 (a); 26.3.1 is active.") and "again" not in said
+
+
+@pytest.mark.parametrize("reason", ["x" * 100_000, "a\x1b[2Jb", "a\nb"])
+def test_a_reason_that_nobody_can_read_changes_nothing(
+    place: Place, vendor: Vendor, reason: str
+) -> None:
+    place.enroll()
+    vendor.release(None, X)
+    place.update()
+    store = place.folder / "store"
+    refusal(repoint("remove", "--reason", reason, "--store", store), "The reason ")
+    assert place.device.status(None).in_force == "26.3.1 (a)"
+
+
+def test_after_a_withdrawal_nobody_is_up_to_date(place: Place, vendor: Vendor) -> None:
+    place.enroll()
+    vendor.release(None, X)
+    vendor.withdraw("a", "it crashes")
+    store = place.folder / "store"
+    said = works("check", "--store", store)
+    assert "up to date" not in said
+    assert "(26.3.1 (a): the vendor has withdrawn it: it crashes)" in said
+    said = works("status", "--store", store)
+    assert f"{X} in engine: not fixed (26.3.1 (a)), and the vendor has withdrawn it" in said
+    assert "wait for the next one, or ask the vendor" in said
+
+
+def test_after_a_failed_check_nobody_is_up_to_date(place: Place) -> None:
+    place.enroll()
+    store = place.folder / "store"
+    works("check", "--store", store)
+    place.server.close()
+    assert repoint("check", "--store", store).status == 1
+    refusal(repoint("install", "--store", store), "because the last check failed")
