@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from repoint.fs.durable import rename_durably, sync
+from repoint.fs.durable import rename_durably, sync_tree
 from repoint.fs.removal import remove_tree
 from repoint.fs.scratch import clear_scratch, scratch_folder
 from repoint.model.baseline import About, Baseline, BaselineName, Component, RestartScope
@@ -114,7 +113,7 @@ def add_baseline(
         catalog = Catalog("1.0", product, (*catalog.baselines, listed), catalog.offers)
         # A registration that failed earlier may have left its trees; they were never published.
         remove_tree(target)
-        sync(trees)
+        sync_tree(trees)
         rename_durably(trees, target)
         try:
             with repository.publication(passphrases) as publication:
@@ -179,11 +178,6 @@ def _seal(source: ComponentSource, trees: Path, *, system: bool) -> Component:
     written = unpack_source(source.source, tree, system=system)
     source = replace(source, ignore=(*ALWAYS_IGNORED, *written, *source.ignore))
     entries = scan_tree(tree, ignore=source.ignore)
-    for folder, _, files in os.walk(tree):
-        for file in files:
-            if not Path(folder, file).is_symlink():
-                sync(Path(folder, file))
-        sync(Path(folder))
     return Component(
         name=source.name,
         seal=seal_of(entries),
