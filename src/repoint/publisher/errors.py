@@ -54,5 +54,9 @@ class OutputWriteError(RepointError):
     """A given path cannot be read or written."""
 
 
+class UnfitChangeError(RepointError):
+    """A fixed component changes what no improvement may change."""
+
+
 class UnfitForSystemError(RepointError):
     """A system extension cannot hold a component, or a change of it."""

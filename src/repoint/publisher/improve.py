@@ -25,14 +25,13 @@ from repoint.publisher.claims import Corrections, claims_of
 from repoint.publisher.drafts import Draft, draft_folder, next_letter, read_drafts
 from repoint.publisher.errors import NothingChangedError, UnknownBaselineError, WrongPatchError
 from repoint.publisher.extensions import first_number, make_extension
-from repoint.publisher.ingest import unpack_source
+from repoint.publisher.fixed_tree import fixed_tree
 from repoint.publisher.layers import LayerComparison, layer_between
 from repoint.publisher.retirement import require_in_care
 from repoint.repository import names
 from repoint.repository.repository import Repository
 from repoint.tree.compare import apply_layer, changes_needing_content
 from repoint.tree.digest import seal_of
-from repoint.tree.scan import scan_tree
 
 
 @dataclass(frozen=True)
@@ -141,8 +140,8 @@ def improve(
         for component_name, source in request.sources.items():
             component = _component(baseline, component_name)
             pair = TreePair(trees / component_name, folder / f"tree-{component_name}")
-            unpack_source(source, pair.new, system=baseline.system is not None)
-            fixed = scan_tree(pair.new, ignore=component.ignore)
+            system = baseline.system is not None
+            fixed = fixed_tree(source, pair.new, component, system=system)
             comparison = layer_between(pair.old, component.entries, pair.new, fixed)
             patch = draft / f"{component_name}.patch"
             report = None if progress is None else functools.partial(progress, component_name)

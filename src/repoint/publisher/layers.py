@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 
-from repoint.delta.similar import best_sources
+from repoint.delta.similar import best_sources, plain_name
 from repoint.model.tree import Change, Entry, Layer
 from repoint.tree.compare import changes_needing_content, make_layer
 from repoint.tree.digest import seal_of
+
+_MOST_SOURCES = 4000
+"""Old files among which a similar one is looked for; all are read, so this bounds the time."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,8 @@ def layer_between(
         else:
             unmatched.append(path)
     if unmatched and files:
-        sources |= best_sources({p: new / p for p in unmatched}, {p: old / p for p in files})
+        likely = _likely_sources(files, files.keys() - after.keys(), unmatched)
+        sources |= best_sources({p: new / p for p in unmatched}, {p: old / p for p in likely})
 
     layer = make_layer(before.values(), after.values(), sources)
     removed = set(layer.removed)
@@ -87,3 +91,20 @@ def layer_between(
         ),
         full_size=sum(entry.size for entry in after.values()),
     )  # fmt: skip
+
+
+def _likely_sources(
+    files: Mapping[str, Entry], removed: Set[str], added: Iterable[str]
+) -> list[str]:
+    """Return the old files that new ones may be made from: all, or the likeliest of very many."""
+    if len(files) <= _MOST_SOURCES:
+        return list(files)
+    names = {plain_name(path).rpartition("/")[2] for path in added}
+    folders = {path.rpartition("/")[0] for path in added}
+
+    def rank(path: str) -> tuple[bool, bool, bool, int, str]:
+        folder, _, name = plain_name(path).rpartition("/")
+        return (path not in removed, name not in names, folder not in folders,
+                -files[path].size, path)  # fmt: skip
+
+    return sorted(files, key=rank)[:_MOST_SOURCES]
