@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from repoint.device.errors import StoreDamagedError
 from repoint.device.store.records import Generation, Mark
-from tests.places import Place, wait_for
+from repoint.tree.errors import UnfitTreeError
+from tests.cli.command import everything
+from tests.places import Place
 from tests.serving import WebServer
 from tests.world import FIXED, NAME, OLD, Files, Vendor, write_tree
 
@@ -133,8 +135,9 @@ def test_a_program_that_is_not_the_signed_one_gets_no_privileges(place: Place) -
     assert is_in_force(tree_of(place, ""))
 
 
-@pytest.mark.parametrize("mode_before", [0o555, 0o700, 0o1555, 0o755])
-@pytest.mark.parametrize("letter", ["", "a"], ids=["replaced", "staged"])
+@pytest.mark.parametrize(
+    ("letter", "mode_before"), [("", 0o555), ("", 0o755), ("", 0o1555), ("a", 0o555), ("a", 0o700)]
+)
 def test_a_tree_that_an_interruption_left_with_privileges_loses_them(
     place: Place, letter: str, mode_before: int
 ) -> None:
@@ -174,6 +177,34 @@ def test_a_file_that_two_trees_share_keeps_its_privileges_while_one_is_in_force(
 def test_privileges_are_never_shared_between_trees(place: Place, vendor: Vendor) -> None:
     vendor.release({"engine": {**AFTER, "main.py": "VERSION = 'third'\n"}}, "CVE-2023-0002")
     place.update()
-    wait_for(lambda: place.graft.resolve().is_dir())
     for path in PROGRAMS:
         assert (place.graft / path).stat().st_nlink == 1
+
+
+def give_away(program: Path) -> None:
+    os.chown(program, 65534, 0)
+    program.chmod(0o4755)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (give_away, "set-user-ID program of another"),
+        (lambda p: os.setxattr(p, "user.note", b"x"), "extended attribute user.note"),
+    ],
+    ids=["owner", "attribute"],
+)
+def test_an_enrolment_that_would_change_what_a_program_may_do_is_refused_and_changes_nothing(
+    tmp_path: Path,
+    server: WebServer,
+    vendor: Vendor,
+    spoil: Callable[[Path], object],
+    reason: str,
+) -> None:
+    place = Place(tmp_path / "other", server, vendor)
+    spoil(privileged_tree(place.graft, BEFORE) / "bin/as-owner")
+    before = everything(place.folder)
+    with pytest.raises(UnfitTreeError, match=reason):
+        place.enroll()
+    assert everything(place.folder) == before

@@ -60,10 +60,9 @@ def scan_tree(
     """
     if not root.is_dir() or root.is_symlink():
         raise UnfitTreeError(f"{root} is not a folder", hint="Name the folder of the component")
-    is_left_out = _Ignored(ignore)
     entries = []
     try:
-        for found in walk(root, skip=is_left_out):
+        for found in walk(root, skip=ignored_by(ignore)):
             with located(root, found.path):
                 entry = _entry_of(found)
             entries.append(entry)
@@ -127,18 +126,21 @@ def digest_of(file: int) -> tuple[int, str]:
     return size, digest.hexdigest()
 
 
-class _Ignored:
-    """Whether a path is left out; the names above it are known not to be."""
+def ignored_by(patterns: tuple[str, ...]) -> Callable[[str], bool]:
+    """Return a function that says whether a path is left out, if no folder above it is.
 
-    def __init__(self, patterns: tuple[str, ...]) -> None:
-        self._of_names = [_compiled(p) for p in patterns if "/" not in p]
-        self._of_paths = [_compiled(p) for p in patterns if "/" in p]
+    For a walk, it is much faster than `is_ignored`.
+    """
+    of_names = [_compiled(pattern) for pattern in patterns if "/" not in pattern]
+    of_paths = [_compiled(pattern) for pattern in patterns if "/" in pattern]
 
-    def __call__(self, path: str) -> bool:
+    def is_left_out(path: str) -> bool:
         name = path.rpartition("/")[2]
-        return any(matches(name) for matches in self._of_names) or any(
-            matches(path) for matches in self._of_paths
+        return any(matches(name) for matches in of_names) or any(
+            matches(path) for matches in of_paths
         )
+
+    return is_left_out
 
 
 def _compiled(pattern: str) -> Callable[[str], object]:

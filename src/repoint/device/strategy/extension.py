@@ -17,7 +17,7 @@ from repoint.device.errors import NotApplicableError
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation, GraftPoint
 from repoint.fs.clone import copy_file
-from repoint.fs.durable import make_folder, sync, write_new
+from repoint.fs.durable import make_folder, sync, sync_tree, write_new
 from repoint.fs.removal import remove_tree
 from repoint.model.baseline import Component
 from repoint.model.improvement import ImprovedComponent
@@ -144,11 +144,7 @@ def build_extension(
     release = temporary / release_file(product)
     _make_parents(temporary, release)
     write_new(release, release_text(system).encode())
-    for folder, _, files in os.walk(temporary, topdown=False):
-        for file in files:
-            if stat.S_ISREG(Path(folder, file).lstat().st_mode):
-                sync(Path(folder, file))
-        sync(Path(folder))
+    sync_tree(temporary)
     temporary.rename(path)
     sync(path.parent)
 
@@ -173,6 +169,7 @@ def _add(extension: Path, layer: ComponentLayer, entry: Entry) -> None:
             path.hardlink_to(source)
         except OSError:
             copy_file(source, path)
+            path.chmod(entry.mode)  # the tree may be at rest, without its privileges
 
 
 def _make_parents(extension: Path, path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from repoint.device.store.records import GraftPoint
 from repoint.device.store.store import Store
 from repoint.fs.durable import sync
 from repoint.fs.exchange import exchange
+from repoint.fs.folders import Descent, located, open_folder
+from repoint.fs.walk import walk
 from repoint.model.tree import Entry
 from repoint.tree.scan import ALWAYS_IGNORED, WRITTEN_BY_INSTALLERS, is_ignored
 
@@ -130,21 +133,42 @@ def graft(state: ProductState, point: GraftPoint, entries: Iterable[Entry]) -> P
 
 
 def _remove_sealed(root: Path, sealed: set[str]) -> bool:
-    """Remove what the store holds or programs write again. Return whether anything is left."""
-    is_left = False
-    for folder, folders, files in os.walk(root, topdown=False):
-        links = [name for name in folders if Path(folder, name).is_symlink()]
-        Path(folder).chmod(Path(folder).stat().st_mode | 0o700)
-        for name in (*files, *links):
-            path = Path(folder, name)
-            inside = str(path.relative_to(root))
-            if inside in sealed or is_ignored(inside, (*ALWAYS_IGNORED, *WRITTEN_BY_INSTALLERS)):
-                path.unlink()
-            else:
-                is_left = True
-        if not any(Path(folder).iterdir()):
-            Path(folder).rmdir()
+    """Remove what the store holds or programs write again. Return whether anything is left.
+
+    The folder may belong to another account, so names in it can change at any time.
+    """
+    is_ours = (*ALWAYS_IGNORED, *WRITTEN_BY_INSTALLERS)
+    folders, is_left = [""], False
+    for found in walk(root):
+        if stat.S_ISDIR(found.status.st_mode):
+            folders.append(found.path)
+        elif found.path in sealed or is_ignored(found.path, is_ours):
+            with located(root, found.path):
+                _let_write(found.folder)
+                os.unlink(found.name, dir_fd=found.folder)
+        else:
+            is_left = True
+    top = open_folder(root)
+    try:
+        with Descent(top) as descent:
+            for path in reversed(folders[1:]):
+                above, _, name = path.rpartition("/")
+                with located(root, path):
+                    folder = descent.open(above)
+                    _let_write(folder)
+                    with contextlib.suppress(OSError):  # not empty
+                        os.rmdir(name, dir_fd=folder)
+    finally:
+        os.close(top)
+    with contextlib.suppress(OSError):
+        root.rmdir()
     return is_left
+
+
+def _let_write(folder: int) -> None:
+    mode = stat.S_IMODE(os.fstat(folder).st_mode)
+    if mode & 0o700 != 0o700:
+        os.fchmod(folder, mode | 0o700)
 
 
 def ungraft(point: GraftPoint, tree: Path) -> None:

@@ -7,7 +7,6 @@ the device moves to that baseline, and all improvements of the older one are sup
 from __future__ import annotations
 
 import contextlib
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,9 +24,11 @@ from repoint.device.strategy.strategy import replaced_points, strategy_of, strat
 from repoint.device.update.preflight import require_place, require_points, require_store
 from repoint.device.update.recognize import BaselineFilter, recognize
 from repoint.fs.durable import make_folder, write_durably
+from repoint.fs.removal import remove_tree
 from repoint.host.host import Host
 from repoint.model.address import Address
 from repoint.model.baseline import Baseline
+from repoint.tree.attributes import require_plain
 from repoint.tree.build import TreeFiles
 
 
@@ -117,7 +118,7 @@ def enroll(
     url = str(Address.parse(request.url))
     try:
         with explained(f"enrol {state.name}"):
-            shutil.rmtree(state.path, ignore_errors=True)
+            remove_tree(state.path)
             make_folder(state.path)
             write_durably(state.path / "root.json", request.root)
             client = RepositoryClient(
@@ -137,7 +138,7 @@ def enroll(
             if not state.documents.enrolment_path.exists():
                 for point in points:
                     strategy_of(point, host).forget(point)
-                shutil.rmtree(state.path)
+                remove_tree(state.path)
         raise
     return enrolment
 
@@ -178,6 +179,10 @@ def _take_trees(
     state: ProductState, host: Host, baseline: Baseline, grafts: Sequence[GraftPoint]
 ) -> None:
     """Copy the trees at the graft points into the store. Nothing refers to them yet."""
+    for point in grafts:
+        component = baseline.component(point.component)
+        if component is not None and strategy_type(point.strategy).runs_from_store:
+            require_plain(Path(point.path).resolve(), ignore=component.ignore)
     for point in grafts:
         component = baseline.component(point.component)
         assert component is not None  # noqa: S101  # recognize requires all of them
