@@ -155,7 +155,7 @@ def test_paths_are_written_as_systemd_reads_them() -> None:
     assert quoted("100%") == "100%%"
     assert quoted('say "$x"\\') == '"say \\"$$x\\"\\\\"'
     odd = Setup(Path("/opt/my python"), Path("/srv/50% $off"))
-    assert 'ExecStart="/opt/my python" -m repoint' in unit_files(odd)[AGENT]
+    assert 'ExecStart="/opt/my python" -I -X utf8 -m repoint' in unit_files(odd)[AGENT]
     assert 'ReadWritePaths="/srv/50%% $off"' in unit_files(odd)[AGENT]
 
 
@@ -211,7 +211,7 @@ def test_without_systemd_there_are_lines_for_cron(tmp_path: Path) -> None:
     minute = int(lines[0].split()[0])
     assert 0 <= minute < 60
     assert lines[0].endswith(
-        f"* * * *  root  /usr/bin/python3 -m repoint agent run-once --if-due "
+        f"* * * *  root  /usr/bin/python3 -I -X utf8 -m repoint agent run-once --if-due "
         f"--store {tmp_path}/100\\% >/dev/null"
     )
     assert lines[1].startswith("@reboot  root  ")

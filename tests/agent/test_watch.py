@@ -22,7 +22,8 @@ def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             f"[ ! -e {tmp_path}/{status} ] || {{ echo Unit exists. >&2; exit 1; }}\n"
         )
         script.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr("repoint.host.run.SYSTEM_PATH", f"{tmp_path}:/bin")
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
     return tmp_path
 
 
@@ -31,7 +32,9 @@ def test_the_watch_waits_for_nothing_and_blocks_nothing(systemd: Path) -> None:
     asked = (systemd / "systemd-run.log").read_text()
     assert "--no-block" in asked
     assert "--unit=repoint-watch.service" in asked
-    assert asked.endswith(f"{sys.executable} -m repoint system watch --store /srv/a store\n")
+    assert asked.endswith(
+        f"{sys.executable} -I -X utf8 -m repoint system watch --store /srv/a store\n"
+    )
     assert ("--property=DefaultDependencies=no" in asked) == (os.geteuid() == 0)
 
 

@@ -74,10 +74,10 @@ def test_the_start_time_is_found_behind_any_program_name(tmp_path: Path) -> None
 
 def test_what_has_ended_has_no_owner_and_no_arguments(sleeper: subprocess.Popen[bytes]) -> None:
     processes = Processes()
-    assert processes.owner_of(sleeper.pid) is not None
+    assert processes.user_of(sleeper.pid) is not None
     sleeper.kill()
     sleeper.wait()
-    assert processes.owner_of(sleeper.pid) is None
+    assert processes.user_of(sleeper.pid) is None
     assert processes.command_line(sleeper.pid) == ()
 
 

@@ -118,20 +118,19 @@ def test_a_transient_unit_is_described_to_systemd_run(
     script = tmp_path / "systemd-run"
     script.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > {tmp_path}/log\n')
     script.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr("repoint.host.run.SYSTEM_PATH", f"{tmp_path}:/bin")
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
     unit = TransientUnit(
         ("sh", "-c", "true"),
         name="x.service",
         properties=("Restart=on-abnormal",),
-        environment=(("DISPLAY", ":7"),),
-        account=(7, 8),
+        user=65534,
         wait=False,
     )
     assert Systemd().start_transient(unit).succeeded
     assert (tmp_path / "log").read_text().splitlines() == [
-        "--uid=7", "--gid=8", "--quiet", "--collect", "--no-ask-password", "--no-block",
-        "--unit=x.service", "--property=Restart=on-abnormal", "--setenv=DISPLAY=:7",
-        "--", "sh", "-c", "true",
+        "--user", "--machine=65534@.host", "--quiet", "--collect", "--no-ask-password", "--no-block",
+        "--unit=x.service", "--property=Restart=on-abnormal", "--", "sh", "-c", "true",
     ]  # fmt: skip
 
 

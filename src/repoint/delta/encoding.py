@@ -23,7 +23,13 @@ from repoint.delta.codec_selection import first_pass, second_pass
 from repoint.delta.codecs import CODECS
 from repoint.delta.errors import DeltaChildError, PatchError
 from repoint.delta.mapped import mapped
-from repoint.delta.sandbox.process import describe_exit, from_line, python_command, to_line
+from repoint.delta.sandbox.process import (
+    describe_exit,
+    from_line,
+    python_command,
+    python_environment,
+    to_line,
+)
 from repoint.model.errors import RepointError
 
 _WORTH_A_PROCESS = 256 << 10
@@ -86,6 +92,12 @@ def encode_all(
         DeltaChildError: A file could not be read or written, or a worker died.
         OSError: A file does not exist.
     """
+    # The workers run in another folder.
+    folder = folder.absolute()
+    inputs = [
+        msgspec.structs.replace(each, new=each.new.absolute(), old=each.old and each.old.absolute())
+        for each in inputs
+    ]
     sizes = [each.new.stat().st_size for each in inputs]
     weights = [
         size + (each.old.stat().st_size if each.old else 0)
@@ -229,6 +241,8 @@ def _start() -> subprocess.Popen[bytes]:
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
+        cwd="/",
+        env=python_environment(),
     )
 
 

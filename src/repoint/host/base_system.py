@@ -95,12 +95,13 @@ class BaseSystem:
     def _answer(self, query: BaseQuery) -> BaseContents:
         if not query.hierarchies:
             return _read(query)
-        from repoint.delta.sandbox.process import python_command
+        from repoint.delta.sandbox.process import python_command, python_environment
 
         result = run(
             python_command("repoint.host.base_system"),
             seconds=_SECONDS,
             standard_input=msgspec.json.encode(query).decode(),
+            environment=python_environment(),
         )
         if not result.succeeded:
             raise CannotMergeError(

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
-import subprocess
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from repoint.fs.durable import make_folder
-from repoint.host.kernel.processes import Owner
+from repoint.host.run import clean_environment, find_program, private_log, start_detached
 from repoint.host.systemd import Systemd, TransientUnit
 
 _SERVICE_VARIABLES = (
@@ -42,51 +41,70 @@ class StartedProgram:
 class Programs:
     """Programs that outlive Repoint.
 
+    What is started comes from the enrolment. A running process decides only which account starts it
+    again: its environment and its arguments are that account's to choose, and decide nothing.
+
     Args:
-        systemd: Starts them if this process is itself a service.
+        systemd: Starts them if this process is itself a service, or if another account runs them.
     """
 
     def __init__(self, systemd: Systemd) -> None:
         self._systemd = systemd
 
-    def start(self, command: Sequence[str], log: Path, owner: Owner | None) -> StartedProgram:
+    def start(self, command: Sequence[str], log: Path, user: int | None) -> StartedProgram:
         """Start a program in a session of its own.
 
         If this process is a service of systemd, systemd starts the program: otherwise the
-        hardening of our service would bind it, and it would end with our service. If another
-        account ran it before, that account runs it again, with the environment that it had.
+        hardening of our service would bind it, and it would end with our service. For another
+        account, that account's own systemd starts it, in its session. On a machine without systemd
+        it gets a clean environment.
 
         Args:
             command: The program and its arguments.
-            log: The file to which its output is appended.
-            owner: The account that ran it; None for our own.
+            log: The file to which its output is appended, unless systemd takes it.
+            user: The account that ran it; None for our own.
         """
         name = shlex.join(command)
-        environment = environment_for(os.environ if owner is None else owner.environment)
-        search = os.pathsep.join(
-            (environment.get("PATH", os.defpath), os.environ.get("PATH", os.defpath))
-        )
-        program = shutil.which(command[0], path=search)
+        program = find_program(command[0])
         if program is None:
             return StartedProgram(name, "there is no such program")
+        own = os.geteuid()
+        found = (program, *command[1:])
+        try:
+            if user is not None and user != own:
+                reason = self._start_for(user, found, log)
+            elif own == 0 and _others_can_change(program):
+                reason = f"another account can change {program}, so root does not run it"
+            else:
+                reason = self._start_own(found, log)
+        except OSError as error:
+            reason = error.strerror or str(error)
+        return StartedProgram(name, reason)
+
+    def _start_own(self, command: tuple[str, ...], log: Path) -> str:
         make_folder(log.parent)
-        foreign = owner if owner is not None and owner.user != os.geteuid() else None
-        start = self._start_by_systemd if self._is_service() else _start_directly
-        return StartedProgram(name, start((program, *command[1:]), log, environment, foreign))
+        if "INVOCATION_ID" in os.environ and self._systemd.is_booted():
+            private_log(log).close()  # systemd would create it for everybody to read
+            unit = TransientUnit(command, properties=(f"StandardOutput=append:{log}",))
+            return self._systemd.start_transient(unit).reason
+        # A person's own program needs the session of that person, such as its display.
+        environment = clean_environment() if os.geteuid() == 0 else environment_for(os.environ)
+        start_detached(command, log, environment)
+        return ""
 
-    def _is_service(self) -> bool:
-        return "INVOCATION_ID" in os.environ and shutil.which("systemd-run") is not None
-
-    def _start_by_systemd(
-        self, command: tuple[str, ...], log: Path, environment: dict[str, str], owner: Owner | None
-    ) -> str:
-        unit = TransientUnit(
-            command,
-            properties=(f"StandardOutput=append:{log}",),
-            environment=tuple((n, v) for n, v in environment.items() if "\n" not in v),
-            account=(owner.user, owner.group) if owner is not None else None,
-        )
-        return self._systemd.start_transient(unit).reason
+    def _start_for(self, user: int, command: tuple[str, ...], log: Path) -> str:
+        if os.geteuid() != 0:
+            return "another account ran it"
+        if self._systemd.is_booted():
+            reason = self._systemd.start_transient(TransientUnit(command, user=user)).reason
+            return reason and f"it has to start in the session of account {user}: {reason}"
+        try:
+            environment = clean_environment(user)
+        except KeyError:
+            return f"there is no account with the number {user}"
+        make_folder(log.parent)
+        start_detached(command, log, environment, user)
+        return ""
 
 
 def environment_for(variables: Mapping[str, str]) -> dict[str, str]:
@@ -94,24 +112,12 @@ def environment_for(variables: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in variables.items() if name not in _SERVICE_VARIABLES}
 
 
-def _start_directly(
-    command: tuple[str, ...], log: Path, environment: dict[str, str], owner: Owner | None
-) -> str:
-    with open(log, "ab", opener=lambda path, flags: os.open(path, flags, 0o644)) as output:
-        if output.tell() == 0:
-            os.fchmod(output.fileno(), 0o644)
-        try:
-            subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env=environment,
-                start_new_session=True,
-                user=owner.user if owner else None,
-                group=owner.group if owner else None,
-                extra_groups=owner.groups if owner else None,
-            ).returncode = 0  # Nobody waits for it; this keeps Popen from warning about that.
-        except OSError as error:
-            return error.strerror or str(error)
-    return ""
+def _others_can_change(program: str) -> bool:
+    """Return whether an account other than root can replace a program or write to it."""
+    path = Path(program).resolve()
+    for each in (path, *path.parents):
+        status = each.stat()
+        protected = stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX
+        if status.st_uid != 0 or (status.st_mode & stat.S_IWOTH and not protected):
+            return True
+    return False

@@ -13,6 +13,7 @@ import msgspec
 
 from repoint.host.run import ProgramResult, run
 
+_SESSION = re.compile(r"/user-(\d+)\.slice(?:/|$)", re.MULTILINE)
 _MANAGER = re.compile(r"user@(\d+)\.service")
 
 # Desktops start programs in units of this form; such a unit is gone when the program ends, so it
@@ -67,9 +68,8 @@ class TransientUnit(msgspec.Struct, frozen=True):
         name: The unit's name; systemd chooses one by default.
         description: What systemd shows for it.
         properties: Settings of the unit, such as ``Restart=on-abnormal``.
-        environment: Variables of the program.
-        account: The numbers of the user and the group to run it as; by default those of the
-            systemd that runs it.
+        user: The account whose own systemd runs it, with the environment of its session; None for
+            the systemd of this account, or of the system if this is root.
         wait: Wait until the program is started.
     """
 
@@ -77,8 +77,7 @@ class TransientUnit(msgspec.Struct, frozen=True):
     name: str = ""
     description: str = ""
     properties: tuple[str, ...] = ()
-    environment: tuple[tuple[str, str], ...] = ()
-    account: tuple[int, int] | None = None
+    user: int | None = None
     wait: bool = True
 
 
@@ -134,6 +133,15 @@ class Systemd:
                     return unit
         return None
 
+    def session_of(self, pid: int) -> int | None:
+        """Return the account in whose session a process runs; None if it runs in none."""
+        try:
+            text = (self._proc / str(pid) / "cgroup").read_text(errors="replace")
+        except OSError:
+            return None
+        account = _SESSION.search(text)
+        return int(account[1]) if account else None
+
     def states(self, units: Iterable[Unit]) -> list[ServiceState]:
         """Return the states of services."""
         return [self._state(unit) for unit in units]
@@ -184,15 +192,16 @@ class Systemd:
 
     def start_transient(self, unit: TransientUnit) -> ProgramResult:
         """Start a program in a unit of its own (systemd-run(1))."""
-        options = ["--user"] if os.geteuid() != 0 and unit.account is None else []
-        if unit.account is not None:
-            options += [f"--uid={unit.account[0]}", f"--gid={unit.account[1]}"]
+        # Values never go on this command line: every account can read it.
+        own = os.geteuid()
+        options = ["--user"] if own != 0 or unit.user is not None else []
+        if unit.user not in (None, own):
+            options.append(f"--machine={unit.user}@.host")
         options += ["--quiet", "--collect", "--no-ask-password"]
         options += [] if unit.wait else ["--no-block"]
         options += [f"--unit={unit.name}"] if unit.name else []
         options += [f"--description={unit.description}"] if unit.description else []
         options += [f"--property={line}" for line in unit.properties]
-        options += [f"--setenv={name}={value}" for name, value in unit.environment]
         return run(["systemd-run", *options, "--", *unit.command], seconds=SECONDS)
 
     def _state(self, unit: Unit) -> ServiceState:

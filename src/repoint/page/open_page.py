@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import html
 import os
-import shutil
 import stat
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
 from repoint.device.os_errors import explained
 from repoint.fs.durable import write_durably
+from repoint.host.interpreter import module_command
+from repoint.host.run import clean_environment, find_program, start_detached
 from repoint.page.auth.errors import PageNotOpenedError
 from repoint.page.control_socket import request_link
 from repoint.page.page_store import PageStore
@@ -52,19 +52,19 @@ def open_in_browser(link: str, environment: Mapping[str, str]) -> bool:
     """Open a link in the person's browser, if this process runs in a desktop session.
 
     Other accounts can read the command line of the browser. So it opens a private file, which leads
-    to the link.
+    to the link. Root opens none: a browser belongs to the account of its session.
 
     Returns:
         Whether the link was passed to the desktop.
     """
-    program = shutil.which("xdg-open")
+    program = find_program("xdg-open")
     has_desktop = environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY")
     folder = _private_folder(environment)
-    if program is None or not has_desktop or folder is None:
+    if program is None or not has_desktop or folder is None or os.geteuid() == 0:
         return False
     file = folder / "repoint-settings.html"
     write_durably(file, _REDIRECT.format(link=html.escape(link)).encode(), mode=0o600)
-    _spawn([program, file.as_uri()], dict(environment), os.devnull)
+    start_detached([program, file.as_uri()], Path(os.devnull), environment)
     return True
 
 
@@ -87,8 +87,8 @@ def _start(store: PageStore, uid: int | None) -> str:
             return link
         log = store.folder / "log"
         log.unlink(missing_ok=True)
-        command = [sys.executable, "-m", "repoint.page", "--store", str(store.device_store)]
-        pid = _spawn(command, dict(os.environ), str(log))
+        command = module_command("repoint.page", "--store", str(store.device_store))
+        pid = start_detached(command, log, clean_environment())
         deadline = time.monotonic() + _START_TIMEOUT
         while time.monotonic() < deadline:
             link = request_link(store.socket, uid)
@@ -101,20 +101,4 @@ def _start(store: PageStore, uid: int | None) -> str:
     reason = f": {lines[-1].removeprefix('repoint: ')}" if lines else ""
     raise PageNotOpenedError(
         f"The Settings page did not start{reason}", hint=f"See {log}, or use the commands"
-    )
-
-
-def _spawn(command: list[str], environment: dict[str, str], log: str) -> int:
-    """Start a program that outlives this process, in its own session."""
-    appending = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-    return os.posix_spawn(
-        command[0],
-        command,
-        environment,
-        file_actions=[
-            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-            (os.POSIX_SPAWN_OPEN, 1, log, appending, 0o600),
-            (os.POSIX_SPAWN_DUP2, 1, 2),
-        ],
-        setsid=True,
     )

@@ -29,6 +29,7 @@ from repoint.device.store.records import GraftPoint
 from repoint.device.store.store import Store
 from repoint.device.strategy.strategy import strategy_type
 from repoint.fs.durable import write_durably
+from repoint.host.interpreter import isolation
 from repoint.host.systemd import Systemd, systemctl
 from repoint.model.errors import RepointError
 
@@ -61,7 +62,7 @@ def setup_for(store: Store, *, user: bool) -> Setup:
     trees = tuple(
         path for point in points for path in strategy_type(point.strategy).writable_paths(point)
     )
-    return Setup(Path(sys.executable), store.path, trees, user)
+    return Setup(Path(sys.executable), store.path, trees, user, isolation())
 
 
 def unit_folder(user: bool) -> Path:
@@ -153,9 +154,12 @@ def crontab_name(user: bool) -> str:
 
 
 def _for_cron(setup: Setup, *arguments: str) -> str:
-    words = (str(setup.python), "-m", "repoint", "agent", *arguments, "--store", str(setup.store))
+    words = ("-m", "repoint", "agent", *arguments, "--store", str(setup.store))
     # crontab(5): an unescaped percent sign ends the command.
-    return " ".join(quoted(word).replace("%%", "\\%").replace("$$", "\\$") for word in words)
+    return " ".join(
+        quoted(word).replace("%%", "\\%").replace("$$", "\\$")
+        for word in (str(setup.python), *setup.isolation, *words)
+    )
 
 
 def _run(systemd: Systemd, command: Sequence[str], *, may_fail: bool = False) -> None:

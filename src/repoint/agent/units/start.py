@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 from repoint.agent.units.unit_files import ACTIVATE, WATCH
+from repoint.host.interpreter import module_command
 from repoint.host.systemd import Systemd, TransientUnit
 from repoint.model.errors import RepointError
 
@@ -39,7 +39,7 @@ def start_watch(store: Path, systemd: Systemd) -> None:
         CannotHandOverError: systemd does not permit it.
     """
     independent = ("DefaultDependencies=no", "Conflicts=shutdown.target", "Before=shutdown.target")
-    command = (sys.executable, "-m", "repoint", "system", "watch", "--store", str(store))
+    command = module_command("repoint", "system", "watch", "--store", str(store))
     unit = TransientUnit(
         command,
         name=WATCH,

@@ -36,12 +36,14 @@ class Setup:
         store: The store.
         grafts: The graft points of the enrolled products.
         user: Whether the units are for the user manager of one account, without root.
+        isolation: The interpreter's options; see `repoint.host.interpreter`.
     """
 
     python: Path
     store: Path
     grafts: tuple[Path, ...] = ()
     user: bool = False
+    isolation: tuple[str, ...] = ("-I", "-X", "utf8")
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -50,9 +52,8 @@ class Setup:
 
     def command(self, *arguments: str) -> str:
         """Return a command line of Repoint for a unit file."""
-        return " ".join(
-            map(quoted, (str(self.python), "-m", *arguments, "--store", str(self.store)))
-        )
+        words = (*self.isolation, "-m", *arguments, "--store", str(self.store))
+        return " ".join(map(quoted, (str(self.python), *words)))
 
 
 def quoted(word: str) -> str:

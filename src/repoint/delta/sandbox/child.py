@@ -25,6 +25,7 @@ from repoint.delta.sandbox.process import (
     exit_hint,
     from_line,
     python_command,
+    python_environment,
     to_line,
 )
 from repoint.fs.durable import sync
@@ -124,18 +125,12 @@ def _run(order: DecodeOrder, deadline: float, progress: Callable[[int], None]) -
         # An interruption from the keyboard is for the parent to handle.
         start_new_session=True,
         cwd="/",
-        env=_environment(),
+        env=python_environment(),
     ) as process:
         try:
             return _converse(process, order, deadline, progress)
         finally:
             process.kill()
-
-
-def _environment() -> dict[str, str]:
-    """Return an environment without secrets, and with one thread, since only one is confined."""
-    kept = {key: os.environ[key] for key in ("LD_LIBRARY_PATH",) if key in os.environ}
-    return kept | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 
 def _converse(

@@ -31,7 +31,19 @@ def python_command(module: str) -> list[str]:
     package = str(Path(__file__).resolve().parents[3])
     others = (entry for entry in sys.path if Path(entry).is_absolute() and entry != package)
     paths = [package, *others]
-    return [sys.executable, "-I", "-B", "-c", _BOOTSTRAP, json.dumps(paths), module]
+    options = ("-I", "-B", "-X", "utf8")
+    return [sys.executable, *options, "-c", _BOOTSTRAP, json.dumps(paths), module]
+
+
+def python_environment() -> dict[str, str]:
+    """Return the environment of such a process: one thread each, and nothing of the caller's.
+
+    A person's own interpreter may need `LD_LIBRARY_PATH` to start; root's must not depend on it.
+    """
+    environment = {"LANG": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    if os.geteuid() != 0 and "LD_LIBRARY_PATH" in os.environ:
+        environment["LD_LIBRARY_PATH"] = os.environ["LD_LIBRARY_PATH"]
+    return environment
 
 
 def describe_exit(code: int) -> str:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
-from repoint.host.run import run
+from repoint.host.run import clean_environment, run
 from repoint.model.baseline import Baseline
 
 SECONDS = 60.0
@@ -37,9 +36,9 @@ def _run(command: list[str], tree: Path) -> str:
     result = run(
         command,
         seconds=SECONDS,
-        directory="/",
         # A check must not fill the sealed tree with what it caches.
-        environment={**os.environ, "REPOINT_TREE": str(tree), "PYTHONDONTWRITEBYTECODE": "1"},
+        environment=clean_environment()
+        | {"REPOINT_TREE": str(tree), "PYTHONDONTWRITEBYTECODE": "1"},
         merge_output=True,
     )
     if result.failure == "timed out":

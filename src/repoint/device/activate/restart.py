@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from repoint.device.activate.activation import Activation, activate
 from repoint.device.activate.closing import close_programs, is_running
@@ -16,7 +17,6 @@ from repoint.device.status.exposure import outdated_uses
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation, GraftPoint
 from repoint.host.host import Host
-from repoint.host.kernel.processes import Owner
 from repoint.host.programs import StartedProgram
 from repoint.host.systemd import Unit
 
@@ -56,10 +56,18 @@ class Restarted:
 
 @dataclass
 class _Program:
-    """A program to start again, once for each account that ran it."""
+    """A program to start again, once for each account that ran it.
+
+    Attributes:
+        point: The component with its command.
+        user: The account; None for our own.
+        session: The account in whose session it ran; None for none.
+        pids: Its processes.
+    """
 
     point: GraftPoint
-    owner: Owner | None
+    user: int | None
+    session: int | None
     pids: list[int]
 
 
@@ -106,7 +114,7 @@ def restart(
         for program in programs:
             if closed or not any(map(is_running, program.pids)):
                 log = state.path / "programs" / f"{program.point.component}.log"
-                results.append(host.programs.start(program.point.program, log, program.owner))
+                results.append(_start(host, program, log))
     still_running = {use.pid for use in left}
     closed_uses = {use.pid: use for _, use in running if use.pid not in still_running}
     return Restarted(
@@ -121,16 +129,24 @@ def restart(
 
 def _programs(state: ProductState, host: Host, uses: Sequence[tuple[str, Use]]) -> list[_Program]:
     """Return the programs to start again. Their owners are read while they still run."""
-    programs: dict[tuple[str, int], _Program] = {}
+    programs: dict[tuple[str, int | None, int | None], _Program] = {}
     for point in state.documents.enrolment().grafts:
         for component, use in uses:
             # A foreign account's program may still run, and a container's was not closed.
             ours = not (use.contained or use.foreign)
             if component == point.component and point.program and ours:
-                owner = host.processes.owner_of(use.pid)
-                key = (component, owner.user if owner is not None else os.geteuid())
-                programs.setdefault(key, _Program(point, owner, [])).pids.append(use.pid)
+                user, session = host.processes.user_of(use.pid), host.systemd.session_of(use.pid)
+                key = (component, user, session)
+                programs.setdefault(key, _Program(point, user, session, [])).pids.append(use.pid)
     return list(programs.values())
+
+
+def _start(host: Host, program: _Program, log: Path) -> StartedProgram:
+    if program.user == 0 and program.session:
+        # A set-user-ID program, or sudo: nothing says what that account would want root to run.
+        reason = f"it ran as root in the session of account {program.session}"
+        return StartedProgram(shlex.join(program.point.program), reason)
+    return host.programs.start(program.point.program, log, program.user)
 
 
 def _stop(host: Host, unit: Unit) -> None:

@@ -26,6 +26,7 @@ from repoint.device.update.recognize import BaselineFilter, recognize
 from repoint.fs.durable import make_folder, write_durably
 from repoint.fs.removal import remove_tree
 from repoint.host.host import Host
+from repoint.host.run import find_program
 from repoint.model.address import Address
 from repoint.model.baseline import Baseline
 from repoint.tree.attributes import require_plain
@@ -76,13 +77,18 @@ def graft_points(
         GraftPoint(
             name,
             str(strategy_type(r.strategy)(host).resolve(r.path, state.store)),
-            r.program,
+            _named_by_path(r.program),
             r.strategy,
         )
         for name, r in requests.items()
     )
     require_points(state, host, points)
     return points
+
+
+def _named_by_path(command: tuple[str, ...]) -> tuple[str, ...]:
+    """Name the program by its path, which no later `PATH` changes; `preflight` refuses the rest."""
+    return (find_program(command[0]) or command[0], *command[1:]) if command else ()
 
 
 def enroll(

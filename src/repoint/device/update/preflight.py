@@ -7,7 +7,6 @@ file system that runs none.
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,6 +19,7 @@ from repoint.device.store.store import Store
 from repoint.device.strategy.strategy import strategy_of, strategy_type
 from repoint.fs.clone import clone_content
 from repoint.host.host import Host
+from repoint.host.run import find_program
 from repoint.model.baseline import Baseline
 from repoint.model.errors import RepointError
 from repoint.model.tree import Entry
@@ -125,7 +125,7 @@ def _refuse_points_of_others(state: ProductState, points: Sequence[GraftPoint]) 
 
 
 def _require_program(point: GraftPoint) -> None:
-    if point.program and shutil.which(point.program[0]) is None:
+    if point.program and find_program(point.program[0]) is None:
         raise EnrolmentRefusedError(
             f"There is no program {point.program[0]} to start {point.component} with",
             hint="Check its name, or give its full path with --program",

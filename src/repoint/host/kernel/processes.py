@@ -37,23 +37,6 @@ class ProcessIdentity:
 
 
 @dataclass(frozen=True)
-class Owner:
-    """The account of a process, and what the process was started with.
-
-    Attributes:
-        user: The number of the account.
-        group: The number of its group.
-        groups: The numbers of its supplementary groups.
-        environment: The environment of the process.
-    """
-
-    user: int
-    group: int
-    groups: tuple[int, ...]
-    environment: dict[str, str]
-
-
-@dataclass(frozen=True)
 class OpenFile:
     """A file or folder that a process has open.
 
@@ -296,23 +279,14 @@ class Processes:
             raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH), str(identity.pid))
         return descriptor
 
-    def owner_of(self, pid: int) -> Owner | None:
-        """Return the owner of a process; None if it has ended or may not be inspected."""
-        process = self._proc / str(pid)
+    def user_of(self, pid: int) -> int | None:
+        """Return the account of a process; None if it has ended or may not be inspected."""
         try:
-            lines = (process / "status").read_text().splitlines()
-            variables = (process / "environ").read_bytes().split(b"\0")
+            lines = (self._proc / str(pid) / "status").read_text(errors="replace").splitlines()
         except OSError:
             return None
-        status = dict(line.split(":", 1) for line in lines)
-        pairs = (os.fsdecode(variable).partition("=") for variable in variables if b"=" in variable)
-        return Owner(
-            # The real numbers: a set-user-id program's effective ones are not its owner's.
-            int(status["Uid"].split()[0]),
-            int(status["Gid"].split()[0]),
-            tuple(int(number) for number in status["Groups"].split()),
-            {name: value for name, _, value in pairs},
-        )
+        # The real number: a set-user-ID program's effective one is not its account's.
+        return int(next(line for line in lines if line.startswith("Uid:")).split()[1])
 
     def command_line(self, pid: int) -> tuple[str, ...]:
         """Return the arguments of a process; empty if it has ended or may not be inspected."""

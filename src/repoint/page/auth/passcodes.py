@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import grp
 import pwd
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
 import msgspec
 
+from repoint.host.run import run
 from repoint.page.auth.errors import PasscodeUnavailableError, UnsuitablePasscodeError
 from repoint.page.page_store import PageStore
 
@@ -27,6 +27,7 @@ ADMINISTRATORS = ("sudo", "wheel", "admin")
 
 _FILE = "passcode.json"
 _PAM_SERVICES = ("repoint", "login")
+_GETENT_SECONDS = 10.0
 """PAM services: Repoint's own if the administrator has created one, otherwise that of a login."""
 
 
@@ -174,10 +175,8 @@ def account_name(uid: int) -> str:
 
 def _has_password(account: str) -> bool:
     """Return whether an account has a password (man 5 shadow). Only root may read this."""
-    result = subprocess.run(
-        ["getent", "shadow", account], capture_output=True, text=True, check=False
-    )
-    password = result.stdout.split(":")[1] if result.stdout.count(":") else ""
+    output = run(["getent", "shadow", account], seconds=_GETENT_SECONDS).output
+    password = output.split(":")[1] if output.count(":") else ""
     return bool(password) and password[0] not in "!*"
 
 
