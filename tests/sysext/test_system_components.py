@@ -15,7 +15,7 @@ from repoint.device.update.enroll import GraftRequest
 from repoint.device.update.recognize import BaselineFilter, DifferentTreesError
 from repoint.host.errors import CannotMergeError
 from repoint.host.sysext import SystemExtensions
-from tests.cli.command import repoint, works
+from tests.cli.command import works
 from tests.sysext.conftest import APP, NEW, OLD, System, own_host, put, run
 from tests.world import Files, Vendor, write_tree
 
@@ -212,7 +212,7 @@ def test_a_system_without_systemd_sysext_stays_at_its_base(
     system.device.install(None, user_initiated=True)
     for program in ("mount", "umount"):
         (tmp_path / program).symlink_to(f"/usr/bin/{program}")
-    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("repoint.host.run.SYSTEM_PATH", str(tmp_path))
     with pytest.raises(CannotMergeError, match="There is no systemd-sysext on this system"):
         system.device.restart(None)
     assert system.shows(OLD)
@@ -257,11 +257,15 @@ def test_a_merge_that_fails_exits_with_the_reason(system: System, tmp_path: Path
     system.reboot()
     for program in ("mount", "umount", "python3"):
         (tmp_path / program).symlink_to(f"/usr/bin/{program}")
-    answer = repoint(
-        "system", "merge", "--store", system.store, env={"PATH": str(tmp_path)}
+    # Root finds programs in the system's folders only, so those are played.
+    code = f"from repoint.host import run; run.SYSTEM_PATH = {str(tmp_path)!r}\n"
+    code += "from repoint.cli import main; main()"
+    answer = subprocess.run(
+        [sys.executable, "-c", code, "system", "merge", "--store", system.store],
+        capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert answer.status == 1
-    assert "repoint: acme-kiosk: There is no systemd-sysext on this system" in answer.err
+    assert answer.returncode == 1
+    assert "repoint: acme-kiosk: There is no systemd-sysext on this system" in answer.stderr
     assert system.shows(OLD)
 
 
