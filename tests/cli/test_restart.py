@@ -11,9 +11,15 @@ from tests.places import MAPS_A_LIBRARY, Place
 from tests.world import PLATFORM, Vendor
 
 
-def with_missing_viewer(place: Place, vendor: Vendor) -> None:
-    """Stage an improvement of a component whose program has gone since its enrolment."""
-    request = GraftRequest(place.graft, ("no-such-viewer", "--full screen"))
+def with_missing_viewer(place: Place, vendor: Vendor) -> str:
+    """Stage an improvement of a component whose program has gone since its enrolment.
+
+    Returns:
+        The command that starts the program.
+    """
+    viewer = place.folder / "viewer"
+    viewer.touch(0o755)
+    request = GraftRequest(place.graft, (str(viewer), "--full screen"))
     place.device.enroll(
         vendor.product, place.server.url, vendor.root, {"engine": request},
         BaselineFilter(platform=PLATFORM),
@@ -22,29 +28,28 @@ def with_missing_viewer(place: Place, vendor: Vendor) -> None:
     place.device.check(None)
     place.device.install(None, user_initiated=True)
     place.run(MAPS_A_LIBRARY, launched=False)
+    viewer.unlink()
+    return f"{viewer} '--full screen'"
 
 
 def test_a_program_that_cannot_be_started_again_fails_the_command(
     place: Place, vendor: Vendor
 ) -> None:
-    with_missing_viewer(place, vendor)
+    command = with_missing_viewer(place, vendor)
     answer = repoint("restart", "--store", place.folder / "store")
     assert "26.3.1 (a) is active." in answer.out
     assert "Started" not in answer.out
     assert answer.err == (
-        "repoint: no-such-viewer '--full screen' could not be started: there is no such program. "
-        "Start it yourself\n"
+        f"repoint: {command} could not be started: there is no such program. Start it yourself\n"
     )
     assert answer.status == 1
     assert place.device.status(None).in_force == "26.3.1 (a)"
 
 
 def test_the_json_of_a_restart_separates_what_was_not_started(place: Place, vendor: Vendor) -> None:
-    with_missing_viewer(place, vendor)
+    command = with_missing_viewer(place, vendor)
     answer = repoint("restart", "--json", "--store", place.folder / "store")
     result = json.loads(answer.out)
     assert result["started"] == []
-    assert result["not_started"] == [
-        {"name": "no-such-viewer '--full screen'", "reason": "there is no such program"}
-    ]
+    assert result["not_started"] == [{"name": command, "reason": "there is no such program"}]
     assert answer.status == 1
