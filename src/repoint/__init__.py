@@ -18,6 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from repoint.device.activate.activation import Activation
     from repoint.device.activate.boot import BootTasks
+    from repoint.device.activate.launch import Launch
     from repoint.device.activate.restart import Restarted
     from repoint.device.device import Device
     from repoint.device.errors import (
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
         NoNetworkError,
         NotApplicableError,
         NotEnrolledError,
+        NothingToDoError,
+        NotStartedError,
         NotTrustedError,
         PolicyForbidsError,
         StaleRepositoryError,
@@ -35,29 +38,58 @@ if TYPE_CHECKING:
         StoreWriteError,
     )
     from repoint.device.outcomes import Nothing
-    from repoint.device.policy.policy import Policy
+    from repoint.device.policy.policy import Policy, Rules
     from repoint.device.policy.preferences import EffectiveSettings, Preferences
-    from repoint.device.status.status import Status
-    from repoint.device.store.records import UserSettings
+    from repoint.device.status.census import Use
+    from repoint.device.status.status import (
+        Available,
+        CveStatus,
+        ExposedProcess,
+        GraftStatus,
+        Status,
+    )
+    from repoint.device.store.records import (
+        Actor,
+        Enrolment,
+        Generation,
+        HistoryEntry,
+        LastCheck,
+        UserSettings,
+    )
+    from repoint.device.store.store_lock import Holder
     from repoint.device.update.check import Checked
     from repoint.device.update.enroll import GraftRequest
     from repoint.device.update.install import Staged
     from repoint.device.update.recognize import BaselineFilter
     from repoint.device.update.remove import Removed
-    from repoint.model.baseline import BaselineName
-    from repoint.model.errors import RepointError
+    from repoint.host.host import Host
+    from repoint.host.programs import StartedProgram
+    from repoint.model.advisory import Advisory, Fix
+    from repoint.model.baseline import About, Baseline, BaselineName
+    from repoint.model.catalog import Offer
+    from repoint.model.errors import InvalidRecordError, RepointError
+    from repoint.model.extras import MissingExtraError
+    from repoint.model.improvement import Improvement
+    from repoint.model.reopened import ClaimedFix
+    from repoint.model.system import System
     from repoint.publisher.advisory_file import read_advisory
     from repoint.publisher.baselines import ComponentSource, Release
+    from repoint.publisher.claims import Corrections
+    from repoint.publisher.drafts import Draft
     from repoint.publisher.errors import (
+        AlreadyWithdrawnError,
         BaselineExistsError,
         LetterTakenError,
+        LostFixesError,
         NothingChangedError,
         UnknownBaselineError,
+        UnknownFixError,
         UnknownImprovementError,
     )
-    from repoint.publisher.improve import ImprovementRequest
+    from repoint.publisher.improve import BuiltImprovement, ImprovementRequest
     from repoint.publisher.ingest.errors import UnfitSourceError
     from repoint.publisher.publisher import Publisher
+    from repoint.publisher.view import RepositoryView
     from repoint.repository.errors import (
         KeyProblemError,
         RepositoryBusyError,
@@ -65,72 +97,122 @@ if TYPE_CHECKING:
         UnknownProductError,
         WrongPassphraseError,
     )
-    from repoint.repository.repository import Repository
+    from repoint.repository.publication import Publication
+    from repoint.repository.repository import Repository, RoleSummary
 
 _MODULES = {
     "repoint.device.activate.activation": ("Activation",),
     "repoint.device.activate.boot": ("BootTasks",),
+    "repoint.device.activate.launch": ("Launch",),
     "repoint.device.activate.restart": ("Restarted",),
     "repoint.device.device": ("Device",),
     "repoint.device.errors": (
         "EnrolmentRefusedError", "HealthCheckError", "NoNetworkError", "NotApplicableError",
-        "NotEnrolledError", "NotTrustedError", "PolicyForbidsError", "StaleRepositoryError",
-        "StillRunningError", "StoreBusyError", "StoreDamagedError", "StoreWriteError",
+        "NotEnrolledError", "NotStartedError", "NotTrustedError", "NothingToDoError",
+        "PolicyForbidsError", "StaleRepositoryError", "StillRunningError", "StoreBusyError",
+        "StoreDamagedError", "StoreWriteError",
     ),
     "repoint.device.outcomes": ("Nothing",),
-    "repoint.device.policy.policy": ("Policy",),
+    "repoint.device.policy.policy": ("Policy", "Rules"),
     "repoint.device.policy.preferences": ("EffectiveSettings", "Preferences"),
-    "repoint.device.status.status": ("Status",),
-    "repoint.device.store.records": ("UserSettings",),
+    "repoint.device.status.census": ("Use",),
+    "repoint.device.status.status": (
+        "Available", "CveStatus", "ExposedProcess", "GraftStatus", "Status",
+    ),
+    "repoint.device.store.records": (
+        "Actor", "Enrolment", "Generation", "HistoryEntry", "LastCheck", "UserSettings",
+    ),
+    "repoint.device.store.store_lock": ("Holder",),
     "repoint.device.update.check": ("Checked",),
     "repoint.device.update.enroll": ("GraftRequest",),
     "repoint.device.update.install": ("Staged",),
     "repoint.device.update.recognize": ("BaselineFilter",),
     "repoint.device.update.remove": ("Removed",),
-    "repoint.model.baseline": ("BaselineName",),
-    "repoint.model.errors": ("RepointError",),
+    "repoint.host.host": ("Host",),
+    "repoint.host.programs": ("StartedProgram",),
+    "repoint.model.advisory": ("Advisory", "Fix"),
+    "repoint.model.baseline": ("About", "Baseline", "BaselineName"),
+    "repoint.model.catalog": ("Offer",),
+    "repoint.model.errors": ("InvalidRecordError", "RepointError"),
+    "repoint.model.extras": ("MissingExtraError",),
+    "repoint.model.improvement": ("Improvement",),
+    "repoint.model.reopened": ("ClaimedFix",),
+    "repoint.model.system": ("System",),
     "repoint.publisher.advisory_file": ("read_advisory",),
     "repoint.publisher.baselines": ("ComponentSource", "Release"),
+    "repoint.publisher.claims": ("Corrections",),
+    "repoint.publisher.drafts": ("Draft",),
     "repoint.publisher.errors": (
-        "BaselineExistsError", "LetterTakenError", "NothingChangedError", "UnknownBaselineError",
-        "UnknownImprovementError",
+        "AlreadyWithdrawnError", "BaselineExistsError", "LetterTakenError", "LostFixesError",
+        "NothingChangedError", "UnknownBaselineError", "UnknownFixError", "UnknownImprovementError",
     ),
-    "repoint.publisher.improve": ("ImprovementRequest",),
+    "repoint.publisher.improve": ("BuiltImprovement", "ImprovementRequest"),
     "repoint.publisher.ingest.errors": ("UnfitSourceError",),
     "repoint.publisher.publisher": ("Publisher",),
+    "repoint.publisher.view": ("RepositoryView",),
     "repoint.repository.errors": (
         "KeyProblemError", "RepositoryBusyError", "RepositoryError", "UnknownProductError",
         "WrongPassphraseError",
     ),
-    "repoint.repository.repository": ("Repository",),
+    "repoint.repository.publication": ("Publication",),
+    "repoint.repository.repository": ("Repository", "RoleSummary"),
 }  # fmt: skip
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
+    "About",
     "Activation",
+    "Actor",
+    "Advisory",
+    "AlreadyWithdrawnError",
+    "Available",
+    "Baseline",
     "BaselineExistsError",
     "BaselineFilter",
     "BaselineName",
     "BootTasks",
+    "BuiltImprovement",
     "Checked",
+    "ClaimedFix",
     "ComponentSource",
+    "Corrections",
+    "CveStatus",
     "Device",
+    "Draft",
     "EffectiveSettings",
+    "Enrolment",
     "EnrolmentRefusedError",
+    "ExposedProcess",
+    "Fix",
+    "Generation",
     "GraftRequest",
+    "GraftStatus",
     "HealthCheckError",
+    "HistoryEntry",
+    "Holder",
+    "Host",
+    "Improvement",
     "ImprovementRequest",
+    "InvalidRecordError",
     "KeyProblemError",
+    "LastCheck",
+    "Launch",
     "LetterTakenError",
+    "LostFixesError",
+    "MissingExtraError",
     "NoNetworkError",
     "NotApplicableError",
     "NotEnrolledError",
+    "NotStartedError",
     "NotTrustedError",
     "Nothing",
     "NothingChangedError",
+    "NothingToDoError",
+    "Offer",
     "Policy",
     "PolicyForbidsError",
     "Preferences",
+    "Publication",
     "Publisher",
     "Release",
     "Removed",
@@ -138,18 +220,25 @@ __all__ = [
     "Repository",
     "RepositoryBusyError",
     "RepositoryError",
+    "RepositoryView",
     "Restarted",
+    "RoleSummary",
+    "Rules",
     "Staged",
     "StaleRepositoryError",
+    "StartedProgram",
     "Status",
     "StillRunningError",
     "StoreBusyError",
     "StoreDamagedError",
     "StoreWriteError",
+    "System",
     "UnfitSourceError",
     "UnknownBaselineError",
+    "UnknownFixError",
     "UnknownImprovementError",
     "UnknownProductError",
+    "Use",
     "UserSettings",
     "WrongPassphraseError",
     "__version__",

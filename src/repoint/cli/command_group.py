@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 import typer
 from typer.core import TyperGroup
 
-from repoint.cli.extras import Extra, missing_extra
+from repoint.model.extras import Extra, MissingExtraError, missing_extra
 
 
 class CommandEntry(NamedTuple):
@@ -66,6 +66,11 @@ class LazyGroup(TyperGroup):
         """
         try:
             return super().invoke(ctx)
+        except MissingExtraError as error:
+            if ctx.invoked_subcommand in error.message or ctx.invoked_subcommand is None:
+                raise
+            command = f"{ctx.info_name} {ctx.invoked_subcommand}"
+            raise missing_extra(command, error.extra, error.module) from error
         except ModuleNotFoundError as error:
             name, module = ctx.invoked_subcommand, error.name or ""
             entry = self.entries.get(name or "")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection
 
 from repoint.model.baseline import Baseline, BaselineName
 from repoint.model.catalog import Offer, Retirement, Urgency
+from repoint.model.extras import require_vendor
 from repoint.model.improvement import Improvement
 from repoint.model.version import parse_label
 from repoint.publisher.baselines import Release, add_baseline, find_baseline
@@ -43,6 +44,9 @@ class Publisher:
         passphrases: Returns the passphrase of a role's key file. Called with the name of the role,
             only if a change needs the key and the file is encrypted.
         clock: Returns seconds since 1970.
+
+    Raises:
+        MissingExtraError: The extra ``vendor`` is not installed.
     """
 
     def __init__(
@@ -52,6 +56,7 @@ class Publisher:
         passphrases: Passphrases = _no_passphrase,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        require_vendor("repoint.Publisher")
         self.repository = repository
         self._passphrases = passphrases
         self._clock = clock

@@ -13,6 +13,7 @@ from securesystemslib.signer import Key
 from tuf.api.exceptions import LengthOrHashMismatchError
 from tuf.api.metadata import TargetFile
 
+from repoint.model.extras import require_vendor
 from repoint.repository.errors import (
     DamagedRepositoryError,
     NoSuchTargetError,
@@ -92,7 +93,9 @@ class Repository:
             RepositoryExistsError: ``path`` exists and is not empty.
             RepositoryWriteError: A file could not be written.
             KeyProblemError: A key cannot be used.
+            MissingExtraError: The extra ``vendor`` is not installed.
         """
+        require_vendor("repoint.Repository")
         if (path / SETTINGS_FILE).exists() and not (path / _UNFINISHED).exists():
             raise RepositoryExistsError(
                 f"There is already a repository at {path}", hint="Choose another folder"

@@ -75,7 +75,7 @@ def _automatic(value: str | None, product: str | None, json: bool, store: Path |
 
 def _open(given: Path | None) -> None:
     from repoint.cli.device.device import open_device
-    from repoint.cli.extras import require_page
+    from repoint.model.extras import require_page
     from repoint.page.open_page import link_to, open_in_browser
 
     require_page("repoint settings")
@@ -107,7 +107,7 @@ def _browser_account() -> int | None:
 
 
 def _set_passcode(store: Path) -> None:
-    from repoint.cli.extras import require_page
+    from repoint.model.extras import require_page
     from repoint.page.auth.passcodes import OwnPasscode
     from repoint.page.page_store import PageStore
 

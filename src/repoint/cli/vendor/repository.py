@@ -32,8 +32,8 @@ def init(
     ] = None,
 ) -> None:
     """Create a repository with a key for each role."""
-    from repoint.cli.extras import require_vendor
     from repoint.cli.passphrases import asking, new_passphrase
+    from repoint.model.extras import require_vendor
     from repoint.repository.keys import read_public_key
     from repoint.repository.repository import Repository
 
@@ -56,8 +56,8 @@ def init(
 @app.command("refresh")
 def refresh(repository: RepositoryOption = Path()) -> None:
     """Renew the signatures that expire soon. Run it daily."""
-    from repoint.cli.extras import require_vendor
     from repoint.cli.passphrases import asking
+    from repoint.model.extras import require_vendor
     from repoint.repository.repository import Repository
 
     require_vendor("repoint repository refresh")
@@ -85,8 +85,8 @@ def rotate(
     ] = None,
 ) -> None:
     """Give a role a new key. Devices follow automatically."""
-    from repoint.cli.extras import require_vendor
     from repoint.cli.passphrases import asking, new_passphrase
+    from repoint.model.extras import require_vendor
     from repoint.repository.errors import UnknownRoleError
     from repoint.repository.keys import KeyLocation, read_public_key
     from repoint.repository.repository import Repository

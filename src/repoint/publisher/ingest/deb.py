@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import io
 import os
-from typing import NamedTuple
-
-from debian.arfile import GLOBAL_HEADER, ArMember
+from typing import TYPE_CHECKING, NamedTuple
 
 from repoint.publisher.ingest.builder import TreeBuilder
 from repoint.publisher.ingest.errors import UnfitSourceError, broken_input
 from repoint.publisher.ingest.tar import unpack_tar
 
+if TYPE_CHECKING:
+    from debian.arfile import ArMember
+
+_GLOBAL_HEADER = b"!<arch>\n"
 _DATA = ("data.tar", "data.tar.gz", "data.tar.xz", "data.tar.zst")
 
 
@@ -29,7 +31,7 @@ class _Part(NamedTuple):
 
 def is_deb(head: bytes) -> bool:
     """Return whether a file that starts with ``head`` is an ar archive, as Debian packages are."""
-    return head.startswith(GLOBAL_HEADER)
+    return head.startswith(_GLOBAL_HEADER)
 
 
 def unpack_deb(stream: io.BufferedReader, tree: TreeBuilder) -> None:
@@ -62,7 +64,7 @@ def unpack_deb(stream: io.BufferedReader, tree: TreeBuilder) -> None:
 def _parts(stream: io.BufferedReader) -> list[_Part]:
     end = os.fstat(stream.fileno()).st_size
     parts = []
-    stream.seek(len(GLOBAL_HEADER))
+    stream.seek(len(_GLOBAL_HEADER))
     while (member := _next(stream)) is not None:
         part = _Part(member.name, stream.tell(), member.size)
         if part.size < 0 or part.start + part.size > end:
@@ -76,6 +78,9 @@ def _parts(stream: io.BufferedReader) -> list[_Part]:
 
 
 def _next(stream: io.BufferedReader) -> ArMember | None:
+    # Only the extra ``vendor`` brings it, and a device may import this module.
+    from debian.arfile import ArMember
+
     with broken_input("The package"):
         try:
             return ArMember.from_file(stream, None)

@@ -1,4 +1,4 @@
-"""The extras of the package, for commands that need more than a device does."""
+"""The extras of the package, for what needs more than a device does."""
 
 from __future__ import annotations
 
@@ -17,20 +17,32 @@ _VENDOR_MODULE = "tomli_w"
 
 
 class MissingExtraError(RepointError):
-    """A command needs an extra that is not installed."""
+    """A command or a class needs an extra that is not installed.
+
+    Attributes:
+        extra: The extra.
+        module: The module that could not be imported.
+    """
+
+    def __init__(self, message: str, *, hint: str, extra: Extra, module: str) -> None:
+        super().__init__(message, hint=hint)
+        self.extra = extra
+        self.module = module
 
 
-def missing_extra(command: str, extra: Extra, module: str) -> MissingExtraError:
-    """Return the error for a command whose extra is not installed.
+def missing_extra(subject: str, extra: Extra, module: str) -> MissingExtraError:
+    """Return the error for a command or a class whose extra is not installed.
 
     Args:
-        command: The command, such as ``repoint settings``.
+        subject: The command, such as ``repoint settings``, or the public name of the class.
         extra: The extra that it needs.
         module: The module that could not be imported.
     """
     return MissingExtraError(
-        f"`{command}` needs the extra {extra}, which is not installed (no module {module})",
+        f"`{subject}` needs the extra {extra}, which is not installed (no module {module})",
         hint=f"Run `pip install 'repoint[{extra}]'`",
+        extra=extra,
+        module=module,
     )
 
 
@@ -44,11 +56,11 @@ def require_page(command: str) -> None:
         raise missing_extra(command, "page", _PAGE_MODULE)
 
 
-def require_vendor(command: str) -> None:
+def require_vendor(subject: str) -> None:
     """Check that a repository can be created and changed.
 
     Raises:
         MissingExtraError: The extra ``vendor`` is not installed.
     """
     if importlib.util.find_spec(_VENDOR_MODULE) is None:
-        raise missing_extra(command, "vendor", _VENDOR_MODULE)
+        raise missing_extra(subject, "vendor", _VENDOR_MODULE)
