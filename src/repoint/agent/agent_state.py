@@ -42,6 +42,8 @@ class AgentState(
         announced: When people were first told about an automatic restart, by the announcement.
         failures: Consecutive failures to reach the repository or to install.
         retry: The earliest next attempt; 0 for at once.
+        hindered: How many runs in a row could not work: lock, network or policy stood in the way.
+        hindrance: Why the last of them could not.
         unfit: Letters that do not fit this device, each with the version of Repoint that rejected
             it. The signed documents never change, but another version may be able to read them.
     """
@@ -52,6 +54,8 @@ class AgentState(
     failures: int = 0
     retry: int = 0
     unfit: dict[str, str] = {}
+    hindered: int = 0
+    hindrance: str = ""
 
     def at(self, now: int) -> AgentState:
         """Return the state without impossible times: the clock may have been set back."""
@@ -78,14 +82,25 @@ class AgentState(
         announced = {announcement: self.announced.get(announcement, now)}
         return msgspec.structs.replace(self, announced=announced)
 
-    def with_failure(self, now: int, rng: random.Random) -> AgentState:
+    def with_failure(self, now: int, rng: random.Random, after: int = 0) -> AgentState:
         """Record a failure: the mean delay doubles, with a jitter of half of it either way.
 
         The jitter spreads the return of a fleet after an outage.
+
+        Args:
+            now: Seconds since 1970.
+            rng: The source of jitter.
+            after: The shortest delay in seconds, which the server asks for.
         """
-        delay = FIRST_RETRY * 2 ** min(self.failures, 16) * rng.uniform(0.5, 1.5)
+        delay = max(FIRST_RETRY * 2 ** min(self.failures, 16) * rng.uniform(0.5, 1.5), after)
         return msgspec.structs.replace(
             self, failures=self.failures + 1, retry=now + int(min(delay, LONGEST_RETRY))
+        )
+
+    def with_hindrance(self, why: str) -> AgentState:
+        """Record a run that could not work, or with "" one that could."""
+        return msgspec.structs.replace(
+            self, hindered=self.hindered + 1 if why else 0, hindrance=why
         )
 
     def with_success(self) -> AgentState:

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from repoint.agent.descriptions import describe_activation, format_time
+from repoint.agent.missed_runs import HINDERED
 from repoint.agent.notifications import Notification, notification_for
 from repoint.agent.overview import Overview
 from repoint.agent.units.unit_files import NEWS
@@ -68,6 +69,8 @@ def report_run(
         report.log("announced", message, "", ("WHEN", str(run.announced.when)))
     for error in run.errors:
         report.log("failed", str(error), "", ("ERROR", type(error).__name__))
+    if run.hindered >= HINDERED:
+        report.log("failed", f"The last {run.hindered} update runs could not work.", "")
     if overview is not None and overview.effective_settings.policy_problem:
         report.log("policy", overview.effective_settings.policy_problem, "")
     if notification is not None and _is_news(store, run.product, notification):

@@ -14,6 +14,7 @@ import msgspec
 
 from repoint.agent.agent_state import CHECK_EVERY, AgentState, read_agent_state
 from repoint.agent.improvement_overview import Improvements, read_improvements
+from repoint.agent.missed_runs import describe_hindrance
 from repoint.agent.plan import (
     ActivationCandidate,
     InstallCandidate,
@@ -71,6 +72,7 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
         history: The history, oldest entry first.
         automatic_restarts: Whether the policy restarts programs automatically.
         attended: Whether background updates run on this device.
+        hindrance: Why the last update runs could not work; "" if they could.
     """
 
     status: Status
@@ -88,6 +90,7 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     history: tuple[HistoryEntry, ...] = ()
     automatic_restarts: bool = False
     attended: bool = True
+    hindrance: str = ""
 
     @property
     def product(self) -> str:
@@ -124,6 +127,7 @@ class StatusReport(Status, frozen=True, rename={"effective_settings": "decided"}
         plan: When the next installation and activation happen automatically.
         restarts: What must restart for what is staged or still runs replaced code, or else for
             what is available.
+        hindrance: Why the last update runs could not work; "" if they could.
     """
 
     about: About
@@ -131,6 +135,7 @@ class StatusReport(Status, frozen=True, rename={"effective_settings": "decided"}
     effective_settings: EffectiveSettings
     plan: Plan
     restarts: tuple[Affected, ...]
+    hindrance: str
 
 
 def status_report(overview: Overview) -> StatusReport:
@@ -143,6 +148,7 @@ def status_report(overview: Overview) -> StatusReport:
         effective_settings=overview.effective_settings,
         plan=overview.plan,
         restarts=overview.affected_now or overview.affected_by_offer,
+        hindrance=overview.hindrance,
     )
 
 
@@ -220,6 +226,7 @@ def _read(
         history=history,
         automatic_restarts=rules.window is not None or rules.deadline_days is not None,
         attended=agent_state.is_attended(now),
+        hindrance=describe_hindrance(state.store, agent_state),
     )
     installation = _install_candidate(state, status, available, agent_state)
     conditions = observation.conditions

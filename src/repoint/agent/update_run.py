@@ -16,6 +16,7 @@ import msgspec
 
 from repoint.agent import restart
 from repoint.agent.agent_state import CHECK_EVERY, AgentState, read_agent_state, write_agent_state
+from repoint.agent.missed_runs import HINDERED, add_missed_run, clear_missed_runs
 from repoint.agent.overview import Observation, Overview, read_overview
 from repoint.agent.plan import Step
 from repoint.device.device import Device
@@ -24,6 +25,7 @@ from repoint.device.errors import (
     PolicyForbidsError,
     StillRunningError,
     StoreBusyError,
+    TryLaterError,
 )
 from repoint.device.os_errors import Troubles, explained, isolated
 from repoint.device.outcomes import Nothing
@@ -44,6 +46,10 @@ class UpdateRunActiveError(RepointError):
     """Another update run is active; a second one is not needed."""
 
 
+class UpdateRunStuckError(RepointError):
+    """Another update run has been active for so long that several could not start."""
+
+
 @dataclass
 class UpdateRun:
     """What an update run did for one product.
@@ -56,6 +62,7 @@ class UpdateRun:
         activated: The label that came into force; empty for none.
         announced: The restart of the session or the machine that was announced.
         handed_over: Whether activation and notification were left to another process.
+        hindered: How many runs in a row could not work, this one included.
         errors: What failed; the next run tries again.
     """
 
@@ -66,11 +73,14 @@ class UpdateRun:
     activated: str = ""
     announced: restart.AnnouncedRestart | None = None
     handed_over: bool = False
+    hindered: int = 0
     errors: list[RepointError] = field(default_factory=list)
 
     @property
     def failed(self) -> bool:
-        """Whether something needs attention. A store in use by another command does not."""
+        """Whether something needs attention; a store that is in use only the second time."""
+        if self.hindered >= HINDERED:
+            return True
         if any(not isinstance(error, StoreBusyError) for error in self.errors):
             return True
         return self.overview is not None and bool(self.overview.effective_settings.policy_problem)
@@ -103,10 +113,22 @@ class Agent:
 
         Raises:
             UpdateRunActiveError: Another update run is active.
+            UpdateRunStuckError: It was active at the last attempt as well.
         """
-        with update_run_lock(self.device.store.path):
-            for state in self._states(product):
-                yield _isolated(state, self._run)
+        store = self.device.store
+        try:
+            with update_run_lock(store.path):
+                clear_missed_runs(store)
+                for state in self._states(product):
+                    yield _isolated(state, self._run)
+        except UpdateRunActiveError:
+            missed = add_missed_run(store)
+            if missed < HINDERED:
+                raise
+            raise UpdateRunStuckError(
+                f"{missed} update runs in a row could not start, because another one is active",
+                hint="Find it with `ps -ef | grep repoint`; stop it if it hangs",
+            ) from None
 
     def activate(self, product: str | None = None) -> Iterator[UpdateRun]:
         """Only bring into force what is due, without checking the repository.
@@ -159,6 +181,7 @@ class Agent:
             agent_state = self._install(run, agent_state, conditions)
         if run.checked and not run.errors:
             agent_state = agent_state.with_success()
+        agent_state = _with_hindrance(run, agent_state)
         if self.hand_over is None:
             self._finish(run, state, agent_state, conditions)
             return run
@@ -200,8 +223,12 @@ class Agent:
             run.errors.append(error)
         except RepointError as error:
             run.errors.append(error)
-            return agent_state.with_failure(self._now(), self.rng)
+            return self._with_failure(agent_state, error)
         return agent_state
+
+    def _with_failure(self, agent_state: AgentState, error: RepointError) -> AgentState:
+        after = error.after if isinstance(error, TryLaterError) else 0
+        return agent_state.with_failure(self._now(), self.rng, after)
 
     def _install(
         self, run: UpdateRun, agent_state: AgentState, conditions: Conditions
@@ -223,7 +250,7 @@ class Agent:
             if isinstance(error, NotApplicableError):
                 agent_state = agent_state.with_unfit(parse_label(label)[1])
             else:
-                agent_state = agent_state.with_failure(self._now(), self.rng)
+                agent_state = self._with_failure(agent_state, error)
         else:
             if isinstance(staged, Nothing):
                 return agent_state
@@ -313,6 +340,18 @@ def _isolated(state: ProductState, work: Callable[[ProductState], UpdateRun]) ->
     with isolated(state.name, troubles):
         return work(state)
     return UpdateRun(state.name, errors=[troubles[state.name]])
+
+
+def _with_hindrance(run: UpdateRun, agent_state: AgentState) -> AgentState:
+    """Record whether the run could work. One that had nothing to try says nothing."""
+    overview = run.overview
+    why = overview.effective_settings.policy_problem if overview is not None else ""
+    if run.errors:
+        why = str(run.errors[0])
+    if why or run.checked:
+        agent_state = agent_state.with_hindrance(why)
+    run.hindered = agent_state.hindered if why else 0
+    return agent_state
 
 
 def _may_need_activation(run: UpdateRun) -> bool:

@@ -66,6 +66,8 @@ def print_status(overview: Overview) -> None:
         print(f"             removal is locked by {settings.removal_locked_by}")
     if settings.policy_problem:
         print(f"  policy   ! the current policy files are not in force: {settings.policy_problem}")
+    if overview.hindrance:
+        print(f"  updates  ! {overview.hindrance}")
     print(f"  last check {_last_check(status)}")
     print(f"  next check {format_time(overview.next_check) or 'with `repoint check`'}")
 

@@ -1,0 +1,163 @@
+"""Update runs that cannot work: the second one in a row is an error that everybody can see."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from repoint.agent.overview import Observation, read_overview
+from repoint.agent.update_run import (
+    Agent,
+    UpdateRun,
+    UpdateRunActiveError,
+    UpdateRunStuckError,
+    update_run_lock,
+)
+from repoint.device.device import Device
+from repoint.device.store.store_lock import locked
+from repoint.host.conditions import Conditions
+from tests.cli.command import repoint
+from tests.places import Place
+from tests.serving import WebServer
+
+START = 1_800_000_000
+
+
+@dataclass
+class Bench:
+    place: Place
+    policy: Path
+    hours: itertools.count[int] = field(default_factory=itertools.count)
+    now: int = START
+
+    @property
+    def device(self) -> Device:
+        return Device(
+            self.place.folder / "store", clock=lambda: self.now, wait=0.1, policy=self.policy
+        )
+
+    def run(self) -> UpdateRun:
+        self.now = START + 5 * 3600 * next(self.hours)
+        agent = Agent(self.device, lambda: self.now, random.Random(1), lambda _: Conditions())
+        (run,) = agent.run()
+        return run
+
+    def hindrance(self) -> str:
+        observation = Observation(now=self.now, conditions=Conditions())
+        return read_overview(self.device, None, observation).hindrance
+
+
+@pytest.fixture
+def bench(place: Place, tmp_path: Path) -> Bench:
+    place.enroll()
+    (tmp_path / "policy.d").mkdir()
+    return Bench(place, tmp_path / "policy.d")
+
+
+def busy(bench: Bench, server: WebServer) -> AbstractContextManager[None]:
+    return locked(bench.place.folder / "store", "repoint install")
+
+
+def forbidden(bench: Bench, server: WebServer) -> AbstractContextManager[None]:
+    (bench.policy / "1.toml").write_text('repositories = ["https://other.example/"]')
+    return nullcontext()
+
+
+def open_to_all(bench: Bench, server: WebServer) -> AbstractContextManager[None]:
+    (bench.policy / "1.toml").write_text("automatic = true")
+    bench.policy.chmod(0o777)
+    return nullcontext()
+
+
+def malformed(bench: Bench, server: WebServer) -> AbstractContextManager[None]:
+    (bench.policy / "1.toml").write_text("automatic = maybe")
+    return nullcontext()
+
+
+def damaged_answers(bench: Bench, server: WebServer) -> AbstractContextManager[None]:
+    server.etags = False
+    server.alter = lambda path, data: b"<html>" + data
+    return nullcontext()
+
+
+def heal(bench: Bench, server: WebServer) -> None:
+    for file in bench.policy.iterdir():
+        file.unlink()
+    bench.policy.chmod(0o755)
+    server.alter = lambda path, data: data
+
+
+HINDRANCES: dict[str, tuple[Callable[[Bench, WebServer], AbstractContextManager[None]], str]] = {
+    "the store is locked": (busy, "`repoint install` (process"),
+    "the policy forbids the repository": (forbidden, "are not allowed by"),
+    "the policy is refused": (open_to_all, "The policy is refused"),
+    "the policy is malformed": (malformed, "is not valid TOML"),
+    "a portal answers": (damaged_answers, "asks for a login"),
+}
+
+
+@pytest.mark.parametrize("case", HINDRANCES)
+def test_the_second_run_in_a_row_that_cannot_work_is_shown(
+    bench: Bench, server: WebServer, case: str
+) -> None:
+    hinder, said = HINDRANCES[case]
+    bench.run()
+    with hinder(bench, server):
+        bench.run()
+        assert bench.hindrance() == ""
+        run = bench.run()
+        assert run.failed
+        assert run.hindered == 2
+        assert bench.hindrance().startswith("the last 2 update runs could not work: ")
+        assert said in bench.hindrance()
+    heal(bench, server)
+    assert not bench.run().failed
+    assert bench.hindrance() == ""
+
+
+def test_a_store_that_is_in_use_once_is_no_error(bench: Bench, server: WebServer) -> None:
+    with busy(bench, server):
+        assert not bench.run().failed
+
+
+def test_a_run_that_stays_active_is_an_error_for_the_second_that_cannot_start(
+    bench: Bench,
+) -> None:
+    store = bench.place.folder / "store"
+    with update_run_lock(store):
+        with pytest.raises(UpdateRunActiveError):
+            bench.run()
+        assert bench.hindrance() == ""
+        with pytest.raises(UpdateRunStuckError, match="2 update runs in a row could not start"):
+            bench.run()
+        assert "could not start" in bench.hindrance()
+        answer = repoint("agent", "run-once", "--store", store)
+        assert answer.status == 1
+        assert "another one is active" in answer.err
+        assert "  updates  ! " in repoint("status", "--store", store).out
+    bench.run()
+    assert bench.hindrance() == ""
+
+
+def test_a_refused_policy_stops_everything_automatic(bench: Bench, server: WebServer) -> None:
+    bench.place.vendor.release()
+    with open_to_all(bench, server):
+        run = bench.run()
+    assert run.checked
+    assert (run.installed, run.activated) == ("", "")
+    assert bench.place.text() == "VERSION = 'old'\n"
+
+
+def test_a_server_decides_how_soon_the_next_check_comes_but_not_how_late(bench: Bench) -> None:
+    from repoint.agent.agent_state import LONGEST_RETRY, AgentState
+
+    rng = random.Random(1)
+    assert AgentState().with_failure(START, rng, after=7200).retry == START + 7200
+    assert AgentState().with_failure(START, rng, after=10).retry > START + 400
+    assert AgentState().with_failure(START, rng, after=10**9).retry <= START + LONGEST_RETRY
