@@ -138,11 +138,25 @@ def test_a_run_that_stays_active_is_an_error_for_the_second_that_cannot_start(
             bench.run()
         assert "could not start" in bench.hindrance()
         answer = repoint("agent", "run-once", "--store", store)
-        assert answer.status == 1
-        assert "another one is active" in answer.err
-        assert "  updates  ! " in repoint("status", "--store", store).out
+        assert (answer.status, answer.out) == (
+            0,
+            "Another update run is active. Wait for it; it covers every product.\n",
+        )
     bench.run()
     assert bench.hindrance() == ""
+
+
+def test_the_command_and_the_status_show_it(place: Place) -> None:
+    place.enroll()
+    store = place.folder / "store"
+    (store / "missed.json").write_text('{"runs": 1, "since": 1700000000, "until": 1700000000}')
+    with update_run_lock(store):
+        answer = repoint("agent", "run-once", "--store", store)
+        assert (answer.status, answer.out) == (1, "")
+        assert "2 update runs in a row could not start" in answer.err
+        assert "  updates  ! the last 2 update runs could not start" in (
+            repoint("status", "--store", store).out
+        )
 
 
 def test_a_refused_policy_stops_everything_automatic(bench: Bench, server: WebServer) -> None:

@@ -68,9 +68,9 @@ def report_run(
         message = f"{subject} at {format_time(run.announced.when)}."
         report.log("announced", message, "", ("WHEN", str(run.announced.when)))
     for error in run.errors:
-        report.log("failed", str(error), "", ("ERROR", type(error).__name__))
-    if run.hindered >= HINDERED:
-        report.log("failed", f"The last {run.hindered} update runs could not work.", "")
+        runs = (("HINDERED", str(run.hindered)),) if run.hindered >= HINDERED else ()
+        often = f". {run.hindered} update runs in a row could not work" if runs else ""
+        report.log("failed", f"{error}{often}", "", ("ERROR", type(error).__name__), *runs)
     if overview is not None and overview.effective_settings.policy_problem:
         report.log("policy", overview.effective_settings.policy_problem, "")
     if notification is not None and _is_news(store, run.product, notification):

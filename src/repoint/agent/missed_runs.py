@@ -14,17 +14,33 @@ HINDERED = 2
 
 _FILE = "missed.json"
 
+_LONG = 1800
+"""Seconds for which an update run may keep others from starting; a timer fires once an hour."""
+
 
 class _Missed(msgspec.Struct, frozen=True):
     runs: int
+    since: int
+    until: int
+
+    @property
+    def is_error(self) -> bool:
+        return self.runs >= HINDERED and self.until - self.since >= _LONG
 
 
-def add_missed_run(store: Store) -> int:
-    """Count a run that could not start, because another one is active; return their number."""
-    runs = _missed(store) + 1
+def add_missed_run(store: Store, now: int) -> int:
+    """Count a run that could not start, because another one is active.
+
+    Returns:
+        Their number if the other one has been active for long, else 0.
+    """
+    last = read_note(store.path / _FILE, _Missed)
+    if last is None or last.since > now:  # the clock may have been set back
+        last = _Missed(0, now, now)
+    missed = _Missed(last.runs + 1, last.since, now)
     with explained("count the update runs that could not start"):
-        RecordFolder(store.path).write(_FILE, _Missed(runs))
-    return runs
+        RecordFolder(store.path).write(_FILE, missed)
+    return missed.runs if missed.is_error else 0
 
 
 def clear_missed_runs(store: Store) -> None:
@@ -35,16 +51,11 @@ def clear_missed_runs(store: Store) -> None:
 
 def describe_hindrance(store: Store, agent_state: AgentState) -> str:
     """Return why update runs do not work, as one line; "" if they do."""
-    missed = _missed(store)
-    if missed >= HINDERED:
-        return f"the last {missed} update runs could not start, because another one is active"
+    missed = read_note(store.path / _FILE, _Missed)
+    if missed is not None and missed.is_error:
+        return f"the last {missed.runs} update runs could not start, because another one is active"
     if agent_state.hindered >= HINDERED:
         return (
             f"the last {agent_state.hindered} update runs could not work: {agent_state.hindrance}"
         )
     return ""
-
-
-def _missed(store: Store) -> int:
-    note = read_note(store.path / _FILE, _Missed)
-    return note.runs if note is not None else 0

@@ -113,7 +113,7 @@ class Agent:
 
         Raises:
             UpdateRunActiveError: Another update run is active.
-            UpdateRunStuckError: It was active at the last attempt as well.
+            UpdateRunStuckError: It was already active when an earlier run could not start.
         """
         store = self.device.store
         try:
@@ -122,8 +122,8 @@ class Agent:
                 for state in self._states(product):
                     yield _isolated(state, self._run)
         except UpdateRunActiveError:
-            missed = add_missed_run(store)
-            if missed < HINDERED:
+            missed = add_missed_run(store, self._now())
+            if not missed:
                 raise
             raise UpdateRunStuckError(
                 f"{missed} update runs in a row could not start, because another one is active",

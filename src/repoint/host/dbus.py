@@ -66,8 +66,9 @@ class Bus(msgspec.Struct, frozen=True):
             with open_dbus_connection(self.address) as connection:
                 answer = connection.send_and_get_reply(message, timeout=SECONDS)
         except Exception as error:  # jeepney's errors have no common base class
+            reason = error.strerror if isinstance(error, OSError) else str(error)
             raise BusError(
-                f"Cannot call {target.service} over D-Bus: {error or 'no answer'}"
+                f"Cannot call {target.service} over D-Bus: {reason or 'no answer'}"
             ) from error
         body: tuple[Any, ...] = answer.body
         if answer.header.message_type == MessageType.error:

@@ -65,7 +65,13 @@ class Logind:
         Raises:
             CannotRestartError: There is no logind, or it refuses.
         """
-        (stopped,) = self._call("CancelScheduledShutdown")
+        try:
+            (stopped,) = self._bus.call(_MANAGER, "CancelScheduledShutdown")
+        except BusError as error:
+            raise CannotRestartError(
+                f"A countdown cannot be stopped from here: {error.message}",
+                hint="If a restart of the machine was announced, stop it with `shutdown -c`",
+            ) from error
         return bool(stopped)
 
     def end_sessions(self, pids: Collection[int]) -> int:
