@@ -9,6 +9,7 @@ from pathlib import Path
 from repoint.fs.durable import rename_durably, sync_tree
 from repoint.fs.removal import remove_tree
 from repoint.fs.scratch import clear_scratch, scratch_folder
+from repoint.fs.uninterrupted import uninterrupted
 from repoint.model.baseline import About, Baseline, BaselineName, Component, RestartScope
 from repoint.model.catalog import Catalog, ListedBaseline
 from repoint.model.encoding import encode_record
@@ -114,8 +115,8 @@ def add_baseline(
         # A registration that failed earlier may have left its trees; they were never published.
         remove_tree(target)
         sync_tree(trees)
-        rename_durably(trees, target)
         try:
+            rename_durably(trees, target)
             with repository.publication(passphrases) as publication:
                 if product not in repository.products():
                     publication.add_product(product, passphrase=new_passphrase())
@@ -123,8 +124,9 @@ def add_baseline(
                 publication.add_targets(product, {path: encode_record(baseline)})
                 publication.put_catalog(product, encode_record(catalog))
         except BaseException:
-            if not any(b.name == name for b in _catalog(repository, product).baselines):
-                remove_tree(target)
+            with uninterrupted():
+                if _catalog(repository, product).listed(name) is None:
+                    remove_tree(target)
             raise
     return baseline
 

@@ -29,6 +29,7 @@ from repoint.publisher.fixed_tree import fixed_tree
 from repoint.publisher.layers import LayerComparison, layer_between
 from repoint.publisher.retirement import require_in_care
 from repoint.repository import names
+from repoint.repository.files import exclusive_work
 from repoint.repository.repository import Repository
 from repoint.tree.compare import apply_layer, changes_needing_content
 from repoint.tree.digest import seal_of
@@ -106,14 +107,29 @@ def improve(
         NothingChangedError: The components are the baseline's, or the advisory names a component
             that does not change.
         RepointError: A source is unfit, the letter is already used, a component is not part of the
-            baseline, or no image can hold the changes.
+            baseline, no image can hold the changes, or another process builds an improvement of
+            the baseline.
     """
     product, name = request.product, request.baseline
+    require_in_care(read_catalog(repository, product), name)
+    baseline = read_baseline(repository, product, name)
+    trees = baseline_folder(repository, product, name)
+    lock = trees.with_name(f".{trees.name}.lock")
+    with exclusive_work(lock, f"building an improvement of {product} {name}"):
+        return _build(repository, request, baseline, created, progress)
+
+
+def _build(
+    repository: Repository,
+    request: ImprovementRequest,
+    baseline: Baseline,
+    created: int,
+    progress: Progress | None,
+) -> BuiltImprovement:
+    product, name = baseline.product, baseline.name
     catalog = read_catalog(repository, product)
-    require_in_care(catalog, name)
     drafts = read_drafts(repository, product)
     letter = next_letter(catalog, drafts, name, request.letter)
-    baseline = read_baseline(repository, product, name)
     trees = baseline_folder(repository, product, name)
     before = _last_improvement(repository, product, name, drafts)
     for component_name in request.sources:

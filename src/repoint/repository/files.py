@@ -17,6 +17,9 @@ from repoint.fs.durable import create_file, make_folder, sync_folder
 from repoint.fs.lock import LockHeldError, exclusive_lock
 from repoint.repository.errors import RepositoryBusyError
 
+_SECONDS_TO_WAIT = 1.0
+"""How long to wait for a lock: long enough for a holder to write its number, or to finish."""
+
 PUBLIC_MODE = 0o644
 PUBLIC_FOLDER_MODE = 0o755
 PRIVATE_MODE = 0o600
@@ -67,20 +70,38 @@ def sync_folders(folders: Iterable[Path]) -> None:
 
 @contextlib.contextmanager
 def publication_lock(path: Path) -> Iterator[None]:
-    """Hold the repository's lock while the block runs; the file names the process that holds it.
+    """Hold the repository's lock while the block runs.
+
+    Raises:
+        RepositoryBusyError: Another process holds it.
+    """
+    with exclusive_work(path, f"publishing to {path.parent}"):
+        yield
+
+
+@contextlib.contextmanager
+def exclusive_work(path: Path, doing: str) -> Iterator[None]:
+    """Hold a lock while the block runs; the file names the process that holds it.
+
+    Args:
+        path: The lock file.
+        doing: What the holder does, to follow its number in an error.
 
     Raises:
         RepositoryBusyError: Another process holds it.
     """
     try:
-        with exclusive_lock(path, mode=PRIVATE_MODE) as lock:
+        with exclusive_lock(path, mode=PRIVATE_MODE, wait=_SECONDS_TO_WAIT) as lock:
             lock.write_note(f"{os.getpid()}\n".encode())
-            yield
+            try:
+                yield
+            finally:
+                lock.write_note(b"")
     except LockHeldError as error:
-        holder = error.note.decode("ascii", "replace").strip() or "unknown"
+        number = error.note.decode("ascii", "replace").strip()
+        holder = f"Process {number}" if number else "Another process"
         raise RepositoryBusyError(
-            f"Process {holder} is publishing to {path.parent}",
-            hint="Wait until it ends, then try again",
+            f"{holder} is {doing}", hint="Wait until it ends, then try again"
         ) from None
 
 

@@ -17,6 +17,7 @@ from securesystemslib.signer import Key
 from tuf.api.metadata import TargetFile
 
 from repoint.fs.durable import rename_durably
+from repoint.fs.uninterrupted import uninterrupted
 from repoint.repository.errors import (
     KeyUnavailableError,
     ProductExistsError,
@@ -35,7 +36,7 @@ from repoint.repository.files import (
     sync_folders,
 )
 from repoint.repository.keys import FILE_SCHEME, KeyLocation, Keyring, Passphrases, new_key_file
-from repoint.repository.metadata_transaction import MetadataTransaction
+from repoint.repository.metadata_transaction import Changeset, MetadataTransaction
 from repoint.repository.names import (
     ROOT,
     SNAPSHOT,
@@ -93,12 +94,13 @@ class Publication:
 
         It is removed if the publication is discarded. Without a passphrase it is not encrypted.
         """
-        try:
-            location = new_key_file(self._folder, role, passphrase)
-        except OSError as error:
-            raise self._write_error(error) from error
-        self._keyring.add(location, passphrase)
-        self._new_keys.append(self._folder / location.uri.removeprefix(f"{FILE_SCHEME}:"))
+        with uninterrupted():
+            try:
+                location = new_key_file(self._folder, role, passphrase)
+            except OSError as error:
+                raise self._write_error(error) from error
+            self._keyring.add(location, passphrase)
+            self._new_keys.append(self._folder / location.uri.removeprefix(f"{FILE_SCHEME}:"))
         return location
 
     def add_product(
@@ -222,6 +224,10 @@ class Publication:
         if not self._transaction.is_changed:
             return
         changeset = self._transaction.finish()
+        with uninterrupted():
+            self._write(changeset)
+
+    def _write(self, changeset: Changeset) -> None:
         # From here on a published root may list the new keys, so they are kept in any case.
         self._new_keys.clear()
         try:
@@ -244,9 +250,10 @@ class Publication:
 
     def discard(self) -> None:
         """Remove the staged files, and the new keys of a publication that was not committed."""
-        for path in self._new_keys:
-            path.unlink(missing_ok=True)
-        shutil.rmtree(self._staging, ignore_errors=True)
+        with uninterrupted():
+            for path in self._new_keys:
+                path.unlink(missing_ok=True)
+            shutil.rmtree(self._staging, ignore_errors=True)
 
     def _check_product(self, product: str) -> None:
         if product not in self._transaction.roles or product in TOP_LEVEL_ROLES:
