@@ -46,8 +46,8 @@ def blocking(state: ProductState, census: Census) -> list[Use]:
     changed = changed_seals(state)
     return [
         use
-        for use in census.uses
-        if use.seal in changed and use.counts and not (use.held or use.contained)
+        for use in (*census.uses, *census.suspects)
+        if use.seal in changed and use.closes and not (use.held or use.contained)
     ]
 
 

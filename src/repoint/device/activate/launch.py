@@ -3,7 +3,7 @@
 A program that loads files late would follow the graft point to whatever is active then. The
 launcher resolves the graft point once, names the tree itself in the program's arguments and
 environment, and lets the program inherit a lock on the tree, which the kernel releases when the
-program ends. There are no records that could go wrong: the lock is the truth.
+program ends. For programs that close what they inherit, the launch is recorded as well.
 
 Every start of a launched program pays for what this module imports. So it uses neither `pathlib`
 nor `msgspec`, and reads the one record that it needs with `json`: see
@@ -19,6 +19,7 @@ import os
 import struct
 
 from repoint.device.errors import NotEnrolledError, StoreDamagedError
+from repoint.device.store.launches import record_launch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Launch:
         arguments: All arguments, the program's name first.
         environment: Its environment.
         held: Open folders that the program inherits, each with a shared lock.
+        trees: The trees that they are.
         problems: What is wrong with products whose trees are not held.
     """
 
@@ -49,12 +51,14 @@ class Launch:
         arguments: list[str],
         environment: dict[str, str],
         held: tuple[int, ...],
+        trees: tuple[str, ...],
         problems: tuple[str, ...] = (),
     ) -> None:
         self.program = program
         self.arguments = arguments
         self.environment = environment
         self.held = held
+        self.trees = trees
         self.problems = problems
 
 
@@ -109,7 +113,7 @@ def prepare_launch(store: str, command: Sequence[str], environment: Mapping[str,
         arguments[0] = _resolve(command[0], trees)
     program = _find_program(arguments[0], resolved)
     environment = {**resolved, **variables}
-    return Launch(program, arguments, environment, tuple(held), problems)
+    return Launch(program, arguments, environment, tuple(held), tuple(trees.values()), problems)
 
 
 def become(launch: Launch) -> None:
@@ -119,6 +123,7 @@ def become(launch: Launch) -> None:
         NotEnrolledError: The interpreter of a script does not exist.
         OSError: The program cannot be started.
     """
+    record_launch(launch.trees)
     for descriptor in launch.held:
         os.set_inheritable(descriptor, True)
     try:

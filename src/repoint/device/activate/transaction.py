@@ -101,7 +101,9 @@ class Transactions(msgspec.Struct, frozen=True):
         if not self.unprivileged:
             from repoint.device.activate.trial_start import record_services
             from repoint.device.status.census import seals_in_use
+            from repoint.device.store.launches import clear_launches
 
+            clear_launches(str(self.store.path), self.host().processes.is_running)
             collect_garbage(self.store, lambda: seals_in_use(self.store, self.host()))
             for state in self.store.enrolled():
                 with contextlib.suppress(OSError, RepointError):

@@ -8,19 +8,23 @@ See ``docs/decisions/0037-how-processes-are-judged.md``.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from repoint.device.status.past import Past
+from repoint.device.status.suspicion import Given, Judge, Reason
 from repoint.device.status.tree_index import TreeFile, TreeIndex
+from repoint.device.store.launches import recorded_seals
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.store import Store
 from repoint.device.strategy.strategy import strategy_of
 from repoint.device.strategy.traces import Traces
 from repoint.host.host import Host
 from repoint.host.kernel.memory_maps import MappedFile, mapped_files, mapped_inodes
-from repoint.host.kernel.processes import OpenFile, Process, ProcessIdentity
+from repoint.host.kernel.processes import FileIdentity, OpenFile, Process, ProcessIdentity
 from repoint.model.errors import RepointError
 from repoint.model.system import HIERARCHIES
 
@@ -39,6 +43,7 @@ class Use:
         runs: True if it runs code of the tree; False if it only reads files of it.
         contained: True if it is in a container: in a pid namespace other than ours.
         foreign: True if neither root nor the account that owns the store has started it.
+        why: Why the process may run code of the tree, if no file shows it; empty if one does.
     """
 
     pid: int
@@ -49,11 +54,17 @@ class Use:
     runs: bool = True
     contained: bool = False
     foreign: bool = False
+    why: Reason = ""
 
     @property
     def counts(self) -> bool:
         """Whether it is a user of the component, not another account's reader of its files."""
         return self.runs or not self.foreign
+
+    @property
+    def closes(self) -> bool:
+        """Whether a restart closes it: it surely uses the tree, or is the component's program."""
+        return self.counts and self.why in ("", "program")
 
 
 @dataclass(frozen=True)
@@ -62,6 +73,8 @@ class Census:
 
     Attributes:
         uses: One for each process and tree.
+        suspects: The same for processes that may have read code of the tree and closed it.
+        kept: The seals of the trees that processes were launched with.
         unreadable: How many processes of other accounts could not be inspected.
         identities: What names each of the processes for good, by its pid.
     """
@@ -69,6 +82,8 @@ class Census:
     uses: tuple[Use, ...] = ()
     unreadable: int = 0
     identities: Mapping[int, ProcessIdentity] = field(default_factory=dict)
+    suspects: tuple[Use, ...] = ()
+    kept: frozenset[str] = frozenset()
 
 
 def census_of(store: Store, host: Host) -> Census:
@@ -88,23 +103,32 @@ def census_of(store: Store, host: Host) -> Census:
             unreadable += 1
         except (FileNotFoundError, ProcessLookupError):
             continue  # It ended meanwhile.
-    inodes = {inode for process in observed for inode in process.inodes}
-    trees = _Trees(store, host, inodes)
+    trees = _Trees(store, host, observed)
     uses: list[Use] = []
+    kept: set[str] = set()
     identities = {}
     for seen in observed:
         with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
             identity = seen.process.identity()
-            found = list(trees.uses_of(seen, identity))
+            launched = trees.launched_with(seen, identity)
+            found = list(trees.uses_of(seen, identity, launched))
             if found:
                 identities[identity.pid] = identity
             uses += found
-    return Census(tuple(uses), unreadable, identities)
+            kept |= launched
+    return Census(
+        tuple(use for use in uses if not use.why),
+        unreadable,
+        identities,
+        tuple(use for use in uses if use.why),
+        frozenset(kept),
+    )
 
 
 def seals_in_use(store: Store, host: Host) -> set[str]:
     """Return the seals of the trees that processes run from."""
-    return {use.seal for use in census_of(store, host).uses}
+    census = census_of(store, host)
+    return {use.seal for use in (*census.uses, *census.suspects)} | census.kept
 
 
 @dataclass(frozen=True)
@@ -114,21 +138,35 @@ class _Observed:
     process: Process
     memory_map: bytes
     open_files: list[OpenFile]
-    inodes: set[int]
+    program: FileIdentity | None
+    given: Given
 
     @classmethod
     def of(cls, process: Process) -> _Observed:
-        memory_map = process.memory_map()
-        files = process.open_files()
-        inodes = mapped_inodes(memory_map) | {file.inode for file in files}
-        program = process.executable_identity()
-        return cls(process, memory_map, files, inodes | ({program[1]} if program else set()))
+        return cls(
+            process,
+            process.memory_map(),
+            process.open_files(),
+            process.executable_identity(),
+            Given.to(process),
+        )
+
+    @functools.cached_property
+    def inodes(self) -> set[int]:
+        """The inode numbers of all files that it uses, or that it was given."""
+        identities = [self.program, *(identity for _, identity in self.given.places)]
+        return (
+            mapped_inodes(self.memory_map)
+            | {file.inode for file in self.open_files}
+            | {identity[1] for identity in identities if identity is not None}
+        )
 
 
 class _Found:
     """The files of trees that one process uses."""
 
     def __init__(self) -> None:
+        self.suspects: dict[str, Reason] = {}
         self.files: dict[str, set[str]] = {}
         self.held: set[str] = set()
         self.runs: set[str] = set()
@@ -144,33 +182,81 @@ class _Found:
 class _Trees:
     """How to recognise files of trees."""
 
-    def __init__(self, store: Store, host: Host, inodes: set[int]) -> None:
+    def __init__(self, store: Store, host: Host, observed: list[_Observed]) -> None:
+        self._store = str(store.path)
+        self._given = {seen.process.pid: seen.given for seen in observed}
+        self._asking = host.processes.ancestors()
         self._traces = _traces_of(store, host)
         self._gone = self._traces.adopted
         folders = {folder.rstrip("/"): seal for folder, seal in self._gone.items()}
+        inodes = {inode for seen in observed for inode in seen.inodes}
         self._index = TreeIndex({**_trees_of(store), **folders}, inodes)
         self._folder = f"{os.path.realpath(store.trees)}/"
+        self._past = Past(store, host.boot)
+        shared = {p: TreeFile(file.other, file.path) for p, file in self._traces.shared.items()}
+        self._judge = Judge(self._past, self._index, self._folder, shared, host.systemd)
         self._owners = {0, store.path.stat().st_uid}
         self._devices = set(_devices_in_maps(host, self._index))
 
-    def uses_of(self, seen: _Observed, identity: ProcessIdentity) -> Iterator[Use]:
-        """Yield the trees that a process uses."""
+    def launched_with(self, seen: _Observed, identity: ProcessIdentity) -> set[str]:
+        """Return the trees that the launcher says a process was started with.
+
+        A process can say that of itself. So it only keeps trees, and changes no verdict.
+        """
+        named = {Path(tree).name for tree in seen.given.trees if self._is_tree(tree)}
+        recorded = recorded_seals(self._store, identity.pid, identity.started)
+        return named | {seal for seal in recorded if self._is_tree(self._folder + seal)}
+
+    def uses_of(
+        self, seen: _Observed, identity: ProcessIdentity, launched: set[str]
+    ) -> Iterator[Use]:
+        """Yield the trees that a process uses, or may use."""
         process, found = seen.process, _Found()
-        is_near = not self._index.inodes.isdisjoint(seen.inodes)
-        if is_near or self._may_be_gone(seen):
+        if not self._index.inodes.isdisjoint(seen.inodes) or self._may_be_gone(seen):
             self._find(seen, found)
         if self._traces.shared and process.has_our_root():
             for mapped in mapped_files(seen.memory_map):
                 found.add(self._find_shared(mapped), runs=True)
-        if not found.files:
+        self._find_suspicions(seen, found)
+        if not found.files and not found.suspects:
             return
-        name = process.name()
-        contained = not process.shares("pid")
-        foreign = identity.user not in self._owners
+        make = functools.partial(
+            Use,
+            process.pid,
+            process.name(),
+            contained=not process.shares("pid"),
+            foreign=identity.user not in self._owners,
+        )
         for seal, paths in sorted(found.files.items()):
             files = tuple(sorted(paths - {""}))
-            runs, held = seal in found.runs, seal in found.held
-            yield Use(process.pid, name, seal, files, held, runs, contained, foreign)
+            held = seal in found.held | launched
+            yield make(seal, files, held=held, runs=seal in found.runs)
+        for seal, why in sorted(found.suspects.items()):
+            yield make(seal, (), held=seal in launched, why=why)
+
+    def _find_suspicions(self, seen: _Observed, found: _Found) -> None:
+        suspects: dict[str, Reason] = {}
+        for suspicion in self._judge.suspicions(seen.process, seen.given, self._start(seen.given)):
+            if not suspicion.why:
+                found.add(suspicion.file, runs=True)
+            elif seen.process.pid not in self._asking:
+                suspects.setdefault(suspicion.file.seal, suspicion.why)
+        used = {self._past.component_of(seal) for seal in found.files}
+        found.suspects = {
+            seal: why for seal, why in suspects.items() if self._past.component_of(seal) not in used
+        }
+
+    def _start(self, given: Given) -> int:
+        """Return when a process has read its code. A copy of its parent has what that has read."""
+        started = given.started
+        parent = self._given.get(given.parent)
+        while parent is not None and given.is_fork_of(parent) and parent.started <= started:
+            given, started = parent, parent.started
+            parent = self._given.get(given.parent)
+        return started
+
+    def _is_tree(self, path: str) -> bool:
+        return path.startswith(self._folder) and "/" not in path[len(self._folder) :]
 
     def _find(self, seen: _Observed, found: _Found) -> None:
         process = seen.process
@@ -181,7 +267,7 @@ class _Trees:
             if file is None and mapped.deleted and paths_are_ours:
                 file = self._find_gone(mapped.path)
             found.add(file, runs=mapped.executable)
-        found.add(self._index.find(process.executable_identity(), process.executable()), runs=True)
+        found.add(self._index.find(seen.program, process.executable()), runs=True)
         for opened in seen.open_files:
             file = None
             if opened.inode in self._index.inodes:

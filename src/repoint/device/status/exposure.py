@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -49,6 +50,14 @@ def find_exposed(state: ProductState, census: Census) -> list[Exposure]:
     return exposed
 
 
+def find_unknown(state: ProductState, census: Census) -> list[Exposure]:
+    """Return the processes that may have read code which the newest installed one replaces."""
+    suspects = dataclasses.replace(census, uses=census.suspects)
+    exposed = {(found.use.pid, found.component) for found in find_exposed(state, census)}
+    found = find_exposed(state, suspects)
+    return [suspect for suspect in found if (suspect.use.pid, suspect.component) not in exposed]
+
+
 def outdated_uses(
     state: ProductState, census: Census, wanted: Mapping[str, str] | None = None
 ) -> list[tuple[str, Use]]:
@@ -70,8 +79,8 @@ def outdated_uses(
     wanted = state.generations.seals(target) if wanted is None else wanted
     return [
         (owners[use.seal][0][0], use)
-        for use in census.uses
-        if use.seal in owners and use.seal not in wanted.values() and use.counts
+        for use in (*census.uses, *census.suspects)
+        if use.seal in owners and use.seal not in wanted.values() and use.closes
     ]
 
 

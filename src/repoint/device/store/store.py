@@ -4,6 +4,7 @@
 
     trees/<seal>/                     sealed trees, shared by all products
     lock                              held by the command that is changing the store
+    launches/                         which processes were launched with which trees
     policy.json                       the last policy whose files were all well-formed
     products/<product>/
         enrolment.json                what is pinned; its appearance enrols the product

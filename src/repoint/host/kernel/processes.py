@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import functools
 import mmap
 import os
 from collections.abc import Iterator
@@ -74,6 +76,10 @@ class Process:
     def is_kernel_thread(self) -> bool:
         """Return whether it is a thread of the kernel, which runs no program."""
         return bool(int(self._stat_fields()[6]) & _KERNEL_THREAD)
+
+    def parent(self) -> int:
+        """Return the number of the process that started it, or that took it over."""
+        return int(self._stat_fields()[1])
 
     def started(self) -> int:
         """Return when it started, in clock ticks since the boot. Every account may ask."""
@@ -148,7 +154,7 @@ class Process:
         Args:
             path: Absolute, or relative to the working folder of the process.
         """
-        if self.sees_our_files():
+        if self.sees_our_files:
             return _identity(path if path.startswith("/") else f"{self._folder}/cwd/{path}")
         if not path.startswith("/"):
             path = f"{self.working_folder()}/{path}"
@@ -164,8 +170,9 @@ class Process:
         """Return whether its root folder is ours."""
         return _identity(f"{self._folder}/root") == _identity("/")
 
+    @functools.cached_property
     def sees_our_files(self) -> bool:
-        """Return whether every path means the same to it as to us."""
+        """Whether every path means the same to it as to us."""
         return self.has_our_root() and self.shares("mnt")
 
     def shares(self, namespace: str) -> bool:
@@ -243,6 +250,23 @@ class Processes:
         """Return all processes but this one."""
         return (Process(self._proc / str(pid)) for pid in self.pids())
 
+    def is_running(self, pid: int, started: int) -> bool:
+        """Return whether a process runs that started then, in clock ticks since the boot."""
+        try:
+            return Process(self._proc / str(pid)).started() == started
+        except OSError:
+            return False
+
+    def ancestors(self) -> set[int]:
+        """Return this process's parent, its parent, and so on."""
+        found: set[int] = set()
+        pid = os.getppid()
+        with contextlib.suppress(OSError):
+            while pid and pid not in found:
+                found.add(pid)
+                pid = Process(self._proc / str(pid)).parent()
+        return found
+
     def are_visible(self) -> bool:
         """Return whether this account can list the processes of all accounts.
 
@@ -299,7 +323,7 @@ class Processes:
 
 def _identity(path: str) -> FileIdentity | None:
     try:
-        status = Path(path).stat()
+        status = os.stat(path)  # noqa: PTH116 - thousands of Path objects would take the most time
     except OSError:
         return None
     return status.st_dev, status.st_ino
