@@ -30,6 +30,7 @@ from repoint.device.policy.preferences import EffectiveSettings, effective_setti
 from repoint.device.status.affected import Affected, affected_by_offer, affected_now
 from repoint.device.status.census import Census, census_of
 from repoint.device.status.status import Status, read_status
+from repoint.device.status.verdict import Verdict
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation, HistoryEntry
 from repoint.device.update.space import space_needed
@@ -40,22 +41,12 @@ from repoint.model.catalog import Offer
 from repoint.model.improvement import Improvement
 from repoint.model.version import parse_label
 
-Verdict = Literal["unchecked", "damaged", "replaced", "open", "restart", "exposed", "protected"]
-"""The answer to "am I protected?", in the order in which the causes are considered.
-
-``unchecked``: the repository was never checked. ``damaged``: the kernel refuses the content of a
-layer. ``replaced``: a component was replaced by something other than Repoint. ``open``: a fix is
-not installed. ``restart``: something is staged. ``exposed``: what is installed is in force, except
-for processes that still run replaced code. ``protected``: none of these.
-"""
-
 
 class Overview(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that Repoint shows about one product.
 
     Attributes:
         status: The answer to "am I protected?".
-        verdict: The same in one word.
         effective_settings: The settings that count, who decided them, and the permission to remove.
         plan: When the next installation and activation happen automatically.
         improvements: The improvements that are available, staged and in force, with their texts.
@@ -76,7 +67,6 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     status: Status
-    verdict: Verdict
     effective_settings: EffectiveSettings
     plan: Plan = Plan()
     improvements: Improvements = Improvements()
@@ -96,6 +86,11 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     def product(self) -> str:
         """The name of the product."""
         return self.status.product
+
+    @property
+    def verdict(self) -> Verdict:
+        """The answer to "am I protected?" in one word."""
+        return self.status.verdict
 
     @property
     def pending_label(self) -> str:
@@ -205,7 +200,7 @@ def _read(
 ) -> Overview:
     now = observation.now or 0
     census = observation.census or census_of(state.store, host)
-    status = read_status(state, host, census=census)
+    status = read_status(state, host, census=census, now=now)
     staged = state.links.staged()
     settings = effective_settings(state.documents.settings(), policy)
     available = _available(state, status)
@@ -213,12 +208,13 @@ def _read(
     rules = policy.rules
     overview = Overview(
         status=status,
-        verdict=verdict_of(status),
         effective_settings=settings,
         improvements=read_improvements(state, status, available),
         affected_by_offer=(affected_by_offer(state, host, available, census) if available else ()),
         # After a removal, programs that still run the improvement are in no danger.
-        affected_now=affected_now(state, host, census) if staged or status.exposed else (),
+        affected_now=(
+            affected_now(state, host, census) if staged or _runs_old_code(status) else ()
+        ),
         in_force_since=_in_force_since(history, status.in_force),
         removal_staged=staged is not None and not staged.letter,
         about=_about(state),
@@ -248,22 +244,10 @@ def _read(
     )
 
 
-def verdict_of(status: Status) -> Verdict:
-    """Return the verdict on a status; the first cause in the order of `Verdict` decides."""
-    states = {cve.state for cve in status.cves}
-    if not status.checked:
-        return "unchecked"
-    if any(graft.layer == "damaged" for graft in status.grafts):
-        return "damaged"
-    if not all(graft.in_place for graft in status.grafts):
-        return "replaced"
-    if "not fixed" in states:
-        return "open"
-    if status.staged:
-        return "restart"
-    if status.exposed or "waiting for restart" in states:
-        return "exposed"
-    return "protected"
+def _runs_old_code(status: Status) -> bool:
+    """Whether a process runs replaced code, or is a program of a component that may."""
+    exposed = any(not process.only_reads for process in status.exposed)
+    return exposed or any(process.why == "program" for process in status.unknown)
 
 
 def _scheduled_restart(host: Host, scope: RestartScope) -> int | None:

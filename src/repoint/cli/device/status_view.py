@@ -32,6 +32,14 @@ _LAYERS = {
 }
 
 
+_REASONS = {
+    "argument": "an argument names the component",
+    "environment": "a variable names the component",
+    "folder": "it works in the component's folder",
+    "program": "it is the component's program",
+}
+
+
 def print_status(overview: Overview) -> None:
     """Print a product's status, and what is to come."""
     status, settings = overview.status, overview.effective_settings
@@ -59,6 +67,7 @@ def print_status(overview: Overview) -> None:
     _print_cves(status.cves)
     _print_advice(overview)
     _print_exposed(status)
+    _print_unknown(status)
     _print_layers(status)
     automatic = switch(settings.automatic, settings.automatic_locked_by)
     print(f"  settings   Automatically Install is {automatic}")
@@ -134,12 +143,28 @@ def _print_advice(overview: Overview) -> None:
 
 def _print_exposed(status: Status) -> None:
     for number, process in enumerate(status.exposed):
-        line = f"{process.name} ({process.pid}) runs {process.component} of {process.runs}"
+        verb = "only reads" if process.only_reads else "runs"
+        line = f"{process.name} ({process.pid}) {verb} {process.component} of {process.runs}"
         if process.files:
             line += f", {counted(len(process.files), 'replaced file')} loaded"
+        line += ", in a container" if process.contained else ""
+        line += ", of another account: no danger to this device" if process.only_reads else ""
         print(f"  {'exposed' if not number else '':<9}! {line}")
+
+
+def _print_unknown(status: Status) -> None:
+    lines = [
+        f"{process.name} ({process.pid}) may run {process.component} of {process.runs}: "
+        f"it was started before, and {_REASONS[process.why]}"
+        for process in status.unknown
+    ]
+    if status.hidden:
+        lines.append("running processes cannot be listed here")
     if status.unreadable:
-        print(f"{'':<13}{counted(status.unreadable, 'process')} could not be examined")
+        lines.append(f"{counted(status.unreadable, 'process')} of other accounts, started before; "
+                     "run `repoint status` as root")  # fmt: skip
+    for number, line in enumerate(lines):
+        print(f"  {'unknown' if not number else '':<9}? {line}")
 
 
 def _print_layers(status: Status) -> None:
@@ -165,11 +190,32 @@ def _answer(overview: Overview) -> str:
     if verdict == "open":
         cves = [cve.cve for cve in status.cves if cve.state == "not fixed"]
         return f"Not protected: {_cves(cves)} not fixed here."
-    if pending:
+    if verdict == "stale":
+        return f"Not known: {_last_success(status)}, too long ago. Run `repoint check`."
+    if verdict == "unknown":
+        return f"Not known: {_unknown(status)}."
+    if verdict != "protected" and pending:
         return f"Not yet protected: {_cves(pending)} fixed, but not in force before a restart."
-    if status.exposed:
+    if verdict in ("restart", "exposed"):
         return "Not yet protected: what is installed is not in force before a restart."
     return "Protected: everything the vendor has fixed is in force."
+
+
+def _unknown(status: Status) -> str:
+    if status.hidden:
+        return "running processes cannot be seen here"
+    if status.unknown:
+        names = [f"{process.name} ({process.pid})" for process in status.unknown]
+        shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        return f"{shown} may run replaced code. Restart what is listed as unknown"
+    return f"{counted(status.unreadable, 'process')} could not be examined. Run it as root"
+
+
+def _last_success(status: Status) -> str:
+    last = status.last_check
+    if last is None or not last.success:
+        return "no check has succeeded"
+    return f"the last successful check was on {moment(last.success)}"
 
 
 def _cves(cves: list[str]) -> str:
@@ -188,5 +234,8 @@ def _cve(cve: CveStatus) -> str:
 def _last_check(status: Status) -> str:
     if status.last_check is None:
         return "never"
-    when = moment(status.last_check.when)
-    return f"{when}, failed: {status.last_check.error}" if status.last_check.error else when
+    last = status.last_check
+    if not last.error:
+        return moment(last.when)
+    success = f"; last success {moment(last.success)}" if last.success else ""
+    return f"{moment(last.when)}, failed: {last.error}{success}"

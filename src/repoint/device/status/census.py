@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from repoint.device.status.past import Past
+from repoint.device.status.past import Past, start_time
 from repoint.device.status.suspicion import Given, Judge, Reason
 from repoint.device.status.tree_index import TreeFile, TreeIndex
 from repoint.device.store.launches import recorded_seals
@@ -75,15 +75,18 @@ class Census:
         uses: One for each process and tree.
         suspects: The same for processes that may have read code of the tree and closed it.
         kept: The seals of the trees that processes were launched with.
-        unreadable: How many processes of other accounts could not be inspected.
+        unreadable: When each process that may matter and could not be inspected was started, in
+            seconds since 1970; 0 if that is unknown.
+        hidden: True if processes that may matter cannot even be listed.
         identities: What names each of the processes for good, by its pid.
     """
 
     uses: tuple[Use, ...] = ()
-    unreadable: int = 0
+    unreadable: tuple[float, ...] = ()
     identities: Mapping[int, ProcessIdentity] = field(default_factory=dict)
     suspects: tuple[Use, ...] = ()
     kept: frozenset[str] = frozenset()
+    hidden: bool = False
 
 
 def census_of(store: Store, host: Host) -> Census:
@@ -94,13 +97,17 @@ def census_of(store: Store, host: Host) -> Census:
     folder is gone, but it had the seal of the baseline.
     """
     observed: list[_Observed] = []
-    unreadable = 0
+    unreadable: list[float] = []
+    # Programs of other accounts run from root's store; from a person's own, only that person's.
+    is_shared = store.path.stat().st_uid == 0
     for process in host.processes.all():
         try:
             if not process.is_kernel_thread():
                 observed.append(_Observed.of(process))
         except PermissionError:
-            unreadable += 1
+            # An init process that even root may not inspect is the work of whoever runs this machine.
+            if is_shared and (process.pid != 1 or os.geteuid() != 0):
+                unreadable.append(_start_of(process, host))
         except (FileNotFoundError, ProcessLookupError):
             continue  # It ended meanwhile.
     trees = _Trees(store, host, observed)
@@ -118,10 +125,11 @@ def census_of(store: Store, host: Host) -> Census:
             kept |= launched
     return Census(
         tuple(use for use in uses if not use.why),
-        unreadable,
+        tuple(unreadable),
         identities,
         tuple(use for use in uses if use.why),
         frozenset(kept),
+        hidden=not host.processes.are_visible(of_all_accounts=is_shared),
     )
 
 
@@ -129,6 +137,13 @@ def seals_in_use(store: Store, host: Host) -> set[str]:
     """Return the seals of the trees that processes run from."""
     census = census_of(store, host)
     return {use.seal for use in (*census.uses, *census.suspects)} | census.kept
+
+
+def _start_of(process: Process, host: Host) -> float:
+    try:
+        return start_time(process.started(), host.boot)
+    except OSError:
+        return 0.0
 
 
 @dataclass(frozen=True)

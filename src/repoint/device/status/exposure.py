@@ -42,7 +42,7 @@ def find_exposed(state: ProductState, census: Census) -> list[Exposure]:
     exposed = []
     for use in census.uses:
         for component, generation in owners.get(use.seal, []):
-            if wanted.get(component) == use.seal or _order(generation) >= _order(target):
+            if wanted.get(component) == use.seal or order(generation) >= order(target):
                 continue
             replaced = _replaced(state, component, (generation, target), use)
             exposed.append(Exposure(use, component, generation, replaced))
@@ -88,13 +88,13 @@ def _newest(state: ProductState) -> Generation | None:
     active, staged = state.links.active(), state.links.staged()
     if active is None or staged is None:
         return active
-    return max(active, staged, key=_order)
+    return max(active, staged, key=order)
 
 
 def _owners(state: ProductState) -> dict[str, list[tuple[str, Generation]]]:
     """The component and the generations of each tree, newest first."""
     owners: dict[str, list[tuple[str, Generation]]] = {}
-    for generation in sorted(state.generations.all(), key=_order, reverse=True):
+    for generation in sorted(state.generations.all(), key=order, reverse=True):
         for component, seal in state.generations.seals(generation).items():
             owners.setdefault(seal, []).append((component, generation))
     return owners
@@ -113,6 +113,7 @@ def _replaced(
     )
 
 
-def _order(generation: Generation) -> tuple[Version, Version, int, Letter]:
+def order(generation: Generation) -> tuple[Version, Version, int, Letter]:
+    """Return what orders generations from the oldest to the newest."""
     letter = Letter(generation.letter or "a")
     return Version(generation.version), Version(generation.build), bool(generation.letter), letter

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation, GraftPoint
 from repoint.device.store.store import Store
 from repoint.host.kernel.boot import Boot
+from repoint.model.errors import RepointError
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -42,7 +44,7 @@ class Past:
     """
 
     def __init__(self, store: Store, boot: Boot) -> None:
-        self._boot_time = time.time() - boot.uptime()
+        self._boot_time = start_time(0, boot)
         self.components = list(_components(store))
         self._by_seal: dict[str, Grafted] = {}
         for grafted in self.components:
@@ -75,6 +77,11 @@ class Past:
         return seals.get(grafted.point.component, grafted.active)
 
 
+def start_time(ticks: int, boot: Boot) -> float:
+    """Return a time in clock ticks since the boot in seconds since 1970."""
+    return time.time() - boot.uptime() + ticks / _TICKS
+
+
 def active_since(state: ProductState) -> float:
     """Return when the active generation was switched to, in seconds since 1970."""
     return os.lstat(state.links.active_path).st_mtime
@@ -95,8 +102,10 @@ def _generation_at(state: ProductState, when: float) -> Generation:
 
 def _components(store: Store) -> Iterator[Grafted]:
     for state in store.enrolled():
-        active = state.links.active()
-        seals = state.generations.seals(active) if active is not None else {}
-        for point in state.documents.enrolment().grafts:
-            if point.component in seals:
-                yield Grafted(state, point, seals[point.component])
+        # What is damaged is reported by the commands for that product.
+        with contextlib.suppress(RepointError, OSError):
+            active = state.links.active()
+            seals = state.generations.seals(active) if active is not None else {}
+            for point in state.documents.enrolment().grafts:
+                if point.component in seals:
+                    yield Grafted(state, point, seals[point.component])

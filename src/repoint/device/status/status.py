@@ -6,13 +6,18 @@ and changes nothing.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
 
 from repoint.device.status.census import Census, census_of
-from repoint.device.status.exposure import Exposure, find_exposed
+from repoint.device.status.exposure import Exposure, find_exposed, find_unknown, order
+from repoint.device.status.past import active_since
+from repoint.device.status.suspicion import Reason
+from repoint.device.status.verdict import Findings, Verdict, verdict_of
+from repoint.device.store.freshness import is_stale
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Enrolment, Form, Generation, LastCheck, Mark, UserSettings
 from repoint.device.strategy.strategy import strategy_of
@@ -45,13 +50,44 @@ class CveStatus(msgspec.Struct, frozen=True):
 
 
 class ExposedProcess(msgspec.Struct, frozen=True):
-    """A process that still runs replaced code. ``files`` are those that it has mapped or open."""
+    """A process that still runs replaced code.
+
+    Attributes:
+        pid: The process.
+        name: The kernel's name for it.
+        component: The component; several are separated by commas.
+        runs: The label of the oldest generation that it runs.
+        files: The replaced files that it has mapped or open.
+        only_reads: True if it is another account's, and only reads files of the component: nothing
+            is unprotected because of it.
+        contained: True if it is in a container, which a restart does not close.
+    """
 
     pid: int
     name: str
     component: str
     runs: str
     files: tuple[str, ...]
+    only_reads: bool = False
+    contained: bool = False
+
+
+class UnknownProcess(msgspec.Struct, frozen=True):
+    """A process that may run replaced code, and that cannot be judged.
+
+    Attributes:
+        pid: The process.
+        name: The kernel's name for it.
+        component: The component; several are separated by commas.
+        runs: The label of the generation that it may run.
+        why: What connects it with the component.
+    """
+
+    pid: int
+    name: str
+    component: str
+    runs: str
+    why: Reason
 
 
 class Available(msgspec.Struct, frozen=True):
@@ -87,15 +123,19 @@ class Status(msgspec.Struct, frozen=True):
     """The status of one product.
 
     Attributes:
-        protected: True if a check has succeeded, every known CVE is fixed and in force, no process
-            is exposed, and programs see the active generation at all graft points.
+        protected: True if it is known to be protected now: the verdict is ``protected``.
+        verdict: The same in one word, with the cause if it is not, or if it is not known.
         checked: True if a check has succeeded since the baseline was enrolled. Until then nothing
             is known about its fixes.
         in_force: The label of the active generation.
         on_trial: True if the active generation is rolled back unless what uses it runs.
         staged: The label of the staged generation; empty if there is none.
         withdrawn: Why the vendor has withdrawn the active generation; empty if it is offered.
-        unreadable: How many processes of other accounts could not be inspected.
+        exposed: The processes that run replaced code.
+        unknown: The processes that may run replaced code, and that cannot be judged.
+        unreadable: How many processes may run replaced code and could not be inspected.
+        hidden: True if processes cannot even be listed.
+        stale: True if the metadata has expired, or no check has succeeded for 30 days.
     """
 
     product: str
@@ -116,10 +156,23 @@ class Status(msgspec.Struct, frozen=True):
     settings: UserSettings
     last_check: LastCheck | None
     checked: bool
+    verdict: Verdict
+    unknown: tuple[UnknownProcess, ...]
+    hidden: bool
+    stale: bool
 
 
-def read_status(state: ProductState, host: Host, *, census: Census | None = None) -> Status:
-    """Read the status of an enrolled product."""
+def read_status(
+    state: ProductState, host: Host, *, census: Census | None = None, now: int | None = None
+) -> Status:
+    """Read the status of an enrolled product.
+
+    Args:
+        state: The product.
+        host: The machine.
+        census: The running processes; else they are inspected.
+        now: Seconds since 1970; else the clock's.
+    """
     enrolment = state.documents.enrolment()
     active, staged = state.links.active(), state.links.staged()
     base = Generation.of(enrolment.baseline)
@@ -129,33 +182,81 @@ def read_status(state: ProductState, host: Host, *, census: Census | None = None
     offer = _live_offer(state, running)
     grafts = _graft_statuses(state, host, enrolment)
     cves = _cves(state, running, staged, exposed)
+    unknown = find_unknown(state, census)
     checked = state.documents.catalog() is not None
+    stale = is_stale(state, int(time.time()) if now is None else now)
+    unreadable = _unreadable(state, census) if running.letter else 0
+    hidden = census.hidden and bool(running.letter)
+    states = {cve.state for cve in cves}
+    verdict = verdict_of(
+        Findings(
+            unchecked=not checked,
+            damaged=any(graft.layer == "damaged" for graft in grafts),
+            replaced=not all(graft.in_place for graft in grafts),
+            open="not fixed" in states,
+            restart=staged is not None,
+            exposed=any(e.use.counts for e in exposed) or "waiting for restart" in states,
+            stale=stale,
+            unknown=bool(unknown) or unreadable > 0 or hidden,
+        )
+    )
     return Status(
         product=state.name,
         platform=enrolment.baseline.platform,
         version=enrolment.baseline.version,
         build=enrolment.baseline.build,
         repository=enrolment.repository,
-        protected=checked
-        and not exposed
-        and all(cve.state == "in force" for cve in cves)
-        and all(graft.in_place for graft in grafts),
+        protected=verdict == "protected",
         in_force=running.label,
         on_trial=not state.generations.is_confirmed(running) and state.trials.current() is not None,
         staged=staged.label if staged is not None else "",
         available=_available(state, running, staged, offer),
         withdrawn=_withdrawn(state, running),
         cves=cves,
-        exposed=tuple(
-            ExposedProcess(e.use.pid, e.use.name, e.component, e.runs.label, e.replaced)
-            for e in exposed
-        ),
-        unreadable=census.unreadable,
+        exposed=tuple(_exposed_process(group) for group in _by_process(exposed)),
+        unreadable=unreadable,
         grafts=grafts,
         settings=state.documents.settings(),
         last_check=state.documents.last_check(),
         checked=checked,
+        verdict=verdict,
+        unknown=tuple(_unknown_process(group) for group in _by_process(unknown)),
+        hidden=hidden,
+        stale=stale,
     )
+
+
+def _by_process(found: list[Exposure]) -> list[list[Exposure]]:
+    """Group what was found by the process: one process may use several components."""
+    groups: dict[int, list[Exposure]] = {}
+    for exposure in found:
+        groups.setdefault(exposure.use.pid, []).append(exposure)
+    return list(groups.values())
+
+
+def _exposed_process(group: list[Exposure]) -> ExposedProcess:
+    use = group[0].use
+    return ExposedProcess(
+        use.pid,
+        use.name,
+        ", ".join(dict.fromkeys(exposure.component for exposure in group)),
+        min((exposure.runs for exposure in group), key=order).label,
+        tuple(file for exposure in group for file in exposure.replaced),
+        not any(exposure.use.counts for exposure in group),
+        use.contained,
+    )
+
+
+def _unknown_process(group: list[Exposure]) -> UnknownProcess:
+    use = group[0].use
+    components = ", ".join(dict.fromkeys(exposure.component for exposure in group))
+    runs = min((exposure.runs for exposure in group), key=order).label
+    return UnknownProcess(use.pid, use.name, components, runs, use.why)
+
+
+def _unreadable(state: ProductState, census: Census) -> int:
+    """How many processes could not be inspected and were started before the last switch."""
+    return sum(started < active_since(state) for started in census.unreadable)
 
 
 def _graft_statuses(
@@ -259,7 +360,7 @@ def _unless_exposed(cve_status: CveStatus, letter: str, exposed: list[Exposure])
     """The fix, waiting for a restart if a process still runs the component from before the fix."""
     for process in exposed:
         runs = process.runs.letter
-        old = not runs or Letter(runs) < Letter(letter)
+        old = process.use.counts and (not runs or Letter(runs) < Letter(letter))
         if cve_status.state == "in force" and process.component == cve_status.component and old:
             return msgspec.structs.replace(cve_status, state="waiting for restart")
     return cve_status

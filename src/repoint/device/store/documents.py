@@ -69,9 +69,11 @@ class Documents:
         """Return when the repository was last checked and how that ended, or None."""
         return self._records.read("checked.json", LastCheck)
 
-    def set_last_check(self, last_check: LastCheck) -> None:
-        """Record a check of the repository."""
-        self._records.write("checked.json", last_check)
+    def record_check(self, now: int, error: str = "") -> None:
+        """Record a check of the repository. A failed one leaves the time of the last success."""
+        before = self.last_check()
+        success = before.success if before is not None else 0
+        self._records.write("checked.json", LastCheck(now, error, success if error else now))
 
     def known_improvement(self, letter: str) -> Improvement | None:
         """Return the verified record of an offered improvement, installed or not, or None."""

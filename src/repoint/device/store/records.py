@@ -49,10 +49,22 @@ class UserSettings(msgspec.Struct, frozen=True):
 
 
 class LastCheck(msgspec.Struct, frozen=True):
-    """The time of the last check of the repository, in seconds since 1970, and its error or ""."""
+    """The last check of the repository. Times are in seconds since 1970.
+
+    Attributes:
+        when: The time of the last check.
+        error: Why it failed; empty if it succeeded.
+        succeeded: The time of the last check that succeeded; 0 if none is known.
+    """
 
     when: int
     error: str = ""
+    succeeded: int = 0
+
+    @property
+    def success(self) -> int:
+        """The time of the last check that succeeded; 0 if none is known."""
+        return self.succeeded or (0 if self.error else self.when)
 
 
 Event = Literal[

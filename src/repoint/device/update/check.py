@@ -10,7 +10,7 @@ from repoint.device.fetch.network import Network
 from repoint.device.os_errors import COMPLETED_NEXT, explained
 from repoint.device.outcomes import Nothing
 from repoint.device.store.product_state import ProductState
-from repoint.device.store.records import HistoryEntry, LastCheck
+from repoint.device.store.records import HistoryEntry
 from repoint.device.update.candidate import choose
 from repoint.device.update.enroll import supersede
 from repoint.host.host import Host
@@ -83,9 +83,9 @@ def check(state: ProductState, host: Host, network: Network, *, now: int) -> Che
                 _store_documents(state, client)
                 client.record_version()
         except RepointError as error:
-            state.documents.set_last_check(LastCheck(when=now, error=str(error)))
+            state.documents.record_check(now, str(error))
             raise
-        state.documents.set_last_check(LastCheck(when=now))
+        state.documents.record_check(now)
         _unstage_if_unavailable(state, now)
     offer = next_offer(state, user_initiated=True)
     traffic = client.fetcher.traffic

@@ -267,12 +267,14 @@ class Processes:
                 pid = Process(self._proc / str(pid)).parent()
         return found
 
-    def are_visible(self) -> bool:
-        """Return whether this account can list the processes of all accounts.
+    def are_visible(self, *, of_all_accounts: bool) -> bool:
+        """Return whether processes can be listed.
 
-        It cannot without a proc file system, or if that hides them (``hidepid``, proc(5)).
+        They cannot without a proc file system. Those of other accounts cannot if it hides them
+        (``hidepid``, proc(5)).
         """
-        return all((self._proc / name / "stat").exists() for name in ("self", "1"))
+        names = ("self", "1") if of_all_accounts else ("self",)
+        return all((self._proc / name).exists() for name in names)
 
     def device_in_maps(self, path: Path) -> str:
         """Return the device of a file as memory maps write it; empty if the kernel hides it.

@@ -83,7 +83,7 @@ def headline(translate: Translation, shown: Panel) -> Headline:
     """Return the answer to the question that people have: am I protected?"""
     key = "removing" if shown.verdict == "restart" and shown.removing else shown.verdict
     status = shown.status
-    label = status.in_force if key in ("removing", "exposed") else status.staged
+    label = status.in_force if key in ("removing", "exposed", "unknown") else status.staged
     cves = shown.cves("not fixed" if key == "open" else "waiting for restart")
     return Headline(
         translate(f"verdict.{key}.title"),

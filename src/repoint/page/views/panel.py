@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from repoint.agent.improvement_overview import ImprovementOverview
-from repoint.agent.overview import Observation, Overview, Verdict, read_overview
+from repoint.agent.overview import Observation, Overview, read_overview
 from repoint.device.device import Device
 from repoint.device.status.status import FixState, Status
+from repoint.device.status.verdict import Verdict
 from repoint.device.store.records import HistoryEntry
 from repoint.model.baseline import RestartScope
 from repoint.page.views.programs import Program, affected_programs, exposed_programs
@@ -20,12 +21,14 @@ class Panel:
     Attributes:
         overview: Everything that Repoint shows about the product.
         exposed: The programs that run replaced code.
+        unknown: The programs that may run replaced code, and that cannot be judged.
         closing: The programs that a restart closes.
         closing_later: The programs that the restart after an installation will close.
     """
 
     overview: Overview
     exposed: tuple[Program, ...]
+    unknown: tuple[Program, ...]
     closing: tuple[Program, ...]
     closing_later: tuple[Program, ...]
 
@@ -91,6 +94,7 @@ def read_panel(device: Device, product: str, *, now: float) -> Panel:
     return Panel(
         overview,
         exposed=exposed_programs(overview.status.exposed, processes),
+        unknown=exposed_programs(overview.status.unknown, processes),
         closing=affected_programs(overview.affected_now, processes),
         closing_later=affected_programs(overview.affected_by_offer, processes),
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from repoint.device.status.affected import Affected
-from repoint.device.status.status import ExposedProcess
+from repoint.device.status.status import ExposedProcess, UnknownProcess
 from repoint.host.kernel.processes import Processes
 
 _INTERPRETERS = ("python", "perl", "ruby", "node", "java", "bash", "sh")
@@ -33,9 +33,9 @@ class Program:
 
 
 def exposed_programs(
-    exposed: Iterable[ExposedProcess], processes: Processes
+    exposed: Iterable[ExposedProcess | UnknownProcess], processes: Processes
 ) -> tuple[Program, ...]:
-    """Group the processes that run replaced code."""
+    """Group the processes that run, or may run, replaced code."""
     groups: dict[tuple[str, str, str], list[int]] = {}
     for process in exposed:
         key = (name_of(process.pid, process.name, processes), process.component, process.runs)
