@@ -105,7 +105,7 @@ def census_of(store: Store, host: Host) -> Census:
             if not process.is_kernel_thread():
                 observed.append(_Observed.of(process))
         except PermissionError:
-            # An init process that even root may not inspect is the work of whoever runs this machine.
+            # An init process that even root may not inspect belongs to who runs this machine.
             if is_shared and (process.pid != 1 or os.geteuid() != 0):
                 unreadable.append(_start_of(process, host))
         except (FileNotFoundError, ProcessLookupError):
