@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import stat
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -85,13 +86,18 @@ def processes() -> Iterator[Processes]:
 
 
 @pytest.fixture
-def enrolled(place: Place, vendor: Vendor) -> Place:
-    """A device whose folders every account may enter."""
+def enrolled(place: Place, vendor: Vendor) -> Iterator[Place]:
+    """A device whose folders every account may enter; pytest keeps its own to itself."""
     place.enroll()
-    for folder in (place.folder, *place.folder.parents):
-        if folder.owner() == "root" and folder != Path("/"):
-            folder.chmod(folder.stat().st_mode | 0o055)
-    return place
+    changed = []
+    for folder in (place.folder, *place.folder.parents[:-1]):
+        mode = folder.stat().st_mode
+        if mode & 0o005 != 0o005:
+            folder.chmod(mode | 0o055)
+            changed.append((folder, stat.S_IMODE(mode)))
+    yield place
+    for folder, mode in changed:
+        folder.chmod(mode)
 
 
 def uses(place: Place) -> list[Use]:
