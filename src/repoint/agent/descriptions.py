@@ -55,7 +55,9 @@ def describe_activation(step: Step, affected: Sequence[Affected]) -> str:
     if step.reason == "now" and names:
         keeps, starts = ("keeps", "it starts") if len(names) == 1 else ("keep", "they start")
         return f"within a few hours; {_join(names)} {keeps} the old version until {starts} again"
-    subject = f"{_join(names)} start{'s' if len(names) == 1 else ''}" if names else "the program starts"
+    subject = (
+        f"{_join(names)} start{'s' if len(names) == 1 else ''}" if names else "the program starts"
+    )
     return _ACTIVATE[step.reason].format(when=format_time(step.when), subject=subject) + _policy(
         step
     )
