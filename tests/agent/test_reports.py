@@ -24,6 +24,7 @@ from repoint.host import journal
 from repoint.host.conditions import Conditions
 from repoint.model.advisory import Advisory, Fix
 from tests.agent.buses import Bus, needs_bus
+from tests.hostile_texts import HOSTILE
 from tests.places import MAPS_A_LIBRARY, Place
 from tests.world import FIXED, Vendor
 
@@ -135,6 +136,16 @@ def test_nothing_from_a_repository_becomes_a_field_of_its_own(journald: Journal)
     assert names == ["MESSAGE", "MESSAGE_ID", "PRIORITY", "SYSLOG_IDENTIFIER", "REPOINT_EVENT",
                      "REPOINT_LABEL"]  # fmt: skip
     assert dict(entry)["PRIORITY"] == "5"
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_the_journal_holds_escape_sequences_for_what_acts_on_a_terminal(
+    journald: Journal, name: str
+) -> None:
+    text, escaped = HOSTILE[name]
+    assert journal.Journal(journald.path).log("failed", text, 4, [("REASON", text)])
+    (entry,) = journald.entries()
+    assert dict(entry)["MESSAGE"] == dict(entry)["REPOINT_REASON"] == escaped
 
 
 def test_without_a_journal_only_the_entry_is_lost(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import subprocess
@@ -11,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from repoint.device.fetch.client import read_root
+from repoint.publisher.advisory_file import read_advisory
+from repoint.repository.settings import RepositorySettings
 from tests.cli.command import COMMAND, environment, repoint
 from tests.places import Place
 from tests.serving import WebServer
@@ -204,3 +208,23 @@ def test_a_folder_that_was_deleted_is_good_enough(
     )  # fmt: skip
     assert answer.returncode == 0, answer.stderr
     assert b"Traceback" not in answer.stderr
+
+
+ADVISORY = """title = "t"\n[[fix]]\ncves = ["CVE-2026-1000"]\ncomponent = "app"
+impact = "Größe"\ndescription = "d"\n"""
+
+
+@pytest.mark.parametrize("lines", ["\n", "\r\n"])
+@pytest.mark.parametrize("mark", [b"", codecs.BOM_UTF8])
+def test_files_of_windows_editors_are_read(
+    tmp_path: Path, place: Place, mark: bytes, lines: str
+) -> None:
+    advisory = tmp_path / "advisory.toml"
+    advisory.write_bytes(mark + ADVISORY.replace("\n", lines).encode())
+    assert read_advisory(advisory, ["app"]).fixes[0].impact == "Größe"
+    root = tmp_path / "root.json"
+    root.write_bytes(mark + place.vendor.root.replace(b"\n", lines.encode()))
+    assert read_root(root)
+    settings = place.vendor.folder / "repository/repository.toml"
+    settings.write_bytes(mark + settings.read_bytes().replace(b"\n", lines.encode()))
+    assert RepositorySettings.read(settings.parent)

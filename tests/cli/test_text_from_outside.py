@@ -10,41 +10,15 @@ import msgspec
 import pytest
 
 import repoint
+from repoint.device.store.records import HistoryEntry
 from repoint.model.advisory import Advisory, Fix
 from repoint.model.text import one_line
 from tests.attacks.mirror import ONLINE, Mirror
 from tests.cli.command import repoint as command
+from tests.hostile_texts import HOSTILE
 from tests.places import MAPS_A_LIBRARY, Place
 from tests.world import Vendor
 
-HOSTILE = {
-    "a colour": ("a\x1b[31mred", "a\\x1b[31mred"),
-    "a title": ("\x1b]0;own\x07", "\\x1b]0;own\\x07"),
-    "a C1 control": ("a\x9b2Jb", "a\\x9b2Jb"),
-    "a backspace": ("safe\b\b\b\bevil", "safe\\x08\\x08\\x08\\x08evil"),
-    "a delete": ("a\x7fb", "a\\x7fb"),
-    "a null": ("a\0b", "a\\x00b"),
-    "a second line": ("a\nin force   99", "a\\nin force   99"),
-    "a carriage return": ("a\rb", "a\\rb"),
-    "a tab": ("a\tb", "a\\tb"),
-    "a form feed": ("a\fb", "a\\x0cb"),
-    "a next line": ("a\x85b", "a\\x85b"),
-    "a line separator": ("a\u2028b\u2029c", "a\\u2028b\\u2029c"),
-    "an override": ("\u202egnp.exe", "\\u202egnp.exe"),
-    "isolates": ("\u2066a\u2067b\u2068c\u2069", "\\u2066a\\u2067b\\u2068c\\u2069"),
-    "embeddings": ("\u202aa\u202bb\u202cc\u202d", "\\u202aa\\u202bb\\u202cc\\u202d"),
-    "marks": ("\u200ea\u200fb\u061c", "\\u200ea\\u200fb\\u061c"),
-    "zero width": ("a\u200bb\u200cc\u200dd\u2060", "a\\u200bb\\u200cc\\u200dd\\u2060"),
-    "a byte order mark": ("\ufeffa", "\\ufeffa"),
-    "a tag": ("a\U000e0041b\U000e007f", "a\\U000e0041b\\U000e007f"),
-    "fillers": ("a\u3164b\u115fc\uffa0\u2800", "a\\u3164b\\u115fc\\uffa0\\u2800"),
-    "a byte": ("a\udcffb", "a\\xffb"),
-    "a lone surrogate": ("a\ud800b", "a\\ud800b"),
-    "a soft hyphen": ("a\xadb", "a\\xadb"),
-    "an interlinear mark": ("a\ufff9b", "a\\ufff9b"),
-    "a private character": ("a\ue000b", "a\\ue000b"),
-    "no character": ("a\U000f0000\uffffb", "a\\U000f0000\\uffffb"),
-}
 HARMLESS = [
     "", "Größe.txt", "日本語", "עברית", "नमस्ते", "a\u0301", "a b", "a\u00a0b\u202fc\u3000d", "🙂\ufe0f",
     "[red]not red[/]", "100 %", "C:\\n", "a\\x1b",
@@ -127,7 +101,9 @@ def test_no_command_lets_a_vendors_text_act_on_the_terminal(place: Place, vendor
     place.server.folder = mirror.folder
     place.device.check(None)
     assert_commands_are_harmless(place, "status", "motd")
-    place.device.remove(None, why=EVIL)
+    place.device.remove(None, why="[red]x[/]")
+    # A history that an older version wrote.
+    place.product.history.add(HistoryEntry(1, "removed", "26.3.1 (a)", why=EVIL))
     assert_commands_are_harmless(place, *COMMANDS)
 
 

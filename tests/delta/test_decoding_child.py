@@ -194,7 +194,7 @@ def test_decoding_that_takes_too_long_is_stopped(
         ("raise SystemExit(3)", "status 3"),
         ("print('hello')", "unintelligible"),
         ("print('x' * 10_000_000)", "unintelligible"),
-        ("""print('{"error": "one\\\\ntwo\\\\u001b[31m"}')""", r"one\?two\?\[31m"),
+        ("""print('{"error": "one\\\\ntwo\\\\u001b[31m"}')""", r"one\\ntwo\\x1b\[31m"),
     ],
 )
 def test_any_failure_of_the_process_becomes_one_error(

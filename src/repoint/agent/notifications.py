@@ -26,6 +26,7 @@ from repoint.device.status.status import NO_CVE
 from repoint.device.store.files import read_note
 from repoint.fs.durable import write_durably
 from repoint.host.dbus import BusError, BusObject, session_bus
+from repoint.model.text import one_line
 from repoint.model.version import has_letter
 
 NotificationState = Literal["available", "staged", "in force"]
@@ -110,13 +111,13 @@ def notify_desktop(overview: Overview, record: Path) -> bool:
     hints = {"urgency": ("y", _CRITICAL if notification.urgent else level),
              "desktop-entry": ("s", "repoint")}  # fmt: skip
     # The specification allows markup in the body; text from a repository must not contain any.
-    body = escape("\n".join(notification.lines), quote=False)
+    body = escape("\n".join(map(one_line, notification.lines)), quote=False)
     try:
         (number,) = session_bus().call(
             BusObject("org.freedesktop.Notifications", "/org/freedesktop/Notifications",
                       "org.freedesktop.Notifications"), "Notify", "susssasa{sv}i",
             ("Repoint", last.number if last is not None else 0, "security-high",
-             notification.title, body, [], hints, -1),
+             one_line(notification.title), body, [], hints, -1),
         )  # fmt: skip
     except BusError:
         return False

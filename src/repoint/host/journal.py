@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
+from repoint.model.text import one_line
+
 SOCKET = Path("/run/systemd/journal/socket")
 
 Event = Literal["available", "staged", "activated", "announced", "failed", "policy"]
@@ -62,7 +64,7 @@ class Journal:
             *((f"REPOINT_{name}", value) for name, value in fields if value),
         ]
         # A line break would start a field: text from a repository must not contain one.
-        lines = (f"{name}={' '.join(value.split())}\n" for name, value in entry)
+        lines = (f"{name}={one_line(value)}\n" for name, value in entry)
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as journal:
             journal.settimeout(1.0)
             try:

@@ -58,7 +58,7 @@ def _read(path: Path) -> dict[str, Any]:
     if len(content) > _MAX_BYTES:
         raise AdvisoryError(f"{path.name}: larger than {_MAX_BYTES:,} bytes")
     try:
-        return tomllib.loads(content.decode())
+        return tomllib.loads(content.decode("utf-8-sig"))
     except UnicodeDecodeError:
         raise AdvisoryError(f"{path.name}: not UTF-8", hint="Save it as UTF-8") from None
     except (tomllib.TOMLDecodeError, RecursionError) as error:

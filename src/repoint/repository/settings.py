@@ -6,6 +6,7 @@ what the metadata cannot.
 
 from __future__ import annotations
 
+import codecs
 from pathlib import Path
 from typing import Literal
 
@@ -61,7 +62,7 @@ class RepositorySettings(msgspec.Struct, forbid_unknown_fields=True):
         """
         path = folder / SETTINGS_FILE
         try:
-            return msgspec.toml.decode(path.read_bytes(), type=cls)
+            return msgspec.toml.decode(path.read_bytes().removeprefix(codecs.BOM_UTF8), type=cls)
         except OSError as error:
             raise SettingsError(
                 f"{path} cannot be read: {error.strerror}", hint="Run as the owner of the file"

@@ -29,6 +29,7 @@ from repoint.delta.sandbox.process import (
     to_line,
 )
 from repoint.fs.durable import sync
+from repoint.model.text import one_line
 
 __all__ = ["Confinement", "DecodeJob", "decode_in_child"]
 
@@ -153,7 +154,7 @@ def _converse(
             raise _failed(order.patch, "its process sent an unintelligible answer") from error
         if report.error:
             kind = PatchError if report.about_patch else DeltaChildError
-            raise kind(f"cannot apply {order.patch}: {_printable(report.error)}")
+            raise kind(f"cannot apply {order.patch}: {one_line(report.error[:_LONGEST_MESSAGE])}")
         if report.confinement:
             return report.confinement
         progress(max(0, min(report.done, size)))
@@ -197,11 +198,6 @@ def _check_output(jobs: Sequence[DecodeJob], out_dir: Path) -> None:
 
 def _failed(patch: Path, reason: str, hint: str = "") -> DeltaChildError:
     return DeltaChildError(f"cannot apply {patch}: {reason}", hint=hint)
-
-
-def _printable(text: str) -> str:
-    """Return text for one line of a terminal, of limited length."""
-    return "".join(c if c.isprintable() else "?" for c in text[:_LONGEST_MESSAGE])
 
 
 def _silent(_done: int, _total: int) -> None: ...

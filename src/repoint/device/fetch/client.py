@@ -7,6 +7,7 @@ what the device already has (see ``docs/security.md``).
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import datetime as dt
 import hashlib
@@ -323,7 +324,7 @@ def read_root(path: Path) -> bytes:
     """
     hint = "Name the file root.json that the vendor gave you"
     try:
-        data = path.read_bytes()
+        data = path.read_bytes().removeprefix(codecs.BOM_UTF8)
         signed: object = Metadata[Root].from_bytes(data).signed
     except OSError as error:
         raise NotTrustedError(
