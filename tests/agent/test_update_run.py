@@ -14,10 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from repoint.agent.agent_state import read_agent_state
+from repoint.agent.agent_state import CHECK_EVERY, read_agent_state
 from repoint.agent.plan import DAY
 from repoint.agent.update_run import (
-    CHECK_EVERY,
     Agent,
     UpdateRun,
     UpdateRunActiveError,

@@ -303,18 +303,18 @@ def test_script_in_the_fields_of_an_advisory_stays_text(
         panel.open("Install")
         panel.choose_passcode()
         panel.press("Install")
-        panel.verdict("Restart to protect this device")
+        panel.verdict("Restart to protect acme-kiosk")
         if not javascript:
             panel.open("Restart & Install")
         panel.press("Restart & Install")
-        panel.verdict("This device is protected")
+        panel.verdict("acme-kiosk is protected")
         expect(panel.group("History")).to_contain_text(SCRIPTS[0])
         panel.open("Remove")
         expect(panel.sheet).to_contain_text(SCRIPTS[1])
         panel.give(SCRIPTS[1], "Reason (optional, kept in the history)")
         panel.give()
         panel.press("Remove")
-        panel.verdict("This device is not protected")
+        panel.verdict("acme-kiosk is not protected")
         expect(panel.group("History")).to_contain_text(SCRIPTS[1])
         assert page.title() == "Background Security Improvements"
         assert page.locator("main script, main img, main [onload], main [onerror]").count() == 0

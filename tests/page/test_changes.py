@@ -132,7 +132,7 @@ def test_a_program_that_does_not_close_is_named_and_nothing_is_activated(
     known.device.install(None, user_initiated=True)
     known.run(STUBBORN, launched=False)
     with at_the_page(chromium, known) as panel:
-        panel.verdict("Restart to protect this device")
+        panel.verdict("Restart to protect acme-kiosk")
         expect(panel.group("Ready to install")).to_contain_text("If you do nothing")
         panel.open("Restart & Install")
         expect(panel.sheet).to_contain_text("start it again yourself")
@@ -142,7 +142,7 @@ def test_a_program_that_does_not_close_is_named_and_nothing_is_activated(
         expect(notice).to_contain_text("Close it yourself, and try again")
         notice.get_by_text("Details").click()
         expect(notice).to_contain_text(str(known.programs[0].pid))
-        panel.verdict("Restart to protect this device")
+        panel.verdict("Restart to protect acme-kiosk")
         assert known.device.status(None).in_force == "26.3.1"
         notice.get_by_role("button", name="Dismiss").click()
         expect(notice).to_have_count(0)
@@ -158,7 +158,7 @@ def test_a_program_that_was_closed_for_good_is_named_afterwards(
         panel.open("Restart & Install")
         panel.give()
         panel.press("Restart & Install")
-        panel.verdict("This device is protected")
+        panel.verdict("acme-kiosk is protected")
         panel.see(re.compile("Start this program again yourself: python"))
 
 
@@ -192,7 +192,7 @@ def test_a_stopped_installation_resumes(chromium: Browser, known: Place) -> None
         panel.open("Install")
         panel.give()
         panel.press("Install")
-        panel.verdict("Restart to protect this device")
+        panel.verdict("Restart to protect acme-kiosk")
 
 
 @pytest.mark.slow
@@ -288,9 +288,9 @@ def test_with_several_products_each_has_its_panel(
         with at_the_page(chromium, known) as panel:
             expect(panel.page.get_by_role("link")).to_have_count(2)
             panel.page.get_by_role("link", name="acme-signage").click()
-            panel.verdict("This device is protected")
+            panel.verdict("acme-kiosk is protected")
             panel.page.get_by_role("link", name="Products").click()
             panel.page.get_by_role("link", name="acme-kiosk").click()
-            panel.verdict("This device is not protected")
+            panel.verdict("acme-kiosk is not protected")
     finally:
         server.close()

@@ -43,7 +43,7 @@ def test_a_person_installs_restarts_and_removes(
                 page.screenshot(path=pictures(name), animations="disabled")
 
         page.goto(served.link())
-        panel.verdict("This device is not protected")
+        panel.verdict("acme-kiosk is not protected")
         available = panel.group("Available")
         expect(available).to_contain_text("Security update for image decoding")
         expect(available).to_contain_text("26.3.1 (a)")
@@ -73,7 +73,7 @@ def test_a_person_installs_restarts_and_removes(
         picture("progress")
         kiosk.server.go_on.set()
 
-        panel.verdict("Restart to protect this device")
+        panel.verdict("Restart to protect acme-kiosk")
         expect(panel.group("Still exposed")).to_contain_text("viewer.py")
         if not javascript:
             panel.open("Restart & Install")
@@ -87,7 +87,7 @@ def test_a_person_installs_restarts_and_removes(
         panel.open("Restart & Install")
         panel.press("Restart & Install")  # permitted by the passcode of the installation
 
-        panel.verdict("This device is protected")
+        panel.verdict("acme-kiosk is protected")
         pid, version = kiosk.demo.viewer(before=pid)
         assert version == "1.3.2"
         in_force = panel.group("In force")
@@ -104,7 +104,7 @@ def test_a_person_installs_restarts_and_removes(
         panel.give()
         picture("remove")
         panel.press("Remove")
-        panel.verdict("This device is not protected")
+        panel.verdict("acme-kiosk is not protected")
         expect(panel.group("Available")).to_contain_text("You removed this improvement")
         expect(panel.group("History")).to_contain_text("the pictures look odd")
         panel.finished()
@@ -158,7 +158,7 @@ def test_a_person_installs_and_removes_a_small_improvement(
         requests = foreign_requests(page)
         panel = Panel(page)
         page.goto(served.link())
-        panel.verdict("This device is not protected")
+        panel.verdict("acme-kiosk is not protected")
         _switch_off_and_on(panel)
         panel.open("Install")
         panel.give("not the passcode")
@@ -171,18 +171,18 @@ def test_a_person_installs_and_removes_a_small_improvement(
         value = float(page.get_by_role("progressbar").get_attribute("value") or 0)
         assert 0 < value < 60
         place.server.go_on.set()
-        panel.verdict("Restart to protect this device")
+        panel.verdict("Restart to protect acme-kiosk")
         panel.close("Later")
         panel.open("Restart & Install")
         panel.press("Restart & Install")
-        panel.verdict("This device is protected")
+        panel.verdict("acme-kiosk is protected")
         expect(panel.group("In force")).to_contain_text("Fixed")
         panel.open("Remove")
         expect(panel.sheet).to_contain_text("This device will be exposed again to:")
         panel.give("it looks odd", "Reason (optional, kept in the history)")
         panel.give()
         panel.press("Remove")
-        panel.verdict("This device is not protected")
+        panel.verdict("acme-kiosk is not protected")
         expect(panel.group("Available")).to_contain_text("You removed this improvement")
         expect(panel.group("History")).to_contain_text("it looks odd")
         panel.finished()

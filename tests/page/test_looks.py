@@ -81,7 +81,7 @@ def test_axe_finds_nothing_in_any_state(
                 if found:
                     problems[f"{state}, {scheme}, {size['width']} pixels"] = found
 
-        panel.verdict("This device is not protected")
+        panel.verdict("acme-kiosk is not protected")
         panel.page.locator("summary").first.click()
         look("available")
         panel.open("Install")
@@ -101,7 +101,7 @@ def test_axe_finds_nothing_in_any_state(
         enrolled.stop()
         panel.open("Restart & Install")
         panel.press("Restart & Install")
-        panel.verdict("This device is protected")
+        panel.verdict("acme-kiosk is protected")
         look("protected")
         panel.open("Remove")
         look("remove")
@@ -133,7 +133,7 @@ def test_everything_can_be_done_by_keyboard(chromium: Browser, served: Settings)
                     return
             raise AssertionError(f"Tab never reaches {name}")
 
-        panel.verdict("This device is not protected")
+        panel.verdict("acme-kiosk is not protected")
         page.keyboard.press("Tab")
         expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
         tab_to("switch")
@@ -156,7 +156,7 @@ def test_everything_can_be_done_by_keyboard(chromium: Browser, served: Settings)
         expect(panel.sheet).to_contain_text("Restart to install")
         tab_to("Restart & Install")
         page.keyboard.press("Enter")
-        panel.verdict("This device is protected")
+        panel.verdict("acme-kiosk is protected")
 
 
 def test_a_screen_reader_announces_names_and_roles(chromium: Browser, served: Settings) -> None:
@@ -164,15 +164,14 @@ def test_a_screen_reader_announces_names_and_roles(chromium: Browser, served: Se
         expect(panel.page.locator("main")).to_match_aria_snapshot(
             """
             - heading "Background Security Improvements" [level=1]
-            - region "This device is not protected":
-              - heading "This device is not protected" [level=2]
+            - region "acme-kiosk is not protected":
+              - heading "acme-kiosk is not protected" [level=2]
             - region "Automatically Install":
               - switch "Automatically Install" [checked]
             - region "Available":
               - heading "A security update" [level=3]
               - link "Install"
             - region "In force"
-            - region "Still exposed"
             - region "History"
             """
         )
@@ -180,7 +179,7 @@ def test_a_screen_reader_announces_names_and_roles(chromium: Browser, served: Se
 
 def test_the_page_is_german_if_the_browser_prefers_it(chromium: Browser, served: Settings) -> None:
     with opened(chromium, served, locale="de-DE") as panel:
-        panel.verdict("Dieses Gerät ist nicht geschützt")
+        panel.verdict("acme-kiosk ist nicht geschützt")
         assert panel.page.locator("html").get_attribute("lang") == "de"
         expect(panel.group("Verfügbar")).to_contain_text("zu laden")
         panel.open("Installieren")

@@ -117,7 +117,7 @@ def subclasses(error: type[Exception]) -> Iterable[type[Exception]]:
 def test_values_in_a_text_are_escaped() -> None:
     translate = translation_for("en")
     assert translate("inforce.withdrawn", why="<b>") == Markup(
-        "The maker has withdrawn this improvement: &lt;b&gt;. You can remove it."
+        "The maker has withdrawn this improvement: &lt;b&gt;"
     )
     assert translate.enumeration(["<i>", "b"]) == Markup("&lt;i&gt; and b")
 

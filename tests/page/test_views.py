@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from typing import Any, get_args
 
-from jinja2 import Environment, FileSystemLoader
-
 from repoint.agent.overview import Verdict
 from repoint.page.views import rendering
 from repoint.page.views.rendering import Renderer
@@ -15,7 +13,7 @@ TEMPLATES = rendering._FOLDER / "templates"
 
 
 def parts() -> Any:
-    return Environment(loader=FileSystemLoader(TEMPLATES)).get_template("parts.html").module
+    return Renderer(lifetime=540)._environment.get_template("parts.html").module
 
 
 def test_every_verdict_has_a_color_and_an_emblem() -> None:

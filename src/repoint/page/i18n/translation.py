@@ -71,6 +71,10 @@ class Translation:
         pattern = "#,##0" + ("." + "0" * digits if digits else "")
         return f"{format_decimal(value, pattern, locale=self.locale)}\N{NO-BREAK SPACE}{unit}"
 
+    def date(self, when: int) -> str:
+        """Format the day of a moment in this machine's time zone."""
+        return format_date(_local(when), "medium", locale=self.locale)
+
     def date_and_time(self, when: int) -> str:
         """Format a moment in this machine's time zone."""
         local = _local(when)

@@ -12,6 +12,7 @@ from repoint.page.i18n.translation import Translation
 from repoint.page.jobs import Job
 from repoint.page.views import plans
 from repoint.page.views.panel import Panel
+from repoint.page.views.rendering import outside
 from repoint.page.views.request_context import RequestContext
 from repoint.page.views.sheets import cve_list
 
@@ -68,6 +69,7 @@ def panel(context: RequestContext) -> Response:
         job_text=job_text(translate, job),
         banner=_banner(translate, job),
         events=events[:_SHOWN_EVENTS],
+        stuck=_stuck(shown),
         has_more_events=len(shown.history) > _SHOWN_EVENTS,
     )
 
@@ -82,16 +84,14 @@ def history(context: RequestContext) -> Response:
 def headline(translate: Translation, shown: Panel) -> Headline:
     """Return the answer to the question that people have: am I protected?"""
     key = "removing" if shown.verdict == "restart" and shown.removing else shown.verdict
-    status = shown.status
+    status, name = shown.status, outside(shown.name)
     label = status.in_force if key in ("removing", "exposed", "unknown") else status.staged
     cves = shown.cves("not fixed" if key == "open" else "waiting for restart")
+    text = "text nothing" if key == "open" and shown.available is None else "text"
     return Headline(
-        translate(f"verdict.{key}.title"),
+        translate(f"verdict.{key}.title", product=name),
         translate(
-            f"verdict.{key}.text",
-            product=status.product,
-            label=label,
-            cves=cve_list(translate, cves),
+            f"verdict.{key}.{text}", product=name, label=label, cves=cve_list(translate, cves)
         ),
     )
 
@@ -128,6 +128,12 @@ def error_text(translate: Translation, error: RepointError) -> Markup:
     return translate(key) if translate.has(key) else translate("error.other")
 
 
+def _stuck(shown: Panel) -> bool:
+    """Return whether a fix is missing here, and the person cannot install it."""
+    offer = shown.available
+    return shown.verdict == "open" and (offer is None or offer.held_back == "failed")
+
+
 def _banner(translate: Translation, job: Job | None) -> Banner | None:
     if job is None or job.running:
         return None
@@ -137,7 +143,7 @@ def _banner(translate: Translation, job: Job | None) -> Banner | None:
     if job.error is not None:
         return Banner("bad", error_text(translate, job.error), job.error.message)
     if job.left_closed:
-        programs = translate.enumeration(job.left_closed)
+        programs = translate.enumeration(map(outside, job.left_closed))
         text = translate.plural("error.started", len(job.left_closed), programs=programs)
         return Banner("calm", text)
     return None

@@ -38,6 +38,19 @@ class Panel:
         return self.overview.product
 
     @property
+    def name(self) -> str:
+        """The product's name for people."""
+        return self.overview.about.name or self.product
+
+    @property
+    def contact(self) -> str:
+        """The address of the vendor's contact, as a link; empty if there is none to link to."""
+        contact = self.overview.about.contact
+        if contact.startswith(("https://", "mailto:")):
+            return contact
+        return f"mailto:{contact}" if "@" in contact else ""
+
+    @property
     def status(self) -> Status:
         """The status, as ``repoint status`` shows it."""
         return self.overview.status

@@ -22,6 +22,8 @@ def activation(translate: Translation, panel: Panel, now: float) -> tuple[Markup
     step = panel.overview.plan.activate
     if step is None:
         return ()
+    if not panel.overview.attended and step.reason in ("service", "session", "system"):
+        return (translate("plan.activate.unattended"),)
     return _sentences(translate, "plan.activate", step, panel.overview.plan.deadline, now)
 
 

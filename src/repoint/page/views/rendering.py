@@ -6,8 +6,10 @@ import hashlib
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 from starlette.responses import HTMLResponse, Response
 
+from repoint.model.text import one_line
 from repoint.page.i18n.translation import Translation
 
 _FOLDER = Path(__file__).parent
@@ -41,6 +43,7 @@ class Renderer:
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        self._environment.filters["outside"] = outside
         self._environment.globals["lifetime"] = lifetime
         self._environment.globals["asset"] = addresses.__getitem__
 
@@ -58,3 +61,12 @@ class Renderer:
             return None
         headers = {"Cache-Control": f"public, max-age={_YEAR}, immutable"}
         return Response(content, media_type=_MEDIA_TYPES[Path(name).suffix], headers=headers)
+
+
+def outside(text: str) -> Markup:
+    """Return text from outside as HTML that cannot change the text around it.
+
+    Its direction is isolated, and characters that mislead or are invisible are shown as escapes.
+    """
+    lines = "\n".join(one_line(line) for line in text.split("\n"))
+    return Markup("<bdi>{}</bdi>").format(lines)

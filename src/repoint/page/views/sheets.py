@@ -121,7 +121,10 @@ def cves_of(fixes: tuple[FixOverview, ...]) -> tuple[str, ...]:
 
 def cve_list(translate: Translation, cves: tuple[str, ...]) -> Markup:
     """Return CVE ids as part of a sentence, shortened if there are many."""
-    names = [translate("cves.none") if cve == NO_CVE else cve for cve in cves]
+    names = [
+        translate("cves.none") if cve == NO_CVE else Markup('<bdi class="cve">{}</bdi>').format(cve)
+        for cve in cves
+    ]
     if len(names) > _MAX_CVES + 1:
         rest = len(names) - _MAX_CVES
         return translate("cves.some", cves=Markup(", ").join(names[:_MAX_CVES]), number=rest)
