@@ -168,6 +168,18 @@ def test_a_refused_policy_stops_everything_automatic(bench: Bench, server: WebSe
     assert bench.place.text() == "VERSION = 'old'\n"
 
 
+def test_a_fault_of_repoint_in_one_product_is_an_error_of_that_product(bench: Bench) -> None:
+    def broken(store: Path) -> Conditions:
+        raise ValueError("no such thing")
+
+    (run,) = Agent(bench.device, lambda: START, random.Random(1), broken).run()
+    assert run.failed
+    assert [str(error) for error in run.errors] == [
+        "An unexpected error ended the update run of acme-kiosk: ValueError: no such thing. "
+        "Report it to Repoint's developers; the next run tries again"
+    ]
+
+
 def test_a_server_decides_how_soon_the_next_check_comes_but_not_how_late(bench: Bench) -> None:
     from repoint.agent.agent_state import LONGEST_RETRY, AgentState
 

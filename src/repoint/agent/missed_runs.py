@@ -45,8 +45,10 @@ def add_missed_run(store: Store, now: int) -> int:
 
 def clear_missed_runs(store: Store) -> None:
     """Record that a run has started."""
-    with explained("count the update runs that could not start"):
-        RecordFolder(store.path).remove(_FILE)
+    records = RecordFolder(store.path)
+    if records.exists(_FILE):
+        with explained("count the update runs that could not start"):
+            records.remove(_FILE)
 
 
 def describe_hindrance(store: Store, agent_state: AgentState) -> str:

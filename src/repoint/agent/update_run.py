@@ -50,6 +50,10 @@ class UpdateRunStuckError(RepointError):
     """Another update run has been active for so long that several could not start."""
 
 
+class UnexpectedError(RepointError):
+    """A fault of Repoint itself ended the update run of one product."""
+
+
 @dataclass
 class UpdateRun:
     """What an update run did for one product.
@@ -337,8 +341,15 @@ def update_run_lock(store: Path) -> Iterator[None]:
 def _isolated(state: ProductState, work: Callable[[ProductState], UpdateRun]) -> UpdateRun:
     """Return the update run of a product; a damaged product has one with its error."""
     troubles: Troubles = {}
-    with isolated(state.name, troubles):
-        return work(state)
+    try:
+        with isolated(state.name, troubles):
+            return work(state)
+    except Exception as error:  # not even a fault of Repoint stops the other products
+        troubles[state.name] = UnexpectedError(
+            f"An unexpected error ended the update run of {state.name}: "
+            f"{type(error).__name__}: {error}",
+            hint="Report it to Repoint's developers; the next run tries again",
+        )
     return UpdateRun(state.name, errors=[troubles[state.name]])
 
 
