@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from repoint.cli.terminal import print_error, print_text
 from repoint.model.errors import RepointError
-from repoint.model.text import one_line
 
 
 def size(count: int) -> str:
@@ -83,42 +80,3 @@ def print_json(value: Any) -> None:
     # msgspec cannot encode bytes that are not UTF-8, which names of processes and files can hold.
     plain = msgspec.to_builtins(value, str_keys=True)
     print_text(json.dumps(plain, indent=2, ensure_ascii=True) + "\n")
-
-
-Report = Callable[[str, int, int], None]
-
-
-@contextlib.contextmanager
-def progress_bar(names: dict[str, str]) -> Iterator[Report]:
-    """Show a progress bar for each step on standard error, if that is a terminal.
-
-    Args:
-        names: The label of each step.
-
-    Yields:
-        A function to call with the step, the bytes done, and the total; 0 if it is not known yet.
-    """
-    if not sys.stderr.isatty():
-        yield lambda step, done, total: None
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        Progress,
-        TaskID,
-        TextColumn,
-        TransferSpeedColumn,
-    )
-
-    label = TextColumn("  {task.description:<12}", markup=False)
-    columns = (label, BarColumn(32), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        tasks: dict[str, TaskID] = {}
-
-        def report(step: str, done: int, total: int) -> None:
-            if step not in tasks:
-                tasks[step] = bars.add_task(one_line(names.get(step, step)), total=total or None)
-            bars.update(tasks[step], completed=done, total=total or None)
-
-        yield report

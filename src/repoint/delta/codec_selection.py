@@ -8,6 +8,7 @@ only if they could still win.
 
 from __future__ import annotations
 
+from repoint.delta.codecs.codec import Codec
 from repoint.delta.codecs.table import CodecTable
 
 _SMALL = 128 << 10
@@ -19,17 +20,19 @@ def first_pass(codecs: CodecTable, old: memoryview, new: memoryview) -> list[str
     copy, *others = codecs
     if old == new:
         return [copy.name]
+    others = _within(others, len(old) + len(new))
     every = len(new) <= _SMALL or not len(old)
     return [codec.name for codec in others if every or codec.fallback is None]
 
 
 def second_pass(
-    codecs: CodecTable, new: memoryview, best: int | None, tried: list[str]
+    codecs: CodecTable, old: memoryview, new: memoryview, best: int | None, tried: list[str]
 ) -> list[str]:
     """Return the codecs that could still win.
 
     Args:
         codecs: All codecs.
+        old: The old file.
         new: The new file.
         best: Length of the smallest payload so far; None if there is none.
         tried: The codecs of the first pass.
@@ -37,7 +40,7 @@ def second_pass(
     copy, *others = codecs
     if tried == [copy.name]:
         return []  # nothing is smaller than an empty payload
-    left = [codec for codec in others if codec.name not in tried]
+    left = [codec for codec in _within(others, len(old) + len(new)) if codec.name not in tried]
     if best is None or not left:
         return [codec.name for codec in left]
     quick = _quick_length(new)
@@ -56,7 +59,7 @@ def smallest(codecs: CodecTable, old: memoryview, new: memoryview) -> tuple[str,
     tried = first_pass(codecs, old, new)
     payloads |= _encoded(codecs, tried, old, new)
     best = min((len(payload) for payload in payloads.values()), default=None)
-    payloads |= _encoded(codecs, second_pass(codecs, new, best, tried), old, new)
+    payloads |= _encoded(codecs, second_pass(codecs, old, new, best, tried), old, new)
     name = min(payloads, key=lambda name: codecs.rank(name, len(payloads[name])))
     return name, payloads[name]
 
@@ -66,6 +69,11 @@ def _encoded(
 ) -> dict[str, bytes]:
     payloads = {name: codecs.named(name).encode(old, new) for name in names}
     return {name: payload for name, payload in payloads.items() if payload is not None}
+
+
+def _within(codecs: list[Codec], size: int) -> list[Codec]:
+    """Return the codecs that files of this size together do not overtax."""
+    return [codec for codec in codecs if not codec.largest or size <= codec.largest]
 
 
 def _quick_length(new: memoryview) -> int:

@@ -8,9 +8,11 @@ interruption ends all of them at once.
 from __future__ import annotations
 
 import hashlib
+import os
 import queue
 import subprocess
 import sys
+import tempfile
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +24,7 @@ import msgspec
 from repoint.delta.codec_selection import first_pass, second_pass
 from repoint.delta.codecs import CODECS
 from repoint.delta.errors import DeltaChildError, PatchError
-from repoint.delta.mapped import mapped
+from repoint.delta.mapped import mapped, mapped_fd
 from repoint.delta.sandbox.process import (
     describe_exit,
     from_line,
@@ -34,6 +36,10 @@ from repoint.model.errors import RepointError
 
 _WORTH_A_PROCESS = 256 << 10
 """Size of both files in bytes from which encoding takes longer than handing over the task."""
+
+
+_COMPARED = 1 << 20
+"""Bytes that are compared at a time."""
 
 
 class PatchInput(msgspec.Struct, frozen=True):
@@ -72,12 +78,18 @@ class EncodeTask(msgspec.Struct, frozen=True):
 
 
 class EncodeResult(msgspec.Struct, frozen=True):
-    """The result of a task: the length of the payload, or None if the codec does not apply."""
+    """The result of a task: the length of the payload, or None if the codec does not apply.
+
+    Attributes:
+        error: Why the codec failed; empty if it did not.
+        fatal: Whether no other codec should take its place.
+    """
 
     index: int
     codec: str
     length: int | None
     error: str = ""
+    fatal: bool = False
 
 
 def encode_all(
@@ -89,7 +101,7 @@ def encode_all(
     """Encode every input. Payloads become files in `folder`, which the caller removes.
 
     Raises:
-        DeltaChildError: A file could not be read or written, or a worker died.
+        DeltaChildError: No codec could encode a file, for lack of memory or disk.
         OSError: A file does not exist.
     """
     # The workers run in another folder.
@@ -107,6 +119,7 @@ def encode_all(
     halves, total = 0, sum(sizes)
     progress(0, total)
 
+    failed: dict[int, str] = {}
     tried: dict[int, list[str]] = {index: [] for index in range(len(inputs))}
     # Each of the two passes counts as half of the work of a file.
     for choose in (_first, _second):
@@ -120,8 +133,12 @@ def encode_all(
             ]
         missing = Counter(task.index for task in tasks)
         for result in _results(tasks, weights, workers):
-            if result.error:
+            if result.fatal:
                 raise DeltaChildError(f"cannot encode {inputs[result.index].name}: {result.error}")
+            if result.error:
+                # A codec that runs out of memory or fails loses to the others.
+                failed[result.index] = result.error
+                _payload(folder, result.index, result.codec).unlink(missing_ok=True)
             best[result.index] = _better(best[result.index], result, folder)
             missing[result.index] -= 1
             if not missing[result.index]:
@@ -129,7 +146,10 @@ def encode_all(
                 progress(halves // 2, total)
         halves = total
     progress(total, total)
-    return [_encoded(each.new, result, folder) for each, result in zip(inputs, best, strict=True)]
+    return [
+        _encoded(each, result, folder, failed.get(index, "no codec applies"))
+        for index, (each, result) in enumerate(zip(inputs, best, strict=True))
+    ]
 
 
 def run_task(task: EncodeTask) -> EncodeResult:
@@ -137,10 +157,10 @@ def run_task(task: EncodeTask) -> EncodeResult:
     try:
         return _run(task)
     except (OSError, RepointError) as error:
-        reason = str(error)
+        reason, fatal = str(error), isinstance(error, DeltaChildError)  # a library is missing
     except MemoryError:
-        reason = "not enough memory"
-    return EncodeResult(task.index, task.codec, None, f"codec {task.codec}: {reason}")
+        reason, fatal = "not enough memory", False
+    return EncodeResult(task.index, task.codec, None, f"codec {task.codec}: {reason}", fatal)
 
 
 def _run(task: EncodeTask) -> EncodeResult:
@@ -149,12 +169,30 @@ def _run(task: EncodeTask) -> EncodeResult:
         payload = codec.encode(old, new)
         if payload is None:
             return EncodeResult(task.index, task.codec, None)
-        decoded = bytearray(len(new))
-        codec.decode(old, memoryview(payload), memoryview(decoded))
-        if decoded != new:
-            raise PatchError("decoding does not give the encoded file")
+        # Not in memory: the file may be larger.
+        with (
+            tempfile.TemporaryFile(dir=task.out.parent) as file,
+            _sized(file.fileno(), len(new)) as decoded,
+        ):
+            codec.decode(old, memoryview(payload), decoded)
+            if not _same(decoded, new):
+                raise PatchError("decoding does not give the encoded file")
     task.out.write_bytes(payload)
     return EncodeResult(task.index, task.codec, len(payload))
+
+
+@contextmanager
+def _sized(fd: int, size: int) -> Iterator[memoryview]:
+    os.ftruncate(fd, size)
+    with mapped_fd(fd, writable=True) as view:
+        yield view
+
+
+def _same(one: memoryview, other: memoryview) -> bool:
+    return all(
+        bytes(one[at : at + _COMPARED]) == bytes(other[at : at + _COMPARED])
+        for at in range(0, len(other), _COMPARED)
+    )
 
 
 def _first(each: PatchInput, best: EncodeResult | None, tried: list[str]) -> list[str]:
@@ -163,8 +201,8 @@ def _first(each: PatchInput, best: EncodeResult | None, tried: list[str]) -> lis
 
 
 def _second(each: PatchInput, best: EncodeResult | None, tried: list[str]) -> list[str]:
-    with mapped(each.new) as new:
-        return second_pass(CODECS, new, best.length if best is not None else None, tried)
+    with mapped(each.new) as new, mapped(each.old) as old:
+        return second_pass(CODECS, old, new, best.length if best is not None else None, tried)
 
 
 def _payload(folder: Path, index: int, codec: str) -> Path:
@@ -184,9 +222,13 @@ def _better(best: EncodeResult | None, result: EncodeResult, folder: Path) -> En
     return first
 
 
-def _encoded(new: Path, result: EncodeResult | None, folder: Path) -> Encoded:
-    assert result is not None  # noqa: S101 - `full` takes any file
-    with mapped(new) as view:
+def _encoded(each: PatchInput, result: EncodeResult | None, folder: Path, reason: str) -> Encoded:
+    if result is None:
+        raise DeltaChildError(
+            f"cannot encode {each.name}: {reason}",
+            hint="Use a machine with more memory and free space",
+        )
+    with mapped(each.new) as view:
         digest = hashlib.sha256(view).hexdigest()
         payload = _payload(folder, result.index, result.codec)
         return Encoded(len(view), digest, result.codec, payload)
@@ -202,71 +244,96 @@ def _results(tasks: list[EncodeTask], weights: list[int], workers: int) -> Itera
             if weights[task.index] < _WORTH_A_PROCESS:
                 yield run_task(task)
         for _ in large:
-            result = results.get()
-            if isinstance(result, Exception):
-                raise result
-            yield result
+            yield results.get()
+
+
+class _Workers:
+    """Processes that encode, each led by a thread. One that dies is replaced."""
+
+    def __init__(self) -> None:
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._lock = threading.Lock()
+        self._ended = False
+
+    def start(self) -> subprocess.Popen[bytes] | None:
+        """Start a process; None after the end."""
+        with self._lock:
+            if self._ended:
+                return None
+            # In a session of its own, a worker gets no interruption from the keyboard. Only the
+            # parent does, and ends the workers without messages from them.
+            process = subprocess.Popen(
+                python_command("repoint.delta.encoding"),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                cwd="/",
+                env=python_environment(),
+                start_new_session=True,
+            )
+            self._processes.append(process)
+            return process
+
+    def kill(self) -> None:
+        """End all processes; no other is started."""
+        with self._lock:
+            self._ended = True
+            for process in self._processes:
+                process.kill()
+
+    def reap(self) -> None:
+        """Close the pipes of all processes, which have ended."""
+        for process in self._processes:
+            process.communicate()
 
 
 @contextmanager
-def _pool(tasks: list[EncodeTask], workers: int) -> Iterator[queue.Queue[EncodeResult | Exception]]:
+def _pool(tasks: list[EncodeTask], workers: int) -> Iterator[queue.Queue[EncodeResult]]:
     """Start processes that work on the tasks; their results arrive in the queue."""
     pending: queue.SimpleQueue[EncodeTask] = queue.SimpleQueue()
     for task in tasks:
         pending.put(task)
-    results: queue.Queue[EncodeResult | Exception] = queue.Queue()
-    processes = [_start() for _ in range(workers)]
-    feeders = [
-        threading.Thread(target=_feed, args=(process, pending, results)) for process in processes
+    results: queue.Queue[EncodeResult] = queue.Queue()
+    pool = _Workers()
+    leaders = [
+        threading.Thread(target=_lead, args=(pool, pending, results)) for _ in range(workers)
     ]
     try:
-        for feeder in feeders:
-            feeder.start()
+        for leader in leaders:
+            leader.start()
         yield results
     finally:
-        for process in processes:
-            process.kill()
-        for feeder in feeders:
-            feeder.join()
-        for process in processes:
-            process.communicate()
+        pool.kill()
+        for leader in leaders:
+            leader.join()
+        pool.reap()
 
 
-def _start() -> subprocess.Popen[bytes]:
-    # In a session of its own, a worker gets no interruption from the keyboard. Only the parent
-    # does, and ends the workers without messages from them.
-    return subprocess.Popen(
-        python_command("repoint.delta.encoding"),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-        cwd="/",
-        env=python_environment(),
-    )
-
-
-def _feed(
-    process: subprocess.Popen[bytes],
+def _lead(
+    pool: _Workers,
     pending: queue.SimpleQueue[EncodeTask],
-    results: queue.Queue[EncodeResult | Exception],
+    results: queue.Queue[EncodeResult],
 ) -> None:
     """Hand one task after another to a worker, in a thread."""
-    assert process.stdin and process.stdout  # noqa: S101 - both are pipes
+    process = None
     while True:
         try:
             task = pending.get_nowait()
         except queue.Empty:
             return
+        process = process or pool.start()
+        if process is None:
+            return
+        assert process.stdin and process.stdout  # noqa: S101 - both are pipes
         try:
             process.stdin.write(to_line(task))
             process.stdin.flush()
             results.put(from_line(process.stdout.readline(), EncodeResult))
         except (OSError, ValueError, msgspec.MsgspecError):
+            process.kill()
             reason = describe_exit(process.wait())
-            message = f"encoding {task.new} by codec {task.codec} failed: {reason}"
-            results.put(DeltaChildError(message))
-            return
+            results.put(EncodeResult(task.index, task.codec, None, f"codec {task.codec}: {reason}"))
+            process = None
 
 
 def main() -> None:

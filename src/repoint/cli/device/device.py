@@ -203,7 +203,8 @@ def install(
     from repoint.agent.descriptions import describe_activation
     from repoint.agent.overview import read_overview
     from repoint.cli.device.restart import offer_restart
-    from repoint.cli.output import print_json, progress_bar, seconds, size
+    from repoint.cli.output import print_json, seconds, size
+    from repoint.cli.progress import progress_bar
     from repoint.device.outcomes import Nothing, require_done
 
     device = open_device(store, automatic=automatic)

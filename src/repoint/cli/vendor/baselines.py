@@ -78,6 +78,7 @@ def add(
     """Register a baseline: seal every component of a release and publish it."""
     from repoint.cli.output import counted, size
     from repoint.cli.passphrases import new_passphrase
+    from repoint.cli.progress import progress_lines
     from repoint.model.baseline import About, BaselineName, RestartScope
     from repoint.publisher.baselines import ComponentSource, Release
 
@@ -109,9 +110,10 @@ def add(
     about = About(name, vendor, contact) if name or vendor or contact else None
     system = None if os_release is None else _read_system(os_release)
     release = Release(product, BaselineName(platform, version, build), tuple(parts), system, about)
-    baseline = _publisher(repository).add_baseline(
-        release, new_passphrase=(lambda: None) if no_passphrase else new_passphrase
-    )
+    with progress_lines({}):
+        baseline = _publisher(repository).add_baseline(
+            release, new_passphrase=(lambda: None) if no_passphrase else new_passphrase
+        )
     print(f"Registered {product} {baseline.name}.")
     for sealed in baseline.components:
         files = [entry for entry in sealed.entries if entry.kind == "file"]

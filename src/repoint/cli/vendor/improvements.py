@@ -55,7 +55,8 @@ def improve(
     repository: RepositoryOption = Path(),
 ) -> None:
     """Build an improvement as a draft: one patch for each fixed component."""
-    from repoint.cli.output import progress_bar, size
+    from repoint.cli.output import size
+    from repoint.cli.progress import progress_bar
     from repoint.publisher.advisory_file import read_advisory
     from repoint.publisher.claims import Corrections
     from repoint.publisher.improve import ImprovementRequest

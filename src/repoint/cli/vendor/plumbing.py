@@ -43,7 +43,8 @@ def diff(
     ] = False,
 ) -> None:
     """Make the patch that turns OLD into NEW."""
-    from repoint.cli.output import progress_bar, size
+    from repoint.cli.output import size
+    from repoint.cli.progress import progress_bar
     from repoint.publisher.plain_patches import diff_paths
 
     with progress_bar({"diff": "diff"}) as report:

@@ -19,6 +19,10 @@ class Fallback(NamedTuple):
     always_below: int = 0
 
 
+LARGEST = 2 << 30
+"""Bytes of both files that a codec whose memory grows with them may encode."""
+
+
 class Codec(ABC):
     """One way to encode a new file, given an old one.
 
@@ -30,10 +34,13 @@ class Codec(ABC):
         name: The codec's name in a patch, at most 16 characters. Never reused for another
             encoding.
         fallback: When to try the codec after the others; None to try it first on every file.
+        largest: Bytes of both files together above which the codec is not tried, because it needs
+            several times as much memory; 0 for no limit.
     """
 
     name: str
     fallback: Fallback | None = None
+    largest: int = 0
 
     @abstractmethod
     def encode(self, old: memoryview, new: memoryview) -> bytes | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from repoint.delta.codecs.codec import Codec
+from repoint.delta.codecs.codec import LARGEST, Codec
 
 _MAGIC = b"\x7fELF"
 
@@ -11,6 +11,7 @@ class Elf(Codec):
     """The method is described in `docs/delta.md`; the code is `repoint.delta.elf`."""
 
     name = "elf"
+    largest = LARGEST
 
     def encode(self, old: memoryview, new: memoryview) -> bytes | None:
         if bytes(old[:4]) != _MAGIC or bytes(new[:4]) != _MAGIC:

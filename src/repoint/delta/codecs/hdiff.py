@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from repoint.delta.codecs.codec import Codec
+from repoint.delta.codecs.codec import LARGEST, Codec
 from repoint.delta.errors import DeltaChildError
 
 
@@ -14,6 +14,7 @@ class HDiff(Codec):
     """
 
     name = "hdiff"
+    largest = LARGEST
 
     def encode(self, old: memoryview, new: memoryview) -> bytes | None:
         from repoint.delta.hdiff13 import WINDOW_LOGS

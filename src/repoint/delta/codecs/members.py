@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from repoint.delta.codecs.codec import Codec
+from repoint.delta.codecs.codec import LARGEST, Codec
 from repoint.delta.codecs.table import CodecTable
 
 
@@ -16,6 +16,7 @@ class Members(Codec):
     """
 
     name = "members"
+    largest = LARGEST
 
     def __init__(self, inner: CodecTable) -> None:
         self._inner = inner

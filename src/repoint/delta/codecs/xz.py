@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from repoint.delta.codecs.codec import Codec, Fallback
+from repoint.delta.codecs.codec import LARGEST, Codec, Fallback
 from repoint.delta.errors import PatchError
 
 _ELF_MAGIC = b"\x7fELF"
@@ -17,6 +17,7 @@ class Xz(Codec):
     """
 
     name = "xz"
+    largest = LARGEST
     fallback = Fallback(ratio=3)
     """No compressor makes a file three times smaller than zstd's fastest level does."""
 
