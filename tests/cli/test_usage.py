@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,8 @@ ENROLL = ("enroll", "http://localhost", "--product", "kiosk", "--root", "root.js
          "the path is empty"),
         (("improve", "kiosk", "--version", "1", "--component", "a=b", "--advisory", "c",
           "--rename-cve", "CVE-2023-4863"), "as in --rename-cve CVE-2023-4836=CVE-2023-4863"),
-        (("baseline", "frobnicate"), "No such command 'frobnicate'"),
+        (("baseline", "frobnicate"), "No such command 'frobnicate'; it has add, retire"),
+        (("agent", "frobnicate"), "it has run-once, activate, tell, install, uninstall"),
         (("publish",), "Missing argument 'product'"),
         (("withdraw", "kiosk", "1.0 (a)", "1.0 (b)", "--reason", "x"), "unexpected extra argument"),
         (("settings", "colour", "on"), "repoint settings automatic on"),
@@ -126,6 +128,14 @@ def test_wrong_usage_is_reported_in_one_line(
         (("serve", "--host", "a..b"), "Cannot listen on 'a..b'"),
         (("serve", "--host", "x" * 1000), "Cannot listen on 'xxx"),
         (("delta", "diff", "fixed", "nope", "patch"), "There is no nope"),
+        (("delta", "diff", "pipe", "file", "patch"), "pipe is no file and no folder"),
+        (("delta", "diff", "dangling", "file", "patch"), "There is no dangling"),
+        (("delta", "diff", "file", "other", "nope/patch"), "nope. Name a path in a folder that"),
+        (("delta", "apply", "file", "pipe", "new"), "There is no patch pipe"),
+        (("delta", "apply", "pipe", "file", "new"), "There is no file or folder pipe"),
+        (("delta", "apply", "file", "file", "new"), "file cannot be used"),
+        (("delta", "explain", "pipe"), "There is no patch pipe"),
+        (("show", "--repository", ".."), "There is no repository at /"),
         (("delta", "diff", "file", "file", "file"), "file exists already. Name another path"),
         (("delta", "diff", "file", "file", "file", "--force"), "file exists already"),
         (("delta", "diff", "file", "file", "link", "--force"), "link is not a regular file"),
@@ -137,7 +147,10 @@ def test_what_cannot_be_is_refused_in_one_line_with_what_can(
     write_advisory(tmp_path / "advisory.toml")
     write_tree(tmp_path / "fixed", FIXED)
     (tmp_path / "file").write_text("content")
+    (tmp_path / "other").write_text("other content")
     (tmp_path / "link").symlink_to("file")
+    (tmp_path / "dangling").symlink_to("nothing")
+    os.mkfifo(tmp_path / "pipe")
     before = (everything(tmp_path), everything(shop.folder))
     environment = {"REPOINT_REPOSITORY": str(shop.repository.path), "REPOINT_PASSPHRASE": "x"}
     line = refusal(repoint(*arguments, cwd=tmp_path, env=environment), said)

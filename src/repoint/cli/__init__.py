@@ -115,6 +115,9 @@ def _show_help(text: str) -> NoReturn:
 def _misused(message: str, context: object) -> NoReturn:
     if message:
         command = getattr(context, "command_path", "repoint")
+        group = getattr(context, "command", None)
+        if message.startswith("No such command") and " " in command and group is not None:
+            message = f"{message.rstrip('.')}; it has {', '.join(group.list_commands(context))}"
         _fail(f"{message.rstrip('.')}. See `{command} --help`", 2)
     # A group without a command has printed its help.
     sys.exit(2)

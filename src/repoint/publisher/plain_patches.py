@@ -67,6 +67,7 @@ def diff_paths(
         RepointError: A folder contains something that a tree cannot hold.
     """
     _require(old, new)
+    _require_parent(patch)
     if patch.is_symlink() or (patch.exists() and not patch.is_file()):
         raise OutputWriteError(f"{patch} is not a regular file", hint="Name another path")
     if patch.exists() and (not replace or any(patch.samefile(each) for each in (old, new))):
@@ -75,6 +76,7 @@ def diff_paths(
     if old.is_file():
         write_patch(patch, [PatchInput(_FILE, new, _FILE, old)], progress=progress)
         return PatchSizes(patch.stat().st_size, new.stat().st_size)
+    old, new = old.resolve(), new.resolve()  # a link may lead to the folder
     before, after = scan_tree(old), scan_tree(new)
     comparison = layer_between(old, before, new, after)
     if not comparison.layer.changes and not comparison.layer.removed:
@@ -95,8 +97,13 @@ def apply_path(old: Path, patch: Path, new: Path) -> None:
         OutputWriteError: ``new`` exists, or ``old`` does not.
         PatchError: The patch is damaged, or was not made for ``old``.
     """
-    if not old.exists():
-        raise OutputWriteError(f"There is no {old}", hint="Name the file or folder to patch")
+    if not (old.is_file() or old.is_dir()):
+        raise OutputWriteError(
+            f"There is no file or folder {old}", hint="Name the file or folder to patch"
+        )
+    if not patch.is_file():
+        raise OutputWriteError(f"There is no patch {patch}", hint="Name the file with the patch")
+    _require_parent(new)
     if new.exists() or new.is_symlink():
         raise OutputWriteError(f"{new} already exists", hint="Name a path that does not exist yet")
     header = read_header(patch)
@@ -108,11 +115,19 @@ def apply_path(old: Path, patch: Path, new: Path) -> None:
                 raise PatchError(f"{patch} is not a patch for one file", hint="Name the folder")
             entry = header.entries[0]
             source = old if entry.source else None
-            decode_in_child(patch, [DecodeJob(_FILE, source, entry.size, entry.sha256)], decoded)
+            try:
+                decode_in_child(
+                    patch, [DecodeJob(_FILE, source, entry.size, entry.sha256)], decoded
+                )
+            except PatchError as error:
+                raise PatchError(
+                    f"{patch} does not fit {old}: {error.message}",
+                    hint=error.hint or "Name the file that it was made for",
+                ) from None
             (decoded / "0").chmod(0o644)
             (decoded / "0").rename(new)
             return
-        _apply_tree(old, patch, header.annex, decoded, Path(folder, "tree"))
+        _apply_tree(old.resolve(), patch, header.annex, decoded, Path(folder, "tree"))
         Path(folder, "tree").rename(new)
 
 
@@ -151,10 +166,21 @@ def _apply_tree(old: Path, patch: Path, annex: bytes, decoded: Path, tree: Path)
 
 def _require(old: Path, new: Path) -> None:
     for path in (old, new):
-        if not path.exists():
-            raise OutputWriteError(f"There is no {path}", hint="Name two files or two folders")
+        if not (path.is_file() or path.is_dir()):
+            raise OutputWriteError(
+                f"There is no {path}" if not path.exists() else f"{path} is no file and no folder",
+                hint="Name two files or two folders",
+            )
     if old.is_file() != new.is_file():
         raise OutputWriteError(
             f"One of {old} and {new} is a file, the other a folder",
             hint="Name two files or two folders",
+        )
+
+
+def _require_parent(path: Path) -> None:
+    parent = path.absolute().parent
+    if not parent.is_dir():
+        raise OutputWriteError(
+            f"There is no folder {parent}", hint="Name a path in a folder that exists"
         )

@@ -125,7 +125,7 @@ class Repository:
         """
         if not (path / SETTINGS_FILE).is_file():
             raise NotARepositoryError(
-                f"There is no repository at {path}",
+                f"There is no repository at {path.absolute()}",
                 hint="Create one with `repoint repository init`, or name the right folder",
             )
         if (path / _UNFINISHED).exists():

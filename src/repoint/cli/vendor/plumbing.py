@@ -84,11 +84,14 @@ def explain(
     from repoint.cli.output import print_json
     from repoint.cli.vendor.patch_view import print_explained
     from repoint.delta.explain import explain as explain_patch
+    from repoint.publisher.errors import OutputWriteError
 
     def old_file(source: str) -> Path | None:
         path = old if old is None or old.is_file() else old / source
         return path if path is not None and path.is_file() else None
 
+    if not patch.is_file():
+        raise OutputWriteError(f"There is no patch {patch}", hint="Name the file with the patch")
     files = explain_patch(patch, old_file)
     if json:
         print_json(files)
