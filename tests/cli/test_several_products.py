@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from repoint.agent.notifications import notification_for
+from repoint.agent.overview import read_overview
 from repoint.model.baseline import About
 from tests.cli.command import refusal, repoint, works
 from tests.cli.test_terminal import Terminal
@@ -131,3 +133,17 @@ def test_after_a_failed_check_nobody_is_up_to_date(place: Place) -> None:
     place.server.close()
     assert repoint("check", "--store", store).status == 1
     refusal(repoint("install", "--store", store), "because the last check failed")
+
+
+def test_a_notification_names_the_product_as_people_know_it(lamp: Place) -> None:
+    lamp.enroll()
+    lamp.vendor.release(None, X)
+    lamp.vendor.withdraw("a")
+    lamp.vendor.release({"engine": {**FIXED, "b": "b"}}, Y, drop=(X,))
+    lamp.device.check(None)
+    notification = notification_for(read_overview(lamp.device))
+    assert notification is not None
+    assert notification.title.startswith("A security improvement for Acme Lamp is available")
+    # (b) does not fix what the withdrawn letter fixed.
+    assert any(Y in line for line in notification.lines)
+    assert not any(X in line for line in notification.lines)

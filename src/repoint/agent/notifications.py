@@ -7,6 +7,7 @@ state of an improvement is notified once.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import Literal
@@ -22,7 +23,7 @@ from repoint.agent.descriptions import (
 from repoint.agent.overview import Overview
 from repoint.agent.plan import Step
 from repoint.device.status.affected import Affected
-from repoint.device.status.status import NO_CVE
+from repoint.device.status.status import NO_CVE, CveStatus
 from repoint.device.store.files import read_note
 from repoint.fs.durable import write_durably
 from repoint.host.dbus import BusError, BusObject, session_bus
@@ -64,10 +65,10 @@ class ShownNotification(msgspec.Struct, frozen=True):
 def notification_for(overview: Overview) -> Notification | None:
     """Return the notification for an overview; None if no improvement is known."""
     status, plan = overview.status, overview.plan
-    product = status.product
+    product = overview.display_name
     offer = status.available
     if offer is not None and plan.install is not None:
-        lines = [offer.title, _fixes(overview, "not fixed"),
+        lines = [offer.title, _fixes(overview.fixed_by_offer),
                  _sentence(describe_install(plan.install)),
                  _restarts(overview.affected_by_offer), _deadline(overview)]  # fmt: skip
         verb = "was rolled back" if plan.install.reason == "failed" else "is available"
@@ -77,13 +78,13 @@ def notification_for(overview: Overview) -> Notification | None:
     label = overview.pending_label
     if plan.activate is not None and has_letter(label):
         when = describe_activation(plan.activate, overview.affected_now)
-        lines = [_fixes(overview, "waiting for restart"), f"Comes into force {when}.",
+        lines = [_fixes(overview.fixes("waiting for restart")), f"Comes into force {when}.",
                  _restarts(overview.affected_now, plan.activate), _deadline(overview)]  # fmt: skip
         title = f"A security improvement for {product} is waiting for a restart: {label}"
         return Notification("staged", label, title, tuple(filter(None, lines)))
     if has_letter(status.in_force) and status.protected:
         title = f"{product} is protected: {status.in_force} is in force"
-        lines = [_fixes(overview, "in force")]
+        lines = [_fixes(overview.fixes("in force"))]
         return Notification("in force", status.in_force, title, tuple(filter(None, lines)))
     return None
 
@@ -145,13 +146,12 @@ def message_of_the_day(overview: Overview) -> list[str]:
     last = overview.status.last_check
     if last is not None and last.error:
         lines.append(
-            f"Repoint could not check for improvements of {overview.product}: {last.error}"
+            f"Repoint could not check for improvements of {overview.display_name}: {last.error}"
         )
     return lines
 
 
-def _fixes(overview: Overview, state: str) -> str:
-    cves = [cve for cve in overview.status.cves if cve.state == state]
+def _fixes(cves: Sequence[CveStatus]) -> str:
     if not cves:
         return ""
     first = cves[0]

@@ -29,7 +29,7 @@ from repoint.device.policy.policy import Policy
 from repoint.device.policy.preferences import EffectiveSettings, effective_settings
 from repoint.device.status.affected import Affected, affected_by_offer, affected_now
 from repoint.device.status.census import Census, census_of
-from repoint.device.status.status import Status, read_status
+from repoint.device.status.status import NO_CVE, CveStatus, FixState, Status, read_status
 from repoint.device.status.verdict import Verdict
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation, HistoryEntry
@@ -91,6 +91,23 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     def verdict(self) -> Verdict:
         """The answer to "am I protected?" in one word."""
         return self.status.verdict
+
+    @property
+    def display_name(self) -> str:
+        """The name of the product for people."""
+        return self.about.name or self.status.product
+
+    @property
+    def fixed_by_offer(self) -> tuple[CveStatus, ...]:
+        """What the available improvement fixes here; other letters may fix other things."""
+        available = self.improvements.available
+        fixes = [item.fix for item in available.fixes] if available is not None else []
+        own = {(cve, fix.component) for fix in fixes for cve in fix.cves or (NO_CVE,)}
+        return tuple(c for c in self.fixes("not fixed") if (c.cve, c.component) in own)
+
+    def fixes(self, state: FixState) -> tuple[CveStatus, ...]:
+        """Return the CVEs in a state."""
+        return tuple(cve for cve in self.status.cves if cve.state == state)
 
     @property
     def pending_label(self) -> str:

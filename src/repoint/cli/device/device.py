@@ -84,7 +84,7 @@ def status(
             if len(products) > 1:
                 if number:
                     print()
-                print(overview.about.name or overview.product)
+                print(overview.display_name)
             print_status(overview)
     report_troubles(troubles)
 

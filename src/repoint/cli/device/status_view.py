@@ -100,19 +100,7 @@ def print_offer(overview: Overview, *, fixes: bool = True) -> None:
     for number, reopened in enumerate(offer.reopens):
         print(f"  {'lacks' if not number else '':<9}! {reopened}, fixed here by {reopened.letter}")
     if fixes:
-        _print_cves(_fixed_by_offer(overview))
-
-
-def _fixed_by_offer(overview: Overview) -> list[CveStatus]:
-    """Return what the available improvement fixes here; other letters may fix other things."""
-    available = overview.improvements.available
-    fixes = [item.fix for item in available.fixes] if available is not None else []
-    own = {(cve, fix.component) for fix in fixes for cve in fix.cves or (NO_CVE,)}
-    return [
-        cve
-        for cve in overview.status.cves
-        if cve.state == "not fixed" and (cve.cve, cve.component) in own
-    ]
+        _print_cves(overview.fixed_by_offer)
 
 
 def _print_activation(overview: Overview) -> None:
