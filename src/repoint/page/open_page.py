@@ -59,13 +59,27 @@ def open_in_browser(link: str, environment: Mapping[str, str]) -> bool:
     """
     program = find_program("xdg-open")
     has_desktop = environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY")
-    folder = _private_folder(environment)
-    if program is None or not has_desktop or folder is None or os.geteuid() == 0:
+    if program is None or not has_desktop or os.geteuid() == 0:
         return False
-    file = folder / "repoint-settings.html"
-    write_durably(file, _REDIRECT.format(link=html.escape(link)).encode(), mode=0o600)
+    file = write_link_file(link, environment)
+    if file is None:
+        return False
     start_detached([program, file.as_uri()], Path(os.devnull), environment)
     return True
+
+
+def write_link_file(link: str, environment: Mapping[str, str]) -> Path | None:
+    """Write a file that leads a browser to a link, and that only this account may read.
+
+    Returns:
+        The file. None if this login session has no private folder.
+    """
+    folder = _private_folder(environment)
+    if folder is None:
+        return None
+    file = folder / "repoint-settings.html"
+    write_durably(file, _REDIRECT.format(link=html.escape(link)).encode(), mode=0o600)
+    return file
 
 
 def _private_folder(environment: Mapping[str, str]) -> Path | None:

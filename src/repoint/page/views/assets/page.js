@@ -98,6 +98,7 @@
     notice.textContent = goneText;
     main.append(notice);
     document.body.replaceChildren(main);
+    document.querySelector("link[rel=icon]")?.remove(); // it would be loaded again
     history.replaceState(null, "", "/closed");
   };
 
