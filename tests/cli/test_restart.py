@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 
+import msgspec
+import pytest
+
+from repoint.device.activate.restart import Restarted
 from repoint.device.update.enroll import GraftRequest
 from repoint.device.update.recognize import BaselineFilter
+from repoint.host.host import Host
+from repoint.host.kernel.processes import Processes
 from tests.cli.command import repoint
 from tests.places import MAPS_A_LIBRARY, Place
 from tests.world import PLATFORM, Vendor
@@ -53,3 +60,33 @@ def test_the_json_of_a_restart_separates_what_was_not_started(place: Place, vend
     assert result["started"] == []
     assert result["not_started"] == [{"name": command, "reason": "there is no such program"}]
     assert answer.status == 1
+
+
+class Disputed(Processes):
+    """Processes that may have become root through a set-user-ID program."""
+
+    def may_be_set_user_id(self, pid: int) -> bool:
+        return True
+
+
+def test_what_another_account_may_have_started_as_root_is_left_to_the_person(
+    place: Place, vendor: Vendor
+) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root runs programs as root")
+    place.host = msgspec.structs.replace(Host.local(), processes=Disputed())
+    request = GraftRequest(place.graft, ("/bin/sh", "-c", f"touch {place.folder}/started"))
+    place.device.enroll(
+        vendor.product, place.server.url, vendor.root, {"engine": request},
+        BaselineFilter(platform=PLATFORM),
+    )  # fmt: skip
+    vendor.release()
+    place.device.check(None)
+    place.device.install(None, user_initiated=True)
+    place.run(MAPS_A_LIBRARY, launched=False)
+    done = place.device.restart(None)
+    assert isinstance(done, Restarted)
+    assert done.started == ()
+    (program,) = done.not_started
+    assert program.reason == "it ran as root, but another account may have started it"
+    assert not (place.folder / "started").exists()

@@ -112,3 +112,21 @@ def test_every_boot_has_an_identity_and_an_age(tmp_path: Path) -> None:
     assert Boot().identity()
     assert Boot().uptime() > 0
     assert Boot(proc=tmp_path).identity() == ""
+
+
+@pytest.mark.parametrize(
+    ("login", "mode", "expected"),
+    [("0", 0o755, False), ("4294967295", 0o755, False), ("", 0o755, False), (None, 0o755, False),
+     ("1000", 0o755, True), ("0", 0o4755, True), ("4294967295", 0o4711, True), ("0", None, True)],
+)  # fmt: skip
+def test_root_may_be_another_account_after_a_login_or_through_a_set_user_id_program(
+    tmp_path: Path, login: str | None, mode: int | None, expected: bool
+) -> None:
+    process = tmp_path / "7"
+    process.mkdir()
+    if login is not None:
+        (process / "loginuid").write_text(login)
+    if mode is not None:
+        (process / "exe").touch()
+        (process / "exe").chmod(mode)
+    assert Processes(tmp_path).may_be_set_user_id(7) is expected

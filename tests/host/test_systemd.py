@@ -137,3 +137,20 @@ def test_a_transient_unit_is_described_to_systemd_run(
 def test_systemd_runs_the_machine_if_its_folder_exists(tmp_path: Path) -> None:
     assert Systemd(booted=tmp_path).is_booted()
     assert not Systemd(booted=tmp_path / "none").is_booted()
+
+
+@pytest.mark.parametrize(
+    ("cgroup", "account"),
+    [("0::/user.slice/user-1000.slice/session-3.scope", 1000),
+     ("0::/user.slice/user-0.slice/session-1.scope", 0),
+     ("0::/user.slice/user-1000.slice/user@1000.service/app.slice/x.scope", 1000),
+     ("0::/system.slice/kiosk.service", None), ("0::/", None), ("0::/user-1000.slice-not", None),
+     ("1:name=systemd:/user.slice/user-7.slice/session-1.scope\n0::/", 7)],
+)  # fmt: skip
+def test_the_session_of_a_process_is_that_of_its_control_group(
+    tmp_path: Path, cgroup: str, account: int | None
+) -> None:
+    (tmp_path / "7").mkdir()
+    (tmp_path / "7/cgroup").write_text(f"{cgroup}\n")
+    assert Systemd(proc=tmp_path).session_of(7) == account
+    assert Systemd(proc=tmp_path).session_of(8) is None

@@ -61,13 +61,13 @@ class _Program:
     Attributes:
         point: The component with its command.
         user: The account; None for our own.
-        session: The account in whose session it ran; None for none.
+        disputed: Whether it ran as root and another account may have started it.
         pids: Its processes.
     """
 
     point: GraftPoint
     user: int | None
-    session: int | None
+    disputed: bool
     pids: list[int]
 
 
@@ -129,22 +129,28 @@ def restart(
 
 def _programs(state: ProductState, host: Host, uses: Sequence[tuple[str, Use]]) -> list[_Program]:
     """Return the programs to start again. Their owners are read while they still run."""
-    programs: dict[tuple[str, int | None, int | None], _Program] = {}
+    programs: dict[tuple[str, int | None, bool], _Program] = {}
     for point in state.documents.enrolment().grafts:
         for component, use in uses:
             # A foreign account's program may still run, and a container's was not closed.
             ours = not (use.contained or use.foreign)
             if component == point.component and point.program and ours:
-                user, session = host.processes.user_of(use.pid), host.systemd.session_of(use.pid)
-                key = (component, user, session)
-                programs.setdefault(key, _Program(point, user, session, [])).pids.append(use.pid)
+                user = host.processes.user_of(use.pid)
+                disputed = user == 0 and _may_be_of_another(host, use.pid)
+                key = (component, user, disputed)
+                programs.setdefault(key, _Program(point, user, disputed, [])).pids.append(use.pid)
     return list(programs.values())
 
 
+def _may_be_of_another(host: Host, pid: int) -> bool:
+    session = host.systemd.session_of(pid)
+    return session not in (None, 0) or host.processes.may_be_set_user_id(pid)
+
+
 def _start(host: Host, program: _Program, log: Path) -> StartedProgram:
-    if program.user == 0 and program.session:
-        # A set-user-ID program, or sudo: nothing says what that account would want root to run.
-        reason = f"it ran as root in the session of account {program.session}"
+    if program.disputed:
+        # It is set-user-ID, or was started with sudo. An account must not choose what root runs.
+        reason = "it ran as root, but another account may have started it"
         return StartedProgram(shlex.join(program.point.program), reason)
     return host.programs.start(program.point.program, log, program.user)
 

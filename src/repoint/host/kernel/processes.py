@@ -7,6 +7,7 @@ import errno
 import functools
 import mmap
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,9 @@ _KERNEL_THREAD = 0x0020_0000
 
 _MOST_LINKS = 40
 """Symbolic links that are followed in one path, as the kernel does (path_resolution(7))."""
+
+_NO_LOGIN = (1 << 32) - 1
+"""The login account of what no login has started."""
 
 
 @dataclass(frozen=True)
@@ -313,6 +317,22 @@ class Processes:
             return None
         # The real number: a set-user-ID program's effective one is not its account's.
         return int(next(line for line in lines if line.startswith("Uid:")).split()[1])
+
+    def may_be_set_user_id(self, pid: int) -> bool:
+        """Return whether a process of root may have been started by another account.
+
+        It may if that account logged in (pam_loginuid(8)), or if its program is set-user-ID.
+        """
+        process = self._proc / str(pid)
+        try:
+            login = int((process / "loginuid").read_text())
+        except (OSError, ValueError):
+            login = _NO_LOGIN  # a kernel without auditing
+        try:
+            mode = (process / "exe").stat().st_mode
+        except OSError:
+            return True
+        return login not in (0, _NO_LOGIN) or bool(mode & stat.S_ISUID)
 
     def command_line(self, pid: int) -> tuple[str, ...]:
         """Return the arguments of a process; empty if it has ended or may not be inspected."""
