@@ -116,3 +116,26 @@ def test_a_proxy_of_the_environment_is_used_and_its_password_never_shown(
     files = [file for file in (folder / "store").rglob("*") if file.is_file()]
     assert not any(b"secret" in file.read_bytes() for file in files)
     assert "secret" not in repoint("status", "--store", folder / "store").out
+
+
+def test_check_and_status_say_that_the_policy_is_refused(folder: Path, shop: Vendor) -> None:
+    server = Middlebox(shop.public)
+    assert enroll(folder, shop, server.url).status == 0
+    (folder / "policy.d").mkdir()
+    (folder / "policy.d").chmod(0o777)
+    env = {"REPOINT_POLICY": str(folder / "policy.d")}
+    checked = repoint("check", "--store", folder / "store", env=env)
+    assert checked.status == 0
+    assert "The policy is refused, because" in checked.err
+    assert "The policy is refused" in repoint("status", "--store", folder / "store", env=env).out
+    run = repoint("agent", "run-once", "--store", folder / "store", env=env)
+    assert run.status == 1
+    assert "The policy is refused" in run.err
+    assert (folder / "app/engine/main.py").read_text() == "VERSION = 'old'\n"
+    shown = repoint("policy", "--store", folder / "store", env=env)
+    assert (shown.status, "chmod go-w" in shown.err) == (1, True)
+    server.close()
+
+
+def test_a_policy_folder_that_does_not_exist_is_an_error(folder: Path) -> None:
+    refusal(repoint("policy", folder / "nope"), "does not exist", "Check the path")

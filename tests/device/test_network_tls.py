@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import datetime as dt
 import ipaddress
+import select
+import socket
 import ssl
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -255,3 +260,73 @@ def test_a_bundle_that_cannot_be_used_is_one_line(
         file.write_bytes(content)
     with pytest.raises(NetworkSettingsError, match=f"{name} names {file}, which"):
         fetch("https://127.0.0.1:1", Network(environment={name: str(file)}))
+
+
+class ConnectProxy:
+    """A proxy that connects, if it is asked with the right login."""
+
+    def __init__(self, login: str = "") -> None:
+        self.asked: list[str] = []
+        self._login = login
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.netloc = f"127.0.0.1:{self._socket.getsockname()[1]}"
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+        self._thread.join()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                client, _ = self._socket.accept()
+            except OSError:
+                return
+            with client, contextlib.suppress(ConnectionError):
+                self._connect(client)
+
+    def _connect(self, client: socket.socket) -> None:
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += client.recv(1)
+        self.asked.append(head.decode())
+        if self._login not in head.decode():
+            client.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")
+            return
+        host, _, port = head.split()[1].decode().rpartition(":")
+        if host == "refused.example":
+            client.sendall(b"HTTP/1.1 403 Forbidden\r\n\r\n")
+            return
+        with socket.create_connection(("127.0.0.1", int(port))) as server:
+            client.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
+            both = {client: server, server: client}
+            while True:
+                ready, _, _ = select.select(list(both), [], [], 5)
+                for one in ready:
+                    data = one.recv(65536)
+                    if not data:
+                        return
+                    both[one].sendall(data)
+                if not ready:
+                    return
+
+
+def test_https_goes_through_a_proxy_that_only_connects(authority: Authority, serve: Serve) -> None:
+    url = serve(*authority.issue("updates.example")).replace("127.0.0.1", "updates.example")
+    login = base64.b64encode(b"u:p").decode()
+    proxy = ConnectProxy(f"Proxy-Authorization: Basic {login}")
+    settings = NetworkSettings(authorities=str(authority.file))
+    network = Network(settings, "network.toml", {"https_proxy": f"http://u:p@{proxy.netloc}"})
+    assert fetch(url, network) == b"{}"
+    assert proxy.asked[0].startswith(f"CONNECT {url.removeprefix('https://')} ")
+    network = Network(settings, "network.toml", {"https_proxy": f"http://u:x@{proxy.netloc}"})
+    with pytest.raises(NoNetworkError, match=r"asks for a user name and a password \(status 407\)"):
+        fetch(url, network)
+    network = Network(settings, "network.toml", {"https_proxy": f"http://u:p@{proxy.netloc}"})
+    with pytest.raises(NoNetworkError, match=r"refuses to connect to refused\.example \(status 40"):
+        fetch("https://refused.example", network)
+    with pytest.raises(NoNetworkError, match="for another name"):
+        fetch(url.replace("updates.example", "other.example"), network)
+    proxy.close()

@@ -138,6 +138,9 @@ def check(
     troubles = for_each(products, check_one)
     if json:
         print_json(records[0] if len(products) == 1 else records)
+    problem = device.preferences.policy().problem
+    if problem:
+        print(f"The current policy files are not in force: {problem}", file=sys.stderr)
     report_troubles(troubles)
 
 
