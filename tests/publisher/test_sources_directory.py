@@ -232,3 +232,18 @@ def test_links_found_to_stay_inside_stay_inside_on_disk(
     real = [Path(os.path.realpath(root / path)) for path in links]
     if not all(path.is_relative_to(root.resolve()) for path in real):
         assert first_escape(links) is not None
+
+
+def test_a_sparse_file_stays_sparse(tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    with (tmp_path / "source/image").open("wb") as file:
+        file.truncate(5 << 30)
+        file.seek(1 << 30)
+        file.write(b"data")
+    unpack_source(tmp_path / "source", tmp_path / "tree")
+    image = tmp_path / "tree/image"
+    assert image.stat().st_size == 5 << 30
+    assert image.stat().st_blocks * 512 <= 1 << 20
+    with image.open("rb") as file:
+        file.seek(1 << 30)
+        assert file.read(5) == b"data\0"

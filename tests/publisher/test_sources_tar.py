@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import lzma
 import os
+import subprocess
 import tarfile
 from pathlib import Path
 
@@ -265,10 +266,38 @@ def test_bytes_after_a_compressed_stream_are_refused(tmp_path: Path) -> None:
     assert "corrupt" in refusal(tmp_path, data, "source.tar.xz")
 
 
-def test_a_sparse_file_is_refused_with_what_to_do(tmp_path: Path) -> None:
-    headers = {"GNU.sparse.map": "0,1", "GNU.sparse.size": "4096"}
-    message = refusal(tmp_path, tar_bytes([member("a", b"x", pax_headers=headers)]))
-    assert "without --sparse" in message
+@pytest.mark.parametrize("form", ["gnu", "posix 0.0", "posix 0.1", "posix 1.0"])
+def test_a_sparse_file_keeps_its_content_and_its_holes(tmp_path: Path, form: str) -> None:
+    kind, _, version = form.partition(" ")
+    (tmp_path / "source").mkdir()
+    with (tmp_path / "source/image").open("wb") as file:
+        file.seek(10 << 20)
+        file.write(b"data")
+        file.truncate((20 << 20) + 5)
+    command = ["tar", "--sparse", f"--format={kind}", "-C", str(tmp_path / "source")]
+    command += [f"--sparse-version={version}"] if version else []
+    subprocess.run([*command, "-cf", str(tmp_path / "x.tar"), "."], check=True)
+    assert (tmp_path / "x.tar").stat().st_size < 1 << 20
+    unpack_source(tmp_path / "x.tar", tmp_path / "tree")
+    image = tmp_path / "tree/image"
+    assert image.read_bytes() == (tmp_path / "source/image").read_bytes()
+    assert image.stat().st_blocks * 512 <= 2 << 20
+
+
+def test_a_sparse_file_may_not_exceed_the_limit(tmp_path: Path) -> None:
+    headers = {"GNU.sparse.map": "0,1", "GNU.sparse.size": str(1 << 40)}
+    (tmp_path / "x.tar").write_bytes(tar_bytes([member("a", pax_headers=headers)]))
+    with pytest.raises(UnfitSourceError, match="unpacks to more than"):
+        unpack_source(tmp_path / "x.tar", tmp_path / "tree", limits=Limits(total=1 << 20))
+
+
+def test_zeros_become_holes_and_a_file_of_zeros_keeps_its_length(tmp_path: Path) -> None:
+    content = bytes(3 << 20) + b"x" + bytes((1 << 20) + 7)
+    (tmp_path / "x.tar").write_bytes(tar_bytes([member("a", content), member("z", bytes(4 << 20))]))
+    unpack_source(tmp_path / "x.tar", tmp_path / "tree")
+    assert (tmp_path / "tree/a").read_bytes() == content
+    assert (tmp_path / "tree/z").read_bytes() == bytes(4 << 20)
+    assert (tmp_path / "tree/z").stat().st_blocks == 0
 
 
 def test_more_bytes_than_the_limit_are_refused(tmp_path: Path) -> None:

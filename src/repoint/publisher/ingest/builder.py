@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from repoint.fs.clone import clone_content
+from repoint.fs.clone import copy_content
 from repoint.fs.durable import write_all
 from repoint.model.tree import Kind, check_link, check_path
 from repoint.publisher.ingest.errors import UnfitSourceError
@@ -19,6 +19,8 @@ from repoint.tree.merged_usr import is_merging_link, merged_path, relative_targe
 
 CHUNK = 1 << 20
 """Bytes per read and write."""
+
+_ZEROS = bytes(CHUNK)
 
 _LATEST_TIME = 1 << 33
 """Seconds since 1970 (the year 2242). A later time in an archive is considered garbage."""
@@ -74,15 +76,13 @@ class TreeBuilder:
         with self._new_file(path, mode, mtime_ns) as out:
             for chunk in chunks:
                 self._write(out, chunk)
+            os.ftruncate(out, os.lseek(out, 0, os.SEEK_CUR))
 
     def copy_file(self, path: str, source: int, *, mode: int, mtime_ns: int | None) -> None:
-        """Add a file with the content of an open file, sharing its blocks if possible."""
+        """Add a file with the content of an open file. Blocks are shared and holes kept."""
         with self._new_file(path, mode, mtime_ns) as out:
-            if clone_content(source, out):
-                self._budget.spend_bytes(os.fstat(out).st_size)
-            else:
-                while chunk := os.read(source, CHUNK):
-                    self._write(out, chunk)
+            self._budget.spend_bytes(os.fstat(source).st_size)
+            copy_content(source, out)
 
     def add_link(self, path: str, target: str, *, mtime_ns: int | None = None) -> None:
         """Add a symbolic link."""
@@ -195,7 +195,10 @@ class TreeBuilder:
 
     def _write(self, out: int, chunk: bytes) -> None:
         self._budget.spend_bytes(len(chunk))
-        write_all(out, chunk)
+        if len(chunk) == CHUNK and chunk == _ZEROS:
+            os.lseek(out, CHUNK, os.SEEK_CUR)  # a hole
+        else:
+            write_all(out, chunk)
 
 
 def archive_time(seconds: float) -> int | None:

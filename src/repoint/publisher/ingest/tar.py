@@ -58,10 +58,6 @@ def _add(
         tree.add_link(path, member.linkname, mtime_ns=mtime_ns)
     elif member.islnk():
         tree.add_hard_link(path, _relative(member.linkname))
-    elif member.issparse():
-        raise UnfitSourceError(
-            f"{member.name!r} is stored as a sparse file", hint="Make the archive without --sparse"
-        )
     elif member.isreg():
         metered.allow(member.size + _OVERHEAD)
         tree.add_file(path, _content(member, archive), mode=mode, mtime_ns=mtime_ns)
