@@ -138,10 +138,19 @@ def test_what_cannot_be_executed_is_refused_in_one_line(
         prepare_launch(str(enrolled.folder / "store"), [name], {"PATH": "/usr/bin:/bin"})
 
 
-def test_a_script_without_its_interpreter_is_refused_in_one_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"#!/nowhere/sh\n", "names an interpreter that does not exist"),
+     (b"echo hello\n", "is not a program that this machine can run"),
+     (b"\x7fELFbroken", "is not a program that this machine can run"),
+     (b"", "is not a program that this machine can run")],
+)  # fmt: skip
+def test_what_the_kernel_cannot_execute_is_refused_in_one_line(
+    tmp_path: Path, content: bytes, message: str
+) -> None:
     script = tmp_path / "script"
-    script.write_text("#!/nowhere/sh\n")
+    script.write_bytes(content)
     script.chmod(0o755)
     launch = prepare_launch(str(tmp_path / "store"), [str(script)], {})
-    with pytest.raises(NotEnrolledError, match="names an interpreter that does not exist"):
+    with pytest.raises(NotEnrolledError, match=message):
         become(launch)

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from repoint.model.errors import RepointError
+from repoint.model.text import one_line
 from repoint.page.server import IDLE_TIMEOUT, serve
 
 
@@ -24,7 +25,7 @@ def main() -> None:
     try:
         serve(arguments.store.absolute(), idle=arguments.idle)
     except (RepointError, OSError) as error:
-        sys.exit(f"repoint: the Settings page cannot be served: {error}")
+        sys.exit(one_line(f"repoint: the Settings page cannot be served: {error}"))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ nor `msgspec`, and reads the one record that it needs with `json`: see
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -120,7 +121,7 @@ def become(launch: Launch) -> None:
     """Become the program; does not return.
 
     Raises:
-        NotEnrolledError: The interpreter of a script does not exist.
+        NotEnrolledError: The interpreter of a script does not exist, or the machine cannot run it.
         OSError: The program cannot be started.
     """
     record_launch(launch.trees)
@@ -128,13 +129,18 @@ def become(launch: Launch) -> None:
         os.set_inheritable(descriptor, True)
     try:
         os.execve(launch.program, launch.arguments, launch.environment)  # noqa: S606
-    except FileNotFoundError as error:
-        if not os.path.exists(launch.program):
-            raise
-        raise NotEnrolledError(
-            f"{launch.program} names an interpreter that does not exist",
-            hint="Install it, or correct the program's first line",
-        ) from error
+    except OSError as error:
+        if error.errno == errno.ENOEXEC:
+            raise NotEnrolledError(
+                f"{launch.program} is not a program that this machine can run",
+                hint="A script begins with a line such as #!/bin/sh",
+            ) from error
+        if error.errno == errno.ENOENT and os.path.exists(launch.program):
+            raise NotEnrolledError(
+                f"{launch.program} names an interpreter that does not exist",
+                hint="Install it, or correct the program's first line",
+            ) from error
+        raise
 
 
 def _products(store: str) -> list[str]:
