@@ -127,6 +127,7 @@ def test_codecs_whose_memory_grows_with_the_files_are_not_tried_on_huge_ones(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("repoint.delta.codec_selection._quick_length", lambda new: 1 << 60)
+    monkeypatch.setattr("repoint.delta.codec_selection.same_bytes", lambda one, other: False)
     old, new = Huge(LARGEST), Huge(1 << 20)
     tried = first_pass(CODECS, old, new)  # type: ignore[arg-type]
     more = second_pass(CODECS, old, new, None, tried)  # type: ignore[arg-type]
@@ -141,7 +142,7 @@ def test_a_result_that_cannot_be_decoded_is_an_error_of_its_codec(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (each,) = inputs(tmp_path, SMALL)
-    monkeypatch.setattr(encoding, "_same", lambda one, other: False)
+    monkeypatch.setattr(encoding, "same_bytes", lambda one, other: False)
     result = run_task(EncodeTask(0, "full", each.new, each.old, tmp_path / "out"))
     assert "does not give the encoded file" in result.error
     assert not result.fatal

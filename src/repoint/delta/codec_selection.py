@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from repoint.delta.codecs.codec import Codec
 from repoint.delta.codecs.table import CodecTable
+from repoint.delta.mapped import same_bytes
 
 _SMALL = 128 << 10
 """Size of a file in bytes up to which every codec is tried; it takes no time."""
@@ -18,7 +19,7 @@ _SMALL = 128 << 10
 def first_pass(codecs: CodecTable, old: memoryview, new: memoryview) -> list[str]:
     """Return the codecs to try first."""
     copy, *others = codecs
-    if old == new:
+    if same_bytes(old, new):
         return [copy.name]
     others = _within(others, len(old) + len(new))
     every = len(new) <= _SMALL or not len(old)

@@ -24,7 +24,7 @@ import msgspec
 from repoint.delta.codec_selection import first_pass, second_pass
 from repoint.delta.codecs import CODECS
 from repoint.delta.errors import DeltaChildError, PatchError
-from repoint.delta.mapped import mapped, mapped_fd
+from repoint.delta.mapped import mapped, mapped_fd, same_bytes
 from repoint.delta.sandbox.process import (
     describe_exit,
     from_line,
@@ -36,10 +36,6 @@ from repoint.model.errors import RepointError
 
 _WORTH_A_PROCESS = 256 << 10
 """Size of both files in bytes from which encoding takes longer than handing over the task."""
-
-
-_COMPARED = 1 << 20
-"""Bytes that are compared at a time."""
 
 
 class PatchInput(msgspec.Struct, frozen=True):
@@ -175,7 +171,7 @@ def _run(task: EncodeTask) -> EncodeResult:
             _sized(file.fileno(), len(new)) as decoded,
         ):
             codec.decode(old, memoryview(payload), decoded)
-            if not _same(decoded, new):
+            if not same_bytes(decoded, new):
                 raise PatchError("decoding does not give the encoded file")
     task.out.write_bytes(payload)
     return EncodeResult(task.index, task.codec, len(payload))
@@ -186,13 +182,6 @@ def _sized(fd: int, size: int) -> Iterator[memoryview]:
     os.ftruncate(fd, size)
     with mapped_fd(fd, writable=True) as view:
         yield view
-
-
-def _same(one: memoryview, other: memoryview) -> bool:
-    return all(
-        bytes(one[at : at + _COMPARED]) == bytes(other[at : at + _COMPARED])
-        for at in range(0, len(other), _COMPARED)
-    )
 
 
 def _first(each: PatchInput, best: EncodeResult | None, tried: list[str]) -> list[str]:

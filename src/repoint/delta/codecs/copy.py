@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from repoint.delta.codecs.codec import Codec
 from repoint.delta.errors import PatchError
+from repoint.delta.mapped import same_bytes
 
 
 class Copy(Codec):
@@ -12,7 +13,7 @@ class Copy(Codec):
     name = "copy"
 
     def encode(self, old: memoryview, new: memoryview) -> bytes | None:
-        return b"" if old == new else None
+        return b"" if same_bytes(old, new) else None
 
     def decode(self, old: memoryview, payload: memoryview, new: memoryview) -> None:
         if len(payload) or len(old) != len(new):
