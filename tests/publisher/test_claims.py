@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from repoint.model.advisory import Advisory, Fix
@@ -200,3 +202,26 @@ def test_only_the_named_drafts_are_published(vendor: Vendor) -> None:
     assert published.letter == "b"
     with pytest.raises(LetterTakenError, match=r"no device would take 26.3.1 \(a\)"):
         publisher.publish(vendor.product)
+
+
+def test_two_changes_of_one_catalog_at_once_are_both_made(vendor: Vendor) -> None:
+    vendor.release({"engine": {**FIXED, "a": "a"}}, X)
+    vendor.release({"engine": {**FIXED, "b": "b"}}, Y)
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(vendor.withdraw, ("a", "b")))
+    (product,) = vendor.publisher.show().products
+    assert [each.offer.state for each in product.improvements] == ["withdrawn", "withdrawn"]
+
+
+def test_of_two_publications_at_once_one_says_that_nothing_is_left(vendor: Vendor) -> None:
+    vendor.improve({"engine": FIXED}, X)
+
+    def publish(_: int) -> str:
+        try:
+            return ", ".join(each.label for each in vendor.publish())
+        except UnknownImprovementError as error:
+            return error.message
+
+    with ThreadPoolExecutor(2) as pool:
+        said = sorted(pool.map(publish, range(2)))
+    assert said == ["26.3.1 (a)", "acme-kiosk has no draft to publish"]

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import msgspec
+
 from repoint.fs.durable import rename_durably, sync_tree
 from repoint.fs.removal import remove_tree
 from repoint.fs.scratch import clear_scratch, scratch_folder
@@ -111,7 +113,6 @@ def add_baseline(
             system=release.system, about=release.about,
         )  # fmt: skip
         listed = ListedBaseline(name, {c.name: c.seal for c in components})
-        catalog = Catalog("1.0", product, (*catalog.baselines, listed), catalog.offers)
         # A registration that failed earlier may have left its trees; they were never published.
         remove_tree(target)
         sync_tree(trees)
@@ -120,6 +121,10 @@ def add_baseline(
             with repository.publication(passphrases) as publication:
                 if product not in repository.products():
                     publication.add_product(product, passphrase=new_passphrase())
+                    catalog = Catalog("1.0", product)
+                else:
+                    catalog = read_catalog(repository, product)
+                catalog = msgspec.structs.replace(catalog, baselines=(*catalog.baselines, listed))
                 path = names.baseline_path(product, name)
                 publication.add_targets(product, {path: encode_record(baseline)})
                 publication.put_catalog(product, encode_record(catalog))

@@ -86,8 +86,21 @@ def withdraw(
         InvalidRecordError: The reason is empty, too long, or contains a control character.
     """
     reason = check_text("reason", withdrawal.reason.strip(), MAX_REASON, lines=False)
+    # Whatever another command changes, it has changed before the lock is held.
+    with repository.publication(passphrases) as publication:
+        catalog = read_catalog(repository, withdrawal.product)
+        withdrawn = {
+            offer: msgspec.structs.replace(offer, state="withdrawn", since=now, reason=reason)
+            for offer in _to_withdraw(catalog, withdrawal)
+        }
+        offers = tuple(withdrawn.get(offer, offer) for offer in catalog.offers)
+        changed = msgspec.structs.replace(catalog, offers=offers)
+        publication.put_catalog(withdrawal.product, encode_record(changed))
+    return list(withdrawn.values())
+
+
+def _to_withdraw(catalog: Catalog, withdrawal: Withdrawal) -> list[Offer]:
     product, version, letter = withdrawal.product, withdrawal.version, withdrawal.letter
-    catalog = read_catalog(repository, product)
     selected = [
         offer
         for offer in catalog.offers
@@ -112,15 +125,7 @@ def withdraw(
             f"{product} {label(version, letter)} is already withdrawn: {selected[0].reason}",
             hint="The reason stays as it is",
         )
-    withdrawn = {
-        offer: msgspec.structs.replace(offer, state="withdrawn", since=now, reason=reason)
-        for offer in live
-    }
-    offers = tuple(withdrawn.get(offer, offer) for offer in catalog.offers)
-    with repository.publication(passphrases) as publication:
-        changed = msgspec.structs.replace(catalog, offers=offers)
-        publication.put_catalog(product, encode_record(changed))
-    return list(withdrawn.values())
+    return live
 
 
 def containing(

@@ -39,10 +39,12 @@ def draft_folder(repository: Repository, product: str, baseline: BaselineName, l
 def read_drafts(repository: Repository, product: str) -> list[Draft]:
     """Return all drafts of a product, ordered by baseline and letter."""
     root = repository.path / "drafts" / product
-    drafts = [
-        Draft(decode_record(file.read_bytes(), Improvement, str(file)), file.parent)
-        for file in root.glob("*/*/*/[a-z]*/improvement.json")
-    ]
+    drafts = []
+    for file in root.glob("*/*/*/[a-z]*/improvement.json"):
+        # Another command may publish it meanwhile.
+        with contextlib.suppress(FileNotFoundError):
+            data = file.read_bytes()
+            drafts.append(Draft(decode_record(data, Improvement, str(file)), file.parent))
     return sorted(drafts, key=_order)
 
 

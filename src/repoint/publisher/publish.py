@@ -49,7 +49,29 @@ def publish(
         LetterTakenError: Another improvement with a draft's letter was published in the meantime.
         RetiredBaselineError: The baseline of a draft is retired.
     """
-    catalog = read_catalog(repository, product)
+    # Whatever another command changes, it has changed before the lock is held.
+    with repository.publication(passphrases) as publication:
+        catalog = read_catalog(repository, product)
+        drafts, new = _to_publish(repository, catalog, labels)
+        if new:
+            offers = [
+                Offer(d.improvement.baseline, d.improvement.letter, "offered", now, urgency)
+                for d in new
+            ]
+            for draft in new:
+                publication.add_targets(product, _targets(draft))
+            changed = msgspec.structs.replace(catalog, offers=(*catalog.offers, *offers))
+            publication.put_catalog(product, encode_record(changed))
+    for draft in new:
+        remove_draft(draft.folder)
+    return [draft.improvement for draft in drafts]
+
+
+def _to_publish(
+    repository: Repository, catalog: Catalog, labels: Collection[str]
+) -> tuple[list[Draft], list[Draft]]:
+    """Return the selected drafts, and those among them that are not published yet."""
+    product = catalog.product
     clear_drafts(repository, product)
     drafts = read_drafts(repository, product)
     if not drafts:
@@ -72,21 +94,8 @@ def publish(
     new = [draft for draft in drafts if draft not in published]
     for draft in new:
         _require_later(draft, catalog)
-    for draft in new:
         require_in_care(catalog, draft.improvement.baseline)
-    if new:
-        offers = [
-            Offer(d.improvement.baseline, d.improvement.letter, "offered", now, urgency)
-            for d in new
-        ]
-        with repository.publication(passphrases) as publication:
-            for draft in new:
-                publication.add_targets(product, _targets(draft))
-            changed = msgspec.structs.replace(catalog, offers=(*catalog.offers, *offers))
-            publication.put_catalog(product, encode_record(changed))
-        for draft in new:
-            remove_draft(draft.folder)
-    return [draft.improvement for draft in drafts]
+    return drafts, new
 
 
 def select_drafts(drafts: list[Draft], product: str, labels: Collection[str]) -> list[Draft]:

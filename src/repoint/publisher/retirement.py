@@ -29,17 +29,18 @@ def set_retirement(
         RetiredBaselineError: It is already retired; or it is not, and that was to be taken back.
         UnknownBaselineError: The catalog does not list it.
     """
-    catalog = read_catalog(repository, product)
-    listed = catalog.listed(name)
-    if listed is None:
-        raise UnknownBaselineError(
-            f"{product} has no baseline {name}", hint="`repoint show` lists the baselines"
-        )
-    if (listed.retired is None) == (retirement is None):
-        raise _unchanged(product, listed)
-    changed = msgspec.structs.replace(listed, retired=retirement)
-    baselines = tuple(changed if each is listed else each for each in catalog.baselines)
+    # Whatever another command changes, it has changed before the lock is held.
     with repository.publication(passphrases) as publication:
+        catalog = read_catalog(repository, product)
+        listed = catalog.listed(name)
+        if listed is None:
+            raise UnknownBaselineError(
+                f"{product} has no baseline {name}", hint="`repoint show` lists the baselines"
+            )
+        if (listed.retired is None) == (retirement is None):
+            raise _unchanged(product, listed)
+        changed = msgspec.structs.replace(listed, retired=retirement)
+        baselines = tuple(changed if each is listed else each for each in catalog.baselines)
         catalog = msgspec.structs.replace(catalog, baselines=baselines)
         publication.put_catalog(product, encode_record(catalog))
 
