@@ -10,12 +10,18 @@ from pathlib import Path
 import pytest
 
 from repoint.agent.agent_state import AgentState, write_agent_state
+from repoint.agent.descriptions import describe_restart
 from repoint.agent.overview import Observation, read_overview
 from repoint.device.device import Device
+from repoint.device.outcomes import require_done
 from repoint.device.status.affected import Affected
+from repoint.device.update.enroll import GraftRequest
+from repoint.device.update.recognize import BaselineFilter
 from repoint.host.conditions import Conditions
+from repoint.model.baseline import BaselineName
+from repoint.page.views.programs import affected_programs
 from tests.places import MAPS_A_LIBRARY, Place
-from tests.world import Vendor
+from tests.world import FIXED, OLD, PLATFORM, Files, Vendor, write_tree
 
 FREE = Conditions()
 
@@ -128,6 +134,36 @@ def test_the_plan_names_the_policy_file_that_decides(
     assert overview.plan.install is not None
     assert overview.plan.install.reason == "off"
     assert overview.plan.install.policy == str(folder / "10-site.toml")
+
+
+def test_a_process_that_uses_two_components_is_one_process_everywhere(
+    place: Place, vendor: Vendor
+) -> None:
+    name = BaselineName(PLATFORM, "28", "28A1")
+    other: Files = {**OLD, "late.py": "VERSION = 'plugins, old'\n"}
+    vendor.baseline({"engine": OLD, "plugins": other}, name=name)
+    place.put()
+    plugins = write_tree(place.folder / "app/plugins", other)
+    place.device.enroll(
+        vendor.product,
+        place.server.url,
+        vendor.root,
+        {"engine": GraftRequest(place.graft), "plugins": GraftRequest(plugins)},
+        BaselineFilter(platform=PLATFORM, version="28"),
+    )
+    both = MAPS_A_LIBRARY.replace("print(", f"other = open('{plugins}/lib/engine.so'); print(")
+    pid = place.run(both, launched=False)
+    plugins_fixed: Files = {**FIXED, "late.py": "VERSION = 'plugins'\n"}
+    vendor.release({"engine": FIXED, "plugins": plugins_fixed}, name=name)
+    place.device.check(None)
+    place.device.install(None, user_initiated=True)
+    overview = read_overview(place.device, None, Observation(conditions=FREE))
+    assert [(p.pid, p.component) for p in overview.status.exposed] == [(pid, "engine, plugins")]
+    assert describe_restart(overview.affected_now) == f"python ({pid})"
+    programs = affected_programs(overview.affected_now, place.device.host.processes)
+    assert [(p.component, p.pids) for p in programs] == [("engine, plugins", (pid,))]
+    restarted = require_done(place.device.restart(None))
+    assert [use.pid for use in restarted.closed] == [pid]
 
 
 def test_reading_an_overview_imports_nothing_heavy() -> None:

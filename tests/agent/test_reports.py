@@ -225,6 +225,31 @@ def test_each_store_and_product_has_its_own_record(
     assert all(record.parent == tmp_path / "repoint" for record in records)
 
 
+def test_the_message_of_the_day_says_what_is_not_known(enrolled: Place, vendor: Vendor) -> None:
+    assert message_of_the_day(overview(enrolled)) == [
+        "acme-kiosk: Unknown: the repository was never checked. Run `repoint check`."
+    ]
+    vendor.release()
+    enrolled.update()
+    late = read_overview(enrolled.device, None, Observation(now=int(time.time()) + 400 * 86_400))
+    assert message_of_the_day(late)[0].startswith("acme-kiosk: Not known: the last successful")
+
+
+def test_an_offer_claims_only_what_it_fixes_itself(enrolled: Place, vendor: Vendor) -> None:
+    vendor.release(None, "CVE-2026-0001")
+    vendor.withdraw("a")
+    vendor.improve(None, "CVE-2026-0002", drop=("CVE-2026-0001",))
+    vendor.publish()
+    enrolled.device.check(None)
+    found = overview(enrolled)
+    assert {cve.cve for cve in found.status.cves} == {"CVE-2026-0001", "CVE-2026-0002"}
+    notification = notification_for(found)
+    assert notification is not None
+    assert [line for line in notification.lines if line.startswith("Fixes")] == [
+        "Fixes: Opening a picture may run an attacker's code (CVE-2026-0002)."
+    ]
+
+
 def test_the_message_of_the_day_lasts_until_everything_is_in_force(
     enrolled: Place, vendor: Vendor
 ) -> None:

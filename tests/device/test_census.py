@@ -10,15 +10,18 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from repoint.device.activate.restart import Restarted, restart
+from repoint.device.device import Device
 from repoint.device.errors import StillRunningError
 from repoint.device.outcomes import require_done
 from repoint.device.status.census import Use, census_of
 from repoint.host.host import Host
+from repoint.host.kernel.processes import Processes as ProcessTable
 from tests.places import Place
-from tests.world import OLD, Vendor
+from tests.world import FIXED, OLD, Vendor
 
 PYTHON = "/usr/bin/python3"
 MAPS = """
@@ -309,3 +312,36 @@ def test_a_process_that_is_not_dumpable_keeps_its_account(
     hidden = processes.map(library(enrolled), user=65534, first=hides)
     assert Path(f"/proc/{hidden.pid}/maps").stat().st_uid == 0
     assert uses(enrolled)[0].foreign
+
+
+class NoProc(ProcessTable):
+    """The processes of a machine without a proc file system."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir()
+        super().__init__(folder)
+
+
+@needs_root
+def test_without_proc_nothing_is_claimed_nothing_is_switched_and_nothing_is_collected(
+    enrolled: Place, vendor: Vendor, tmp_path: Path
+) -> None:
+    vendor.release()
+    enrolled.update()
+    old = enrolled.graft.resolve()
+    blind = msgspec.structs.replace(Host.local(), processes=NoProc(tmp_path / "proc"))
+    device = Device(enrolled.folder / "store", host=blind)
+    status = device.status(None)
+    assert (status.verdict, status.protected, status.hidden) == ("unknown", False, True)
+    vendor.release({"engine": {**FIXED, "late.py": "VERSION = 'newer'\n"}})
+    device.check(None)
+    device.install(None, user_initiated=True)
+    with pytest.raises(StillRunningError, match="cannot be listed"):
+        device.activate(None)
+    assert enrolled.graft.resolve() == old
+    state = enrolled.product
+    state.links.clear_staged()
+    device.check(None)
+    assert len(list(old.parent.iterdir())) == 3
+    enrolled.device.check(None)
+    assert len(list(old.parent.iterdir())) == 2

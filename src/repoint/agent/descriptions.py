@@ -88,13 +88,17 @@ def describe_deadline(overview: Overview) -> str:
 
 
 def _program_names(affected: Sequence[Affected]) -> list[str]:
-    names = []
+    """Name each program and service once, whatever number of components it uses."""
+    programs: dict[str, set[int]] = {}
     for item in affected:
         if item.unit:
-            names.append(item.unit)
+            programs.setdefault(item.unit, set())
         elif item.pids:
-            names.append(f"{item.name} ({', '.join(map(str, item.pids))})")
-    return names
+            programs.setdefault(item.name, set()).update(item.pids)
+    return [
+        f"{name} ({', '.join(map(str, sorted(pids)))})" if pids else name
+        for name, pids in programs.items()
+    ]
 
 
 def _join(names: Sequence[str]) -> str:

@@ -20,6 +20,7 @@ from repoint.agent.descriptions import (
     describe_install,
     describe_restart,
 )
+from repoint.agent.headline import headline
 from repoint.agent.overview import Overview
 from repoint.agent.plan import Step
 from repoint.device.status.affected import Affected
@@ -31,6 +32,9 @@ from repoint.model.text import one_line
 from repoint.model.version import has_letter
 
 NotificationState = Literal["available", "staged", "in force"]
+
+_ANNOUNCED = ("open", "restart", "exposed")
+"""Verdicts that the notification about an improvement says already."""
 
 _LOW, _NORMAL, _CRITICAL = 0, 1, 2
 """Urgency levels of the Desktop Notifications Specification."""
@@ -135,11 +139,13 @@ def notification_record(store: Path, product: str) -> Path:
 
 
 def message_of_the_day(overview: Overview) -> list[str]:
-    """Return lines for people who log in to a server; empty if everything is in force."""
+    """Return lines for people who log in to a server; empty if it is protected."""
     notification = notification_for(overview)
     lines: list[str] = []
     if notification is not None and notification.state != "in force":
         lines = [f"{notification.title}.", *(f"  {line}" for line in notification.lines)]
+    if not overview.status.protected and (not lines or overview.verdict not in _ANNOUNCED):
+        lines.insert(0, f"{overview.display_name}: {headline(overview)}")
     if overview.effective_settings.policy_problem:
         problem = overview.effective_settings.policy_problem
         lines.append(f"Repoint's current policy files are not in force: {problem}")

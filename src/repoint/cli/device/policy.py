@@ -50,7 +50,7 @@ def policy(
 def motd(store: StoreOption = None) -> None:
     """Print what is not protected, as a message of the day.
 
-    It also says when that changes. It prints nothing if everything is in force.
+    It also says when that changes. It prints nothing if this device is protected.
     """
     from repoint.agent.notifications import message_of_the_day
     from repoint.agent.overview import read_overview

@@ -12,10 +12,11 @@ from repoint.agent.descriptions import (
     describe_restart,
     format_time,
 )
+from repoint.agent.headline import headline
 from repoint.agent.overview import Overview
 from repoint.cli.output import counted, moment, size, switch
 from repoint.cli.terminal import print
-from repoint.device.status.status import NO_CVE, CveStatus, Status
+from repoint.device.status.status import CveStatus, Status
 
 _MARKS = {"in force": "+", "waiting for restart": "~", "not fixed": "-"}
 _STATES = {
@@ -43,7 +44,7 @@ _REASONS = {
 def print_status(overview: Overview) -> None:
     """Print a product's status, and what is to come."""
     status, settings = overview.status, overview.effective_settings
-    print(_answer(overview))
+    print(headline(overview))
     named = f"{overview.about.name} ({status.product})" if overview.about.name else status.product
     print(f"  product    {named} {status.version} ({status.build}), {status.platform}")
     vendor = ", ".join(filter(None, [overview.about.vendor, overview.about.contact]))
@@ -162,54 +163,6 @@ def _print_layers(status: Status) -> None:
         if not graft.in_place and graft.layer != "damaged":
             print(f"  replaced   {graft.component} at {graft.path} was replaced from outside; "
                   "`repoint check` finds out which release it is")  # fmt: skip
-
-
-def _answer(overview: Overview) -> str:
-    status, verdict = overview.status, overview.verdict
-    pending = [cve.cve for cve in status.cves if cve.state == "waiting for restart"]
-    if verdict == "unchecked":
-        return "Unknown: the repository was never checked. Run `repoint check`."
-    if verdict == "damaged":
-        damaged = ", ".join(graft.component for graft in status.grafts if graft.layer == "damaged")
-        return f"Not protected: the layer over {damaged} is damaged. Run `repoint check`."
-    if verdict == "replaced":
-        replaced = ", ".join(graft.component for graft in status.grafts if not graft.in_place)
-        return f"Unknown: {replaced} was replaced from outside. Run `repoint check`."
-    if verdict == "open":
-        cves = [cve.cve for cve in status.cves if cve.state == "not fixed"]
-        return f"Not protected: {_cves(cves)} not fixed here."
-    if verdict == "stale":
-        return f"Not known: {_last_success(status)}, too long ago. Run `repoint check`."
-    if verdict == "unknown":
-        return f"Not known: {_unknown(status)}."
-    if verdict != "protected" and pending:
-        return f"Not yet protected: {_cves(pending)} fixed, but not in force before a restart."
-    if verdict in ("restart", "exposed"):
-        return "Not yet protected: what is installed is not in force before a restart."
-    return "Protected: everything the vendor has fixed is in force."
-
-
-def _unknown(status: Status) -> str:
-    if status.hidden:
-        return "running processes cannot be seen here"
-    if status.unknown:
-        names = [f"{process.name} ({process.pid})" for process in status.unknown]
-        shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-        return f"{shown} may run replaced code. Restart what is listed as unknown"
-    return f"{counted(status.unreadable, 'process')} could not be examined. Run it as root"
-
-
-def _last_success(status: Status) -> str:
-    last = status.last_check
-    if last is None or not last.success:
-        return "no check has succeeded"
-    return f"the last successful check was on {moment(last.success)}"
-
-
-def _cves(cves: list[str]) -> str:
-    names = ["a fault without a CVE id" if cve == NO_CVE else cve for cve in cves]
-    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-    return f"{shown} {'is' if len(names) == 1 else 'are'}"
 
 
 def _cve(cve: CveStatus) -> str:

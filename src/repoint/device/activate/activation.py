@@ -91,7 +91,7 @@ def activate(
 
     Raises:
         StillRunningError: A program that was not started through the launcher runs from a
-            component that would change.
+            component that would change, or what runs cannot be seen.
         HealthCheckError: The letter was rolled back.
         CannotMergeError: The system does not merge it; what was active is active still.
         SupersededError: The system below was updated; the baseline is active.
@@ -100,7 +100,13 @@ def activate(
     if staged is None or active is None:
         message = "Nothing is staged"
         return Nothing("nothing staged", message, "Run `repoint check` to see what is offered")
-    uses = [use for use in blocking(state, census_of(state.store, host)) if use.pid not in left]
+    census = census_of(state.store, host)
+    if census.hidden:
+        raise StillRunningError(
+            f"{staged.label} stays staged, because running processes cannot be listed here",
+            hint="Mount the proc file system at /proc, without `hidepid` for this account",
+        )
+    uses = [use for use in blocking(state, census) if use.pid not in left]
     if uses:
         programs = ", ".join(f"{use.name} ({use.pid})" for use in uses)
         raise StillRunningError(

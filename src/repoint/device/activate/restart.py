@@ -12,8 +12,8 @@ from repoint.device.activate.closing import close_programs, is_running
 from repoint.device.errors import NotStartedError, StillRunningError
 from repoint.device.outcomes import Nothing, require_done
 from repoint.device.status.affected import unit_of
-from repoint.device.status.census import Use, census_of
-from repoint.device.status.exposure import outdated_uses
+from repoint.device.status.census import Census, Use, census_of
+from repoint.device.status.exposure import find_unknown, outdated_uses
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation, GraftPoint
 from repoint.host.host import Host
@@ -89,8 +89,7 @@ def restart(
     running = outdated_uses(state, census)
     active, staged = state.links.active(), state.links.staged()
     if active is None or (staged is None and not running):
-        message = "Nothing waits for a restart, and nothing runs replaced code"
-        return Nothing("nothing to restart", message, "Run `repoint check` to see what is offered")
+        return _nothing_to_restart(state, census)
     units = {use.pid: unit_of(host, use) for _, use in running}
     services = list(dict.fromkeys(unit for unit in units.values() if unit is not None))
     uses = [(component, use) for component, use in running if units[use.pid] is None]
@@ -125,6 +124,16 @@ def restart(
         not_started=tuple(result for result in results if not result.started),
         left=left,
     )
+
+
+def _nothing_to_restart(state: ProductState, census: Census) -> Nothing:
+    unknown = {found.use.pid: found.use.name for found in find_unknown(state, census)}
+    if not unknown:
+        message = "Nothing waits for a restart, and nothing runs replaced code"
+        return Nothing("nothing to restart", message, "Run `repoint check` to see what is offered")
+    names = ", ".join(f"{name} ({pid})" for pid, name in unknown.items())
+    message = f"Nothing waits for a restart, but {names} may run replaced code"
+    return Nothing("nothing to restart", message, "Nobody can tell, so restart that yourself")
 
 
 def _programs(state: ProductState, host: Host, uses: Sequence[tuple[str, Use]]) -> list[_Program]:

@@ -134,8 +134,10 @@ def census_of(store: Store, host: Host) -> Census:
 
 
 def seals_in_use(store: Store, host: Host) -> set[str]:
-    """Return the seals of the trees that processes run from."""
+    """Return the seals of the trees that processes run from, or may run from."""
     census = census_of(store, host)
+    if census.hidden:
+        return set(_trees_of(store).values())
     return {use.seal for use in (*census.uses, *census.suspects)} | census.kept
 
 

@@ -239,7 +239,7 @@ def _exposed_process(group: list[Exposure]) -> ExposedProcess:
     return ExposedProcess(
         use.pid,
         use.name,
-        ", ".join(dict.fromkeys(exposure.component for exposure in group)),
+        ", ".join(sorted({exposure.component for exposure in group})),
         min((exposure.runs for exposure in group), key=order).label,
         tuple(file for exposure in group for file in exposure.replaced),
         not any(exposure.use.counts for exposure in group),
@@ -249,7 +249,7 @@ def _exposed_process(group: list[Exposure]) -> ExposedProcess:
 
 def _unknown_process(group: list[Exposure]) -> UnknownProcess:
     use = group[0].use
-    components = ", ".join(dict.fromkeys(exposure.component for exposure in group))
+    components = ", ".join(sorted({exposure.component for exposure in group}))
     runs = min((exposure.runs for exposure in group), key=order).label
     return UnknownProcess(use.pid, use.name, components, runs, use.why)
 

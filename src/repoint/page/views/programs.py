@@ -48,14 +48,20 @@ def exposed_programs(
 
 def affected_programs(affected: Iterable[Affected], processes: Processes) -> tuple[Program, ...]:
     """Group the processes that a restart closes."""
-    groups: dict[tuple[str, str, bool], list[int]] = {}
+    groups: dict[str, list[tuple[Affected, int]]] = {}
     for item in affected:
         for pid in item.pids:
             name = item.unit.removesuffix(".service") or name_of(pid, item.name, processes)
-            groups.setdefault((name, item.component, item.again), []).append(pid)
+            groups.setdefault(name, []).append((item, pid))
     return tuple(
-        Program(name, component, "", tuple(sorted(set(pids))), starts_again=again)
-        for (name, component, again), pids in sorted(groups.items())
+        Program(
+            name,
+            ", ".join(sorted({item.component for item, _ in group})),
+            "",
+            tuple(sorted({pid for _, pid in group})),
+            starts_again=all(item.again for item, _ in group),
+        )
+        for name, group in sorted(groups.items())
     )
 
 

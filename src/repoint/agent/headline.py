@@ -1,0 +1,60 @@
+"""The headline: the answer to "am I protected?" in one English sentence."""
+
+from __future__ import annotations
+
+from repoint.agent.descriptions import format_time
+from repoint.agent.overview import Overview
+from repoint.device.status.status import NO_CVE, Status
+
+
+def headline(overview: Overview) -> str:
+    """Answer "am I protected?" in one sentence, with what to do if it is not so."""
+    status, verdict = overview.status, overview.verdict
+    pending = [cve.cve for cve in status.cves if cve.state == "waiting for restart"]
+    if verdict == "unchecked":
+        return "Unknown: the repository was never checked. Run `repoint check`."
+    if verdict == "damaged":
+        damaged = ", ".join(graft.component for graft in status.grafts if graft.layer == "damaged")
+        return f"Not protected: the layer over {damaged} is damaged. Run `repoint check`."
+    if verdict == "replaced":
+        replaced = ", ".join(graft.component for graft in status.grafts if not graft.in_place)
+        return f"Unknown: {replaced} was replaced from outside. Run `repoint check`."
+    if verdict == "open":
+        cves = [cve.cve for cve in status.cves if cve.state == "not fixed"]
+        return f"Not protected: {_cves(cves)} not fixed here."
+    if verdict == "stale":
+        return f"Not known: {_last_success(status)}, too long ago. Run `repoint check`."
+    if verdict == "unknown":
+        return f"Not known: {_unknown(status)}."
+    if verdict != "protected" and pending:
+        return f"Not yet protected: {_cves(pending)} fixed, but not in force before a restart."
+    if verdict in ("restart", "exposed"):
+        return "Not yet protected: what is installed is not in force before a restart."
+    return "Protected: everything the vendor has fixed is in force."
+
+
+def _unknown(status: Status) -> str:
+    if status.hidden:
+        return "running processes cannot be seen here"
+    if status.unknown:
+        names = [f"{process.name} ({process.pid})" for process in status.unknown]
+        shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        return f"{shown} may run replaced code. Restart what is listed as unknown"
+    return f"{_processes(status.unreadable)} could not be examined. Run it as root"
+
+
+def _last_success(status: Status) -> str:
+    last = status.last_check
+    if last is None or not last.success:
+        return "no check has succeeded"
+    return f"the last successful check was on {format_time(last.success)}"
+
+
+def _cves(cves: list[str]) -> str:
+    names = ["a fault without a CVE id" if cve == NO_CVE else cve for cve in cves]
+    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    return f"{shown} {'is' if len(names) == 1 else 'are'}"
+
+
+def _processes(number: int) -> str:
+    return "1 process" if number == 1 else f"{number} processes"
