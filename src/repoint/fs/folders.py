@@ -6,12 +6,10 @@ descriptor keeps naming the folder that was opened.
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import errno
 import os
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
@@ -136,11 +134,23 @@ def change_mode(name: str, mode: int, *, within: int) -> None:
         raise OSError(number, os.strerror(number), name)
 
 
-@contextlib.contextmanager
-def located(root: str | Path, path: str) -> Iterator[None]:
+class located:  # noqa: N801  # used for each file: a generator function is slow
     """Name the whole path in an error of a call that was given only its last part."""
-    try:
-        yield
-    except OSError as error:
-        error.filename = f"{root}/{path}" if path else str(root)
-        raise
+
+    __slots__ = ("_path", "_root")
+
+    def __init__(self, root: str | Path, path: str) -> None:
+        self._root = root
+        self._path = path
+
+    def __enter__(self) -> None:
+        """Enter the block."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        if isinstance(error, OSError):
+            error.filename = f"{self._root}/{self._path}" if self._path else str(self._root)
