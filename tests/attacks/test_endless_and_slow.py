@@ -13,7 +13,7 @@ from repoint.device.errors import NoNetworkError
 from repoint.model.errors import RepointError
 from tests.attacks.serving import Hostile, drip, drip_headers, pour, pour_headers
 from tests.places import Place
-from tests.world import Vendor
+from tests.world import FIXED, Vendor
 
 How = Callable[[Hostile, BaseHTTPRequestHandler], None]
 Serve = Callable[[str, How], Hostile]
@@ -26,7 +26,7 @@ def hostile(place: Place, vendor: Vendor) -> Iterator[Serve]:
     """Lets a device that is enrolled meet a hostile server."""
     made: list[Hostile] = []
     place.enroll()
-    vendor.release()
+    vendor.release({"engine": {**FIXED, "main.py": "VERSION = 'later'\n"}})
 
     def serve(part: str, how: How) -> Hostile:
         server = Hostile(vendor.public, part, how)
