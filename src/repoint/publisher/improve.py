@@ -180,7 +180,7 @@ def _build(
                 hint="Name the component that holds the fix",
             )
         for component_name in dict.fromkeys(fix.component for fix in request.advisory.fixes):
-            _require_change(improved[component_name], baseline, last)
+            _require_change(improved[component_name], baseline)
         improvement = Improvement(
             format="1.0",
             product=product,
@@ -245,16 +245,11 @@ def _require_sources(request: ImprovementRequest) -> None:
             )
 
 
-def _require_change(
-    improved: ImprovedComponent, baseline: Baseline, before: Improvement | None
-) -> None:
-    last = before.component(improved.name) if before is not None else None
-    if improved.seal == (
-        last.seal if last is not None else _component(baseline, improved.name).seal
-    ):
-        where = before.label if before is not None and last is not None else str(baseline.name)
+def _require_change(improved: ImprovedComponent, baseline: Baseline) -> None:
+    # The same tree as in the letter before is fit: its advisory may have lacked the fix.
+    if improved.seal == _component(baseline, improved.name).seal:
         raise NothingChangedError(
-            f"The advisory has a fix for {improved.name}, which is the same as in {where}",
+            f"The advisory has a fix for {improved.name}, which is the same as in {baseline.name}",
             hint=f"Name the fixed {improved.name} with --component, or correct the advisory",
         )
 
