@@ -49,7 +49,7 @@ class CopyStrategy:
     def scan_key(point: GraftPoint, component: Component) -> tuple[str, ...]:
         return (point.path,)
 
-    def scan(self, point: GraftPoint, component: Component) -> tuple[Entry, ...]:
+    def scan(self, point: GraftPoint, component: Component, source: Path) -> tuple[Entry, ...]:
         return scan_tree(Path(point.path), ignore=component.ignore)
 
     def prepare(self, state: ProductState, point: GraftPoint) -> None:
@@ -66,8 +66,9 @@ class CopyStrategy:
         self.calls.append("finish")
         return None
 
-    def give_back(self, state: ProductState, point: GraftPoint, component: Component) -> None:
+    def give_back(self, state: ProductState, point: GraftPoint, component: Component | None) -> str:
         self.calls.append("give_back")
+        return ""
 
     def check_layer(
         self, point: GraftPoint, component: Component, improved: ImprovedComponent

@@ -88,7 +88,7 @@ def everything(folder: Path) -> dict[str, str]:
             found[name] = f"-> {path.readlink()}"
         elif path.is_file() and path.suffix != ".jsonl" and path.name not in (
             "lock", "checked.json", "enrolment.json", "timestamp.json", "seen"
-        ) and path.parent.name != "marks":  # fmt: skip
+        ) and path.parent.name not in ("marks", "verified"):  # fmt: skip
             found[name] = str(path.read_bytes())
         else:
             found[name] = "there"

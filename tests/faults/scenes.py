@@ -104,7 +104,7 @@ def picture(folder: Path, *, without: tuple[str, ...] = ()) -> Image:
                 found[inside] = f"-> {os.readlink(path)}"
             elif stat.S_ISDIR(status.st_mode):
                 found[inside] = f"{status.st_mode & 0o7777:o}"
-            elif inside in without:
+            elif inside in without or "store/verified/" in inside:  # numbers of inodes, and times
                 found[inside] = "there"
             else:
                 data = Path(path).read_bytes()

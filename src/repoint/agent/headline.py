@@ -14,8 +14,11 @@ def headline(overview: Overview) -> str:
     if verdict == "unchecked":
         return "Unknown: the repository was never checked. Run `repoint check`."
     if verdict == "damaged":
-        damaged = ", ".join(graft.component for graft in status.grafts if graft.layer == "damaged")
-        return f"Not protected: the layer over {damaged} is damaged. Run `repoint check`."
+        layers = ", ".join(graft.component for graft in status.grafts if graft.layer == "damaged")
+        if layers:
+            return f"Not protected: the layer over {layers} is damaged. Run `repoint check`."
+        changed = ", ".join(graft.component for graft in status.grafts if graft.damaged)
+        return f"Not protected: {changed} was changed in place. Run `repoint check`."
     if verdict == "replaced":
         replaced = ", ".join(graft.component for graft in status.grafts if not graft.in_place)
         return f"Unknown: {replaced} was replaced from outside. Run `repoint check`."

@@ -50,6 +50,9 @@ ENTRIES = {
     "unenroll": _device(
         "device", "unenroll", "Unenrol a product: put plain folders in place of Repoint's links."
     ),
+    "graft": _device(
+        "graft", "app", "Change where the components of a product are, if a release has others."
+    ),
     "launch": _device(
         "device",
         "launch",

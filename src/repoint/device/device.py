@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from repoint.device.update.install import Staged
     from repoint.device.update.recognize import BaselineFilter
     from repoint.device.update.remove import Removed
+    from repoint.device.update.unenroll import Unenrolled
     from repoint.host.host import Host
 
 
@@ -130,13 +131,35 @@ class Device:
         with founding(self.store.path), self._transactions.of_store("repoint enroll"):
             return enroll(state, self.host, request, points, now=self._now())
 
-    def unenroll(self, product: str | None) -> str:
-        """Unenrol a product, and return its name; see `update.unenroll`."""
+    def unenroll(self, product: str | None) -> Unenrolled:
+        """Unenrol a product, in whatever state it is; see `update.unenroll`."""
         from repoint.device.update.unenroll import unenroll
 
-        with self._transactions.of_product("repoint unenroll", product) as state:
-            unenroll(state, self.host)
-            return state.name
+        command = "repoint unenroll"
+        with self._transactions.of_product(command, product, even_damaged=True) as state:
+            return unenroll(state, self.host)
+
+    def add_grafts(self, product: str | None, folders: Mapping[str, Path]) -> Enrolment:
+        """Add components of an installed release; see `update.supersede.add_graft`."""
+        from repoint.device.update.check import client_for
+        from repoint.device.update.enroll import GraftRequest
+        from repoint.device.update.supersede import add_graft
+
+        with self._transactions.of_product("repoint graft add", product) as state:
+            enrolment = state.documents.enrolment()
+            client = client_for(state, self._network(enrolment.repository))
+            strategy = enrolment.grafts[0].strategy
+            requests = {n: GraftRequest(f, strategy=strategy) for n, f in folders.items()}
+            return add_graft(state, self.host, client, requests, now=self._now())
+
+    def remove_graft(self, product: str | None, component: str) -> Enrolment:
+        """Remove a component; see `update.supersede.remove_graft`."""
+        from repoint.device.update.check import client_for
+        from repoint.device.update.supersede import remove_graft
+
+        with self._transactions.of_product("repoint graft remove", product) as state:
+            client = client_for(state, self._network(state.documents.enrolment().repository))
+            return remove_graft(state, self.host, client, component, now=self._now())
 
     def check(self, product: str | None) -> Checked:
         """Check the repository; see `update.check`."""

@@ -153,6 +153,7 @@ def _check_record(product: str, checked: Checked) -> dict[str, object]:
         and {"title": improvement.title, "size": improvement.download_size},
         "reopens": checked.reopens,
         "reason": str(checked.nothing or ""),
+        "note": checked.note,
         "requests": checked.requests,
         "received": checked.received,
     }
@@ -163,6 +164,8 @@ def _print_check(product: str, checked: Checked, took: float) -> None:
 
     requests = counted(checked.requests, "request")
     cost = f"{requests}, {size(checked.received)}, {seconds(took)}"
+    if checked.note:
+        print(f"{product}: {checked.note}." if product else f"{checked.note}.")
     if checked.offer is None or checked.improvement is None:
         print(f"{str(checked.nothing or '').rstrip('.')}. [{cost}]")
         return
@@ -366,7 +369,10 @@ def enroll(
 
 def unenroll(product: ProductOption = None, store: StoreOption = None) -> None:
     """Unenrol a product: put plain folders in place of Repoint's links."""
-    print(f"Unenrolled {open_device(store).unenroll(product)}. The store holds nothing of it.")
+    unenrolled = open_device(store).unenroll(product)
+    print(f"Unenrolled {unenrolled.product}. The store holds nothing of it.")
+    for note in unenrolled.notes:
+        print(f"  {note}.")
 
 
 def launch(

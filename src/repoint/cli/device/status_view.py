@@ -79,6 +79,8 @@ def print_status(overview: Overview) -> None:
     if overview.hindrance:
         print(f"  updates  ! {overview.hindrance}")
     print(f"  last check {_last_check(status)}")
+    if status.last_check is not None and status.last_check.note:
+        print(f"             {status.last_check.note}")
     print(f"  next check {format_time(overview.next_check) or 'with `repoint check`'}")
 
 
@@ -160,6 +162,8 @@ def _print_layers(status: Status) -> None:
     for layer in sorted({graft.layer for graft in status.grafts if graft.layer}):
         print(f"  layer      {_LAYERS[layer]}")
     for graft in status.grafts:
+        if graft.damaged:
+            print(f"  damaged    {graft.component} at {graft.path}: {graft.damaged}")
         if not graft.in_place and graft.layer != "damaged":
             print(f"  replaced   {graft.component} at {graft.path} was replaced from outside; "
                   "`repoint check` finds out which release it is")  # fmt: skip

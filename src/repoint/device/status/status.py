@@ -18,6 +18,7 @@ from repoint.device.status.past import active_since
 from repoint.device.status.suspicion import Reason
 from repoint.device.status.verdict import Findings, Verdict, verdict_of
 from repoint.device.store.freshness import is_stale
+from repoint.device.store.intact import describe_differences, glance
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Enrolment, Form, Generation, LastCheck, Mark, UserSettings
 from repoint.device.strategy.strategy import strategy_of
@@ -110,13 +111,15 @@ class Available(msgspec.Struct, frozen=True):
 class GraftStatus(msgspec.Struct, frozen=True):
     """A graft point, and whether programs see the active generation there.
 
-    ``layer`` is how a component of the system is merged; empty for others.
+    ``layer`` is how a component of the system is merged; empty for others. ``damaged`` says what
+    was changed in the tree that is active; empty if nothing was, as far as a glance shows.
     """
 
     component: str
     path: str
     in_place: bool
     layer: Form = ""
+    damaged: str = ""
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -180,7 +183,7 @@ def read_status(
     census = census or census_of(state.store, host)
     exposed = find_exposed(state, census)
     offer = _live_offer(state, running)
-    grafts = _graft_statuses(state, host, enrolment)
+    grafts = _graft_statuses(state, host, enrolment, running)
     cves = _cves(state, running, staged, exposed)
     unknown = find_unknown(state, census)
     checked = state.documents.catalog() is not None
@@ -191,7 +194,7 @@ def read_status(
     verdict = verdict_of(
         Findings(
             unchecked=not checked,
-            damaged=any(graft.layer == "damaged" for graft in grafts),
+            damaged=any(graft.layer == "damaged" or graft.damaged for graft in grafts),
             replaced=not all(graft.in_place for graft in grafts),
             open="not fixed" in states,
             restart=staged is not None,
@@ -260,7 +263,7 @@ def _unreadable(state: ProductState, census: Census) -> int:
 
 
 def _graft_statuses(
-    state: ProductState, host: Host, enrolment: Enrolment
+    state: ProductState, host: Host, enrolment: Enrolment, running: Generation
 ) -> tuple[GraftStatus, ...]:
     strategies = {point.strategy: strategy_of(point, host) for point in enrolment.grafts}
     in_place = {
@@ -269,8 +272,15 @@ def _graft_statuses(
     }
     all_in_place = all(in_place.values())
     forms = {name: s.form(state, verified=all_in_place) for name, s in strategies.items()}
+    damage = glance(state, running)
     return tuple(
-        GraftStatus(point.component, point.path, in_place[point.component], forms[point.strategy])
+        GraftStatus(
+            point.component,
+            point.path,
+            in_place[point.component],
+            forms[point.strategy],
+            describe_differences(damage.get(point.component, ())),
+        )
         for point in enrolment.grafts
     )
 

@@ -5,9 +5,16 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from repoint.device.errors import NotEnrolledError
-from repoint.device.store.files import RecordFolder, damaged
-from repoint.device.store.records import Enrolment, Generation, LastCheck, UserSettings
+from repoint.device.errors import NotEnrolledError, StoreDamagedError
+from repoint.device.store.files import RecordFolder, damaged, read_note
+from repoint.device.store.records import (
+    Enrolment,
+    Generation,
+    GraftPoint,
+    Grafts,
+    LastCheck,
+    UserSettings,
+)
 from repoint.model.catalog import Catalog
 from repoint.model.improvement import Improvement
 
@@ -49,6 +56,26 @@ class Documents:
         """Write the enrolment. This rename is the commit point of enrolling."""
         self._records.write("enrolment.json", enrolment)
 
+    def grafts(self) -> tuple[GraftPoint, ...]:
+        """Return the graft points, even if the enrolment is damaged.
+
+        Raises:
+            StoreDamagedError: They are not known.
+        """
+        try:
+            return self.enrolment().grafts
+        except StoreDamagedError:
+            kept = self._records.read("grafts.json", Grafts)
+            if kept is None:
+                raise
+            return kept.grafts
+
+    def set_grafts(self, grafts: tuple[GraftPoint, ...]) -> None:
+        """Write where the links are, for the case that the enrolment is damaged later."""
+        record = Grafts(grafts)
+        if read_note(self._records.path / "grafts.json", Grafts) != record:
+            self._records.write("grafts.json", record)
+
     def settings(self) -> UserSettings:
         """Return the person's settings, or the defaults if there are none."""
         return self._records.read("settings.json", UserSettings) or UserSettings()
@@ -69,11 +96,12 @@ class Documents:
         """Return when the repository was last checked and how that ended, or None."""
         return self._records.read("checked.json", LastCheck)
 
-    def record_check(self, now: int, error: str = "") -> None:
+    def record_check(self, now: int, error: str = "", *, note: str = "") -> None:
         """Record a check of the repository. A failed one leaves the time of the last success."""
         before = self.last_check()
         success = before.success if before is not None else 0
-        self._records.write("checked.json", LastCheck(now, error, success if error else now))
+        check = LastCheck(now, error, success if error else now, note)
+        self._records.write("checked.json", check)
 
     def known_improvement(self, letter: str) -> Improvement | None:
         """Return the verified record of an offered improvement, installed or not, or None."""

@@ -32,6 +32,7 @@ def is_unfinished(state: ProductState) -> bool:
 
 def finish_enrolment(state: ProductState) -> None:
     """Record that all consequences of the enrolment are carried out."""
+    state.documents.set_grafts(state.documents.enrolment().grafts)
     note = _unfinished(state)
     if note.exists():
         note.unlink()

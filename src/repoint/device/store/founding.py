@@ -12,7 +12,7 @@ from repoint.fs.lock import LockHeldError
 from repoint.model.errors import RepointError
 
 _FILES = ("policy.json", "lock")
-_FOLDERS = ("products", "trees")
+_FOLDERS = ("products", "trees", "verified")
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ import functools
 from collections.abc import Callable
 
 from repoint.device.store.in_force import bar_trees, rest_trees
+from repoint.device.store.intact import forget_verified
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation
 from repoint.device.store.store import Store
@@ -53,6 +54,7 @@ def collect_garbage(store: Store, running: Callable[[], set[str]]) -> list[str]:
             tree.rename(renamed)
             remove_tree(renamed)
             removed.append(tree.name)
+    forget_verified(store, {tree.name for tree in store.trees.glob("[!.]*")})
     return removed
 
 
@@ -83,8 +85,8 @@ def _collect_generations(state: ProductState, in_use: Callable[[], set[str]]) ->
 
 def clear_leftovers(store: Store) -> None:
     """Remove partly written trees, and products that are not enrolled. The store must be locked."""
-    for tree in store.trees.glob(".*"):
-        remove_tree(tree)
+    for left in (*store.trees.glob(".*"), *store.path.glob("verified/.new-*")):
+        remove_tree(left)
     for product in store.path.glob("products/*"):
         if not ProductState(store, product.name).is_enrolled():
             # Enrolling was interrupted before its commit, or unenrolling after it.

@@ -48,10 +48,10 @@ class ProductState:
 
         A product whose graft points may lead to its active link is never taken for a leftover.
         """
-        if os.path.lexists(self.documents.enrolment_path):
-            return True
-        is_leaving = os.path.lexists(self.path / "leaving")
-        return os.path.lexists(self.links.active_path) and not is_leaving
+        if os.path.lexists(self.path / "leaving"):
+            return False
+        paths = (self.documents.enrolment_path, self.links.active_path)
+        return any(os.path.lexists(path) for path in paths)
 
     @property
     def metadata(self) -> Path:

@@ -42,6 +42,12 @@ class Enrolment(msgspec.Struct, frozen=True):
     enrolled: int
 
 
+class Grafts(msgspec.Struct, frozen=True):
+    """Where the links of a product are. Read only if its enrolment is damaged."""
+
+    grafts: tuple[GraftPoint, ...]
+
+
 class UserSettings(msgspec.Struct, frozen=True):
     """The settings of a person. ``automatic`` is "Automatically Install"."""
 
@@ -55,11 +61,13 @@ class LastCheck(msgspec.Struct, frozen=True):
         when: The time of the last check.
         error: Why it failed; empty if it succeeded.
         succeeded: The time of the last check that succeeded; 0 if none is known.
+        note: What it found that a person should know, although it did not fail; or empty.
     """
 
     when: int
     error: str = ""
     succeeded: int = 0
+    note: str = ""
 
     @property
     def success(self) -> int:

@@ -3,6 +3,7 @@
 ::
 
     trees/<seal>/                     sealed trees, shared by all products
+    verified/<seal>                   how each tree looked when it was verified
     lock                              held by the command that is changing the store
     launches/                         which processes were launched with which trees
     policy.json                       the last policy whose files were all well-formed
@@ -10,6 +11,7 @@
         enrolment.json                what is pinned; its appearance enrols the product
         leaving                       the product is unenrolled, and its folder is being removed
         unfinished                    a copy, while its consequences are still to be carried out
+        grafts.json                   where the links are, in case the enrolment is damaged
         root.json                     the pinned trusted root
         metadata/                     what the TUF client has verified
         catalog.json, checked.json    the last verified catalog, and the time of the last check

@@ -9,11 +9,14 @@ import stat
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from repoint.device.store.intact import record_verified
 from repoint.device.store.store import Store
 from repoint.fs.durable import make_folder, sync
+from repoint.fs.exchange import exchange
 from repoint.fs.removal import remove_tree
 from repoint.model.tree import Entry
 from repoint.tree.build import TreeFiles, build_tree
+from repoint.tree.errors import SealMismatchError
 from repoint.tree.privileges import without_privileges
 from repoint.tree.scan import ALWAYS_IGNORED
 from repoint.tree.verify import verify_tree
@@ -34,7 +37,8 @@ def add_tree(
 ) -> str:
     """Build a tree in the store, at rest, and verify its seal.
 
-    The commit point is the rename to its seal. A tree that exists already is verified and used.
+    The commit point is the rename to its seal. A tree that exists already is verified and used. If
+    it is damaged, it is built anew.
 
     Args:
         store: The store.
@@ -65,8 +69,35 @@ def add_tree(
             remove_tree(temporary)
             raise
         sync(store.trees)
+        record_verified(store, seal, entries)
         return verified
-    return verify_stored(path, entries, seal, ignore=ignore, progress=progress)
+    try:
+        verified = verify_stored(path, entries, seal, ignore=ignore, progress=progress)
+    except SealMismatchError:
+        # It was changed in place. Programs that run from it keep what they have open.
+        _replace_tree(store, seal, entries, files, progress)
+        verified = seal
+    record_verified(store, seal, entries)
+    return verified
+
+
+def _replace_tree(
+    store: Store,
+    seal: str,
+    entries: tuple[Entry, ...],
+    files: TreeFiles,
+    progress: Callable[[int], None] | None,
+) -> None:
+    """Build a damaged tree anew, at rest. The commit point is the exchange of the two names."""
+    temporary = store.trees / f".building-{seal}"
+    remove_tree(temporary)
+    try:
+        build_tree(temporary, without_privileges(entries), files, mode=BARRED)
+        verify_tree(temporary, entries, seal, ignore=(), progress=progress, at_rest=True)
+        exchange(temporary, store.tree(seal))
+        sync(store.trees)
+    finally:
+        remove_tree(temporary)
 
 
 def verify_stored(

@@ -81,8 +81,13 @@ class Strategy(Protocol):
     def scan_key(point: GraftPoint, component: Component) -> tuple[str, ...]:
         """Return what the result of `scan` depends on."""
 
-    def scan(self, point: GraftPoint, component: Component) -> tuple[Entry, ...]:
+    def scan(self, point: GraftPoint, component: Component, source: Path) -> tuple[Entry, ...]:
         """Return what the device holds of a component without any improvement.
+
+        Args:
+            point: The graft point.
+            component: The component of the baseline to compare with.
+            source: The folder that holds it, unless it is among the files of the system.
 
         Raises:
             EnrolmentRefusedError: It holds something that the strategy cannot preserve.
@@ -120,8 +125,17 @@ class Strategy(Protocol):
             component: The component in the baseline.
         """
 
-    def give_back(self, state: ProductState, point: GraftPoint, component: Component) -> None:
-        """Leave the baseline at the graft point, independent of Repoint."""
+    def give_back(self, state: ProductState, point: GraftPoint, component: Component | None) -> str:
+        """Leave the baseline at the graft point, independent of Repoint.
+
+        Args:
+            state: The product.
+            point: The graft point.
+            component: The component in the baseline; None if the baseline is not known any more.
+
+        Returns:
+            What a person should know if something else is there afterwards; or "".
+        """
 
     # Installation and activation.
 

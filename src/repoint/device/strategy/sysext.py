@@ -87,7 +87,7 @@ class SysextStrategy:
         """Return the folder and the seal: only the component's own paths are read."""
         return (point.path, component.seal)
 
-    def scan(self, point: GraftPoint, component: Component) -> tuple[Entry, ...]:
+    def scan(self, point: GraftPoint, component: Component, source: Path) -> tuple[Entry, ...]:
         """Return those of the component's paths that the base has, as it has them."""
         extension.check_base(point, component)
         paths = tuple(entry.path for entry in component.entries)
@@ -114,9 +114,10 @@ class SysextStrategy:
         """Do nothing: the base is not touched."""
         return None
 
-    def give_back(self, state: ProductState, point: GraftPoint, component: Component) -> None:
+    def give_back(self, state: ProductState, point: GraftPoint, component: Component | None) -> str:
         """Unmerge the product's layer."""
         self._host.sysext.withdraw(extension_name(state.name))
+        return ""
 
     def check_layer(
         self, point: GraftPoint, component: Component, improved: ImprovedComponent

@@ -12,6 +12,7 @@ from repoint.device.errors import EnrolmentRefusedError
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Form, Generation, GraftPoint
 from repoint.device.store.store import Store
+from repoint.device.strategy.give_back import give_back
 from repoint.device.strategy.graft_trial import try_graft
 from repoint.device.strategy.grafts import (
     adopted_from,
@@ -21,14 +22,11 @@ from repoint.device.strategy.grafts import (
     is_prepared,
     prepare_graft,
     resolve_graft,
-    ungraft,
 )
 from repoint.device.strategy.traces import Traces
-from repoint.fs.removal import make_writable, remove_tree
 from repoint.model.baseline import Component
 from repoint.model.improvement import ImprovedComponent
 from repoint.model.tree import Entry
-from repoint.tree.build import TreeFiles, build_tree
 from repoint.tree.errors import SealMismatchError, UnfitTreeError
 from repoint.tree.scan import scan_tree
 from repoint.tree.verify import verify_tree
@@ -76,9 +74,9 @@ class TreeStrategy:
         """Return the folder and what is ignored in it."""
         return (point.path, *component.ignore)
 
-    def scan(self, point: GraftPoint, component: Component) -> tuple[Entry, ...]:
+    def scan(self, point: GraftPoint, component: Component, source: Path) -> tuple[Entry, ...]:
         """Return everything in the folder except what the component ignores."""
-        return scan_tree(Path(point.path).resolve(), ignore=component.ignore)
+        return scan_tree(source, ignore=component.ignore)
 
     def prepare(self, state: ProductState, point: GraftPoint) -> None:
         """Create the link next to the folder."""
@@ -109,17 +107,9 @@ class TreeStrategy:
             return None
         return graft(state, point, component.entries)
 
-    def give_back(self, state: ProductState, point: GraftPoint, component: Component) -> None:
-        """Exchange the link for a copy of the baseline's tree."""
-        if not is_grafted(state, point):
-            return
-        path = Path(point.path)
-        copy = path.with_name(f".{path.name}.repoint")
-        remove_tree(copy)
-        tree = state.store.tree(component.seal)
-        build_tree(copy, component.entries, TreeFiles.copied_from(tree, component.entries))
-        make_writable(copy)
-        ungraft(point, copy)
+    def give_back(self, state: ProductState, point: GraftPoint, component: Component | None) -> str:
+        """Exchange the link for a copy of the baseline's tree; see `give_back.give_back`."""
+        return give_back(state, point, component)
 
     def check_layer(
         self, point: GraftPoint, component: Component, improved: ImprovedComponent

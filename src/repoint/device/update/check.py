@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from repoint.device.errors import StoreDamagedError
 from repoint.device.fetch.client import RepositoryClient
 from repoint.device.fetch.network import Network
 from repoint.device.os_errors import COMPLETED_NEXT, explained
 from repoint.device.outcomes import Nothing
+from repoint.device.store.intact import Damage, describe_differences, examine
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import HistoryEntry
+from repoint.device.strategy.strategy import replaced_points
 from repoint.device.update.candidate import choose
-from repoint.device.update.enroll import supersede
+from repoint.device.update.recognize import DifferentTreesError, OtherComponentsError
+from repoint.device.update.supersede import supersede
 from repoint.host.host import Host
 from repoint.model.catalog import Catalog, Offer
 from repoint.model.encoding import decode_record
@@ -20,6 +24,7 @@ from repoint.model.errors import RepointError
 from repoint.model.improvement import Improvement
 from repoint.model.reopened import ClaimedFix, reopened_fixes
 from repoint.repository import names
+from repoint.tree.errors import UnfitTreeError
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,7 @@ class Checked:
         nothing: Why there is nothing to install, or None.
         requests: The number of HTTP requests.
         received: The number of bytes of their bodies.
+        note: What a person should know besides; "" if there is nothing.
         reopens: The fixes in force here that it does not contain; a person has to accept that.
     """
 
@@ -41,6 +47,7 @@ class Checked:
     requests: int
     received: int
     reopens: tuple[ClaimedFix, ...] = ()
+    note: str = ""
 
 
 def client_for(
@@ -75,27 +82,69 @@ def check(state: ProductState, host: Host, network: Network, *, now: int) -> Che
             recorded.
     """
     client = client_for(state, network)
+    note = ""
     with explained("store the repository's documents", COMPLETED_NEXT):
         try:
-            supersede(state, host, client, now=now)
+            damage = _damage(state)
+            try:
+                supersede(state, host, client, damage, now=now)
+            except OtherComponentsError as error:
+                note = str(error)
+            except (DifferentTreesError, UnfitTreeError):
+                # Of what was replaced, nothing more is known. What was changed in place may have
+                # fixes all the same.
+                if replaced_points(state, host):
+                    raise
             if client.has_news():
                 client.refresh()
                 _store_documents(state, client)
                 client.record_version()
+            _require_intact(state, _damage(state) if damage else {})
         except RepointError as error:
             state.documents.record_check(now, str(error))
             raise
-        state.documents.record_check(now)
+        note = note or _retired(state)
+        state.documents.record_check(now, note=note)
         _unstage_if_unavailable(state, now)
     offer = next_offer(state, user_initiated=True)
     traffic = client.fetcher.traffic
     if isinstance(offer, Nothing):
-        return Checked(None, None, offer, traffic.requests, traffic.received)
+        requests, received = traffic.requests, traffic.received
+        return Checked(None, None, offer, requests, received, note=note)
     improvement = state.documents.known_improvement(offer.letter)
     active = state.links.active()
     in_force = state.generations.improvement(active) if active is not None else None
     reopens = reopened_fixes(in_force, improvement) if improvement is not None else ()
-    return Checked(offer, improvement, None, traffic.requests, traffic.received, reopens)
+    return Checked(offer, improvement, None, traffic.requests, traffic.received, reopens, note)
+
+
+def _retired(state: ProductState) -> str:
+    """Return that the vendor publishes nothing more for this device's release; "" if it does."""
+    catalog, name = state.documents.catalog(), state.documents.enrolment().baseline
+    if catalog is None:
+        return ""
+    listed = next((listed for listed in catalog.baselines if listed.name == name), None)
+    if listed is None or listed.retired is None:
+        return ""
+    why = f": {listed.retired.reason}" if listed.retired.reason else ""
+    return f"The vendor has retired {name}, which gets no further improvements{why}"
+
+
+def _damage(state: ProductState) -> Damage:
+    active = state.links.active()
+    return examine(state, active) if active is not None else {}
+
+
+def _require_intact(state: ProductState, damage: Damage) -> None:
+    """Refuse trees that were changed in place, and are not those of a baseline either."""
+    active = state.links.active()
+    if not damage or active is None:
+        return
+    what = "; ".join(f"{name}: {describe_differences(d)}" for name, d in damage.items())
+    hint = "Reinstall the product, then run `repoint check`"
+    if active.letter and not examine(state, active.baseline):
+        hint = "Run `repoint remove`, then `repoint install`; or reinstall the product"
+    raise StoreDamagedError(f"{state.name} was changed in place: {what}", hint=hint)
 
 
 def next_offer(state: ProductState, *, user_initiated: bool) -> Offer | Nothing:

@@ -7,7 +7,7 @@ the device moves to that baseline, and all improvements of the older one are sup
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,9 +20,9 @@ from repoint.device.store.history_completion import complete_history
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Enrolment, Generation, GraftPoint
 from repoint.device.store.trees import add_tree
-from repoint.device.strategy.strategy import replaced_points, strategy_of, strategy_type
+from repoint.device.strategy.strategy import strategy_of, strategy_type
 from repoint.device.update.preflight import require_place, require_points, require_store
-from repoint.device.update.recognize import BaselineFilter, recognize
+from repoint.device.update.recognize import BaselineFilter, Installed, recognize
 from repoint.fs.durable import make_folder, write_durably
 from repoint.fs.removal import remove_tree
 from repoint.host.host import Host
@@ -132,12 +132,13 @@ def enroll(
             )
             client.has_news()
             client.refresh()
-            baseline = recognize(client, state, host, points, request.baseline)
             sources = {point.component: Path(point.path).resolve() for point in points}
+            installed = Installed(points, sources)
+            baseline = recognize(client, state, host, installed, request.baseline)
             require_place(state, baseline, points, sources)
-            _take_trees(state, host, baseline, points)
+            take_trees(state, host, baseline, installed)
         enrolment = Enrolment(1, state.name, url, baseline.name, points, now)
-        _adopt(state, host, baseline, enrolment, now)
+        adopt(state, host, baseline, enrolment, now)
     except BaseException:
         # If the disk refuses even that, the next command does it.
         with contextlib.suppress(OSError):
@@ -149,55 +150,25 @@ def enroll(
     return enrolment
 
 
-def supersede(
-    state: ProductState, host: Host, client: RepositoryClient, *, now: int
-) -> Generation | None:
-    """Move to the baseline that a full update has put at the graft points, if one has.
+def take_trees(state: ProductState, host: Host, baseline: Baseline, installed: Installed) -> None:
+    """Copy the trees of a baseline into the store. Nothing refers to them yet.
 
-    Args:
-        state: The product; the store must be locked.
-        host: The machine.
-        client: The product's repository.
-        now: Seconds since 1970.
-
-    Returns:
-        The baseline that is active now, or None if the device has not moved.
-
-    Raises:
-        DifferentTreesError: The trees at the graft points are not those of a baseline.
+    The graft points of components that the baseline does not have are left alone.
     """
-    enrolment = state.documents.enrolment()
-    if not replaced_points(state, host):
-        return None
-    client.forget_version()
-    client.has_news()
-    client.refresh()
-    wanted = BaselineFilter(platform=enrolment.baseline.platform)
-    baseline = recognize(client, state, host, enrolment.grafts, wanted)
-    with explained(f"move to {baseline.name}"):
-        _take_trees(state, host, baseline, enrolment.grafts)
-    moved = Enrolment(1, state.name, enrolment.repository, baseline.name, enrolment.grafts, now)
-    _adopt(state, host, baseline, moved, now)
-    return state.links.active()
-
-
-def _take_trees(
-    state: ProductState, host: Host, baseline: Baseline, grafts: Sequence[GraftPoint]
-) -> None:
-    """Copy the trees at the graft points into the store. Nothing refers to them yet."""
+    grafts = [point for point in installed.points if baseline.component(point.component)]
     for point in grafts:
         component = baseline.component(point.component)
         if component is not None and strategy_type(point.strategy).runs_from_store:
-            require_plain(Path(point.path).resolve(), ignore=component.ignore)
+            require_plain(installed.sources[point.component], ignore=component.ignore)
     for point in grafts:
         component = baseline.component(point.component)
-        assert component is not None  # noqa: S101  # recognize requires all of them
-        tree = Path(point.path).resolve()
+        assert component is not None  # noqa: S101  # filtered above
+        source = installed.sources[point.component]
         add_tree(
             state.store,
             component.seal,
             component.entries,
-            TreeFiles.copied_from(tree, component.entries),
+            TreeFiles.copied_from(source, component.entries),
             ignore=component.ignore,
         )
     seals = {component.name: component.seal for component in baseline.components}
@@ -213,7 +184,7 @@ def _take_trees(
         raise
 
 
-def _adopt(
+def adopt(
     state: ProductState, host: Host, baseline: Baseline, enrolment: Enrolment, now: int
 ) -> None:
     """Commit the enrolment and carry it out; the next command completes what is interrupted."""

@@ -58,8 +58,20 @@ def require_store(store: Store) -> None:
         )
 
 
-def require_points(state: ProductState, host: Host, points: Sequence[GraftPoint]) -> None:
+def require_points(
+    state: ProductState,
+    host: Host,
+    points: Sequence[GraftPoint],
+    *,
+    new: Sequence[GraftPoint] | None = None,
+) -> None:
     """Refuse graft points that cannot be taken over, and programs that do not exist.
+
+    Args:
+        state: The product.
+        host: The machine.
+        points: All graft points.
+        new: Those that are not taken over yet; None for all.
 
     Raises:
         EnrolmentRefusedError: The message names the first.
@@ -72,7 +84,7 @@ def require_points(state: ProductState, host: Host, points: Sequence[GraftPoint]
                     hint="Name a separate folder for each component",
                 )
     _refuse_points_of_others(state, points)
-    for point in points:
+    for point in points if new is None else new:
         _require_program(point)
         strategy_of(point, host).require_usable(state, point)
 
@@ -104,7 +116,14 @@ def _conflict(one: GraftPoint, other: GraftPoint) -> bool:
     if any(path.is_relative_to(folder) for path in inner for folder in outer):
         return True
     # The same folder by another path, such as a bind mount.
-    return any(a.samefile(b) for a in inner for b in outer if a.exists() and b.exists())
+    return any(_is_same(a, b) for a in inner for b in outer)
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    try:
+        return os.path.samestat(one.lstat(), other.lstat())
+    except OSError:
+        return False
 
 
 def _refuse_points_of_others(state: ProductState, points: Sequence[GraftPoint]) -> None:
