@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from repoint.device.update.install import Staged
     from repoint.device.update.recognize import BaselineFilter
     from repoint.device.update.remove import Removed
+    from repoint.device.update.unenroll import Unenrolled
     from repoint.host.host import Host
     from repoint.host.programs import StartedProgram
     from repoint.model.advisory import Advisory, Fix
@@ -128,6 +129,7 @@ _MODULES = {
     "repoint.device.update.install": ("Staged",),
     "repoint.device.update.recognize": ("BaselineFilter",),
     "repoint.device.update.remove": ("Removed",),
+    "repoint.device.update.unenroll": ("Unenrolled",),
     "repoint.host.host": ("Host",),
     "repoint.host.programs": ("StartedProgram",),
     "repoint.model.advisory": ("Advisory", "Fix"),
@@ -233,6 +235,7 @@ __all__ = [
     "StoreDamagedError",
     "StoreWriteError",
     "System",
+    "Unenrolled",
     "UnfitSourceError",
     "UnknownBaselineError",
     "UnknownFixError",
