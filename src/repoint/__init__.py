@@ -70,8 +70,10 @@ if TYPE_CHECKING:
     from repoint.model.catalog import Offer
     from repoint.model.errors import InvalidRecordError, RepointError
     from repoint.model.extras import MissingExtraError
+    from repoint.model.halt import Halt, HaltedLetter
     from repoint.model.improvement import Improvement
     from repoint.model.reopened import ClaimedFix
+    from repoint.model.rollout import Rollout, Step
     from repoint.model.system import System
     from repoint.publisher.advisory_file import read_advisory
     from repoint.publisher.baselines import ComponentSource, Release
@@ -83,6 +85,8 @@ if TYPE_CHECKING:
         LetterTakenError,
         LostFixesError,
         NothingChangedError,
+        RolloutPlanError,
+        RolloutStateError,
         UnknownBaselineError,
         UnknownFixError,
         UnknownImprovementError,
@@ -90,6 +94,8 @@ if TYPE_CHECKING:
     from repoint.publisher.improve import BuiltImprovement, ImprovementRequest
     from repoint.publisher.ingest.errors import UnfitSourceError
     from repoint.publisher.publisher import Publisher
+    from repoint.publisher.rollout.control import Rollouts, Selection, ShownRollout
+    from repoint.publisher.rollout.plan import parse_ramp, read_plan
     from repoint.publisher.view import RepositoryView
     from repoint.repository.errors import (
         KeyProblemError,
@@ -137,8 +143,10 @@ _MODULES = {
     "repoint.model.catalog": ("Offer",),
     "repoint.model.errors": ("InvalidRecordError", "RepointError"),
     "repoint.model.extras": ("MissingExtraError",),
+    "repoint.model.halt": ("Halt", "HaltedLetter"),
     "repoint.model.improvement": ("Improvement",),
     "repoint.model.reopened": ("ClaimedFix",),
+    "repoint.model.rollout": ("Rollout", "Step"),
     "repoint.model.system": ("System",),
     "repoint.publisher.advisory_file": ("read_advisory",),
     "repoint.publisher.baselines": ("ComponentSource", "Release"),
@@ -146,11 +154,14 @@ _MODULES = {
     "repoint.publisher.drafts": ("Draft",),
     "repoint.publisher.errors": (
         "AlreadyWithdrawnError", "BaselineExistsError", "LetterTakenError", "LostFixesError",
-        "NothingChangedError", "UnknownBaselineError", "UnknownFixError", "UnknownImprovementError",
+        "NothingChangedError", "RolloutPlanError", "RolloutStateError", "UnknownBaselineError",
+        "UnknownFixError", "UnknownImprovementError",
     ),
     "repoint.publisher.improve": ("BuiltImprovement", "ImprovementRequest"),
     "repoint.publisher.ingest.errors": ("UnfitSourceError",),
     "repoint.publisher.publisher": ("Publisher",),
+    "repoint.publisher.rollout.control": ("Rollouts", "Selection", "ShownRollout"),
+    "repoint.publisher.rollout.plan": ("parse_ramp", "read_plan"),
     "repoint.publisher.view": ("RepositoryView",),
     "repoint.repository.errors": (
         "KeyProblemError", "RepositoryBusyError", "RepositoryError", "UnknownProductError",
@@ -189,6 +200,8 @@ __all__ = [
     "Generation",
     "GraftRequest",
     "GraftStatus",
+    "Halt",
+    "HaltedLetter",
     "HealthCheckError",
     "HistoryEntry",
     "Holder",
@@ -225,11 +238,18 @@ __all__ = [
     "RepositoryView",
     "Restarted",
     "RoleSummary",
+    "Rollout",
+    "RolloutPlanError",
+    "RolloutStateError",
+    "Rollouts",
     "Rules",
+    "Selection",
+    "ShownRollout",
     "Staged",
     "StaleRepositoryError",
     "StartedProgram",
     "Status",
+    "Step",
     "StillRunningError",
     "StoreBusyError",
     "StoreDamagedError",
@@ -245,7 +265,9 @@ __all__ = [
     "UserSettings",
     "WrongPassphraseError",
     "__version__",
+    "parse_ramp",
     "read_advisory",
+    "read_plan",
 ]
 
 

@@ -14,7 +14,15 @@ from repoint.device.update.recognize import BaselineFilter
 from tests.places import Place
 from tests.world import FIXED, PLATFORM, Files, Vendor, no_passphrase
 
-ROLES = ("root", "targets", "snapshot", "timestamp", "acme-kiosk", "acme-kiosk.catalog")
+ROLES = (
+    "root",
+    "targets",
+    "snapshot",
+    "timestamp",
+    "acme-kiosk",
+    "acme-kiosk.catalog",
+    "acme-kiosk.halt",
+)
 LATER: Files = {**FIXED, "main.py": "VERSION = 'later'\n"}
 
 

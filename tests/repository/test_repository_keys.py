@@ -107,6 +107,7 @@ def test_another_signer_of_the_library_signs_a_role(
     assert device(repository).get(catalog_path("acme")) == b"catalog"
     assert sorted(path.name for path in (folder / "keys").iterdir()) == [
         "acme.catalog.pem",
+        "acme.halt.pem",
         "snapshot.pem",
         "targets.pem",
         "timestamp.pem",
@@ -120,7 +121,7 @@ def test_another_signer_of_the_library_signs_a_role(
 
 
 @pytest.mark.parametrize(
-    "role", ["root", "targets", "snapshot", "timestamp", "acme", "acme.catalog"]
+    "role", ["root", "targets", "snapshot", "timestamp", "acme", "acme.catalog", "acme.halt"]
 )
 def test_an_old_device_follows_the_rotation_of_any_key(
     repository: Repository, device: MakeDevice, role: str

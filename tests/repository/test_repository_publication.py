@@ -41,7 +41,13 @@ from repoint.repository.errors import (
     WrongPassphraseError,
 )
 from repoint.repository.keys import load_signer
-from repoint.repository.names import baseline_path, catalog_path, improvement_path, patch_path
+from repoint.repository.names import (
+    baseline_path,
+    catalog_path,
+    halt_path,
+    improvement_path,
+    patch_path,
+)
 from repoint.repository.repository import Repository
 from tests.repository.support import Device, no_passphrase
 
@@ -123,9 +129,10 @@ def test_every_role_has_a_key_of_its_own_and_its_expiry(folder: Path) -> None:
         "timestamp": 7,
         "acme": 365,
         "acme.catalog": 90,
+        "acme.halt": 90,
     }
     keys = [keyid for summary in repository.roles() for keyid in summary.keys]
-    assert len(set(keys)) == len(keys) == 6
+    assert len(set(keys)) == len(keys) == 7
     assert all(uri for summary in repository.roles() for uri in summary.keys.values())
 
 
@@ -228,7 +235,16 @@ def test_a_product_needs_a_name_of_its_own(repository: Repository) -> None:
     with repository.publication(no_passphrase) as publication:
         with pytest.raises(ProductExistsError):
             publication.add_product("acme", passphrase=None)
-        for name in ("root", "targets", "snapshot", "timestamp", "acme.catalog", "A", ".."):
+        for name in (
+            "root",
+            "targets",
+            "snapshot",
+            "timestamp",
+            "acme.catalog",
+            "acme.halt",
+            "A",
+            "..",
+        ):
             with pytest.raises(NameNotAllowedError):
                 publication.add_product(name, passphrase=None)
         for name in ("other", "targets"):
@@ -315,11 +331,56 @@ def test_refresh_renews_what_expires_soon_and_names_what_it_cannot(
         "timestamp": 3,
         "acme": 1,
         "acme.catalog": 2,
+        "acme.halt": 2,
     }
     with repository.publication(
         no_passphrase, now=lambda: start + timedelta(days=300)
     ) as publication:
         assert publication.refresh() == ["acme"]
+
+
+def test_a_halt_needs_the_key_of_its_role_and_never_that_of_the_catalog(
+    repository: Repository, device: MakeDevice
+) -> None:
+    assert device(repository).get(halt_path("acme")) is None
+    for role in ("root", "targets", "acme", "acme.catalog"):
+        (repository.path / f"keys/{role}.pem").unlink()
+    with repository.publication(no_passphrase) as publication:
+        publication.put_halt("acme", b"halt")
+    assert device(repository).get(halt_path("acme")) == b"halt"
+    with (
+        pytest.raises(KeyUnavailableError, match=r"key of role 'acme\.catalog'"),
+        repository.publication(no_passphrase) as publication,
+    ):
+        publication.put_catalog("acme", b"offer")
+
+
+def test_only_the_role_of_halts_signs_them(repository: Repository) -> None:
+    with (
+        pytest.raises(TargetNotAllowedError, match="signed by a role of its own"),
+        repository.publication(no_passphrase) as publication,
+    ):
+        publication.add_targets("acme", {halt_path("acme"): b"halt"})
+
+
+def test_the_timestamp_lives_one_day_while_something_is_kept_fresh(
+    repository: Repository,
+) -> None:
+    now = datetime.now(UTC).replace(microsecond=0)
+
+    def lifetime(at: datetime, until: datetime | None = None) -> int:
+        with repository.publication(no_passphrase, now=lambda: at) as publication:
+            if until is not None:
+                publication.keep_fresh("acme", int(until.timestamp()))
+            publication.refresh()
+        timestamp = next(s for s in repository.roles() if s.role == "timestamp")
+        return (timestamp.expires - at).days
+
+    assert lifetime(now) == 7
+    assert lifetime(now, now + timedelta(days=3)) == 1
+    assert lifetime(now + timedelta(days=2)) == 1
+    assert lifetime(now + timedelta(days=4)) == 7
+    assert lifetime(now + timedelta(days=4), now) == 7
 
 
 def test_two_timestamps_within_one_second_have_different_times(repository: Repository) -> None:

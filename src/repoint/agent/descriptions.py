@@ -9,6 +9,8 @@ from repoint.agent.overview import Overview
 from repoint.agent.plan import Reason, Step
 from repoint.device.status.affected import Affected
 
+_NOW = "you can install it now"
+
 _INSTALL: dict[Reason, str] = {
     "now": "installs automatically within a few hours",
     "failed": "not installed automatically: it failed here",
@@ -19,6 +21,7 @@ _INSTALL: dict[Reason, str] = {
     "(`repoint agent install`)",
     "space": "installs automatically when there is enough free space",
     "retry": "installs automatically, next attempt from {when}",
+    "rollout": "installs automatically when the turn of this device comes, about {when}; " + _NOW,
     "deferred": "installs automatically from {when}",
     "window": "installs automatically in the maintenance window from {when}",
     "battery": "installs automatically when the battery is charging",
@@ -46,6 +49,8 @@ def format_time(when: int | None) -> str:
 
 def describe_install(step: Step) -> str:
     """Describe when what is available is installed."""
+    if step.reason == "rollout" and step.when is None:
+        return "installs automatically when the vendor releases it to more devices; " + _NOW
     return _INSTALL[step.reason].format(when=format_time(step.when)) + _policy(step)
 
 

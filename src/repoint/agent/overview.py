@@ -33,7 +33,9 @@ from repoint.device.status.status import NO_CVE, CveStatus, FixState, Status, re
 from repoint.device.status.verdict import Verdict
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation, HistoryEntry
+from repoint.device.update.choice import next_offer
 from repoint.device.update.space import space_needed
+from repoint.device.update.turn import read_turns
 from repoint.host.conditions import Conditions
 from repoint.host.host import Host
 from repoint.model.baseline import About, RestartScope
@@ -241,7 +243,7 @@ def _read(
         attended=agent_state.is_attended(now),
         hindrance=describe_hindrance(state.store, agent_state),
     )
-    installation = _install_candidate(state, status, available, agent_state)
+    installation = _install_candidate(state, status, available, agent_state, rules.ring, now)
     conditions = observation.conditions
     if conditions is None:
         # They only hold back an installation, and reading them takes time.
@@ -312,10 +314,27 @@ def _install_candidate(
     status: Status,
     improvement: Improvement | None,
     agent_state: AgentState,
+    ring: str | None,
+    now: int,
 ) -> InstallCandidate | None:
     offer = _offer(state, improvement.letter) if improvement is not None else None
     if improvement is None or offer is None:
         return None
+    turns, staged = read_turns(state, ring, now), state.links.staged()
+    automatic = next_offer(state, user_initiated=False, turns=turns)
+    if (
+        isinstance(automatic, Offer)
+        and automatic.letter != offer.letter
+        and (staged is None or staged.letter != automatic.letter)
+    ):
+        # The turn of a lower letter has come. A person would get the highest one.
+        known = state.documents.known_improvement(automatic.letter)
+        return InstallCandidate(
+            agent_state.offered_since(automatic, known.created if known is not None else None),
+            automatic.urgency,
+            space_needed(known) if known is not None else 0,
+            retry=agent_state.retry,
+        )
     mark = state.marks.get(Generation.of(improvement.baseline, improvement.letter))
     kind: Literal["", "failed", "removed", "reopens"] = mark.kind if mark is not None else ""
     if not kind and status.available is not None and status.available.reopens:
@@ -328,6 +347,7 @@ def _install_candidate(
         space_needed(improvement),
         kind,
         agent_state.retry,
+        turns.turn(offer),
     )
 
 

@@ -14,13 +14,14 @@ Rules for the installation, in the order in which they apply:
    background updates do not run, it waits for a person, and no deadline is enforced.
 4. It waits for enough free space.
 5. After a failure it waits for the next attempt.
-6. The policy may defer it for some days after its publication.
-7. It waits for the maintenance window, if the policy sets one.
-8. It waits while the battery is low and not charging.
-9. It waits while the connection is metered, unless the policy allows metered connections.
+6. If it is rolled out in steps, it waits for the turn of this device.
+7. The policy may defer it for some days after its publication.
+8. It waits for the maintenance window, if the policy sets one.
+9. It waits while the battery is low and not charging.
+10. It waits while the connection is metered, unless the policy allows metered connections.
 
-An improvement whose fixes are exploited skips rules 6, 7 and 9, unless the policy says otherwise:
-``urgent = false``, or for rule 9 ``metered = false``.
+An improvement whose fixes are exploited skips rules 7, 8 and 10, unless the policy says otherwise:
+``urgent = false``, or for rule 10 ``metered = false``.
 
 Rules for the activation of what is staged, and for programs that run replaced code:
 
@@ -57,14 +58,15 @@ LOW_BATTERY = 20
 DAY = 86_400
 
 Reason = Literal[
-    "now", "failed", "removed", "reopens", "off", "unattended", "space", "retry", "deferred",
-    "window", "battery", "metered", "deadline", "program", "service", "session", "system",
+    "now", "failed", "removed", "reopens", "off", "unattended", "space", "retry", "rollout",
+    "deferred", "window", "battery", "metered", "deadline", "program", "service", "session",
+    "system",
 ]  # fmt: skip
 """Why a step happens at its time.
 
 ``now``: nothing delays it. ``unattended``: background updates do not run. ``failed``, ``removed``,
-``reopens``, ``off``, ``space``, ``retry``, ``deferred``, ``window``, ``battery``, ``metered``: see
-the rules.
+``reopens``, ``off``, ``space``, ``retry``, ``rollout``, ``deferred``, ``window``, ``battery``,
+``metered``: see the rules.
 ``deadline``: the policy enforces it then. ``program``, ``service``, ``session``, ``system``: it
 waits for the next start of that.
 """
@@ -113,6 +115,8 @@ class InstallCandidate(msgspec.Struct, frozen=True):
         needed: Bytes that it needs on the store's file system.
         mark: Why it is not installed automatically; empty if nothing prevents it.
         retry: The earliest next attempt after failures, in seconds since 1970; 0 for at once.
+        turn: When the turn of this device comes or came, in seconds since 1970; 0 if all devices
+            have theirs, None if the vendor has not released that step yet.
     """
 
     offered_since: int
@@ -120,6 +124,7 @@ class InstallCandidate(msgspec.Struct, frozen=True):
     needed: int
     mark: Literal["", "failed", "removed", "reopens"] = ""
     retry: int = 0
+    turn: int | None = 0
 
 
 class ActivationCandidate(msgspec.Struct, frozen=True):
@@ -219,8 +224,10 @@ class _Rules(msgspec.Struct, frozen=True):
         return self._no_later_than(deadline, self._convenient(candidate))
 
     def _convenient(self, candidate: InstallCandidate) -> Step:
-        """Apply rules 6 to 9."""
+        """Apply rules 6 to 10."""
         now, conditions = self.situation.now, self.situation.conditions
+        if candidate.turn is None or candidate.turn > now:
+            return Step(candidate.turn, "rollout")
         rules = self.situation.policy.rules
         urgent = candidate.urgency == "exploited" and rules.urgent is not False
         if not urgent:

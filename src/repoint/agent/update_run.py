@@ -33,6 +33,7 @@ from repoint.device.status.census import Census
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Actor
 from repoint.device.store.store_lock import store_file_lock
+from repoint.device.update.turn import read_turns
 from repoint.fs.lock import LockHeldError
 from repoint.host.conditions import Conditions
 from repoint.model.errors import RepointError
@@ -217,7 +218,15 @@ class Agent:
             return True  # if the clock was set back, the age of the last check is unknown
         if agent_state.retry:
             return agent_state.retry <= now
-        return last.when + CHECK_EVERY - _SLACK <= now
+        return last.when + CHECK_EVERY - _SLACK <= now or self._has_turn_come(state, now)
+
+    def _has_turn_come(self, state: ProductState, now: int) -> bool:
+        """Return whether the turn of this device in a rollout has come since the last check."""
+        catalog = state.documents.catalog()
+        if catalog is None:
+            return False
+        turns = read_turns(state, self.device.preferences.policy().rules.ring, now)
+        return turns.came_since_verified(catalog, state.documents.enrolment().baseline)
 
     def _check(self, run: UpdateRun, agent_state: AgentState) -> AgentState:
         run.checked = True
@@ -245,7 +254,9 @@ class Agent:
             return agent_state
         label = overview.status.available.label
         try:
-            staged = self._acting(step).install(run.product, user_initiated=False)
+            staged = self._acting(step).install(
+                run.product, user_initiated=False, enforced=step.reason == "deadline"
+            )
         except (StoreBusyError, PolicyForbidsError) as error:
             run.errors.append(error)
             return agent_state

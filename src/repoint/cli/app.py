@@ -74,6 +74,11 @@ ENTRIES = {
     "publish": _vendor(
         "improvements", "publish", "Publish drafts of a product and offer them to devices."
     ),
+    "rollout": _vendor(
+        "rollouts",
+        "app",
+        "Reach a share of all devices first, watch, and stop what goes wrong.",
+    ),
     "withdraw": _vendor(
         "improvements",
         "withdraw",

@@ -118,6 +118,7 @@ class Device:
         root: bytes,
         grafts: Mapping[str, GraftRequest],
         wanted: BaselineFilter,
+        ring: str = "",
     ) -> Enrolment:
         """Enrol a product; see `update.enroll`."""
         from repoint.device.store.founding import founding
@@ -125,7 +126,7 @@ class Device:
 
         network = self._network(url)
         state = self.store.product(product)
-        request = EnrolmentRequest(url, root, wanted, network)
+        request = EnrolmentRequest(url, root, wanted, network, ring)
         # Whatever can be refused without the store is refused before the store exists.
         points = graft_points(state, self.host, grafts)
         with founding(self.store.path), self._transactions.of_store("repoint enroll"):
@@ -176,11 +177,13 @@ class Device:
         user_initiated: bool,
         progress: Progress | None = None,
         accepted: Collection[str] = (),
+        enforced: bool = False,
     ) -> Staged | Nothing:
         """Stage the next improvement, and activate it if it needs no restart.
 
         What reopens fixes that are in force here is installed only if ``accepted`` names each of
-        them. See `update.install`.
+        them. What is rolled out in steps waits for the turn of this device, unless a person asks or
+        a deadline is enforced. See `update.install`.
         """
         from repoint.device.activate.activation import activate_without_restart
         from repoint.device.fetch.throttle import throttled
@@ -188,11 +191,11 @@ class Device:
         from repoint.device.update.install import InstallRequest, install
 
         with self._transactions.of_product("repoint install", product) as state:
-            now, rate = self._now(), self._transactions.policy().rules.bandwidth
+            now, rules = self._now(), self._transactions.policy().rules
             network = self._network(state.documents.enrolment().repository)
-            if rate is not None:
-                progress = throttled(progress, rate * 1000)
-            request = InstallRequest(user_initiated, accepted)
+            if rules.bandwidth is not None:
+                progress = throttled(progress, rules.bandwidth * 1000)
+            request = InstallRequest(user_initiated, accepted, enforced, rules.ring)
             staged = install(state, self.host, network, request, now=now, progress=progress)
             if not isinstance(staged, Nothing) and not self._transactions.unprivileged:
                 activate_without_restart(state, self.host, now=now)

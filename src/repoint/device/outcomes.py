@@ -27,6 +27,8 @@ class Nothing:
         "failed here",
         "removed here",
         "reopens fixes",
+        "not its turn",
+        "no longer offered",
         "nothing staged",
         "nothing to restart",
         "not installed",

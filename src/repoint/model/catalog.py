@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 import msgspec
 
@@ -10,15 +10,13 @@ from repoint.model.baseline import BaselineName
 from repoint.model.encoding import refuse_duplicates
 from repoint.model.errors import InvalidRecordError
 from repoint.model.names import check_product
+from repoint.model.rollout import Moment, Rollout
 from repoint.model.version import Letter, label
 
 OfferState = Literal["offered", "paused", "withdrawn"]
 Urgency = Literal["routine", "exploited"]
 """How urgent a fix is; ``exploited`` means that attacks were seen."""
 
-
-Moment = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799)]
-"""Seconds since 1970, until the year 9999."""
 
 _MOST_OFFERS = 10_000
 
@@ -49,8 +47,15 @@ class ListedBaseline(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
     retired: Retirement | None = None
 
 
-class Offer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The state of one improvement. ``since`` is in seconds since 1970."""
+class Offer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The state of one improvement.
+
+    Attributes:
+        since: When that state started, in seconds since 1970.
+        reason: Why it is withdrawn or paused; may be empty.
+        rollout: Who gets it when; None if everybody gets it at once.
+        resumed: Halts of up to this time no longer count, in seconds since 1970.
+    """
 
     baseline: BaselineName
     letter: str
@@ -58,6 +63,8 @@ class Offer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     since: Moment
     urgency: Urgency = "routine"
     reason: str = ""
+    rollout: Rollout | None = None
+    resumed: Moment = 0
 
     def __post_init__(self) -> None:
         Letter(self.letter)

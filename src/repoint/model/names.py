@@ -17,6 +17,7 @@ _PLATFORM = re.compile(r"[a-z0-9]+-[a-z0-9_]+(?:-[a-z0-9_]+)*")
 _HINTS = {
     "product": "Use at most 63 lower-case letters, digits and hyphens, as in acme-kiosk",
     "component": "Use at most 63 lower-case letters, digits and hyphens, as in pillow",
+    "ring": "Use at most 63 lower-case letters, digits and hyphens, as in early",
     "platform": "Write system and machine in lower case, as in linux-x86_64; a third part may name "
     "a device model, as in linux-aarch64-kiosk2",
 }
@@ -35,6 +36,11 @@ def check_component(name: str) -> str:
 def check_platform(name: str) -> str:
     """Return ``name`` if it may name a platform: system, machine and optionally device model."""
     return _check(name, _PLATFORM, "platform")
+
+
+def check_ring(name: str) -> str:
+    """Return ``name`` if it may name a ring of devices, such as ``early``."""
+    return _check(name, _NAME, "ring")
 
 
 def _check(name: str, form: re.Pattern[str], what: str) -> str:

@@ -60,3 +60,11 @@ class UnfitChangeError(RepointError):
 
 class UnfitForSystemError(RepointError):
     """A system extension cannot hold a component, or a change of it."""
+
+
+class RolloutPlanError(RepointError):
+    """The schedule of a rollout is malformed."""
+
+
+class RolloutStateError(RepointError):
+    """A change of a rollout does not fit its state."""

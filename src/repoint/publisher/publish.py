@@ -10,11 +10,13 @@ import msgspec
 from repoint.model.catalog import Catalog, Offer, Urgency
 from repoint.model.encoding import encode_record
 from repoint.model.improvement import Improvement
+from repoint.model.rollout import Rollout
 from repoint.model.version import Letter, label, parse_label
 from repoint.publisher.catalogs import read_catalog
 from repoint.publisher.drafts import Draft, clear_drafts, read_drafts, remove_draft
 from repoint.publisher.errors import LetterTakenError, UnknownImprovementError
 from repoint.publisher.retirement import require_in_care
+from repoint.publisher.rollout.changes import end_of_rollouts
 from repoint.repository import names
 from repoint.repository.keys import Passphrases
 from repoint.repository.repository import Repository
@@ -28,6 +30,7 @@ def publish(
     now: int,
     urgency: Urgency = "routine",
     labels: Collection[str] = (),
+    rollout: Rollout | None = None,
 ) -> list[Improvement]:
     """Publish drafts of a product, and offer them to devices.
 
@@ -40,6 +43,7 @@ def publish(
         now: Seconds since 1970.
         urgency: The urgency of the offers.
         labels: Only the drafts with these labels; empty for all.
+        rollout: Who gets them when; None if everybody gets them at once.
 
     Returns:
         The published improvements, in order.
@@ -55,12 +59,16 @@ def publish(
         drafts, new = _to_publish(repository, catalog, labels)
         if new:
             offers = [
-                Offer(d.improvement.baseline, d.improvement.letter, "offered", now, urgency)
+                Offer(
+                    d.improvement.baseline, d.improvement.letter, "offered", now, urgency,
+                    rollout=rollout,
+                )
                 for d in new
-            ]
+            ]  # fmt: skip
             for draft in new:
                 publication.add_targets(product, _targets(draft))
             changed = msgspec.structs.replace(catalog, offers=(*catalog.offers, *offers))
+            publication.keep_fresh(product, end_of_rollouts(changed.offers, now))
             publication.put_catalog(product, encode_record(changed))
     for draft in new:
         remove_draft(draft.folder)

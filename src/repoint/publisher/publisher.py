@@ -9,6 +9,7 @@ from repoint.model.baseline import Baseline, BaselineName
 from repoint.model.catalog import Offer, Retirement, Urgency
 from repoint.model.extras import require_vendor
 from repoint.model.improvement import Improvement
+from repoint.model.rollout import Step
 from repoint.model.version import parse_label
 from repoint.publisher.baselines import Release, add_baseline, find_baseline
 from repoint.publisher.catalogs import Withdrawal, containing, read_baseline, read_catalog, withdraw
@@ -16,6 +17,8 @@ from repoint.publisher.drafts import Draft, read_drafts
 from repoint.publisher.improve import BuiltImprovement, ImprovementRequest, Progress, improve
 from repoint.publisher.publish import publish, select_drafts
 from repoint.publisher.retirement import set_retirement
+from repoint.publisher.rollout.changes import new_rollout
+from repoint.publisher.rollout.control import Rollouts
 from repoint.publisher.view import RepositoryView, read_view
 from repoint.repository.errors import WrongPassphraseError
 from repoint.repository.keys import Passphrases
@@ -60,6 +63,11 @@ class Publisher:
         self.repository = repository
         self._passphrases = passphrases
         self._clock = clock
+
+    @property
+    def rollouts(self) -> Rollouts:
+        """The rollouts of published improvements."""
+        return Rollouts(self.repository, self._passphrases, self._now)
 
     def add_baseline(
         self, release: Release, *, new_passphrase: Callable[[], bytes | None] = _unencrypted
@@ -151,7 +159,13 @@ class Publisher:
         return select_drafts(read_drafts(self.repository, product), product, labels)
 
     def publish(
-        self, product: str, *, urgency: Urgency = "routine", labels: Collection[str] = ()
+        self,
+        product: str,
+        *,
+        urgency: Urgency = "routine",
+        labels: Collection[str] = (),
+        steps: tuple[Step, ...] = (),
+        manual: bool = False,
     ) -> list[Improvement]:
         """Publish drafts of a product, offer them to devices, and return them in order.
 
@@ -159,18 +173,22 @@ class Publisher:
             product: The product.
             urgency: ``exploited`` if attacks on what they fix were seen.
             labels: Only the drafts with these labels, such as ``26.3.1 (a)``; empty for all.
+            steps: The schedule of their rollout; empty if all devices get them at once.
+            manual: Whether each step of it waits for `Rollouts.promote`.
 
         Raises:
             UnknownImprovementError: There is no draft, or none with a label.
             LetterTakenError: Another improvement with a draft's letter is already published.
         """
+        now = self._now()
         return publish(
             self.repository,
             product,
             passphrases=self._passphrases,
-            now=self._now(),
+            now=now,
             urgency=urgency,
             labels=labels,
+            rollout=new_rollout(steps, now, manual=manual) if steps else None,
         )
 
     def withdraw(

@@ -14,6 +14,8 @@ TIMESTAMP = "timestamp"
 TOP_LEVEL_ROLES = (ROOT, TARGETS, SNAPSHOT, TIMESTAMP)
 
 _CATALOG_SUFFIX = ".catalog"
+_HALT_SUFFIX = ".halt"
+_SUFFIXES = (_CATALOG_SUFFIX, _HALT_SUFFIX)
 
 
 def baseline_path(product: str, name: BaselineName) -> str:
@@ -42,6 +44,16 @@ def catalog_role(product: str) -> str:
     return check_product_role(product) + _CATALOG_SUFFIX
 
 
+def halt_path(product: str) -> str:
+    """Return the target path of a product's halts."""
+    return f"{check_product_role(product)}/halt.json"
+
+
+def halt_role(product: str) -> str:
+    """Return the role that signs a product's halts and nothing else."""
+    return check_product_role(product) + _HALT_SUFFIX
+
+
 def product_patterns(product: str) -> list[str]:
     """Return the paths that a product's role may sign or delegate; ``*`` is one whole part."""
     return [
@@ -49,6 +61,7 @@ def product_patterns(product: str) -> list[str]:
         f"{product}/improvements/*/*/*/*.json",
         f"{product}/patches/*/*/*/*/*.patch",
         catalog_path(product),
+        halt_path(product),
     ]
 
 
@@ -59,11 +72,11 @@ def check_product_role(product: str) -> str:
         NameNotAllowedError: The name is malformed, or is or may become the name of another role.
     """
     check_product(product)
-    if product in TOP_LEVEL_ROLES or product.endswith(_CATALOG_SUFFIX):
+    if product in TOP_LEVEL_ROLES or product.endswith(_SUFFIXES):
         raise NameNotAllowedError(
             f"{product!r} cannot name a product in a repository, because a role has that name",
             hint=f"Use a name that is none of {', '.join(TOP_LEVEL_ROLES)} and does not end in"
-            f" {_CATALOG_SUFFIX}",
+            f" {' or '.join(_SUFFIXES)}",
         )
     return product
 
@@ -72,13 +85,13 @@ def delegator_of(role: str) -> str:
     """Return the role whose metadata lists the keys of ``role``."""
     if role in TOP_LEVEL_ROLES:
         return ROOT
-    return role.removesuffix(_CATALOG_SUFFIX) if role.endswith(_CATALOG_SUFFIX) else TARGETS
+    return role.rpartition(".")[0] if role.endswith(_SUFFIXES) else TARGETS
 
 
-def roles_for(target_path: str) -> tuple[str, str]:
+def roles_for(target_path: str) -> tuple[str, ...]:
     """Return the roles in which a device looks for a target, in that order."""
     product = target_path.partition("/")[0]
-    return product, product + _CATALOG_SUFFIX
+    return product, *(product + suffix for suffix in _SUFFIXES)
 
 
 def expiry_days(role: str) -> int:
@@ -87,7 +100,7 @@ def expiry_days(role: str) -> int:
     Signatures of online roles last only as long as it may take to notice that nothing refreshes
     them. Those of roles whose keys may be offline last a year.
     """
-    if role.endswith(_CATALOG_SUFFIX):
+    if role.endswith(_SUFFIXES):
         return 90
     return {SNAPSHOT: 30, TIMESTAMP: 7}.get(role, 365)
 

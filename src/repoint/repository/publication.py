@@ -46,6 +46,8 @@ from repoint.repository.names import (
     catalog_path,
     catalog_role,
     check_product_role,
+    halt_path,
+    halt_role,
     product_patterns,
 )
 from repoint.repository.settings import SETTINGS_FILE, RepositorySettings
@@ -110,7 +112,7 @@ class Publication:
         passphrase: bytes | None,
         signers: Mapping[str, tuple[str, Key]] | None = None,
     ) -> None:
-        """Add a product: one role for its baselines and improvements, one for its catalog.
+        """Add a product: a role for its baselines and improvements, its catalog and its halts each.
 
         Args:
             name: The product's name.
@@ -132,6 +134,7 @@ class Publication:
         for role, patterns in (
             (name, product_patterns(name)),
             (catalog_role(name), [catalog_path(name)]),
+            (halt_role(name), [halt_path(name)]),
         ):
             location = (
                 KeyLocation(*external[role])
@@ -152,11 +155,14 @@ class Publication:
             RepositoryWriteError: A file cannot be read or written.
         """
         self._check_product(product)
-        if catalog_path(product) in files:
-            raise TargetNotAllowedError(
-                f"{catalog_path(product)} is signed by the role of the catalog",
-                hint="Publish it with put_catalog",
-            )
+        for path, method in (
+            (catalog_path(product), "put_catalog"),
+            (halt_path(product), "put_halt"),
+        ):
+            if path in files:
+                raise TargetNotAllowedError(
+                    f"{path} is signed by a role of its own", hint=f"Publish it with {method}"
+                )
         self._add(product, files, replace=False)
 
     def put_catalog(self, product: str, data: bytes) -> None:
@@ -168,6 +174,25 @@ class Publication:
         """
         self._check_product(product)
         self._add(catalog_role(product), {catalog_path(product): data}, replace=True)
+
+    def put_halt(self, product: str, data: bytes) -> None:
+        """Publish a product's halts, replacing the previous ones.
+
+        Needs the key of its halt role and those of snapshot and timestamp, never the catalog's.
+
+        Raises:
+            UnknownProductError: The repository has no such product.
+            KeyProblemError: A key that must sign is not available.
+        """
+        self._check_product(product)
+        self._add(halt_role(product), {halt_path(product): data}, replace=True)
+
+    def keep_fresh(self, product: str, until: int) -> None:
+        """Give the timestamp a lifetime of one day until a time, in seconds since 1970.
+
+        While a rollout is under way, a device that sees old metadata must not go on for long.
+        """
+        self._settings.fresh_until[product] = until
 
     def refresh(self) -> list[str]:
         """Renew snapshot, timestamp, and every role in the last third of its lifetime.
@@ -332,7 +357,10 @@ class Publication:
         self._write_settings()
 
     def _lifetime(self, role: str) -> timedelta:
-        return timedelta(days=self._settings.role(role).expiry_days)
+        days = self._settings.role(role).expiry_days
+        if role == TIMESTAMP and self._settings.is_kept_fresh(int(self._now.timestamp())):
+            days = 1
+        return timedelta(days=days)
 
     def _write_error(self, error: OSError) -> RepositoryWriteError:
         path = error.filename2 or error.filename or self._folder

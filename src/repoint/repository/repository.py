@@ -24,7 +24,7 @@ from repoint.repository.errors import (
 )
 from repoint.repository.files import make_public_folder, publication_lock, sync_folders
 from repoint.repository.keys import KeyLocation, Passphrases, new_key_file
-from repoint.repository.names import TOP_LEVEL_ROLES, catalog_role, roles_for
+from repoint.repository.names import TOP_LEVEL_ROLES, catalog_role, halt_role, roles_for
 from repoint.repository.publication import Publication, utc_now
 from repoint.repository.settings import SETTINGS_FILE, RepositorySettings
 from repoint.repository.state import State, load_state, remove_uncommitted
@@ -170,7 +170,7 @@ class Repository:
                 f"The repository at {self.path} has no product {product[:60]!r}",
                 hint=f"Its products: {', '.join(_products(state)) or 'none'}",
             )
-        roles = (product, catalog_role(product))
+        roles = (product, catalog_role(product), halt_role(product))
         return sorted({path for role in roles for path in state.targets[role].signed.targets})
 
     def target_exists(self, target_path: str) -> bool:

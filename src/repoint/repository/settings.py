@@ -36,10 +36,20 @@ class RoleSettings(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class RepositorySettings(msgspec.Struct, forbid_unknown_fields=True):
-    """Settings of a repository, by role."""
+    """Settings of a repository.
+
+    Attributes:
+        roles: The settings of each role.
+        fresh_until: Until when the timestamp lives only a day, in seconds since 1970, by product.
+    """
 
     format: Literal[1] = 1
     roles: dict[str, RoleSettings] = {}
+    fresh_until: dict[str, int] = {}
+
+    def is_kept_fresh(self, now: int) -> bool:
+        """Return whether the timestamp lives only a day at the moment."""
+        return any(until > now for until in self.fresh_until.values())
 
     def role(self, name: str) -> RoleSettings:
         """Return the settings of a role, with the default expiry if it has none yet."""

@@ -326,6 +326,9 @@ def enroll(
     platform: Annotated[
         str, typer.Option("--platform", help="Another platform than this machine's own.")
     ] = "",
+    ring: Annotated[
+        str, typer.Option("--ring", help="The ring of this device in rollouts, such as early.")
+    ] = "",
     store: StoreOption = None,
 ) -> None:
     """Enrol a product: verify the installed files against the vendor's baseline."""
@@ -333,9 +336,11 @@ def enroll(
     from repoint.device.fetch.client import read_root
     from repoint.device.update.enroll import GraftRequest
     from repoint.device.update.recognize import BaselineFilter, DifferentTreesError
-    from repoint.model.names import check_product
+    from repoint.model.names import check_product, check_ring
 
     check_product(product)
+    if ring:
+        check_ring(ring)
     commands = named(program or [], "--program")
     trees, layers = named(graft or [], "--graft"), named(system or [], "--system")
     for name in trees.keys() & layers.keys():
@@ -352,7 +357,12 @@ def enroll(
         raise typer.BadParameter(f"there is no --graft {next(iter(commands))}")
     try:
         enrolment = open_device(store).enroll(
-            product, url, read_root(root), grafts, BaselineFilter(platform, version, build)
+            product,
+            url,
+            read_root(root),
+            grafts,
+            BaselineFilter(platform, version, build),
+            ring,
         )
     except DifferentTreesError as error:
         for component, differences in error.differences.items():

@@ -19,6 +19,13 @@ from repoint.cli.options import (
     path,
 )
 from repoint.cli.terminal import confirm, print
+from repoint.cli.vendor.schedule import (
+    ManualOption,
+    PlanOption,
+    RampOption,
+    RingOption,
+    chosen_steps,
+)
 
 if TYPE_CHECKING:
     from repoint.model.catalog import Urgency
@@ -97,21 +104,31 @@ def publish(
         typer.Option("--exploited", help="Mark it urgent: the vulnerability is being exploited."),
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    ring: RingOption = None,
+    ramp: RampOption = None,
+    plan: PlanOption = None,
+    manual: ManualOption = False,
     repository: RepositoryOption = Path(),
 ) -> None:
     """Publish drafts of a product and offer them to devices.
 
-    Without labels, all drafts are published. On a terminal, it shows them and asks first.
+    Without labels, all drafts are published. On a terminal, it shows them and asks first. With
+    --ring, --ramp, --plan or --manual, they are rolled out in steps, else offered to all devices.
+    With --exploited alone, they reach all devices within a day; --ramp 100% offers them at once.
     """
     from repoint.cli.output import counted, size
 
     urgency: Urgency = "exploited" if exploited else "routine"
     publisher, labels = _publisher(repository), label or []
+    in_steps = exploited or manual or any((ring, ramp, plan))
+    steps = chosen_steps(ramp, plan, ring, urgency) if in_steps else ()
     drafts = publisher.drafts(product, labels)
     if drafts and not yes and sys.stdin.isatty() and sys.stdout.isatty():
         _print_drafts(publisher, drafts)
         confirm(f"Publish {counted(len(drafts), 'draft')}?", abort=True)
-    for improvement in publisher.publish(product, urgency=urgency, labels=labels):
+    for improvement in publisher.publish(
+        product, urgency=urgency, labels=labels, steps=steps, manual=manual
+    ):
         print(
             f"Published {improvement.label} for {improvement.baseline}: {improvement.title} "
             f"({size(improvement.download_size)} to download)"

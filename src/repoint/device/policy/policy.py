@@ -31,6 +31,7 @@ from repoint.fs.trusted import UntrustedFileError, read_trusted, require_trusted
 from repoint.model.address import Address
 from repoint.model.encoding import encode_record
 from repoint.model.errors import RepointError
+from repoint.model.names import check_ring
 
 FOLDER = Path("/etc/repoint/policy.d")
 """The folder of the policy files; ``REPOINT_POLICY`` names another one, to try a policy."""
@@ -42,7 +43,7 @@ _CORRECT = "Correct it; until then the last good policy stays in force"
 
 Key = Literal[
     "automatic", "removal", "defer_days", "deadline_days", "window", "bandwidth", "metered",
-    "urgent", "repositories",
+    "urgent", "repositories", "ring",
 ]  # fmt: skip
 Days = Annotated[int, msgspec.Meta(ge=0, le=_MOST_DAYS)]
 Rate = Annotated[int, msgspec.Meta(ge=10, le=10_000_000)]
@@ -72,6 +73,8 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
         urgent: Whether an improvement for a fault that is being exploited overrides deferral,
             window (except for restarts) and metered connections.
         repositories: The URL prefixes that improvements may come from.
+        ring: The ring of devices that this one belongs to in rollouts, instead of the one named at
+            the enrolment; empty for none.
     """
 
     automatic: bool | None = None
@@ -83,11 +86,14 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     metered: bool | None = None
     urgent: bool | None = None
     repositories: tuple[str, ...] | None = None
+    ring: str | None = None
 
     def __post_init__(self) -> None:
         if self.window == ():
             raise PolicyError("The list of maintenance windows is empty", hint=_CORRECT)
         self.windows()
+        if self.ring:
+            check_ring(self.ring)
         for address in self.repositories or ():
             Address.parse(address)
 

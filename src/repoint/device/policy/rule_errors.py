@@ -22,6 +22,7 @@ ALLOWED = {
     "metered": _YES_OR_NO,
     "urgent": _YES_OR_NO,
     "repositories": 'a list of addresses such as ["https://updates.example.org/"]',
+    "ring": 'the name of a ring, such as "early"; "" for none',
 }
 """What each rule may be."""
 

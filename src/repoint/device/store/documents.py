@@ -13,6 +13,7 @@ from repoint.device.store.records import (
     GraftPoint,
     Grafts,
     LastCheck,
+    Positions,
     UserSettings,
 )
 from repoint.model.catalog import Catalog
@@ -96,12 +97,25 @@ class Documents:
         """Return when the repository was last checked and how that ended, or None."""
         return self._records.read("checked.json", LastCheck)
 
+    def last_verified(self) -> int:
+        """Return when the catalog was last known to be current, in seconds since 1970; else 0."""
+        last = self.last_check()
+        return last.success if last is not None else 0
+
     def record_check(self, now: int, error: str = "", *, note: str = "") -> None:
         """Record a check of the repository. A failed one leaves the time of the last success."""
         before = self.last_check()
         success = before.success if before is not None else 0
         check = LastCheck(now, error, success if error else now, note)
         self._records.write("checked.json", check)
+
+    def positions(self) -> dict[str, int]:
+        """Return the position of this device for each letter that is rolled out."""
+        return (self._records.read("positions.json", Positions) or Positions()).positions
+
+    def set_positions(self, positions: dict[str, int]) -> None:
+        """Write the positions of this device."""
+        self._records.write("positions.json", Positions(positions))
 
     def known_improvement(self, letter: str) -> Improvement | None:
         """Return the verified record of an offered improvement, installed or not, or None."""

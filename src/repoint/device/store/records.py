@@ -32,7 +32,12 @@ class GraftPoint(msgspec.Struct, frozen=True):
 
 
 class Enrolment(msgspec.Struct, frozen=True):
-    """What enrolment pins. ``enrolled`` is in seconds since 1970."""
+    """What enrolment pins.
+
+    Attributes:
+        enrolled: When, in seconds since 1970.
+        ring: The ring of devices that this one belongs to in rollouts; empty if it is in none.
+    """
 
     format: Literal[1]
     product: str
@@ -40,6 +45,13 @@ class Enrolment(msgspec.Struct, frozen=True):
     baseline: BaselineName
     grafts: tuple[GraftPoint, ...]
     enrolled: int
+    ring: str = ""
+
+
+class Positions(msgspec.Struct, frozen=True):
+    """The position of this device for each letter that is rolled out: see `model.rollout`."""
+
+    positions: dict[str, int] = {}
 
 
 class Grafts(msgspec.Struct, frozen=True):

@@ -5,12 +5,14 @@ The code around it downloads, decodes and links; all decisions are here.
 
 Rules, in the order in which they apply:
 
-1. **Choose** from the catalog the highest letter that is offered for this device's baseline and is
+1. **Choose** (`update.choice`) from the catalog the highest letter that is offered for this
+   device's baseline and is
    higher than the active one. A paused or withdrawn letter is not chosen, and nothing below the
    active letter ever is: a device never goes back to a lower letter. A letter that failed on this
    device is not chosen again. A letter that was removed is chosen only if a person asks.
-   A letter that reopens fixes that are in force here is installed only if a person accepts each of
-   them: see `model.reopened`.
+   A letter that is rolled out is chosen automatically once the turn of this device has come; a
+   person need not wait for it, nor does a deadline of the policy. A letter that reopens fixes that
+   are in force here is installed only if a person accepts each of them: see `model.reopened`.
 2. **Describe**: the signed improvement must be for this product, this baseline and the chosen
    letter. Each of its components must be part of the baseline. Its layer must fit the baseline, and
    the resulting tree must have the signed seal, which is computed from the records before any byte
@@ -24,106 +26,20 @@ Rules, in the order in which they apply:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from repoint.device.errors import NotApplicableError, NotTrustedError
-from repoint.device.outcomes import Nothing
-from repoint.device.store.records import Generation, Mark
+from repoint.device.store.records import Generation
 from repoint.image.layer_image import Overlay, layer_image
-from repoint.model.baseline import Baseline, BaselineName, Component
-from repoint.model.catalog import Catalog, Offer
+from repoint.model.baseline import Baseline, Component
+from repoint.model.catalog import Offer
 from repoint.model.errors import InvalidRecordError
 from repoint.model.improvement import ImprovedComponent, Improvement
-from repoint.model.reopened import ClaimedFix, reopened_fixes
 from repoint.model.system import Extension, release_files
 from repoint.model.tree import Change, Entry
-from repoint.model.version import Letter
 from repoint.tree.compare import apply_layer, changes_needing_content
 from repoint.tree.digest import seal_of
-
-
-def choose(
-    catalog: Catalog,
-    baseline: BaselineName,
-    active: Generation,
-    marks: Callable[[Generation], Mark | None],
-    *,
-    user_initiated: bool,
-) -> Offer | Nothing:
-    """Return the offer that this device should install next (rule 1), or why there is none.
-
-    Args:
-        catalog: The verified catalog.
-        baseline: The device's baseline.
-        active: The active generation.
-        marks: Returns the mark of a generation.
-        user_initiated: True if a person asked, rather than the timer.
-    """
-    offers = [o for o in catalog.offers_for(baseline) if o.state == "offered"]
-    newer = [o for o in offers if not active.letter or Letter(o.letter) > Letter(active.letter)]
-    if not newer:
-        return _nothing_newer(catalog, baseline, active)
-    offer = newer[-1]
-    mark = marks(Generation.of(baseline, offer.letter))
-    if mark is not None and mark.kind == "failed":
-        return Nothing(
-            "failed here",
-            f"{offer.label} failed on this device and is not tried again",
-            "A later letter will be; send the vendor the output of `repoint history`",
-        )
-    if mark is not None and mark.kind == "removed" and not user_initiated:
-        return Nothing(
-            "removed here",
-            f"{offer.label} was removed by a person and is not installed again automatically",
-            "Run `repoint install` to have it back; a later letter is installed automatically",
-        )
-    return offer
-
-
-def _nothing_newer(catalog: Catalog, baseline: BaselineName, active: Generation) -> Nothing:
-    """Say that nothing newer is offered. After a withdrawal, that does not mean up to date."""
-    gone = [
-        f"{offer.label}: {catalog.why_not_offered(baseline, offer.letter)}"
-        for offer in catalog.offers_for(baseline)
-        if offer.state != "offered"
-        and (not active.letter or Letter(offer.letter) >= Letter(active.letter))
-    ]
-    if not gone:
-        return Nothing("up to date", f"{catalog.product} {active.label} is up to date")
-    return Nothing(
-        "up to date",
-        f"Nothing is offered that is newer than {active.label} ({'; '.join(gone)})",
-        "A later letter is installed when the vendor publishes one",
-    )
-
-
-def refuse_reopening(
-    in_force: Improvement | None, candidate: Improvement, accepted: Collection[str]
-) -> Nothing | None:
-    """Return why a candidate is not installed if it reopens fixes (rule 1); None if it may be.
-
-    Args:
-        in_force: The active improvement; None for the baseline.
-        candidate: The signed improvement.
-        accepted: The fixes that a person accepts to lose, by name.
-    """
-    fixes = [f for f in reopened_fixes(in_force, candidate) if f.name not in accepted]
-    if in_force is None or not fixes:
-        return None
-    options = " ".join(dict.fromkeys(f"--drop-fix {fix.name}" for fix in fixes))
-    return Nothing(
-        "reopens fixes",
-        f"{candidate.label} does not contain {counted_fixes(fixes)} of {in_force.label}, which "
-        f"{'is' if len(fixes) == 1 else 'are'} in force here: {', '.join(map(str, fixes))}",
-        f"To install it nevertheless, run `repoint install {options}`",
-    )
-
-
-def counted_fixes(fixes: Sequence[ClaimedFix]) -> str:
-    """Return ``a fix`` or ``3 fixes``."""
-    return "a fix" if len(fixes) == 1 else f"{len(fixes)} fixes"
 
 
 @dataclass(frozen=True)

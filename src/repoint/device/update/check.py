@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from repoint.device.errors import StoreDamagedError
+from repoint.device.errors import NotTrustedError, StoreDamagedError
 from repoint.device.fetch.client import RepositoryClient
 from repoint.device.fetch.network import Network
 from repoint.device.os_errors import COMPLETED_NEXT, explained
@@ -14,13 +14,15 @@ from repoint.device.store.intact import Damage, describe_differences, examine
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import HistoryEntry
 from repoint.device.strategy.strategy import replaced_points
-from repoint.device.update.candidate import choose
+from repoint.device.update.choice import next_offer
 from repoint.device.update.recognize import DifferentTreesError, OtherComponentsError
 from repoint.device.update.supersede import supersede
+from repoint.device.update.turn import record_positions, without_halted
 from repoint.host.host import Host
 from repoint.model.catalog import Catalog, Offer
 from repoint.model.encoding import decode_record
 from repoint.model.errors import RepointError
+from repoint.model.halt import Halt
 from repoint.model.improvement import Improvement
 from repoint.model.reopened import ClaimedFix, reopened_fixes
 from repoint.repository import names
@@ -95,17 +97,14 @@ def check(state: ProductState, host: Host, network: Network, *, now: int) -> Che
                 # fixes all the same.
                 if replaced_points(state, host):
                     raise
-            if client.has_news():
-                client.refresh()
-                _store_documents(state, client)
-                client.record_version()
+            update_documents(state, client)
             _require_intact(state, _damage(state) if damage else {})
         except RepointError as error:
             state.documents.record_check(now, str(error))
             raise
         note = note or _retired(state)
         state.documents.record_check(now, note=note)
-        _unstage_if_unavailable(state, now)
+        unstage_if_unavailable(state, now)
     offer = next_offer(state, user_initiated=True)
     traffic = client.fetcher.traffic
     if isinstance(offer, Nothing):
@@ -147,24 +146,16 @@ def _require_intact(state: ProductState, damage: Damage) -> None:
     raise StoreDamagedError(f"{state.name} was changed in place: {what}", hint=hint)
 
 
-def next_offer(state: ProductState, *, user_initiated: bool) -> Offer | Nothing:
-    """Return what this device should install next by the last verified catalog, or why nothing."""
-    catalog = state.documents.catalog()
-    active = state.links.active()
-    if catalog is None or active is None:
-        message = f"{state.name} was never checked"
-        return Nothing("never checked", message, "Run `repoint check`")
-    baseline = state.documents.enrolment().baseline
-    offer = choose(catalog, baseline, active, state.marks.get, user_initiated=user_initiated)
-    last = state.documents.last_check()
-    if isinstance(offer, Nothing) and offer.reason == "up to date" and last and last.error:
-        return Nothing(
-            "never checked",
-            f"Whether {state.name} {active.label} is up to date is not known, because the last "
-            "check failed",
-            "Run `repoint check`",
-        )
-    return offer
+def update_documents(state: ProductState, client: RepositoryClient) -> None:
+    """Store the verified documents of the repository if they may have changed.
+
+    Raises:
+        RepointError: The repository cannot be reached or is not to be trusted.
+    """
+    if client.has_news():
+        client.refresh()
+        _store_documents(state, client)
+        client.record_version()
 
 
 def _store_documents(state: ProductState, client: RepositoryClient) -> None:
@@ -172,7 +163,9 @@ def _store_documents(state: ProductState, client: RepositoryClient) -> None:
     path = names.catalog_path(state.name)
     catalog = decode_record(client.read(path), Catalog, path)
     catalog.require_sound()
+    catalog = without_halted(catalog, _read_halt(state, client))
     state.documents.set_catalog(catalog)
+    record_positions(state, catalog)
     baseline = state.documents.enrolment().baseline
     offers = catalog.offers_for(baseline)
     known = [o for o in offers if o.state == "offered"][-1:]
@@ -185,6 +178,19 @@ def _store_documents(state: ProductState, client: RepositoryClient) -> None:
     state.documents.keep_improvements({offer.letter for offer in known})
 
 
+def _read_halt(state: ProductState, client: RepositoryClient) -> Halt | None:
+    """Download the product's halts; None if it never had one."""
+    path = names.halt_path(state.name)
+    if client.find(path) is None:
+        return None
+    halt = decode_record(client.read(path), Halt, path)
+    if halt.product != state.name:
+        raise NotTrustedError(
+            f"{path} is of the product {halt.product}", hint="Tell the vendor; nothing was changed"
+        )
+    return halt
+
+
 def read_improvement(state: ProductState, client: RepositoryClient, letter: str) -> Improvement:
     """Download the signed record of an improvement."""
     baseline = state.documents.enrolment().baseline
@@ -192,7 +198,8 @@ def read_improvement(state: ProductState, client: RepositoryClient, letter: str)
     return decode_record(client.read(path), Improvement, path)
 
 
-def _unstage_if_unavailable(state: ProductState, now: int) -> None:
+def unstage_if_unavailable(state: ProductState, now: int) -> None:
+    """Clear the staged letter if the vendor has withdrawn, paused or halted it."""
     staged, catalog = state.links.staged(), state.documents.catalog()
     if staged is None or catalog is None or not staged.letter:
         return

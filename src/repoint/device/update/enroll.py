@@ -51,12 +51,14 @@ class EnrolmentRequest:
         root: The trusted root, from the vendor.
         baseline: The candidate baselines.
         network: How this device reaches repositories.
+        ring: The ring of devices that this one belongs to in rollouts; empty for none.
     """
 
     url: str
     root: bytes
     baseline: BaselineFilter
     network: Network
+    ring: str = ""
 
 
 def graft_points(
@@ -137,7 +139,7 @@ def enroll(
             baseline = recognize(client, state, host, installed, request.baseline)
             require_place(state, baseline, points, sources)
             take_trees(state, host, baseline, installed)
-        enrolment = Enrolment(1, state.name, url, baseline.name, points, now)
+        enrolment = Enrolment(1, state.name, url, baseline.name, points, now, request.ring)
         adopt(state, host, baseline, enrolment, now)
     except BaseException:
         # If the disk refuses even that, the next command does it.

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from repoint.device.errors import StoreWriteError
+from repoint.device.errors import NoNetworkError, StoreWriteError
 from repoint.device.fetch.client import RepositoryClient
 from repoint.device.fetch.network import Network
 from repoint.device.fetch.progress import Progress
@@ -17,13 +17,20 @@ from repoint.device.outcomes import Nothing
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation, HistoryEntry
 from repoint.device.strategy.strategy import check_fits, prepare_layers
-from repoint.device.update.candidate import Candidate, refuse_reopening
-from repoint.device.update.check import client_for, next_offer, read_improvement
+from repoint.device.update.candidate import Candidate
+from repoint.device.update.check import (
+    client_for,
+    read_improvement,
+    update_documents,
+)
+from repoint.device.update.choice import next_offer, refuse_reopening
 from repoint.device.update.prepare import prepare_tree
 from repoint.device.update.space import space_needed
+from repoint.device.update.turn import read_turns
 from repoint.fs.durable import sync
 from repoint.fs.removal import remove_tree
 from repoint.host.host import Host
+from repoint.model.catalog import Offer
 from repoint.model.improvement import Improvement
 from repoint.repository import names
 
@@ -56,10 +63,19 @@ class InstallRequest:
     Attributes:
         user_initiated: True if a person asked, rather than the timer.
         accepted: Fixes in force that the person accepts to lose, by name.
+        enforced: Whether a deadline of the policy has passed: it need not wait for its turn.
+        ring: The ring that the policy names; None for the one of the enrolment.
     """
 
     user_initiated: bool
     accepted: Collection[str] = ()
+    enforced: bool = False
+    ring: str | None = None
+
+    @property
+    def waits_for_turn(self) -> bool:
+        """Whether the installation waits until the turn of this device has come."""
+        return not (self.user_initiated or self.enforced)
 
 
 def install(
@@ -90,7 +106,8 @@ def install(
         RepointError: The improvement cannot be downloaded, is not what was signed, does not fit
             this device, or there is no space for it.
     """
-    offer = next_offer(state, user_initiated=request.user_initiated)
+    turns = read_turns(state, request.ring, now) if request.waits_for_turn else None
+    offer = next_offer(state, user_initiated=request.user_initiated, turns=turns)
     if isinstance(offer, Nothing):
         return offer
     # A download of the improvement's record can stall and be cancelled as well.
@@ -126,6 +143,12 @@ def install(
             candidate.generation, candidate.seals(), {"improvement.json": improvement}
         )
         prepare_layers(state, host, candidate.generation)
+    if not _is_still_offered(state, client, offer, now):
+        return Nothing(
+            "no longer offered",
+            f"The vendor has stopped {offer.label} while it was downloaded",
+            "See `repoint status`",
+        )
     with explained(f"stage {offer.label}", COMPLETED_NEXT):
         # A person who installs a letter that was removed has changed their mind.
         state.marks.clear(candidate.generation)
@@ -133,6 +156,26 @@ def install(
         staged.add_seconds("stage", time.monotonic() - started)
         state.history.add(HistoryEntry(now, "staged", offer.label, improvement.title))
     return staged
+
+
+def _is_still_offered(
+    state: ProductState, client: RepositoryClient, offer: Offer, now: int
+) -> bool:
+    """Look again whether the vendor still offers a letter, which a download may outlast.
+
+    Without a network, what is not under way in a rollout goes on by the last check.
+
+    Raises:
+        RepointError: The repository is not to be trusted, or cannot be reached although the letter
+            is being rolled out.
+    """
+    try:
+        update_documents(state, client)
+    except NoNetworkError:
+        if offer.rollout is not None and offer.rollout.is_under_way(now):
+            raise
+    catalog = state.documents.catalog()
+    return catalog is None or not catalog.why_not_offered(offer.baseline, offer.letter)
 
 
 def _prepare(

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
 from repoint.device.errors import EnrolmentRefusedError
 from repoint.device.fetch.client import RepositoryClient
 from repoint.device.os_errors import explained
@@ -145,7 +147,7 @@ def _move(
         for point in old.grafts:
             if point not in kept:
                 strategy_of(point, host).give_back(state, point, before.component(point.component))
-    moved = Enrolment(1, state.name, old.repository, baseline.name, kept, now)
+    moved = msgspec.structs.replace(old, baseline=baseline.name, grafts=kept, enrolled=now)
     adopt(state, host, baseline, moved, now)
     return moved
 

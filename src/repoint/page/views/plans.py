@@ -31,7 +31,9 @@ def _sentences(
     translate: Translation, key: str, step: Step, deadline: int | None, now: float
 ) -> tuple[Markup, ...]:
     when = translate.upcoming(step.when, now) if step.when is not None else ""
-    sentences = [translate(f"{key}.{step.reason}", when=when)]
+    # The time of a step that the vendor has not released is not known.
+    open_end = step.reason == "rollout" and step.when is None
+    sentences = [translate(f"{key}.{step.reason}{'_open' if open_end else ''}", when=when)]
     if deadline is not None and step.reason != "deadline" and step.when != deadline:
         sentences.append(translate("plan.deadline", when=translate.upcoming(deadline, now)))
     if step.policy:

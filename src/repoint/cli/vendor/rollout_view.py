@@ -1,0 +1,81 @@
+"""Printed form of rollouts."""
+
+from __future__ import annotations
+
+import time
+
+from repoint.cli.output import moment
+from repoint.cli.terminal import print
+from repoint.model.catalog import Offer
+from repoint.model.halt import HaltedLetter
+from repoint.model.rollout import ALL, Step
+from repoint.publisher.rollout.control import ShownRollout
+
+
+def print_rollouts(shown: list[ShownRollout]) -> None:
+    """Print the rollout of each improvement."""
+    if not shown:
+        print("Nothing is published yet.")
+    for each in shown:
+        print(f"{each.offer.label} for {each.offer.baseline}: {described(each.offer, each.halt)}")
+        rollout = each.offer.rollout
+        if rollout is None:
+            continue
+        reached = rollout.step_at(int(time.time()))
+        for number, step in enumerate(rollout.steps):
+            when = _when(each, number, step)
+            print(f"  {'✓' if number <= reached else '·'} {_reach(step)}{when}")
+
+
+def described(offer: Offer, halt: HaltedLetter | None = None) -> str:
+    """Return the state of a rollout, in a few words."""
+    reason = halt.reason if halt is not None else offer.reason
+    because = f": {reason}" if reason else ""
+    if offer.state == "withdrawn":
+        return f"withdrawn{because}"
+    rollout = offer.rollout
+    if halt is not None or offer.state == "paused":
+        stopped = "halted" if halt is not None else "paused"
+        at = f" at {share(rollout.share_at(_stopped_at(offer, halt)))}" if rollout else ""
+        return f"{stopped}{at}{because}"
+    if rollout is None:
+        return "offered to all devices"
+    now = int(time.time())
+    if not rollout.is_under_way(now):
+        return "offered to all devices, the rollout is complete"
+    number = rollout.step_at(now)
+    if number < 0:
+        return f"the rollout starts {moment(rollout.started)}"
+    text = f"offered to {_reach(rollout.steps[number])}"
+    if rollout.reached is not None:
+        return f"{text}; `repoint rollout promote` goes on to {_reach(rollout.steps[number + 1])}"
+    later = rollout.steps[number + 1]
+    return f"{text}, and to {_reach(later)} from {moment(rollout.started + later.after)}"
+
+
+def share(millionths: int) -> str:
+    """Format a share for people: ``10 %``, ``0.5 %``."""
+    return f"{millionths / (ALL / 100):.6g} %"
+
+
+def _reach(step: Step) -> str:
+    rings = f"the ring{'' if len(step.rings) == 1 else 's'} {', '.join(step.rings)}"
+    if step.share == ALL:
+        return "all devices"
+    if not step.rings:
+        return f"{share(step.share)} of devices"
+    return f"{rings} and {share(step.share)} of all devices" if step.share else rings
+
+
+def _when(each: ShownRollout, number: int, step: Step) -> str:
+    rollout = each.offer.rollout
+    if rollout is None or each.halt is not None or each.offer.state != "offered":
+        return ""
+    if rollout.reached is None:
+        return f", {moment(rollout.started + step.after)}"
+    return "" if number <= rollout.reached else ", by `repoint rollout promote`"
+
+
+def _stopped_at(offer: Offer, halt: HaltedLetter | None) -> int:
+    times = [offer.since] if offer.state == "paused" else []
+    return min([*times, *([halt.since] if halt is not None else [])])

@@ -1,0 +1,1 @@
+"""Rollouts: how a vendor writes, starts, changes and stops the schedule of an improvement."""

@@ -1,0 +1,153 @@
+"""Changes of a rollout, as pure functions over an offer."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+
+import msgspec
+
+from repoint.model.catalog import Offer
+from repoint.model.halt import HaltedLetter
+from repoint.model.rollout import LAST_MOMENT, Rollout, Step
+from repoint.publisher.errors import RolloutStateError
+
+
+def new_rollout(steps: tuple[Step, ...], now: int, *, manual: bool) -> Rollout:
+    """Return a rollout that starts now, with a new seed."""
+    return Rollout(secrets.token_hex(16), now, steps, 0 if manual else None)
+
+
+def started(offer: Offer, rollout: Rollout) -> Offer:
+    """Return the offer with a rollout that starts.
+
+    Raises:
+        RolloutStateError: It is not offered, or its rollout is under way.
+    """
+    if offer.state != "offered":
+        raise RolloutStateError(
+            f"{offer.label} is {offer.state} for {offer.baseline}",
+            hint="Resume it with `repoint rollout resume`"
+            if offer.state == "paused"
+            else "Publish the next letter",
+        )
+    if offer.rollout is not None and offer.rollout.is_under_way(rollout.started):
+        raise RolloutStateError(
+            f"A rollout of {offer.label} is under way for {offer.baseline}",
+            hint="Change it with `repoint rollout pause`, `promote` or `finish`",
+        )
+    return msgspec.structs.replace(offer, rollout=rollout)
+
+
+def paused(offer: Offer, now: int, reason: str) -> Offer:
+    """Return the offer with its rollout paused: nobody new installs it, and the time stands.
+
+    Raises:
+        RolloutStateError: It is not offered.
+    """
+    if offer.state != "offered":
+        raise RolloutStateError(
+            f"{offer.label} is already {offer.state} for {offer.baseline}",
+            hint="`repoint rollout show` lists the state of each rollout",
+        )
+    return msgspec.structs.replace(offer, state="paused", since=now, reason=reason)
+
+
+def resumed(offer: Offer, halt: HaltedLetter | None, now: int) -> Offer:
+    """Return the offer with its rollout going on from where it was paused or halted.
+
+    Raises:
+        RolloutStateError: It is neither paused nor halted.
+    """
+    stopped = [offer.since] if offer.state == "paused" else []
+    if halt is not None:
+        stopped.append(min(halt.since, now))
+    if not stopped or offer.state == "withdrawn":
+        raise RolloutStateError(
+            f"{offer.label} is {offer.state} for {offer.baseline}, and no halt stops it",
+            hint="Only what is paused or halted can be resumed",
+        )
+    rollout = offer.rollout
+    if rollout is not None:
+        stood = max(now - max(min(stopped), rollout.started), 0)
+        rollout = msgspec.structs.replace(rollout, started=rollout.started + stood)
+    return msgspec.structs.replace(
+        offer,
+        state="offered",
+        since=now,
+        reason="",
+        rollout=rollout,
+        resumed=offer.resumed if halt is None else max(now, halt.since),
+    )
+
+
+def promoted(offer: Offer, now: int) -> Offer:
+    """Return the offer with its rollout at the next step.
+
+    Raises:
+        RolloutStateError: No rollout is under way, or it is at its last step.
+    """
+    rollout = _under_way(offer)
+    number = rollout.step_at(now) + 1
+    if number >= len(rollout.steps):
+        raise RolloutStateError(
+            f"The rollout of {offer.label} is at its last step for {offer.baseline}",
+            hint="Nothing is left to promote",
+        )
+    if rollout.reached is not None:
+        rollout = msgspec.structs.replace(rollout, reached=number)
+    else:
+        rollout = msgspec.structs.replace(rollout, started=now - rollout.steps[number].after)
+    return msgspec.structs.replace(offer, rollout=rollout)
+
+
+def finished(offer: Offer) -> Offer:
+    """Return the offer for everybody at once.
+
+    Raises:
+        RolloutStateError: No rollout is under way.
+    """
+    _under_way(offer)
+    return msgspec.structs.replace(offer, rollout=None)
+
+
+def require_haltable(offer: Offer, halt: HaltedLetter | None) -> None:
+    """Refuse to halt what is stopped for good, or halted already.
+
+    Raises:
+        RolloutStateError: It is withdrawn or halted.
+    """
+    if offer.state == "withdrawn":
+        raise RolloutStateError(
+            f"{offer.label} is already withdrawn for {offer.baseline}",
+            hint="Publish the next letter",
+        )
+    if halt is not None:
+        raise RolloutStateError(
+            f"{offer.label} is already halted for {offer.baseline}: {halt.reason}",
+            hint="Resume it with `repoint rollout resume`",
+        )
+
+
+def end_of_rollouts(offers: Iterable[Offer], now: int) -> int:
+    """Return when the last rollout that is under way ends, in seconds since 1970; 0 if none is."""
+    ends = [0]
+    for offer in offers:
+        rollout = offer.rollout
+        if offer.state == "offered" and rollout is not None and rollout.is_under_way(now):
+            timed = rollout.reached is None
+            # A rollout that waits for a person has no known end.
+            ends.append(rollout.started + rollout.steps[-1].after if timed else LAST_MOMENT)
+    return max(ends)
+
+
+def _under_way(offer: Offer) -> Rollout:
+    if offer.state != "offered" or offer.rollout is None:
+        raise RolloutStateError(
+            f"No rollout of {offer.label} is under way for {offer.baseline}"
+            + (f": it is {offer.state}" if offer.state != "offered" else ""),
+            hint="Start one with `repoint rollout start`"
+            if offer.state == "offered"
+            else "`repoint rollout show` lists the state of each rollout",
+        )
+    return offer.rollout

@@ -1,0 +1,170 @@
+"""The interface for a vendor's rollouts: each call publishes one change whole, or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from repoint.model.catalog import Catalog, Offer, Urgency
+from repoint.model.encoding import decode_record, encode_record
+from repoint.model.halt import Halt, HaltedLetter
+from repoint.model.rollout import Step
+from repoint.model.version import label, parse_label
+from repoint.publisher.catalogs import read_catalog
+from repoint.publisher.errors import UnknownImprovementError
+from repoint.publisher.rollout import changes
+from repoint.repository import names
+from repoint.repository.keys import Passphrases
+from repoint.repository.repository import Repository
+
+
+class Selection(msgspec.Struct, frozen=True):
+    """The offers of one improvement.
+
+    Attributes:
+        product: The product.
+        label: The improvement, such as ``26.3.1 (a)``.
+        platform: Only the baseline for this platform; None for all platforms.
+    """
+
+    product: str
+    label: str
+    platform: str | None = None
+
+    def of(self, catalog: Catalog) -> list[Offer]:
+        """Return the offers in a catalog.
+
+        Raises:
+            UnknownImprovementError: There is none.
+        """
+        version, letter = parse_label(self.label)
+        found = [
+            offer
+            for offer in catalog.offers
+            if (offer.baseline.version, offer.letter) == (version, letter)
+            and self.platform in (None, offer.baseline.platform)
+        ]
+        if not found:
+            known = ", ".join(sorted({offer.label for offer in catalog.offers})) or "none"
+            raise UnknownImprovementError(
+                f"{self.product} has no published improvement {label(version, letter)}"
+                + (f" for {self.platform}" if self.platform else ""),
+                hint=f"Published improvements: {known}",
+            )
+        return found
+
+
+class ShownRollout(msgspec.Struct, frozen=True):
+    """An offer, and the halt that stops it; None if there is none."""
+
+    offer: Offer
+    halt: HaltedLetter | None
+
+
+class Rollouts:
+    """The rollouts of a repository's products.
+
+    Every method returns the changed offers. It raises `UnknownImprovementError` if the improvement
+    was never published, and `RolloutStateError` if the change does not fit the state of one of its
+    offers; then none is changed.
+
+    Args:
+        repository: The repository.
+        passphrases: Returns the passphrase of a role's key file.
+        clock: Returns seconds since 1970.
+    """
+
+    def __init__(
+        self, repository: Repository, passphrases: Passphrases, clock: Callable[[], int]
+    ) -> None:
+        self._repository = repository
+        self._passphrases = passphrases
+        self._clock = clock
+
+    def start(
+        self, selection: Selection, steps: tuple[Step, ...], *, manual: bool = False
+    ) -> list[Offer]:
+        """Start a rollout of an offered improvement. Devices that have it keep it.
+
+        Args:
+            selection: The improvement.
+            steps: The schedule: see `publisher.rollout.plan`.
+            manual: Whether each step waits for `promote`, instead of for its time.
+        """
+        rollout = changes.new_rollout(steps, self._clock(), manual=manual)
+        return self._change(selection, lambda offer: changes.started(offer, rollout))
+
+    def pause(self, selection: Selection, *, reason: str = "") -> list[Offer]:
+        """Pause a rollout: no device installs the improvement, and the schedule stands still."""
+        now = self._clock()
+        return self._change(selection, lambda offer: changes.paused(offer, now, reason))
+
+    def resume(self, selection: Selection) -> list[Offer]:
+        """Resume what was paused or halted, from where the schedule stood."""
+        now = self._clock()
+
+        def change(offer: Offer) -> Offer:
+            return changes.resumed(offer, self.halts(selection.product).halted(offer), now)
+
+        return self._change(selection, change)
+
+    def promote(self, selection: Selection) -> list[Offer]:
+        """Go on to the next step now."""
+        now = self._clock()
+        return self._change(selection, lambda offer: changes.promoted(offer, now))
+
+    def finish(self, selection: Selection) -> list[Offer]:
+        """Give the improvement to all devices at once."""
+        return self._change(selection, changes.finished)
+
+    def halt(self, selection: Selection, *, reason: str) -> list[HaltedLetter]:
+        """Halt an improvement with the key of the halt role alone, and return the new halts.
+
+        Devices neither install nor activate it until `resume`. The catalog does not change.
+        """
+        product, now = selection.product, self._clock()
+        # Whatever another command changes, it has changed before the lock is held.
+        with self._repository.publication(self._passphrases) as publication:
+            offers = selection.of(read_catalog(self._repository, product))
+            halts = self.halts(product)
+            for offer in offers:
+                changes.require_haltable(offer, halts.halted(offer))
+            # It must count even if the clock was set back since the last resumption.
+            new = [
+                HaltedLetter(offer.baseline, offer.letter, max(now, offer.resumed + 1), reason)
+                for offer in offers
+            ]
+            replaced = {(letter.baseline, letter.letter) for letter in new}
+            kept = [each for each in halts.letters if (each.baseline, each.letter) not in replaced]
+            document = msgspec.structs.replace(halts, letters=(*kept, *new))
+            publication.put_halt(product, encode_record(document))
+        return new
+
+    def show(self, product: str) -> list[ShownRollout]:
+        """Return the state of every improvement of a product."""
+        halts = self.halts(product)
+        catalog = read_catalog(self._repository, product)
+        return [ShownRollout(offer, halts.halted(offer)) for offer in catalog.offers]
+
+    def urgency(self, selection: Selection) -> Urgency:
+        """Return the urgency of an improvement."""
+        return selection.of(read_catalog(self._repository, selection.product))[0].urgency
+
+    def halts(self, product: str) -> Halt:
+        """Return the published halts of a product."""
+        path = names.halt_path(product)
+        if not self._repository.target_exists(path):
+            return Halt("1.0", product)
+        return decode_record(self._repository.read_target(path), Halt, path)
+
+    def _change(self, selection: Selection, change: Callable[[Offer], Offer]) -> list[Offer]:
+        product = selection.product
+        with self._repository.publication(self._passphrases) as publication:
+            catalog = read_catalog(self._repository, product)
+            changed = {offer: change(offer) for offer in selection.of(catalog)}
+            offers = tuple(changed.get(offer, offer) for offer in catalog.offers)
+            catalog = msgspec.structs.replace(catalog, offers=offers)
+            publication.keep_fresh(product, changes.end_of_rollouts(offers, self._clock()))
+            publication.put_catalog(product, encode_record(catalog))
+        return list(changed.values())

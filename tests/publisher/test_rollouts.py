@@ -1,0 +1,264 @@
+"""A vendor's rollouts: what each command changes, and when it refuses."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pytest
+
+from repoint.model.catalog import Offer
+from repoint.model.errors import RepointError
+from repoint.model.rollout import ALL, Rollout
+from repoint.publisher.catalogs import read_catalog
+from repoint.publisher.errors import RolloutStateError, UnknownImprovementError
+from repoint.publisher.publisher import Publisher
+from repoint.publisher.rollout.control import Rollouts, Selection
+from repoint.publisher.rollout.plan import parse_ramp
+from tests.cli.command import works
+from tests.world import Vendor, no_passphrase
+
+DAY = 86_400
+NOW = 1_800_000_000
+STEPS = parse_ramp("1% 10% 100% over 2d", rings=("early",))
+A = Selection("acme-kiosk", "26.3.1 (a)")
+
+
+class Clock:
+    """A clock that stands until a test moves it."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def rollouts(vendor: Vendor, clock: Clock) -> Rollouts:
+    vendor.clock = itertools.count(NOW - 10 * DAY)
+    vendor.release()
+    return Publisher(vendor.repository, passphrases=no_passphrase, clock=clock).rollouts
+
+
+def offer(vendor: Vendor) -> Offer:
+    return read_catalog(vendor.repository, "acme-kiosk").offers[0]
+
+
+def rollout(vendor: Vendor) -> Rollout:
+    found = offer(vendor).rollout
+    assert found is not None
+    return found
+
+
+def share(vendor: Vendor, clock: Clock) -> int:
+    return rollout(vendor).share_at(clock.now)
+
+
+def test_a_rollout_grows_with_time_and_each_has_a_new_seed(
+    vendor: Vendor, rollouts: Rollouts, clock: Clock
+) -> None:
+    rollouts.start(A, STEPS)
+    first = rollout(vendor).seed
+    assert share(vendor, clock) == ALL // 100
+    clock.now += DAY
+    assert share(vendor, clock) == ALL // 10
+    clock.now += DAY
+    assert share(vendor, clock) == ALL
+    rollouts.start(A, STEPS)
+    assert rollout(vendor).seed != first
+
+
+def test_a_pause_stops_the_clock_and_a_resumption_goes_on_where_it_stood(
+    vendor: Vendor, rollouts: Rollouts, clock: Clock
+) -> None:
+    rollouts.start(A, STEPS)
+    clock.now += DAY // 2
+    rollouts.pause(A, reason="Reports of a black screen")
+    assert (offer(vendor).state, offer(vendor).reason) == ("paused", "Reports of a black screen")
+    clock.now += 30 * DAY
+    rollouts.resume(A)
+    assert (offer(vendor).state, offer(vendor).reason) == ("offered", "")
+    assert share(vendor, clock) == ALL // 100
+    clock.now += DAY // 2
+    assert share(vendor, clock) == ALL // 10
+
+
+def test_a_promotion_goes_to_the_next_step_and_the_rest_of_the_ramp_follows_from_there(
+    vendor: Vendor, rollouts: Rollouts, clock: Clock
+) -> None:
+    rollouts.start(A, STEPS)
+    clock.now += 100
+    rollouts.promote(A)
+    assert share(vendor, clock) == ALL // 10
+    clock.now += DAY
+    assert share(vendor, clock) == ALL
+    with pytest.raises(RolloutStateError, match="at its last step"):
+        rollouts.promote(A)
+
+
+def test_a_manual_rollout_waits_for_every_promotion(
+    vendor: Vendor, rollouts: Rollouts, clock: Clock
+) -> None:
+    rollouts.start(A, STEPS, manual=True)
+    for expected in (ALL // 100, ALL // 10, ALL):
+        clock.now += 100 * DAY
+        assert share(vendor, clock) == expected
+        if expected < ALL:
+            rollouts.promote(A)
+
+
+def test_a_finished_rollout_reaches_everybody(vendor: Vendor, rollouts: Rollouts) -> None:
+    rollouts.start(A, STEPS, manual=True)
+    rollouts.finish(A)
+    assert offer(vendor).rollout is None
+
+
+def test_a_halt_leaves_the_catalog_alone_and_a_resumption_ends_it(
+    vendor: Vendor, rollouts: Rollouts, clock: Clock
+) -> None:
+    rollouts.start(A, STEPS)
+    before = offer(vendor)
+    clock.now += DAY // 4
+    keys = vendor.repository.path / "keys"
+    (keys / "acme-kiosk.catalog.pem").rename(keys / "elsewhere")
+    rollouts.halt(A, reason="The guard counted 9 failures")
+    (keys / "elsewhere").rename(keys / "acme-kiosk.catalog.pem")
+    assert offer(vendor) == before
+    halted = rollouts.halts("acme-kiosk").halted(before)
+    assert halted is not None
+    assert halted.reason == "The guard counted 9 failures"
+    clock.now += 5 * DAY
+    rollouts.resume(A)
+    assert rollouts.halts("acme-kiosk").halted(offer(vendor)) is None
+    assert share(vendor, clock) == ALL // 100
+    clock.now += 3 * DAY // 4
+    assert share(vendor, clock) == ALL // 10
+
+
+@pytest.mark.parametrize("back", [0, 1, 1000 * DAY])
+def test_a_second_halt_counts_even_if_the_clock_was_set_back(
+    vendor: Vendor, rollouts: Rollouts, clock: Clock, back: int
+) -> None:
+    rollouts.halt(A, reason="first")
+    rollouts.resume(A)
+    clock.now -= back
+    rollouts.halt(A, reason="second")
+    halted = rollouts.halts("acme-kiosk").halted(offer(vendor))
+    assert halted is not None
+    assert halted.reason == "second"
+    rollouts.resume(A)
+    assert rollouts.halts("acme-kiosk").halted(offer(vendor)) is None
+
+
+@pytest.mark.parametrize(
+    ("before", "then", "said"),
+    [
+        ([], "pause pause", "already paused"),
+        ([], "resume", "no halt stops it"),
+        ([], "promote", "No rollout of .* is under way"),
+        ([], "finish", "No rollout of .* is under way"),
+        (["start"], "start", "is under way"),
+        (["start", "pause"], "promote", "it is paused"),
+        (["start", "pause"], "finish", "it is paused"),
+        (["start", "pause"], "start", "is paused"),
+        (["halt"], "halt", "already halted.*: because"),
+        (["withdraw"], "start", "is withdrawn"),
+        (["withdraw"], "pause", "already withdrawn"),
+        (["withdraw"], "resume", "is withdrawn"),
+        (["withdraw"], "halt", "already withdrawn"),
+        (["halt", "withdraw"], "resume", "is withdrawn"),
+    ],
+)
+def test_a_change_that_does_not_fit_the_state_is_refused_and_changes_nothing(
+    vendor: Vendor, rollouts: Rollouts, before: list[str], then: str, said: str
+) -> None:
+    def do(command: str) -> None:
+        match command:
+            case "start":
+                rollouts.start(A, STEPS)
+            case "halt":
+                rollouts.halt(A, reason="because")
+            case "withdraw":
+                vendor.withdraw("a")
+            case _:
+                getattr(rollouts, command)(A)
+
+    *earlier, last = (*before, *then.split())
+    for command in earlier:
+        do(command)
+    stamp = (vendor.public / "metadata/timestamp.json").read_bytes()
+    with pytest.raises(RolloutStateError, match=said) as refused:
+        do(last)
+    assert refused.value.hint
+    assert (vendor.public / "metadata/timestamp.json").read_bytes() == stamp
+
+
+@pytest.mark.parametrize(
+    ("selection", "said"),
+    [
+        (Selection("acme-kiosk", "26.3.1 (b)"), r"no published improvement 26\.3\.1 \(b\)"),
+        (Selection("acme-kiosk", "26.3.1 (a)", "linux-aarch64"), "for linux-aarch64"),
+    ],
+)
+def test_what_was_never_published_has_no_rollout(
+    rollouts: Rollouts, selection: Selection, said: str
+) -> None:
+    with pytest.raises(UnknownImprovementError, match=said):
+        rollouts.start(selection, STEPS)
+
+
+def test_the_timestamp_lives_a_day_only_while_a_rollout_is_under_way(
+    vendor: Vendor, rollouts: Rollouts
+) -> None:
+    def days() -> int:
+        summary = next(s for s in vendor.repository.roles() if s.role == "timestamp")
+        with vendor.repository.publication(no_passphrase) as publication:
+            publication.refresh()
+        renewed = next(s for s in vendor.repository.roles() if s.role == "timestamp")
+        assert renewed.version > summary.version
+        return round((renewed.expires - summary.expires).total_seconds() / DAY)
+
+    assert days() == 0
+    rollouts.start(A, STEPS, manual=True)
+    lifetimes = {s.role: s.expires for s in vendor.repository.roles()}
+    rollouts.pause(A)
+    longer = {s.role: s.expires for s in vendor.repository.roles()}
+    assert round((longer["timestamp"] - lifetimes["timestamp"]).total_seconds() / DAY) == 6
+
+
+def test_the_commands_start_show_and_stop_a_rollout(vendor: Vendor, tmp_path: Path) -> None:
+    vendor.clock = itertools.count(NOW - 10 * DAY)
+    vendor.release()
+    environment = {"REPOINT_REPOSITORY": str(vendor.repository.path)}
+
+    def repoint(*arguments: str) -> str:
+        return works("rollout", *arguments, env=environment)
+
+    label = "26.3.1 (a)"
+    said = repoint("start", "acme-kiosk", label, "--ring", "early", "--manual")
+    assert "the ring early and 1 % of all devices" in said
+    assert "10 %" in repoint("promote", "acme-kiosk", label)
+    assert "halted at" not in repoint("show", "acme-kiosk")
+    repoint("halt", "acme-kiosk", label, "--reason", "It crashes")
+    assert "halted at 10 %: It crashes" in repoint("show", "acme-kiosk")
+    repoint("resume", "acme-kiosk", label)
+    repoint("pause", "acme-kiosk", label, "--reason", "Lunch")
+    assert "paused at 10 %: Lunch" in repoint("show", "acme-kiosk")
+    repoint("resume", "acme-kiosk", label)
+    assert "offered to all devices" in repoint("finish", "acme-kiosk", label)
+    plan = tmp_path / "plan.toml"
+    plan.write_text('[[step]]\nrings = ["lab"]\n[[step]]\nafter = "1d"\nshare = "100%"\n')
+    said = repoint("start", "acme-kiosk", label, "--plan", str(plan))
+    assert "offered to the ring lab, and to all devices from" in said
+
+
+def test_a_reason_that_would_mislead_is_refused(rollouts: Rollouts) -> None:
+    for reason in ("", " ", "x" * 1001, "a\x1b[2J", "a\u202eb"):
+        with pytest.raises(RepointError):
+            rollouts.halt(A, reason=reason)
