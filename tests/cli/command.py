@@ -89,7 +89,7 @@ def told(line: str, answer: Answer, *said: str) -> str:
 
 
 # Written by every command that takes part, whether it succeeds or not.
-NOTES = ("lock", "checked.json", "policy.json")
+NOTES = ("lock", "checked.json", "policy.json", "verified")
 
 
 def everything(folder: Path, *but: str) -> dict[str, str]:
