@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from repoint.tree.scan import scan_tree
 from tests.faults.scenes import Image, clear, picture
 from tests.world import PLATFORM, Files, Vendor, big, write_tree
 
-NOW = 1_800_000_000
+NOW = int(time.time())
 NEXT = BaselineName(PLATFORM, "26.3.2", "25D2140")
 Trees = dict[str, Files]
 Seals = dict[str, str]
