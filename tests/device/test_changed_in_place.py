@@ -61,6 +61,9 @@ CHANGES = {
     "removed": lambda tree: (tree / "share/readme").unlink(),
     "added": lambda tree: (tree / "share/extra").write_text("x"),
     "added at the top": lambda tree: (tree / "extra").write_text("x"),
+    "made a program": lambda tree: (tree / "share/readme").chmod(0o555),
+    "given privileges": lambda tree: (tree / "share/readme").chmod(0o4444),
+    "a folder opened to more accounts": lambda tree: (tree / "share").chmod(0o3755),
     "exchanged for a link": lambda tree: (
         (tree / "share/readme").unlink(),
         (tree / "share/readme").symlink_to("/etc/passwd"),
@@ -103,7 +106,7 @@ HARMLESS = {
         (tree / "main.py").read_bytes()
     ),
     "another time": lambda tree: os.utime(tree / "main.py", (1, 1)),
-    "other permissions": lambda tree: (tree / "main.py").chmod(0o400),
+    "fewer permissions": lambda tree: (tree / "main.py").chmod(0o400),
     "a file copied over itself": lambda tree: (
         (tree / "main.py").rename(tree / "old"),
         (tree / "main.py").write_bytes((tree / "old").read_bytes()),

@@ -28,7 +28,7 @@ _MISSING = bytes(_LOOK.size)
 
 def look_at(root: Path, entries: Sequence[Entry]) -> bytes:
     """Return how a tree looks: its own folder, then every entry, in their order."""
-    return b"".join(_looks(root, ["", *(entry.path for entry in entries)]))
+    return b"".join(look for look, _ in _looks(root, ["", *(entry.path for entry in entries)]))
 
 
 def touched(
@@ -40,6 +40,8 @@ def touched(
     inode_times: bool = True,
 ) -> list[str]:
     """Return the paths that look different from what `look_at` recorded; "" is the tree itself.
+
+    A path that permits more than its entry looks different, too.
 
     Args:
         root: The tree's folder.
@@ -55,9 +57,11 @@ def touched(
     numbers = range(len(paths)) if only is None else sorted(only)
     length = _LOOK.size if inode_times else _WITHOUT_INODE_TIME
     found = []
-    for number, look in zip(numbers, _looks(root, [paths[n] for n in numbers]), strict=True):
+    looks = _looks(root, [paths[n] for n in numbers])
+    for number, (look, mode) in zip(numbers, looks, strict=True):
         start = number * _LOOK.size
-        if look[:length] != record[start : start + length]:
+        is_changed = look[:length] != record[start : start + length]
+        if is_changed or (number and _permits_more(mode, entries[number - 1])):
             found.append(paths[number])
     return found
 
@@ -67,7 +71,8 @@ def differences_at(
 ) -> tuple[Difference, ...]:
     """Read some paths of a tree, and return how they differ from its entries.
 
-    Of a folder, the names in it are compared. Permissions are not: a tree at rest may have fewer.
+    Of a folder, the names in it are compared. Of the permissions, only those that the entry does
+    not have count: a tree at rest may have fewer.
 
     Args:
         root: The tree's folder.
@@ -98,7 +103,13 @@ def _compare(root: Path, entry: Entry) -> tuple[Difference, ...]:
         return (Difference(entry.path, "removed"),)
     except InvalidRecordError:
         return (Difference(entry.path, "kind"),)
-    return tuple(d for d in compare_trees([entry], [now]) if d.how != "mode")
+    differences = compare_trees([entry], [now])
+    return tuple(d for d in differences if d.how != "mode" or _permits_more(now.mode, entry))
+
+
+def _permits_more(mode: int, entry: Entry) -> bool:
+    """Return whether a mode has more bits than an entry's, which has no write bits."""
+    return entry.kind != "link" and bool(stat.S_IMODE(mode) & ~(entry.mode | 0o222))
 
 
 def _unexpected(
@@ -112,11 +123,12 @@ def _unexpected(
     return [path for path in paths if path not in expected and not is_ignored(path, ignore)]
 
 
-def _looks(root: Path, paths: Sequence[str]) -> Iterable[bytes]:
+def _looks(root: Path, paths: Sequence[str]) -> Iterable[tuple[bytes, int]]:
+    """Return how each path looks, and its mode; 0 if it is missing."""
     try:
         top = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     except FileNotFoundError:
-        yield from (_MISSING for _ in paths)
+        yield from ((_MISSING, 0) for _ in paths)
         return
     try:
         for path in paths:
@@ -125,11 +137,12 @@ def _looks(root: Path, paths: Sequence[str]) -> Iterable[bytes]:
             except OSError as error:
                 if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
                     raise
-                yield _MISSING
+                yield _MISSING, 0
                 continue
             kind = stat.S_IFMT(status.st_mode)
-            yield _LOOK.pack(
+            look = _LOOK.pack(
                 status.st_ino, status.st_size, status.st_mtime_ns, kind, status.st_ctime_ns
             )
+            yield look, status.st_mode
     finally:
         os.close(top)
