@@ -288,7 +288,7 @@ def test_with_several_products_each_has_its_panel(
         with at_the_page(chromium, known) as panel:
             expect(panel.page.get_by_role("link")).to_have_count(2)
             panel.page.get_by_role("link", name="acme-signage").click()
-            panel.verdict("acme-kiosk is protected")
+            panel.verdict("acme-signage is protected")
             panel.page.get_by_role("link", name="Products").click()
             panel.page.get_by_role("link", name="acme-kiosk").click()
             panel.verdict("acme-kiosk is not protected")

@@ -99,7 +99,7 @@ def test_it_ends_cleanly_and_quietly_when_told_to(tmp_path: Path, number: int) -
 
 def test_an_address_in_use_and_a_missing_folder_are_named(web: Web, tmp_path: Path) -> None:
     port = int(web.url.rstrip("/").rpartition(":")[2])
-    with pytest.raises(CannotServeError, match=f"port {port}: Address already in use"):
+    with pytest.raises(CannotServeError, match=f"port {port}: another program listens there"):
         serve(tmp_path, "127.0.0.1", port, print)
     with pytest.raises(CannotServeError, match="99999 is not a port"):
         serve(tmp_path, "127.0.0.1", 99999, print)
