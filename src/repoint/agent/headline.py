@@ -31,6 +31,8 @@ def headline(overview: Overview) -> str:
         return f"Not known: {_unknown(status)}."
     if verdict != "protected" and pending:
         return f"Not yet protected: {_cves(pending)} fixed, but not in force before a restart."
+    if verdict == "restart" and overview.removal_staged:
+        return f"{status.in_force} is in force until a restart finishes its removal."
     if verdict in ("restart", "exposed"):
         return "Not yet protected: what is installed is not in force before a restart."
     return "Protected: everything the vendor has fixed is in force."
