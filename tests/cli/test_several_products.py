@@ -48,7 +48,7 @@ def test_status_and_check_cover_all_products(place: Place, lamp: Place) -> None:
     lamp.vendor.release(None, X)
     said = works("check", "--store", store)
     assert "acme-kiosk 26.3.1 is up to date." in said
-    assert "Available for lamp: 26.3.1 (a)" in said
+    assert "Available for Acme Lamp: 26.3.1 (a)" in said
     said = works("status", "--store", store)
     first, second = said.split("\n\n")
     assert first.startswith("acme-kiosk\nProtected")

@@ -54,8 +54,13 @@ def describe_install(step: Step) -> str:
     return _INSTALL[step.reason].format(when=format_time(step.when)) + _policy(step)
 
 
-def describe_activation(step: Step, affected: Sequence[Affected]) -> str:
+def describe_activation(overview: Overview) -> str:
     """Describe when what is staged comes into force, to complete "comes into force …"."""
+    step, affected = overview.plan.activate, overview.affected_now
+    if step is None:
+        return "later"
+    if _waits_for_a_person(overview):
+        return "with `repoint restart`: background updates do not run here"
     names = list(dict.fromkeys(item.name for item in affected if item.name))
     if step.reason == "now" and names:
         keeps, starts = ("keeps", "it starts") if len(names) == 1 else ("keep", "they start")
@@ -66,6 +71,12 @@ def describe_activation(step: Step, affected: Sequence[Affected]) -> str:
     return _ACTIVATE[step.reason].format(when=format_time(step.when), subject=subject) + _policy(
         step
     )
+
+
+def describe_activation_or_restart(overview: Overview) -> str:
+    """Describe it with the command that does it at once."""
+    when = describe_activation(overview)
+    return when if _waits_for_a_person(overview) else f"{when}, or with `repoint restart`"
 
 
 def describe_restart(affected: Sequence[Affected], step: Step | None = None) -> str:
@@ -104,6 +115,13 @@ def _program_names(affected: Sequence[Affected]) -> list[str]:
         f"{name} ({', '.join(map(str, sorted(pids)))})" if pids else name
         for name, pids in programs.items()
     ]
+
+
+def _waits_for_a_person(overview: Overview) -> bool:
+    """Return whether nothing activates it at the next start of what must restart."""
+    step = overview.plan.activate
+    waits = step is not None and step.reason in ("service", "session", "system")
+    return waits and not overview.attended
 
 
 def _join(names: Sequence[str]) -> str:

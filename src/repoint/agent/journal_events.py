@@ -84,6 +84,11 @@ def report_run(
     return tuple(report.events)
 
 
+def display_name(run: UpdateRun) -> str:
+    """Return the name of a run's product for people, if it could be read."""
+    return run.overview.display_name if run.overview is not None else run.product
+
+
 class _Report:
     def __init__(self, run: UpdateRun, to: Path) -> None:
         self.events: list[ReportedEvent] = []
@@ -95,7 +100,7 @@ class _Report:
         self.events.append(reported)
         level = journal.WARNING if reported.is_problem else journal.NOTICE
         fields = [("PRODUCT", self._run.product), ("LABEL", label), *facts]
-        entry = f"{self._run.product}: {message}"
+        entry = f"{display_name(self._run)}: {message}"
         journal.Journal(self._to).log(event, entry, level, fields)
 
 
@@ -121,7 +126,7 @@ def _staged(run: UpdateRun) -> str:
     message = f"{run.installed} is downloaded and staged."
     if overview is None or overview.plan.activate is None or run.activated:
         return message
-    when = describe_activation(overview.plan.activate, overview.affected_now)
+    when = describe_activation(overview)
     return f"{message} It comes into force {when}."
 
 

@@ -81,7 +81,7 @@ def notification_for(overview: Overview) -> Notification | None:
         return Notification("available", offer.label, title, tuple(filter(None, lines)), urgent)
     label = overview.pending_label
     if plan.activate is not None and has_letter(label):
-        when = describe_activation(plan.activate, overview.affected_now)
+        when = describe_activation(overview)
         lines = [_fixes(overview.fixes("waiting for restart")), f"Comes into force {when}.",
                  _restarts(overview.affected_now, plan.activate), _deadline(overview)]  # fmt: skip
         title = f"A security improvement for {product} is waiting for a restart: {label}"

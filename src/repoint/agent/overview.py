@@ -236,7 +236,7 @@ def _read(
         ),
         in_force_since=_in_force_since(history, status.in_force),
         removal_staged=staged is not None and not staged.letter,
-        about=_about(state),
+        about=about_of(state),
         next_check=_next_check(status, agent_state, now),
         history=history,
         automatic_restarts=rules.window is not None or rules.deadline_days is not None,
@@ -283,7 +283,8 @@ def _next_check(status: Status, agent_state: AgentState, now: int) -> int | None
     return max(now, agent_state.retry or last + CHECK_EVERY)
 
 
-def _about(state: ProductState) -> About:
+def about_of(state: ProductState) -> About:
+    """Return what the vendor says about the product; empty if that is nothing."""
     baseline = state.documents.enrolment().baseline
     return state.generations.baseline(Generation.of(baseline)).about or About()
 

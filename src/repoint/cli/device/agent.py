@@ -212,7 +212,7 @@ def print_runs(runs: Iterator[UpdateRun], store: Path | None) -> None:
     import os
     import sys
 
-    from repoint.agent.journal_events import report_run
+    from repoint.agent.journal_events import display_name, report_run
     from repoint.agent.notifications import notification_record, notify_desktop
     from repoint.agent.update_run import UpdateRunActiveError
     from repoint.cli.options import store_path
@@ -228,11 +228,11 @@ def print_runs(runs: Iterator[UpdateRun], store: Path | None) -> None:
             if not silent:
                 for event in events:
                     stream = sys.stderr if event.is_problem else sys.stdout
-                    print(f"{run.product}: {event.message}", file=stream)
+                    print(f"{display_name(run)}: {event.message}", file=stream)
                 if run.handed_over:
-                    print(f"{run.product}: Activation is left to repoint-activate.service.")
+                    print(f"{display_name(run)}: Activation is left to repoint-activate.service.")
                 elif not events:
-                    print(f"{run.product}: Nothing to do.")
+                    print(f"{display_name(run)}: Nothing to do.")
             if run.overview is not None and not run.handed_over:
                 notify_desktop(run.overview, notification_record(path, run.product))
     except UpdateRunActiveError as error:

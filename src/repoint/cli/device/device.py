@@ -121,6 +121,7 @@ def check(
     product: ProductOption = None, json: JsonOption = False, store: StoreOption = None
 ) -> None:
     """Check the repository for improvements. Installs nothing."""
+    from repoint.agent.overview import about_of
     from repoint.cli.output import print_json, report_troubles
 
     device = open_device(store)
@@ -133,7 +134,8 @@ def check(
         if json:
             records.append(_check_record(name, checked))
         else:
-            _print_check(name if len(products) > 1 else "", checked, time.monotonic() - start)
+            shown = about_of(device.store.product(name)).name or name
+            _print_check(shown if len(products) > 1 else "", checked, time.monotonic() - start)
 
     troubles = for_each(products, check_one)
     if json:
@@ -206,7 +208,7 @@ def install(
     store: StoreOption = None,
 ) -> None:
     """Download, verify, prepare and stage what the last check found."""
-    from repoint.agent.descriptions import describe_activation
+    from repoint.agent.descriptions import describe_activation_or_restart
     from repoint.agent.overview import read_overview
     from repoint.cli.device.restart import offer_restart
     from repoint.cli.output import print_json, seconds, size
@@ -259,10 +261,8 @@ def install(
     if asking:
         offer_restart(device, product)
         return
-    overview = read_overview(device, product)
-    step = overview.plan.activate
-    when = describe_activation(step, overview.affected_now) if step is not None else "later"
-    print(f"It comes into force {when}, or with `repoint restart`.")
+    when = describe_activation_or_restart(read_overview(device, product))
+    print(f"It comes into force {when}.")
 
 
 def _ask_to_install(device: Device, product: str | None) -> list[str]:

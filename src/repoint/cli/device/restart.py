@@ -57,7 +57,7 @@ def restart(
 
 def offer_restart(device: Device, product: str | None) -> None:
     """Offer the restart after an installation."""
-    from repoint.agent.descriptions import describe_activation, describe_restart
+    from repoint.agent.descriptions import describe_activation_or_restart, describe_restart
     from repoint.agent.overview import read_overview
     from repoint.agent.restart import restart as restart_all
     from repoint.device.outcomes import Nothing
@@ -73,8 +73,7 @@ def offer_restart(device: Device, product: str | None) -> None:
         _print(result)
         _fail_if_not_started(result)
     elif overview.plan.activate is not None:
-        when = describe_activation(overview.plan.activate, affected)
-        print(f"It comes into force {when}, or with `repoint restart`.")
+        print(f"It comes into force {describe_activation_or_restart(overview)}.")
 
 
 def _confirm(affected: tuple[Affected, ...]) -> None:

@@ -110,7 +110,7 @@ def _print_activation(overview: Overview) -> None:
     step = overview.plan.activate
     if step is None:
         return
-    print(f"             in force {describe_activation(step, overview.affected_now)}")
+    print(f"             in force {describe_activation(overview)}")
     restarts = describe_restart(overview.affected_now, step)
     print(f"             has to restart: {restarts}")
     if restarts == MACHINE and overview.scheduled_restart is not None:
