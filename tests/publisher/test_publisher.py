@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from repoint import ComponentSource, Publisher, Release, Repository, WrongPassphraseError
+from repoint.model.baseline import BaselineName
 from repoint.publisher.errors import UnknownBaselineError
-from tests.world import FIXED, NAME, OLD, write_tree
+from tests.world import FIXED, NAME, OLD, Vendor, write_tree
 
 GUIDE = Path(__file__).resolve().parents[2] / "docs/vendor.md"
 ADVISORY = """
@@ -54,3 +57,19 @@ def test_encrypted_keys_without_passphrases_are_refused_before_anything_changes(
         Publisher(repository).add_baseline(Release("acme-kiosk", NAME, sources))
     assert repository.products() == []
     assert not (repository.path / "baselines").exists()
+
+
+def test_no_other_account_reaches_the_trees_of_a_source(tmp_path: Path) -> None:
+    """A source may have set-user-ID programs, which would run with the vendor's rights."""
+    vendor = Vendor(tmp_path)
+    source = write_tree(tmp_path / "source", OLD)
+    (source / "main.py").chmod(0o4777)
+    release = Release(vendor.product, NAME, (ComponentSource("engine", source),))
+    vendor.publisher.add_baseline(release)
+    folder = vendor.repository.path / "baselines"
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+    folder.chmod(0o755)  # as older versions made it
+    newer = replace(release, name=BaselineName(NAME.platform, "27.0", "27A1"))
+    vendor.publisher.add_baseline(newer)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700

@@ -27,6 +27,9 @@ from repoint.repository.repository import Repository
 from repoint.tree.digest import seal_of
 from repoint.tree.scan import ALWAYS_IGNORED, scan_tree
 
+_FOLDER = "baselines"
+_PRIVATE = 0o700
+
 
 @dataclass(frozen=True)
 class ComponentSource:
@@ -101,7 +104,8 @@ def add_baseline(
             f"{product} {name} is already registered",
             hint="A baseline never changes; register a new release under its own version or build",
         )
-    with scratch_folder(target) as folder:
+    _make_private(repository)
+    with scratch_folder(target, mode=_PRIVATE) as folder:
         trees = folder / "trees"
         trees.mkdir()
         system = release.system is not None
@@ -170,7 +174,17 @@ def find_baseline(
 
 def baseline_folder(repository: Repository, product: str, name: BaselineName) -> Path:
     """Return the folder that holds the trees of a baseline, one folder per component."""
-    return repository.path / "baselines" / product / name.platform / name.version / name.build
+    return repository.path / _FOLDER / product / name.platform / name.version / name.build
+
+
+def _make_private(repository: Repository) -> None:
+    """Keep other accounts out of trees with the modes that a source has chosen.
+
+    A source may have set-user-ID programs, and files to which everybody may write.
+    """
+    folder = repository.path / _FOLDER
+    if folder.is_dir():  # older versions of Repoint let others in
+        folder.chmod(_PRIVATE)
 
 
 def _catalog(repository: Repository, product: str) -> Catalog:
