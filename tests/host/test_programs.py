@@ -94,7 +94,7 @@ def test_a_log_that_is_a_link_is_not_followed(as_root: Path) -> None:
     assert not (as_root / "target").exists()
 
 
-@pytest.mark.parametrize("change", ["owner", "mode", "folder"])
+@pytest.mark.parametrize("change", ["owner", "mode", "group", "folder", "folder's group", "link"])
 def test_root_runs_no_program_that_another_account_can_change(as_root: Path, change: str) -> None:
     folder = as_root / "bin"
     folder.mkdir()
@@ -106,8 +106,18 @@ def test_root_runs_no_program_that_another_account_can_change(as_root: Path, cha
         os.chown(program, 65534, -1)
     elif change == "mode":
         program.chmod(0o757)
-    else:
+    elif change == "group":
+        os.chown(program, 0, 65534)
+        program.chmod(0o775)
+    elif change == "folder":
         folder.chmod(0o777)
+    elif change == "folder's group":
+        os.chown(folder, 0, 65534)
+        folder.chmod(0o2775)
+    else:
+        target, program = program, folder / "link"
+        program.symlink_to(target)
+        os.lchown(program, 65534, -1)
     done = Host.local().programs.start((str(program),), as_root / "log", None)
     assert "another account can change" in done.reason
     assert Host.local().programs.start((str(program),), as_root / "log", 65534).started

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from repoint.fs.durable import make_folder
+from repoint.fs.trusted import UntrustedFileError, require_trusted_way
 from repoint.host.run import clean_environment, find_program, private_log, start_detached
 from repoint.host.systemd import Systemd, TransientUnit
 
@@ -114,10 +115,11 @@ def environment_for(variables: Mapping[str, str]) -> dict[str, str]:
 
 def _others_can_change(program: str) -> bool:
     """Return whether an account other than root can replace a program or write to it."""
-    path = Path(program).resolve()
-    for each in (path, *path.parents):
-        status = each.stat()
-        protected = stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX
-        if status.st_uid != 0 or (status.st_mode & stat.S_IWOTH and not protected):
-            return True
-    return False
+    path = Path(program)
+    try:
+        require_trusted_way(path, {0})
+    except UntrustedFileError:
+        return True
+    status = path.stat()
+    # Of a file with an access control list, the group's bits are what any of its entries allows.
+    return status.st_uid != 0 or bool(status.st_mode & (stat.S_IWGRP | stat.S_IWOTH))
