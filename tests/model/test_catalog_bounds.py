@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import itertools
+import string
+import time
+from zoneinfo import ZoneInfo
+
 import msgspec
 import pytest
 
+from repoint.device.outcomes import Nothing
+from repoint.device.store.records import Generation
+from repoint.device.update.choice import choose
 from repoint.model.baseline import BaselineName
-from repoint.model.catalog import Catalog, Offer
+from repoint.model.catalog import Catalog, ListedBaseline, Offer, Retirement
 from repoint.model.encoding import decode_record
 from repoint.model.errors import InvalidRecordError
+from repoint.model.rollout import LAST_MOMENT
 
 NAME = BaselineName("linux-x86_64", "1", "1")
 OFFER = Offer(NAME, "a", "offered", 1_700_000_000)
@@ -47,3 +57,44 @@ def test_more_improvements_than_any_vendor_publishes_are_refused() -> None:
     ]
     with pytest.raises(InvalidRecordError, match="may state 10000"):
         catalog(*(msgspec.structs.replace(OFFER, letter=one) for one in letters)).require_sound()
+
+
+@pytest.mark.parametrize(
+    ("reason", "kept"),
+    [("", ""), ("It crashes", "It crashes"), ("x" * 1_000, "x" * 1_000),
+     ("x" * 2_000_000, "x" * 999 + "…")],
+    ids=["none", "short", "longest", "endless"],
+)  # fmt: skip
+def test_a_reason_is_cut_to_what_a_terminal_can_show(reason: str, kept: str) -> None:
+    offer = msgspec.structs.replace(OFFER, state="withdrawn", reason=reason)
+    listed = ListedBaseline(NAME, {}, Retirement(1_700_000_000, reason))
+    short = Catalog("1.0", "kiosk", (listed,), (offer,)).with_short_reasons()
+    assert [one.reason for one in short.offers] == [kept]
+    assert [one.retired.reason for one in short.baselines if one.retired] == [kept]
+
+
+def test_the_sum_of_the_two_latest_times_can_be_shown_in_any_time_zone() -> None:
+    latest = LAST_MOMENT + LAST_MOMENT
+    assert dt.datetime.fromtimestamp(latest, ZoneInfo("Pacific/Kiritimati")).year < 9_000
+
+
+@pytest.mark.parametrize("when", [LAST_MOMENT + 1, 253_402_300_799])
+def test_a_time_beyond_the_latest_is_refused(when: int) -> None:
+    data = msgspec.json.encode(catalog(msgspec.structs.replace(OFFER, since=when)))
+    with pytest.raises(InvalidRecordError, match="since"):
+        decode_record(data, Catalog, "kiosk/catalog.json")
+
+
+def test_thousands_of_withdrawn_letters_cost_no_time_and_fill_no_terminal() -> None:
+    letters = map("".join, itertools.product(string.ascii_lowercase[:21], repeat=3))
+    withdrawn = [
+        msgspec.structs.replace(OFFER, letter=one, state="withdrawn", reason="It crashes")
+        for one in letters
+    ]
+    began = time.process_time()
+    nothing = choose(
+        catalog(*withdrawn), NAME, Generation.of(NAME), lambda generation: None, user_initiated=True
+    )
+    assert isinstance(nothing, Nothing)
+    assert len(str(nothing.message)) < 1_000
+    assert time.process_time() - began < 5

@@ -11,6 +11,7 @@ from repoint.model.encoding import refuse_duplicates
 from repoint.model.errors import InvalidRecordError
 from repoint.model.names import check_product
 from repoint.model.rollout import Moment, Rollout
+from repoint.model.texts import MAX_REASON
 from repoint.model.version import Letter, label
 
 OfferState = Literal["offered", "paused", "withdrawn"]
@@ -31,6 +32,10 @@ class Retirement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     since: Moment
     reason: str = ""
+
+    def with_short_reason(self) -> Retirement:
+        """Return the retirement with a reason of at most `MAX_REASON` characters."""
+        return Retirement(self.since, _shortened(self.reason))
 
 
 class ListedBaseline(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -74,6 +79,13 @@ class Offer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
         """The improvement's label, such as ``26.3.1 (a)``."""
         return label(self.baseline.version, self.letter)
 
+    @property
+    def why_not_offered(self) -> str:
+        """Why it is not offered, to follow its label; empty if it is offered."""
+        if self.state == "offered":
+            return ""
+        return f"the vendor has {self.state} it" + (f": {self.reason}" if self.reason else "")
+
 
 class Catalog(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The one mutable document of a product: its baselines and the state of its improvements."""
@@ -101,6 +113,22 @@ class Catalog(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             )
         refuse_duplicates([f"{one.label} of {one.baseline}" for one in self.offers], "improvement")
 
+    def with_short_reasons(self) -> Catalog:
+        """Return the catalog with reasons that fit into what shows them: a terminal, a log."""
+        return msgspec.structs.replace(
+            self,
+            baselines=tuple(
+                msgspec.structs.replace(one, retired=one.retired.with_short_reason())
+                if one.retired is not None
+                else one
+                for one in self.baselines
+            ),
+            offers=tuple(
+                msgspec.structs.replace(one, reason=_shortened(one.reason)) if one.reason else one
+                for one in self.offers
+            ),
+        )
+
     def listed(self, baseline: BaselineName) -> ListedBaseline | None:
         """Return what the catalog says of a baseline, or None if it does not list it."""
         return next((each for each in self.baselines if each.name == baseline), None)
@@ -112,13 +140,15 @@ class Catalog(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def offer(self, baseline: BaselineName, letter: str) -> Offer | None:
         """Return the offer of one improvement, or None if the catalog does not list it."""
-        return next((o for o in self.offers_for(baseline) if o.letter == letter), None)
+        return next((o for o in self.offers if (o.baseline, o.letter) == (baseline, letter)), None)
 
     def why_not_offered(self, baseline: BaselineName, letter: str) -> str:
         """Return why an improvement is not offered, to follow its label; empty if it is offered."""
         offer = self.offer(baseline, letter)
         if offer is None:
             return "the vendor no longer lists it"
-        if offer.state == "offered":
-            return ""
-        return f"the vendor has {offer.state} it" + (f": {offer.reason}" if offer.reason else "")
+        return offer.why_not_offered
+
+
+def _shortened(reason: str) -> str:
+    return reason if len(reason) <= MAX_REASON else f"{reason[: MAX_REASON - 1]}…"

@@ -28,9 +28,9 @@ ALL = 1_000_000
 POSITIONS = 2**64
 """The number of positions that a device may have."""
 
-LAST_MOMENT = 253_402_300_799
+LAST_MOMENT = 64_060_588_799
 Moment = Annotated[int, msgspec.Meta(ge=0, le=LAST_MOMENT)]
-"""Seconds since 1970, until the year 9999."""
+"""Seconds since 1970, until the year 3999: any sum of two is still a date that can be shown."""
 
 MAX_STEPS = 100
 MAX_RINGS = 100

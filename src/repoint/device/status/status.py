@@ -361,8 +361,8 @@ def _cves(
         offers = catalog.offers_for(baseline)
         offers.sort(key=lambda o: (o.state == "offered", Letter(o.letter)), reverse=True)
         for known in offers:
-            why = catalog.why_not_offered(baseline, known.letter)
-            add(state.documents.known_improvement(known.letter), "not fixed", why)
+            improvement = state.documents.known_improvement(known.letter)
+            add(improvement, "not fixed", known.why_not_offered)
     return tuple(states[key] for key in sorted(states))
 
 

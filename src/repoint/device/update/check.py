@@ -163,7 +163,7 @@ def _store_documents(state: ProductState, client: RepositoryClient) -> None:
     path = names.catalog_path(state.name)
     catalog = decode_record(client.read(path), Catalog, path)
     catalog.require_sound()
-    catalog = without_halted(catalog, _read_halt(state, client))
+    catalog = without_halted(catalog.with_short_reasons(), _read_halt(state, client))
     state.documents.set_catalog(catalog)
     record_positions(state, catalog)
     baseline = state.documents.enrolment().baseline

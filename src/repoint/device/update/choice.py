@@ -14,6 +14,9 @@ from repoint.model.improvement import Improvement
 from repoint.model.reopened import ClaimedFix, reopened_fixes
 from repoint.model.version import Letter
 
+_MOST_SHOWN = 3
+"""Letters, the newest ones, of which a message says why they are not offered."""
+
 
 def next_offer(
     state: ProductState, *, user_initiated: bool, turns: Turns | None = None
@@ -100,7 +103,7 @@ def choose(
 def _nothing_newer(catalog: Catalog, baseline: BaselineName, active: Generation) -> Nothing:
     """Say that nothing newer is offered. After a withdrawal, that does not mean up to date."""
     gone = [
-        f"{offer.label}: {catalog.why_not_offered(baseline, offer.letter)}"
+        f"{offer.label}: {offer.why_not_offered}"
         for offer in catalog.offers_for(baseline)
         if offer.state != "offered"
         and (not active.letter or Letter(offer.letter) >= Letter(active.letter))
@@ -109,7 +112,7 @@ def _nothing_newer(catalog: Catalog, baseline: BaselineName, active: Generation)
         return Nothing("up to date", f"{catalog.product} {active.label} is up to date")
     return Nothing(
         "up to date",
-        f"Nothing is offered that is newer than {active.label} ({'; '.join(gone)})",
+        f"Nothing is offered that is newer than {active.label} ({'; '.join(gone[-_MOST_SHOWN:])})",
         "A later letter is installed when the vendor publishes one",
     )
 
