@@ -247,6 +247,27 @@ def test_a_folder_above_the_store_that_is_open_to_all_is_refused(place: Place) -
     place.enroll()
 
 
+@as_root
+@pytest.mark.parametrize("is_new", [True, False], ids=["a new store", "an old store"])
+def test_a_store_behind_another_accounts_link_is_refused(place: Place, is_new: bool) -> None:
+    """Its owner could let it lead elsewhere while a command works."""
+    if not is_new:
+        place.enroll()
+    link = place.folder / "link"
+    link.symlink_to(place.folder)
+    os.lchown(link, NOBODY, NOBODY)
+    before = everything(place.folder)
+    with (
+        pytest.raises(StoreDamagedError, match="belongs to another account"),
+        locked(link / "store", "check"),
+    ):
+        pass
+    assert everything(place.folder) == before
+    os.lchown(link, 0, 0)
+    with locked(link / "store", "check"):
+        pass
+
+
 def test_a_link_in_the_place_of_the_lock_is_not_followed(place: Place, tmp_path: Path) -> None:
     (place.folder / "store").mkdir()
     (place.folder / "store/lock").symlink_to(tmp_path / "victim")

@@ -16,6 +16,7 @@ from repoint.device.errors import StoreBusyError, StoreDamagedError
 from repoint.device.os_errors import explained
 from repoint.fs.durable import make_folder
 from repoint.fs.lock import Lock, LockHeldError, exclusive_lock
+from repoint.fs.trusted import UntrustedFileError, require_trusted_way
 
 
 class Holder(msgspec.Struct, frozen=True):
@@ -82,6 +83,8 @@ def store_file_lock(
     with contextlib.ExitStack() as stack:
         with explained(f"change the store {store}"):
             while True:
+                if not os.path.lexists(store):
+                    require_own(store)  # before root makes a folder where a link leads
                 make_folder(store)
                 if not os.access(store, os.W_OK, effective_ids=True):
                     raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(store))
@@ -127,6 +130,20 @@ def require_own(store: Path) -> None:
                 f"Others may write to {folder}, and could change the store {store}",
                 hint=f"Take that right away with `chmod go-w {folder}`",
             )
+    _require_way(store)
+
+
+def _require_way(store: Path) -> None:
+    """Refuse a store that a link of another account leads to; it may lead elsewhere any time."""
+    try:
+        require_trusted_way(store, {0, os.geteuid()})
+    except FileNotFoundError:
+        pass  # what is there of the way is trusted
+    except UntrustedFileError as error:
+        raise StoreDamagedError(
+            f"{error}, on the way to the store {store}",
+            hint=f"{error.remedy}, or name another store with --store",
+        ) from None
 
 
 def _holder(note: bytes) -> Holder | None:
