@@ -14,7 +14,11 @@ from repoint.model.encoding import decode_record
 from repoint.model.errors import RepointError
 from repoint.model.improvement import Improvement
 from repoint.publisher.catalogs import read_catalog
-from repoint.publisher.errors import BaselineExistsError, UnknownImprovementError
+from repoint.publisher.errors import (
+    AlreadyWithdrawnError,
+    BaselineExistsError,
+    UnknownImprovementError,
+)
 from repoint.repository import names
 from tests.faults.device_scenes import AGAIN, BASE, FIXED, NEXT, UPDATED, Maker
 from tests.faults.scenes import Image, picture
@@ -157,7 +161,7 @@ def vendor_scenes(base: Path, served: str) -> dict[str, Callable[[], VendorScene
     return dict(
         [
             scene("publish", (UnknownImprovementError,), _drafted, lambda v: v.publish()),
-            scene("withdraw", (), _released, lambda v: v.withdraw("a")),
+            scene("withdraw", (AlreadyWithdrawnError,), _released, lambda v: v.withdraw("a")),
             scene(
                 "register", (BaselineExistsError,), _released,
                 lambda v: v.baseline(UPDATED, name=NEXT),
