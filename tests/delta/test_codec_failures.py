@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import random
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +19,10 @@ from repoint.delta.codecs import CODECS
 from repoint.delta.codecs.codec import LARGEST
 from repoint.delta.encoding import EncodeResult, EncodeTask, encode_all, run_task
 from repoint.delta.errors import DeltaChildError
+from repoint.delta.mapped import mapped
 from repoint.delta.writer import PatchInput
+from repoint.delta.zstd import DEFAULT_WINDOW_LOG, zstd
+from tests.places import wait_for
 
 SMALL, LARGE = 20_000, 400_000
 """Sizes of files that are encoded in this process and in a worker."""
@@ -147,3 +153,50 @@ def test_a_result_that_cannot_be_decoded_is_an_error_of_its_codec(
     assert "does not give the encoded file" in result.error
     assert not result.fatal
     assert not (tmp_path / "out").exists()
+
+
+def test_a_frame_of_a_large_sparse_file_costs_little_time_and_a_device_little_memory(
+    tmp_path: Path,
+) -> None:
+    size = 160 << 20
+    with (tmp_path / "disk.img").open("wb") as file:
+        file.write(random.Random(1).randbytes(10_000))
+        file.truncate(size)
+    with mapped(tmp_path / "disk.img") as new:
+        started = time.process_time()
+        frame = CODECS.named("full").encode(memoryview(b""), new)
+        seconds = time.process_time() - started
+    assert frame is not None
+    assert len(frame) < 20_000
+    assert seconds < 4  # about 1; looking for distant matches takes 8
+    decompressor = zstd.ZstdDecompressor(
+        options={zstd.DecompressionParameter.window_log_max: DEFAULT_WINDOW_LOG}
+    )
+    assert len(decompressor.decompress(frame)) == size
+
+
+@pytest.mark.slow
+def test_a_worker_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
+    (tmp_path / "new").write_bytes(random.Random(1).randbytes(30_000_000))
+    (tmp_path / "payloads").mkdir()
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from repoint.delta.encoding import PatchInput, encode_all\n"
+        "folder = Path(sys.argv[1])\n"
+        "encode_all([PatchInput('new', folder / 'new')], folder / 'payloads', 1, lambda *_: None)"
+    )
+    program = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)])
+    children = Path(f"/proc/{program.pid}/task")
+    wait_for(lambda: bool(_children(children)))
+    workers = _children(children)
+    program.terminate()
+    program.wait()
+    wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
+
+
+def _children(tasks: Path) -> list[int]:
+    found = [
+        int(pid) for task in tasks.iterdir() for pid in (task / "children").read_text().split()
+    ]
+    # It has begun to work when it has loaded what it needs, and read its task.
+    return [pid for pid in found if "/new" in Path(f"/proc/{pid}/maps").read_text()]

@@ -25,6 +25,7 @@ from repoint.delta.codec_selection import first_pass, second_pass
 from repoint.delta.codecs import CODECS
 from repoint.delta.errors import DeltaChildError, PatchError
 from repoint.delta.mapped import mapped, mapped_fd, same_bytes
+from repoint.delta.sandbox.confinement import die_with_parent
 from repoint.delta.sandbox.process import (
     describe_exit,
     from_line,
@@ -327,6 +328,8 @@ def _lead(
 
 def main() -> None:
     """Run a worker: one task per line of standard input, one result per line of its output."""
+    # A worker reads its input only between tasks, and a task may take minutes.
+    die_with_parent(os.getppid())
     for line in sys.stdin.buffer:
         result = run_task(from_line(line, EncodeTask))
         sys.stdout.buffer.write(to_line(result))

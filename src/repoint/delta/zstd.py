@@ -20,6 +20,9 @@ DEFAULT_WINDOW_LOG = 27
 """The largest window that a frame without a dictionary may ask for (128 MiB), as in `zstd`."""
 SHORTEST_DICTIONARY = 8
 """The library refuses shorter dictionaries."""
+_ON, _OFF = 1, 2
+"""ZSTD_ps_enable and ZSTD_ps_disable. By default (0) the library looks for distant matches in
+content of 128 MiB and more, for which zeros, as in sparse files, take ten times as long."""
 _CHUNK = 1 << 20
 
 
@@ -31,10 +34,11 @@ def compress(data: bytes | memoryview, level: int = 19) -> bytes:
 def compress_against(old: memoryview, new: memoryview, level: int) -> bytes:
     """Return one frame with the whole old file as its dictionary, as `zstd --patch-from` does."""
     parameter = zstd.CompressionParameter
+    largest, distant = (WINDOW_LOGS[1], _ON) if len(old) else (DEFAULT_WINDOW_LOG, _OFF)
     options: dict[int, int] = {
         parameter.compression_level: level,
-        parameter.window_log: min(window_log(old, new), WINDOW_LOGS[1]),
-        parameter.enable_long_distance_matching: int(len(old) > 0),
+        parameter.window_log: min(window_log(old, new), largest),
+        parameter.enable_long_distance_matching: distant,
         parameter.content_size_flag: 1,
         parameter.checksum_flag: 0,
         parameter.dict_id_flag: 0,
