@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from repoint.agent.agent_state import AgentState, write_agent_state
-from repoint.agent.descriptions import describe_restart
+from repoint.agent.descriptions import describe_activation, describe_restart
 from repoint.agent.overview import Observation, read_overview
+from repoint.agent.plan import Step
 from repoint.device.device import Device
 from repoint.device.outcomes import require_done
 from repoint.device.status.affected import Affected
@@ -51,6 +52,23 @@ def test_without_background_updates_the_plan_promises_nothing(place: Place, vend
     plan = read_overview(place.device, None, Observation(conditions=FREE)).plan
     assert plan.activate is not None
     assert (plan.activate.when, plan.activate.reason) == (None, "program")
+
+
+def test_what_only_a_restart_activates_is_not_promised_for_the_start_of_a_program(
+    place: Place, vendor: Vendor
+) -> None:
+    name = BaselineName(PLATFORM, "26.3.2", "26A1")
+    vendor.baseline({"engine": FIXED}, name=name, restart="service")
+    place.graft.rename(place.folder / "older")
+    write_tree(place.graft, FIXED)
+    place.enroll()
+    vendor.release({"engine": OLD}, name=name)
+    write_agent_state(place.product, AgentState())
+    place.device.check(None)
+    place.device.install(None, user_initiated=True)
+    overview = read_overview(place.device, None, Observation(conditions=FREE))
+    assert overview.plan.activate == Step(None, "service")
+    assert describe_activation(overview).startswith("with `repoint restart`")
 
 
 def test_a_program_that_keeps_a_removed_improvement_need_not_restart(

@@ -367,10 +367,12 @@ def _activation_candidate(
         improvement = state.generations.improvement(target)
         created = improvement.created if improvement is not None else None
         since = agent_state.offered_since(offer, created)
-    # If no process of a service runs, its next start is as good as a restart. For the session and
-    # the system, the processes do not tell the whole story.
+    # If no process of a service runs, an update run may activate as for a program. For the session
+    # and the system, the processes do not tell the whole story.
     scopes: set[RestartScope] = {
-        affected.scope if affected.pids or affected.scope in ("session", "system") else "none"
+        affected.scope
+        if affected.pids or affected.scope in ("session", "system") or not overview.attended
+        else "none"
         for affected in overview.affected_now
     }
     return ActivationCandidate(
