@@ -93,6 +93,20 @@ class TestAComponentComes:
         assert (folder(engine_only, "codec") / "codec.so").read_text() == "fixed"
         assert engine_only.device.status(None).protected
 
+    def test_after_it_has_come_the_status_is_that_of_the_new_release(
+        self, engine_only: Place, vendor: Vendor
+    ) -> None:
+        vendor.baseline({"engine": ENGINE, "codec": CODEC}, name=NEXT)
+        vendor.release({"codec": {"codec.so": "fixed"}}, name=NEXT)
+        replace(engine_only, "engine", ENGINE)
+        replace(engine_only, "codec", CODEC)
+        engine_only.device.check(None)
+        engine_only.device.add_grafts(None, {"codec": folder(engine_only, "codec")})
+        status = engine_only.device.status(None)
+        assert status.last_check is not None
+        assert (status.last_check.note, status.last_check.error) == ("", "")
+        assert [cve.state for cve in status.cves] == ["not fixed"]
+
     @pytest.mark.parametrize(
         ("component", "path", "said"),
         [
@@ -144,7 +158,9 @@ class TestAComponentGoes:
         replace(with_shell, "engine", ENGINE)
         replace(with_shell, "codec", CODEC)
         remove_tree(folder(with_shell, "shell"))
-        assert "graft add codec=FOLDER" in with_shell.device.check(None).note
+        note = with_shell.device.check(None).note
+        assert "has no component shell and needs a graft point for codec. Run" in note
+        assert "graft add codec=FOLDER" in note
         with_shell.device.add_grafts(None, {"codec": folder(with_shell, "codec")})
         assert (at(with_shell), grafts(with_shell)) == (str(NEXT), ["engine", "codec"])
 
@@ -164,7 +180,7 @@ class TestAComponentGoes:
         assert with_shell.text() == OLD["main.py"]
 
     @pytest.mark.parametrize(
-        ("component", "said"), [("motor", "has no graft point"), ("engine", "FOLDER|not those of")]
+        ("component", "said"), [("motor", "has no graft point"), ("engine", "has the component engine|not those of")]
     )
     def test_what_no_release_lacks_cannot_be_removed(
         self, with_shell: Place, component: str, said: str
@@ -218,4 +234,4 @@ def test_the_commands(engine_only: Place, vendor: Vendor) -> None:
     assert "graft add codec=FOLDER" in works("status", "--store", store)
     assert f"codec at {codec}" in works("graft", "add", f"codec={codec}", "--store", store)
     answer = repoint("graft", "remove", "codec", "--store", store)
-    refusal(answer, "acme-kiosk 26.4 (26A10) for linux-x86_64 needs a graft point for codec")
+    refusal(answer, "The release of acme-kiosk that is installed has the component codec")

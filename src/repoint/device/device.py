@@ -142,7 +142,7 @@ class Device:
 
     def add_grafts(self, product: str | None, folders: Mapping[str, Path]) -> Enrolment:
         """Add components of an installed release; see `update.supersede.add_graft`."""
-        from repoint.device.update.check import client_for
+        from repoint.device.update.check import client_for, follow_move
         from repoint.device.update.enroll import GraftRequest
         from repoint.device.update.supersede import add_graft
 
@@ -151,16 +151,20 @@ class Device:
             client = client_for(state, self._network(enrolment.repository))
             strategy = enrolment.grafts[0].strategy
             requests = {n: GraftRequest(f, strategy=strategy) for n, f in folders.items()}
-            return add_graft(state, self.host, client, requests, now=self._now())
+            moved = add_graft(state, self.host, client, requests, now=self._now())
+            follow_move(state, client, now=self._now())
+            return moved
 
     def remove_graft(self, product: str | None, component: str) -> Enrolment:
         """Remove a component; see `update.supersede.remove_graft`."""
-        from repoint.device.update.check import client_for
+        from repoint.device.update.check import client_for, follow_move
         from repoint.device.update.supersede import remove_graft
 
         with self._transactions.of_product("repoint graft remove", product) as state:
             client = client_for(state, self._network(state.documents.enrolment().repository))
-            return remove_graft(state, self.host, client, component, now=self._now())
+            moved = remove_graft(state, self.host, client, component, now=self._now())
+            follow_move(state, client, now=self._now())
+            return moved
 
     def check(self, product: str | None) -> Checked:
         """Check the repository; see `update.check`."""

@@ -158,6 +158,19 @@ def update_documents(state: ProductState, client: RepositoryClient) -> None:
         client.record_version()
 
 
+def follow_move(state: ProductState, client: RepositoryClient, *, now: int) -> None:
+    """Store what the repository says about the baseline that a person has just moved to.
+
+    The move has happened, so a failure is recorded as one of the check, and not raised.
+    """
+    try:
+        update_documents(state, client)
+    except RepointError as error:
+        state.documents.record_check(now, str(error))
+        return
+    state.documents.record_check(now, note=_retired(state))
+
+
 def _store_documents(state: ProductState, client: RepositoryClient) -> None:
     """Store the catalog, and the records of improvements, so that people see what they fix."""
     path = names.catalog_path(state.name)

@@ -193,7 +193,9 @@ class _Search:
         known = {component.name for component in baseline.components}
         missing = ", ".join(sorted(known - named))
         unknown = ", ".join(sorted(named - known))
-        problem = f"has no component {unknown}" if unknown else f"needs a graft point for {missing}"
+        problems = [f"has no component {unknown}"] if unknown else []
+        problems += [f"needs a graft point for {missing}"] if missing else []
+        problem = " and ".join(problems)
         hint = f"Name one with --graft for each of: {', '.join(sorted(known))}"
         if self._installed.enrolled:
             added = " ".join(f"{name}=FOLDER" for name in sorted(known - named))

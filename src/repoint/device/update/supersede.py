@@ -21,7 +21,12 @@ from repoint.device.store.records import Enrolment, Generation, GraftPoint
 from repoint.device.strategy.strategy import replaced_points, strategy_of, strategy_type
 from repoint.device.update.enroll import GraftRequest, adopt, take_trees
 from repoint.device.update.preflight import require_place, require_points
-from repoint.device.update.recognize import BaselineFilter, Installed, recognize
+from repoint.device.update.recognize import (
+    BaselineFilter,
+    Installed,
+    OtherComponentsError,
+    recognize,
+)
 from repoint.host.host import Host
 from repoint.model.baseline import Baseline
 from repoint.model.tree import Entry
@@ -107,7 +112,13 @@ def remove_graft(
             f"{state.name} {problem} for {component}",
             hint=f"It has: {known}. `repoint unenroll` removes the product",
         )
-    return _move(state, host, client, _Change(left, _damage(state)), now=now)
+    try:
+        return _move(state, host, client, _Change(left, _damage(state)), now=now)
+    except OtherComponentsError as error:
+        raise EnrolmentRefusedError(
+            f"The release of {state.name} that is installed has the component {component}",
+            hint="Install a release without it first; `repoint unenroll` removes the product",
+        ) from error
 
 
 class _Change:
