@@ -180,7 +180,8 @@ class TestAComponentGoes:
         assert with_shell.text() == OLD["main.py"]
 
     @pytest.mark.parametrize(
-        ("component", "said"), [("motor", "has no graft point"), ("engine", "has the component engine|not those of")]
+        ("component", "said"),
+        [("motor", "has no graft point"), ("engine", "has the component engine|not those of")],
     )
     def test_what_no_release_lacks_cannot_be_removed(
         self, with_shell: Place, component: str, said: str

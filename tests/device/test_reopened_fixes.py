@@ -86,7 +86,7 @@ def test_check_and_status_say_so(withdrawn: Place) -> None:
     said = works("check", "--store", store)
     assert f"fixes that are in force here, so it is not installed automatically: {Y}" in said
     said = works("status", "--store", store)
-    assert f"lacks    ! {Y} in engine, fixed here by b" in said
+    assert f"lacks    ! {Y} in engine, fixed here by (b)" in said
     status = json.loads(works("status", "--json", "--store", store))
     assert [fix["name"] for fix in status["available"]["reopens"]] == [Y]
 

@@ -117,8 +117,12 @@ def _misused(message: str, context: object) -> NoReturn:
         command = getattr(context, "command_path", "repoint")
         group = getattr(context, "command", None)
         if message.startswith("No such command") and " " in command and group is not None:
-            message = f"{message.rstrip('.')}; it has {', '.join(group.list_commands(context))}"
-        _fail(f"{message.rstrip('.')}. See `{command} --help`", 2)
+            has = ", ".join(group.list_commands(context))
+            # A question is there if Click knows a similar command.
+            link = " It has" if message.endswith("?") else "; it has"
+            message = f"{message.rstrip('.')}{link} {has}"
+        end = "" if message.endswith("?") else "."
+        _fail(f"{message.rstrip('.')}{end} See `{command} --help`", 2)
     # A group without a command has printed its help.
     sys.exit(2)
 

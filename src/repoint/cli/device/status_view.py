@@ -16,7 +16,7 @@ from repoint.agent.headline import headline
 from repoint.agent.overview import Overview
 from repoint.cli.output import counted, moment, size, switch
 from repoint.cli.terminal import print
-from repoint.device.status.status import CveStatus, Status
+from repoint.device.status.status import NO_CVE, CveStatus, Status
 
 _MARKS = {"in force": "+", "waiting for restart": "~", "not fixed": "-"}
 _STATES = {
@@ -101,7 +101,9 @@ def print_offer(overview: Overview, *, fixes: bool = True) -> None:
         restarts = describe_restart(overview.affected_by_offer)
         print(f"             will have to restart: {restarts}")
     for number, reopened in enumerate(offer.reopens):
-        print(f"  {'lacks' if not number else '':<9}! {reopened}, fixed here by {reopened.letter}")
+        print(
+            f"  {'lacks' if not number else '':<9}! {reopened}, fixed here by ({reopened.letter})"
+        )
     if fixes:
         _print_cves(overview.fixed_by_offer)
 
@@ -126,10 +128,15 @@ def _print_cves(cves: Sequence[CveStatus]) -> None:
 
 def _print_advice(overview: Overview) -> None:
     """Say what a person can do about fixes that no offered improvement contains."""
-    if any(cve.unavailable and cve.state == "not fixed" for cve in overview.status.cves):
+    lacking = [
+        "a fault without a CVE id" if cve.cve == NO_CVE else cve.cve
+        for cve in overview.status.cves
+        if cve.unavailable and cve.state == "not fixed"
+    ]
+    if lacking:
         contact = f": {overview.about.contact}" if overview.about.contact else ""
-        print("             no improvement on offer has this fix: wait for the next one, or ask "
-              f"the vendor{contact}")  # fmt: skip
+        print(f"             no improvement on offer fixes {', '.join(lacking)}: wait for the next "
+              f"one, or ask the vendor{contact}")  # fmt: skip
 
 
 def _print_exposed(status: Status) -> None:
