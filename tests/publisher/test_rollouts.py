@@ -256,6 +256,30 @@ def test_the_commands_start_show_and_stop_a_rollout(vendor: Vendor, tmp_path: Pa
     plan.write_text('[[step]]\nrings = ["lab"]\n[[step]]\nafter = "1d"\nshare = "100%"\n')
     said = repoint("start", "acme-kiosk", label, "--plan", str(plan))
     assert "offered to the ring lab, and to all devices from" in said
+    assert "✓ the ring lab\n  · all devices, 20" in repoint("show", "acme-kiosk")
+    repoint("promote", "acme-kiosk", label)
+    assert "✓ the ring lab\n  ✓ all devices\n" in repoint("show", "acme-kiosk")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ((), None),
+        (("--ring", "early"), "offered to the ring early and 1 % of all devices, and to"),
+        (("--exploited",), "offered to 1 % of devices, and to 10 % of devices from"),
+        (("--exploited", "--ramp", "100%"), "offered to all devices"),
+        (("--ring", "early", "--manual"), "`repoint rollout promote` goes on to"),
+    ],
+)
+def test_publish_says_which_devices_get_it(
+    vendor: Vendor, options: tuple[str, ...], said: str | None
+) -> None:
+    vendor.improve()
+    lines = works(
+        "publish", vendor.product, *options, env={"REPOINT_REPOSITORY": str(vendor.repository.path)}
+    ).splitlines()
+    assert lines[0].startswith("Published 26.3.1 (a) for")
+    assert (len(lines) == 1) if said is None else (said in lines[1])
 
 
 def test_a_reason_that_would_mislead_is_refused(rollouts: Rollouts) -> None:

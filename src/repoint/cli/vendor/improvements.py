@@ -117,6 +117,7 @@ def publish(
     With --exploited alone, they reach all devices within a day; --ramp 100% offers them at once.
     """
     from repoint.cli.output import counted, size
+    from repoint.cli.vendor.rollout_view import described
 
     urgency: Urgency = "exploited" if exploited else "routine"
     publisher, labels = _publisher(repository), label or []
@@ -126,13 +127,18 @@ def publish(
     if drafts and not yes and sys.stdin.isatty() and sys.stdout.isatty():
         _print_drafts(publisher, drafts)
         confirm(f"Publish {counted(len(drafts), 'draft')}?", abort=True)
-    for improvement in publisher.publish(
+    published = publisher.publish(
         product, urgency=urgency, labels=labels, steps=steps, manual=manual
-    ):
+    )
+    for improvement in published:
         print(
             f"Published {improvement.label} for {improvement.baseline}: {improvement.title} "
             f"({size(improvement.download_size)} to download)"
         )
+    names = {(improvement.label, improvement.baseline) for improvement in published}
+    for each in publisher.rollouts.show(product) if steps else ():
+        if (each.offer.label, each.offer.baseline) in names:
+            print(f"{each.offer.label} for {each.offer.baseline}: {described(each.offer)}")
 
 
 def withdraw(

@@ -23,7 +23,8 @@ def print_rollouts(shown: list[ShownRollout]) -> None:
             continue
         reached = rollout.step_at(int(time.time()))
         for number, step in enumerate(rollout.steps):
-            when = _when(each, number, step)
+            # A pause and a promotion move the start, so when a step was reached is not known.
+            when = _when(each, number, step) if number > reached else ""
             print(f"  {'✓' if number <= reached else '·'} {_reach(step)}{when}")
 
 
@@ -73,7 +74,7 @@ def _when(each: ShownRollout, number: int, step: Step) -> str:
         return ""
     if rollout.reached is None:
         return f", {moment(rollout.started + step.after)}"
-    return "" if number <= rollout.reached else ", by `repoint rollout promote`"
+    return ", by `repoint rollout promote`"
 
 
 def _stopped_at(offer: Offer, halt: HaltedLetter | None) -> int:
