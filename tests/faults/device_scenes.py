@@ -223,7 +223,12 @@ class DeviceScene:
             self.device.check(None)
 
     def image(self) -> Image:
-        return without_order(picture(self.folder, without=("store/lock",)), self.folder)
+        return without_order(
+            picture(
+                self.folder, without=("store/lock", f"store/products/{self.product}/switch.json")
+            ),
+            self.folder,
+        )
 
 
 def without_order(found: Image, folder: Path) -> Image:

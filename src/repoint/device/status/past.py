@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation, GraftPoint
 from repoint.device.store.store import Store
+from repoint.device.store.switch_clock import active_since
 from repoint.host.kernel.boot import Boot
 from repoint.model.errors import RepointError
 
@@ -44,6 +44,7 @@ class Past:
     """
 
     def __init__(self, store: Store, boot: Boot) -> None:
+        self._boot = boot
         self._boot_time = start_time(0, boot)
         self.components = list(_components(store))
         self._by_seal: dict[str, Grafted] = {}
@@ -71,7 +72,7 @@ class Past:
         if grafted is None:
             return seal
         when = self._boot_time + started / _TICKS
-        if when + _TOLERANCE >= active_since(grafted.state):
+        if when + _TOLERANCE >= active_since(grafted.state, self._boot):
             return grafted.active
         seals = grafted.state.generations.seals(_generation_at(grafted.state, when))
         return seals.get(grafted.point.component, grafted.active)
@@ -79,12 +80,7 @@ class Past:
 
 def start_time(ticks: int, boot: Boot) -> float:
     """Return a time in clock ticks since the boot in seconds since 1970."""
-    return time.time() - boot.uptime() + ticks / _TICKS
-
-
-def active_since(state: ProductState) -> float:
-    """Return when the active generation was switched to, in seconds since 1970."""
-    return os.lstat(state.links.active_path).st_mtime
+    return boot.origin() + ticks / _TICKS
 
 
 def _generation_at(state: ProductState, when: float) -> Generation:

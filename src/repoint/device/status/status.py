@@ -14,13 +14,13 @@ import msgspec
 
 from repoint.device.status.census import Census, census_of
 from repoint.device.status.exposure import Exposure, find_exposed, find_unknown, order
-from repoint.device.status.past import active_since
 from repoint.device.status.suspicion import Reason
 from repoint.device.status.verdict import Findings, Verdict, verdict_of
 from repoint.device.store.freshness import is_stale
 from repoint.device.store.intact import describe_differences, glance
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Enrolment, Form, Generation, LastCheck, Mark, UserSettings
+from repoint.device.store.switch_clock import active_since
 from repoint.device.strategy.strategy import strategy_of
 from repoint.host.host import Host
 from repoint.model.catalog import Offer, Urgency
@@ -188,7 +188,7 @@ def read_status(
     unknown = find_unknown(state, census)
     checked = state.documents.catalog() is not None
     stale = is_stale(state, int(time.time()) if now is None else now)
-    unreadable = _unreadable(state, census) if running.letter else 0
+    unreadable = _unreadable(state, census, host) if running.letter else 0
     hidden = census.hidden and bool(running.letter)
     states = {cve.state for cve in cves}
     verdict = verdict_of(
@@ -257,9 +257,9 @@ def _unknown_process(group: list[Exposure]) -> UnknownProcess:
     return UnknownProcess(use.pid, use.name, components, runs, use.why)
 
 
-def _unreadable(state: ProductState, census: Census) -> int:
+def _unreadable(state: ProductState, census: Census, host: Host) -> int:
     """How many processes could not be inspected and were started before the last switch."""
-    return sum(started < active_since(state) for started in census.unreadable)
+    return sum(started < active_since(state, host.boot) for started in census.unreadable)
 
 
 def _graft_statuses(

@@ -17,8 +17,10 @@ from pathlib import Path
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation
 from repoint.device.store.store import Store
+from repoint.device.store.switch_clock import record_clock
 from repoint.device.store.trees import BARRED, OPEN, STRIPPED, state_of
 from repoint.fs.durable import set_mode
+from repoint.host.kernel.boot import Boot
 from repoint.model.errors import RepointError
 from repoint.tree.privileges import Inode, give_privileges, privileged_files, take_privileges
 
@@ -36,6 +38,7 @@ def put_in_force(state: ProductState, generation: Generation) -> None:
         OSError: It cannot be made active; what was active is active still.
     """
     wake_trees(state, generation)
+    record_clock(state, generation, Boot())
     state.links.point_active(generation)
     # The switch is committed. What fails now, the next command does.
     with contextlib.suppress(OSError):

@@ -28,6 +28,13 @@ class Boot:
         except OSError:
             return ""
 
+    def origin(self) -> float:
+        """When the machine started, in seconds since 1970, by the clock as it is set now.
+
+        The starts of processes count from it. The time that the machine was suspended is included.
+        """
+        return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+
     def uptime(self) -> float:
         """Seconds since the machine started, without the time it was suspended."""
         return self._monotonic()
