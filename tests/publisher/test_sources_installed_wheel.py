@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import stat
 import subprocess
@@ -57,7 +58,8 @@ def wheel_of(tmp_path: Path, kind: str) -> Path:
 
 def installer(name: str, wheel: Path, into: Path) -> list[str | Path]:
     if name == "uv":
-        program = shutil.which("uv")
+        folders = (Path(sys.executable).parent, os.environ["PATH"])
+        program = shutil.which("uv", path=os.pathsep.join(map(str, folders)))
         if program is None:
             pytest.skip("uv is not installed")
         return [program, "pip", "install", "--quiet", "--no-deps", "--offline", "--no-cache",
