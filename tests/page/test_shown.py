@@ -63,7 +63,7 @@ def shown(place: Place) -> Iterator[str]:
 def test_the_product_its_vendor_and_its_contact_have_names(named: Place) -> None:
     with shown(named) as text:
         assert "Acme Kiosk is not protected" in text
-        assert "Made by Acme Displays GmbH." in text
+        assert "Made by Acme Displays GmbH" in text
         assert "Contact: https://acme.example/security" in text
         assert "published" in text
         assert "Next check" in text

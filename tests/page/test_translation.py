@@ -85,6 +85,7 @@ def test_every_verdict_event_and_reason_has_a_text() -> None:
         "unattended",
         "space",
         "retry",
+        "rollout",
         "deferred",
         "window",
         "battery",
@@ -112,6 +113,13 @@ def subclasses(error: type[Exception]) -> Iterable[type[Exception]]:
     for below in error.__subclasses__():
         yield below
         yield from subclasses(below)
+
+
+@pytest.mark.parametrize(
+    ("language", "text"), [("en", "Made by Acme Corp."), ("de", "Hergestellt von Acme Corp.")]
+)
+def test_a_vendor_whose_name_ends_with_a_full_stop_has_one(language: str, text: str) -> None:
+    assert translation_for(language)("page.vendor", vendor="Acme Corp.") == text
 
 
 def test_values_in_a_text_are_escaped() -> None:
