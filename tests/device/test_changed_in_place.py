@@ -11,6 +11,7 @@ import pytest
 
 from repoint.agent.overview import read_overview
 from repoint.device.errors import StoreDamagedError
+from repoint.fs.removal import remove_tree
 from repoint.model.baseline import BaselineName
 from repoint.model.errors import RepointError
 from repoint.tree.look import look_at, touched
@@ -156,6 +157,57 @@ def test_a_damaged_improvement_is_built_anew_after_a_removal(improved: Place) ->
     assert improved.text() == FIXED["main.py"]
     improved.device.check(None)
     assert improved.device.status(None).protected
+
+
+def staged_tree(place: Place) -> Path:
+    staged = place.product.links.staged()
+    assert staged is not None
+    return place.device.store.tree(place.product.generations.seals(staged)["engine"])
+
+
+def gains_a_file(tree: Path) -> None:
+    tree.chmod(0o700)
+    (tree / "extra").write_text("x")
+
+
+def loses_a_file(tree: Path) -> None:
+    tree.chmod(0o700)
+    (tree / "main.py").unlink()
+
+
+def is_written_to(tree: Path) -> None:
+    (tree / "main.py").chmod(0o644)
+    (tree / "main.py").write_text("changed by somebody")
+
+
+@pytest.mark.parametrize("damage", [remove_tree, gains_a_file, loses_a_file, is_written_to])
+def test_a_staged_tree_that_was_changed_is_never_put_in_force_and_is_prepared_again(
+    place: Place, vendor: Vendor, damage: Callable[[Path], None]
+) -> None:
+    place.enroll()
+    vendor.release()
+    place.device.check(None)
+    place.device.install(None, user_initiated=True)
+    damage(staged_tree(place))
+    with pytest.raises(StoreDamagedError) as error:
+        place.device.restart(None)
+    assert "`repoint install`" in error.value.hint
+    assert place.text() == OLD["main.py"]
+    place.device.launch(["/bin/true"], {})
+    assert place.text() == OLD["main.py"]
+    place.device.install(None, user_initiated=True)
+    place.device.restart(None)
+    assert place.text() == FIXED["main.py"]
+
+
+def test_a_removal_to_a_baseline_whose_tree_is_gone_says_what_to_do(improved: Place) -> None:
+    baseline = improved.product.generations.all()[-1]
+    (seal,) = improved.product.generations.seals(baseline.baseline).values()
+    remove_tree(improved.device.store.tree(seal))
+    with pytest.raises(StoreDamagedError, match="its tree is missing") as error:
+        improved.device.remove(None, why="")
+    assert "`repoint check`; nothing was changed" in error.value.hint
+    assert improved.text() == FIXED["main.py"]
 
 
 def test_a_damaged_baseline_is_built_anew_from_a_reinstalled_product(

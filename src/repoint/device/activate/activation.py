@@ -14,6 +14,7 @@ from repoint.device.os_errors import COMPLETED_NEXT, explained
 from repoint.device.outcomes import Nothing
 from repoint.device.status.census import Census, Use, census_of
 from repoint.device.store.in_force import put_in_force, wake_trees
+from repoint.device.store.intact import describe_differences, glance
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation, HistoryEntry
 from repoint.device.store.store import Store
@@ -140,12 +141,10 @@ def switch(
     Returns:
         How programs see the generation: see `strategy.show_active`.
     """
+    _require_intact(state, staged)
     damaged = wake_trees(state, staged)
     if damaged:
-        raise StoreDamagedError(
-            f"{damaged[0]} of {staged.label} is damaged in the store",
-            hint="Nothing was switched; run `repoint remove`, then install it again",
-        )
+        raise _damaged(f"{damaged[0]} of {staged.label} is damaged in the store", staged)
     if state.generations.is_confirmed(active):  # a letter on trial is nothing to roll back to
         state.links.point_previous(active)
     begin_trial(state, host, staged, active, stopped)
@@ -157,6 +156,29 @@ def switch(
         raise
     state.links.clear_staged()
     return form
+
+
+def _require_intact(state: ProductState, staged: Generation) -> None:
+    """Require that what is about to be put in force is what was staged, as far as a glance shows.
+
+    A component that does not change is left out: its tree is in force already.
+    """
+    changed = set(changed_seals(state).values())
+    for component, differences in glance(state, staged).items():
+        if component in changed:
+            raise _damaged(
+                f"{component} of {staged.label} was changed in the store: "
+                f"{describe_differences(differences)}",
+                staged,
+            )
+
+
+def _damaged(message: str, staged: Generation) -> StoreDamagedError:
+    if staged.letter:
+        hint = "Nothing was switched; run `repoint install` to prepare it again"
+    else:
+        hint = "Nothing was switched; reinstall the product, then run `repoint check`"
+    return StoreDamagedError(message, hint=hint)
 
 
 def activate_for_launch(store: Store, host: Host, *, now: int) -> None:

@@ -53,19 +53,26 @@ def glance(state: ProductState, generation: Generation) -> Damage:
     """
     found: Damage = {}
     for name, seal, entries, ignore in _trees(state, generation):
-        root = state.store.tree(seal)
-        with contextlib.suppress(OSError):
-            if not root.is_dir():
-                found[name] = (Difference("", "removed"),)
-                continue
-            record = _record_of(state.store, seal).read_bytes()
-            number = len(entries) + 1
-            only = random.sample(range(number), _SAMPLE) if number > _SAMPLE else None
-            paths = touched(root, entries, record, only=only, inode_times=False)
-            differences = differences_at(root, entries, paths, ignore)
-            if differences:
-                found[name] = differences
+        differences = glance_at(state.store, seal, entries, ignore)
+        if differences:
+            found[name] = differences
     return found
+
+
+def glance_at(
+    store: Store, seal: str, entries: Sequence[Entry], ignore: tuple[str, ...]
+) -> tuple[Difference, ...]:
+    """Return how one tree was changed, as far as a glance shows: see `glance`."""
+    root = store.tree(seal)
+    if not root.is_dir():
+        return (Difference("", "removed"),)
+    with contextlib.suppress(OSError):
+        record = _record_of(store, seal).read_bytes()
+        number = len(entries) + 1
+        only = random.sample(range(number), _SAMPLE) if number > _SAMPLE else None
+        paths = touched(root, entries, record, only=only, inode_times=False)
+        return differences_at(root, entries, paths, ignore)
+    return ()
 
 
 def examine(state: ProductState, generation: Generation) -> Damage:

@@ -14,6 +14,7 @@ from repoint.device.fetch.network import Network
 from repoint.device.fetch.progress import Progress
 from repoint.device.os_errors import COMPLETED_NEXT, explained
 from repoint.device.outcomes import Nothing
+from repoint.device.store.intact import glance, glance_at
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation, HistoryEntry
 from repoint.device.strategy.strategy import check_fits, prepare_layers
@@ -121,7 +122,8 @@ def install(
     candidate.describe(improvement)
     components = {component.name: component for component in baseline.components}
     check_fits(enrolment, host, components, improvement)
-    if state.links.staged() == candidate.generation:
+    # What was changed since it was staged is prepared again.
+    if state.links.staged() == candidate.generation and not glance(state, candidate.generation):
         message = f"{offer.label} is staged already; `repoint restart` brings it into force"
         return Nothing("already staged", message)
     active = state.links.active()
@@ -190,7 +192,10 @@ def _prepare(
     component = candidate.components[name]
     started = time.monotonic()
     patch = None
-    if component.improved.patch_size and not state.store.tree(component.improved.seal).is_dir():
+    changed = glance_at(
+        state.store, component.improved.seal, component.entries, component.baseline.ignore
+    )
+    if component.improved.patch_size and changed:
         patch = _download(client, candidate, name, progress)
         staged.downloaded += component.improved.patch_size
     downloaded = time.monotonic()

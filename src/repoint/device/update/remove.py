@@ -10,8 +10,9 @@ from repoint.device.outcomes import Nothing
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation, HistoryEntry, Mark
 from repoint.device.store.trees import verify_stored
+from repoint.model.errors import RepointError
 from repoint.model.texts import MAX_REASON, check_text
-from repoint.tree.errors import SealMismatchError
+from repoint.tree.errors import SealMismatchError, UnfitTreeError
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,9 @@ def _verify_baseline(state: ProductState, active: Generation) -> None:
         tree = state.store.tree(component.seal)
         try:
             verify_stored(tree, component.entries, component.seal, ignore=component.ignore)
-        except SealMismatchError as error:
+        except (SealMismatchError, UnfitTreeError, FileNotFoundError) as error:
+            reason = error.message if isinstance(error, RepointError) else "its tree is missing"
             raise StoreDamagedError(
-                f"The baseline of {component.name} is damaged: {error.message}",
+                f"The baseline of {component.name} is damaged: {reason}",
                 hint="Reinstall the product, then run `repoint check`; nothing was changed",
             ) from None
