@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from repoint.device.errors import StoreWriteError
+from repoint.device.store.store_lock import locked
 from tests.cli.command import Answer, everything, refusal, repoint, works
 from tests.cli.conftest import write_advisory
+from tests.mounts import private_mounts
 from tests.places import Place
 from tests.world import FIXED, NAME, OLD, PLATFORM, Vendor, big, write_tree
 
@@ -251,3 +254,10 @@ class TestNoRightToWrite:
             before=bound_by_permissions,
         )  # fmt: skip
         refusal(answer, "Permission denied", "lib/engine.so", "may read the source")
+
+
+def test_a_store_on_a_read_only_file_system_is_named_as_such_also_to_root(tmp_path: Path) -> None:
+    with private_mounts():
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "none", tmp_path], check=True)
+        with pytest.raises(StoreWriteError, match="read-only"), locked(tmp_path, "a test"):
+            pass

@@ -68,6 +68,7 @@ DAMAGES = {
     "enrolment lost": lambda product: (product / "enrolment.json").unlink(),
     "enrolment empty": replaced("enrolment.json", b""),
     "enrolment no JSON": replaced("enrolment.json", b"\xff\x00"),
+    "enrolment too deep": replaced("enrolment.json", b'{"grafts":' + b"[" * 200_000),
     "enrolment of another form": replaced("enrolment.json", b'{"format":1,"grafts":7}'),
     "enrolment of an unknown strategy": lambda product: (product / "enrolment.json").write_bytes(
         (product / "enrolment.json").read_bytes().replace(b'"tree"', b'"tee"')

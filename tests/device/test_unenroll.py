@@ -203,6 +203,42 @@ def test_with_an_improvement_the_improvement_is_removed_first(place: Place, vend
     assert place.text() == OLD["main.py"]
 
 
+def becomes_a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def becomes_a_link_to_nothing(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("nowhere")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [lambda path: path.write_bytes(b"[1]"), becomes_a_folder, becomes_a_link_to_nothing],
+    ids=["other content", "a folder", "a link to nothing"],
+)
+@pytest.mark.parametrize(
+    "record",
+    ["enrolment.json", "grafts.json", "catalog.json", "checked.json", "history.jsonl"],
+)
+def test_with_an_improvement_that_damaged_records_keep_it_never_sends_in_a_circle(
+    place: Place, vendor: Vendor, record: str, damage: Callable[[Path], object]
+) -> None:
+    place.enroll()
+    vendor.release()
+    place.update()
+    damage(product(place, record))
+    try:
+        place.device.unenroll(None)
+    except StillRunningError as error:
+        assert "repoint remove" in error.hint
+        place.device.remove(None, why="")
+        place.device.unenroll(None)
+    assert not place.graft.is_symlink()
+    assert place.text() == OLD["main.py"]
+
+
 def test_with_an_improvement_over_a_damaged_baseline_what_runs_is_given_back(
     place: Place, vendor: Vendor
 ) -> None:

@@ -171,7 +171,7 @@ def _graft_points(store: str, product: str) -> list[dict[str, str]]:
             points: list[dict[str, str]] = json.load(file)["grafts"]
             if all(point["component"] and point["path"] for point in points):
                 return points
-    except (OSError, ValueError, LookupError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         pass
     return _explain_damage(store, product)
 

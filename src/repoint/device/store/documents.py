@@ -66,10 +66,14 @@ class Documents:
         try:
             return self.enrolment().grafts
         except StoreDamagedError:
-            kept = self._records.read("grafts.json", Grafts)
+            kept = self.kept_grafts()
             if kept is None:
                 raise
             return kept.grafts
+
+    def kept_grafts(self) -> Grafts | None:
+        """Return what `set_grafts` wrote, or None."""
+        return self._records.read("grafts.json", Grafts)
 
     def set_grafts(self, grafts: tuple[GraftPoint, ...]) -> None:
         """Write where the links are, for the case that the enrolment is damaged later."""

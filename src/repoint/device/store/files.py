@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,6 +13,9 @@ from repoint.fs.durable import make_folder, write_durably
 from repoint.model.encoding import encode_record
 
 Record = TypeVar("Record", bound=msgspec.Struct)
+
+_NO_FILE = (errno.EISDIR, errno.ENOTDIR, errno.ELOOP)
+"""Something else was put in the place of a record, which the store's owner cannot read either."""
 
 
 class RecordFolder:
@@ -41,6 +45,8 @@ class RecordFolder:
         except msgspec.DecodeError as error:
             raise damaged(path, str(error)) from None
         except OSError as error:
+            if error.errno in _NO_FILE:
+                raise damaged(path, f"it is not a file ({error.strerror})") from None
             raise StoreDamagedError(
                 f"{path} cannot be read: {error.strerror}", hint="Run it as the store's owner"
             ) from error

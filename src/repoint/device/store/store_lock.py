@@ -87,7 +87,9 @@ def store_file_lock(
                     require_own(store)  # before root makes a folder where a link leads
                 make_folder(store)
                 if not os.access(store, os.W_OK, effective_ids=True):
-                    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(store))
+                    read_only = os.statvfs(store).f_flag & os.ST_RDONLY
+                    code = errno.EROFS if read_only else errno.EACCES
+                    raise OSError(code, os.strerror(code), str(store))
                 require_own(store)  # before a lock file is opened that another account put there
                 path = store / name
                 lock = stack.enter_context(exclusive_lock(path, wait=wait, on_wait=on_wait))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from repoint.device.errors import StillRunningError, StoreDamagedError
 from repoint.device.os_errors import COMPLETED_NEXT, explained
+from repoint.device.store.files import damaged
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation, GraftPoint
 from repoint.device.store.trees import verify_stored
@@ -43,7 +44,7 @@ def unenroll(state: ProductState, host: Host) -> Unenrolled:
     """
     points = _points(state)
     baseline = _baseline(state)
-    if _has_improvement(state) and baseline is not None and _is_intact(state, baseline):
+    if _has_improvement(state) and baseline is not None and _can_be_removed(state, baseline):
         raise StillRunningError(
             f"An improvement of {state.name} is installed",
             hint="Remove it first with `repoint remove`",
@@ -93,12 +94,32 @@ def _has_improvement(state: ProductState) -> bool:
         return False
 
 
-def _is_intact(state: ProductState, baseline: Baseline) -> bool:
-    """Return whether the improvement can be removed: the baseline's trees are as they should be."""
+def _can_be_removed(state: ProductState, baseline: Baseline) -> bool:
+    """Return whether the improvement can be removed.
+
+    What a removal reads must be readable, and the baseline's trees must be as they should be.
+    """
     try:
+        _read_all(state)
         for component in baseline.components:
             tree = state.store.tree(component.seal)
             verify_stored(tree, component.entries, component.seal, ignore=component.ignore)
-    except (SealMismatchError, UnfitTreeError, FileNotFoundError):
+    except (SealMismatchError, UnfitTreeError, StoreDamagedError, OSError):
         return False
     return True
+
+
+def _read_all(state: ProductState) -> None:
+    """Read each record that a removal reads or writes."""
+    documents = state.documents
+    documents.enrolment()
+    documents.kept_grafts()
+    documents.settings()
+    documents.catalog()
+    documents.last_check()
+    state.trials.current()
+    for generation in filter(None, (state.links.active(), state.links.staged())):
+        state.marks.get(generation)
+    for record in state.path.glob("*.json*"):
+        if not record.is_file():
+            raise damaged(record, "it is not a file")
