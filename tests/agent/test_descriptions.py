@@ -11,6 +11,7 @@ from repoint.agent.journal_events import display_name
 from repoint.agent.overview import Overview, read_overview
 from repoint.agent.plan import Plan, Reason, Step
 from repoint.agent.update_run import UpdateRun
+from repoint.device.store.records import LastCheck
 from repoint.model.baseline import About
 from tests.places import Place
 
@@ -52,3 +53,17 @@ def test_a_run_is_reported_with_the_name_for_people(overview: Overview) -> None:
     named = msgspec.structs.replace(overview, about=About(name="Acme Kiosk"))
     assert display_name(UpdateRun("acme-kiosk", named)) == "Acme Kiosk"
     assert display_name(UpdateRun("acme-kiosk")) == "acme-kiosk"
+
+
+def test_what_was_replaced_comes_with_the_advice_of_the_check_that_looked_at_it(
+    overview: Overview,
+) -> None:
+    graft = msgspec.structs.replace(overview.status.grafts[0], in_place=False)
+    status = msgspec.structs.replace(overview.status, verdict="replaced", grafts=(graft,))
+    replaced = msgspec.structs.replace(overview, status=status)
+    assert headline(replaced) == ("Unknown: engine was replaced from outside. Run `repoint check`.")
+    note = "27.0 has other components. Run `repoint graft add codec=…`"
+    looked = LastCheck(when=2, succeeded=2, note=note)
+    status = msgspec.structs.replace(status, last_check=looked)
+    replaced = msgspec.structs.replace(replaced, status=status)
+    assert headline(replaced) == f"Unknown: engine was replaced from outside. {note}."

@@ -21,7 +21,9 @@ def headline(overview: Overview) -> str:
         return f"Not protected: {changed} was changed in place. Run `repoint check`."
     if verdict == "replaced":
         replaced = ", ".join(graft.component for graft in status.grafts if not graft.in_place)
-        return f"Unknown: {replaced} was replaced from outside. Run `repoint check`."
+        note = status.last_check.note if status.last_check is not None else ""
+        # A check that has looked at it already knows better what to do.
+        return f"Unknown: {replaced} was replaced from outside. {note or 'Run `repoint check`'}."
     if verdict == "open":
         cves = [cve.cve for cve in status.cves if cve.state == "not fixed"]
         return f"Not protected: {_cves(cves)} not fixed here."
