@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from repoint.device.errors import StillRunningError
 from repoint.device.status.census import Census, Use
 from repoint.host.host import Host
+from repoint.host.kernel.processes import ProcessIdentity
 
 
 def close_programs(
@@ -35,24 +37,20 @@ def close_programs(
         StillRunningError: A process did not end in time, or belongs to another user.
     """
     left = {use.pid: use for use in uses if use.contained}
-    asked: dict[int, Use] = {}
-    try:
-        for use in {use.pid: use for use in uses if not use.contained}.values():
-            try:
-                descriptor = host.processes.open(census.identities[use.pid])
-                asked[descriptor] = use
+    asked: list[Use] = []
+    for use in {use.pid: use for use in uses if not use.contained}.values():
+        try:
+            with _opened(host, census.identities[use.pid]) as descriptor:
                 signal.pidfd_send_signal(descriptor, signal.SIGTERM)
-            except ProcessLookupError:
-                continue
-            except PermissionError:
-                raise StillRunningError(
-                    f"{use.name} ({use.pid}) belongs to another user",
-                    hint="Close it there, or run `repoint restart` as root; nothing was changed",
-                ) from None
-        running = _wait(asked, timeout)
-    finally:
-        for descriptor in asked:
-            os.close(descriptor)
+        except ProcessLookupError:
+            continue
+        except PermissionError:
+            raise StillRunningError(
+                f"{use.name} ({use.pid}) belongs to another user",
+                hint="Close it there, or run `repoint restart` as root; nothing was changed",
+            ) from None
+        asked.append(use)
+    running = _wait(host, census, asked, timeout)
     own = [use for use in running if not use.foreign]
     if own:
         names = ", ".join(f"{use.name} ({use.pid})" for use in own)
@@ -63,15 +61,15 @@ def close_programs(
     return (*left.values(), *running)
 
 
-def _wait(asked: Mapping[int, Use], timeout: float) -> list[Use]:
+def _wait(host: Host, census: Census, asked: Sequence[Use], timeout: float) -> list[Use]:
     """Wait until processes have ended; return those that have not in time."""
     deadline = time.monotonic() + timeout
-    left = dict(asked)
+    left = list(asked)
     while left and time.monotonic() < deadline:
-        left = {fd: use for fd, use in left.items() if not _has_ended(fd)}
+        left = [use for use in left if not _has_ended(host, census.identities[use.pid])]
         if left:
             time.sleep(0.02)
-    return list(left.values())
+    return left
 
 
 def is_running(pid: int) -> bool:
@@ -85,5 +83,19 @@ def is_running(pid: int) -> bool:
     return True
 
 
-def _has_ended(descriptor: int) -> bool:
-    return bool(select.select([descriptor], [], [], 0)[0])
+@contextlib.contextmanager
+def _opened(host: Host, identity: ProcessIdentity) -> Iterator[int]:
+    # One at a time: another account can start more processes than we may have descriptors.
+    descriptor = host.processes.open(identity)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _has_ended(host: Host, identity: ProcessIdentity) -> bool:
+    try:
+        with _opened(host, identity) as descriptor:
+            return bool(select.select([descriptor], [], [], 0)[0])
+    except ProcessLookupError:
+        return True
