@@ -84,6 +84,7 @@ def store_file_lock(
         with explained(f"change the store {store}"):
             while True:
                 if not os.path.lexists(store):
+                    _require_right_to_create(store)
                     require_own(store)  # before root makes a folder where a link leads
                 make_folder(store)
                 if not os.access(store, os.W_OK, effective_ids=True):
@@ -133,6 +134,12 @@ def require_own(store: Path) -> None:
                 hint=f"Take that right away with `chmod go-w {folder}`",
             )
     _require_way(store)
+
+
+def _require_right_to_create(store: Path) -> None:
+    above = next(folder for folder in store.absolute().parents if folder.exists())
+    if above.is_dir() and not os.access(above, os.W_OK, effective_ids=True):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(above))
 
 
 def _require_way(store: Path) -> None:
