@@ -151,7 +151,7 @@ class DeviceScene:
         links = [
             str(self.graft(c).readlink()) for c in self.components if self.graft(c).is_symlink()
         ]
-        if not (product.path / "enrolment.json").exists():
+        if not product.is_enrolled():
             return "not enrolled", links
         mark = any((product.path / "marks").glob("[!.]*"))
         return product.links.active(), product.links.staged(), mark, links
@@ -169,7 +169,7 @@ class DeviceScene:
             said = {c: self._called(c, seal) for c, seal in found.items()}
             yield f"what stands at the graft points is neither old nor new: {said}"
             return
-        if (self.device.store.product(self.product).path / "enrolment.json").exists():
+        if self.device.store.product(self.product).is_enrolled():
             yield from self._status(running[0])
 
     def _called(self, component: str, seal: str) -> str:
@@ -223,18 +223,18 @@ class DeviceScene:
             self.device.check(None)
 
     def image(self) -> Image:
-        return without_order(
-            picture(
-                self.folder, without=("store/lock", f"store/products/{self.product}/switch.json")
-            ),
-            self.folder,
-        )
+        return without_order(picture(self.folder, without=("store/lock",)), self.folder)
 
 
 def without_order(found: Image, folder: Path) -> Image:
     """Return an image without what depends on the number of attempts."""
-    # TUF's chain of roots, from the pinned one to the newest.
-    found = {path: said for path, said in found.items() if "/metadata/root" not in path}
+    # TUF's chain of roots, from the pinned one to the newest; and the clock at a switch, which a
+    # device can do without.
+    found = {
+        path: said
+        for path, said in found.items()
+        if "/metadata/root" not in path and not path.endswith("/switch.json")
+    }
     for path in [path for path in found if path.endswith("history.jsonl")]:
         lines = (folder / path).read_bytes().splitlines()
         said = [json.loads(line) for line in lines if line.endswith(b"}")]

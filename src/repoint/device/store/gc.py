@@ -88,9 +88,10 @@ def clear_leftovers(store: Store) -> None:
     for left in (*store.trees.glob(".*"), *store.path.glob("verified/.new-*")):
         remove_tree(left)
     for product in store.path.glob("products/*"):
-        if not ProductState(store, product.name).is_enrolled():
+        state = ProductState(store, product.name)
+        if not state.is_enrolled():
             # Enrolling was interrupted before its commit, or unenrolling after it.
-            remove_tree(product)
+            state.remove()
 
 
 def clear_product(state: ProductState) -> None:

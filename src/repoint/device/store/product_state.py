@@ -12,9 +12,15 @@ from repoint.device.store.history import History
 from repoint.device.store.links import Links
 from repoint.device.store.marks import Marks
 from repoint.device.store.trials import Trials
+from repoint.fs.durable import sync
+from repoint.fs.removal import remove_tree
 
 if TYPE_CHECKING:
     from repoint.device.store.store import Store
+
+
+LEAVING = "leaving"
+"""The note in the folder of a product that is unenrolled, and whose folder is being removed."""
 
 
 class ProductState:
@@ -48,10 +54,23 @@ class ProductState:
 
         A product whose graft points may lead to its active link is never taken for a leftover.
         """
-        if os.path.lexists(self.path / "leaving"):
+        if os.path.lexists(self.path / LEAVING):
             return False
         paths = (self.documents.enrolment_path, self.links.active_path)
         return any(os.path.lexists(path) for path in paths)
+
+    def remove(self) -> None:
+        """Remove the folder of a product that is not enrolled.
+
+        The note that it is leaving goes last, and only once all else is gone for good. Without the
+        note, what a power cut leaves would look like a damaged product.
+        """
+        if os.path.lexists(self.path / LEAVING):
+            for path in self.path.iterdir():
+                if path.name != LEAVING:
+                    remove_tree(path)
+            sync(self.path)
+        remove_tree(self.path)
 
     @property
     def metadata(self) -> Path:

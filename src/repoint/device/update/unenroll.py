@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from repoint.device.errors import StillRunningError, StoreDamagedError
 from repoint.device.os_errors import COMPLETED_NEXT, explained
 from repoint.device.store.files import damaged
-from repoint.device.store.product_state import ProductState
+from repoint.device.store.product_state import LEAVING, ProductState
 from repoint.device.store.records import Generation, GraftPoint
 from repoint.device.store.trees import verify_stored
 from repoint.device.strategy.strategy import strategy_of
 from repoint.fs.durable import write_durably
-from repoint.fs.removal import remove_tree
 from repoint.host.host import Host
 from repoint.model.baseline import Baseline
 from repoint.tree.errors import SealMismatchError, UnfitTreeError
@@ -57,8 +56,8 @@ def unenroll(state: ProductState, host: Host) -> Unenrolled:
             for point in points
         ]
         # Durable before anything that the graft points may need is removed.
-        write_durably(state.path / "leaving", b"")
-        remove_tree(state.path)
+        write_durably(state.path / LEAVING, b"")
+        state.remove()
     return Unenrolled(state.name, tuple(filter(None, notes)))
 
 
