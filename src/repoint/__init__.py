@@ -77,6 +77,7 @@ if TYPE_CHECKING:
     from repoint.model.system import System
     from repoint.publisher.advisory_file import read_advisory
     from repoint.publisher.baselines import ComponentSource, Release
+    from repoint.publisher.catalogs import Selection
     from repoint.publisher.claims import Corrections
     from repoint.publisher.drafts import Draft
     from repoint.publisher.errors import (
@@ -94,7 +95,7 @@ if TYPE_CHECKING:
     from repoint.publisher.improve import BuiltImprovement, ImprovementRequest
     from repoint.publisher.ingest.errors import UnfitSourceError
     from repoint.publisher.publisher import Publisher
-    from repoint.publisher.rollout.control import Rollouts, Selection, ShownRollout
+    from repoint.publisher.rollout.control import Rollouts, ShownRollout
     from repoint.publisher.rollout.plan import parse_ramp, read_plan
     from repoint.publisher.view import RepositoryView
     from repoint.repository.errors import (
@@ -150,6 +151,7 @@ _MODULES = {
     "repoint.model.system": ("System",),
     "repoint.publisher.advisory_file": ("read_advisory",),
     "repoint.publisher.baselines": ("ComponentSource", "Release"),
+    "repoint.publisher.catalogs": ("Selection",),
     "repoint.publisher.claims": ("Corrections",),
     "repoint.publisher.drafts": ("Draft",),
     "repoint.publisher.errors": (
@@ -160,7 +162,7 @@ _MODULES = {
     "repoint.publisher.improve": ("BuiltImprovement", "ImprovementRequest"),
     "repoint.publisher.ingest.errors": ("UnfitSourceError",),
     "repoint.publisher.publisher": ("Publisher",),
-    "repoint.publisher.rollout.control": ("Rollouts", "Selection", "ShownRollout"),
+    "repoint.publisher.rollout.control": ("Rollouts", "ShownRollout"),
     "repoint.publisher.rollout.plan": ("parse_ramp", "read_plan"),
     "repoint.publisher.view": ("RepositoryView",),
     "repoint.repository.errors": (

@@ -11,8 +11,9 @@ import pytest
 from repoint.device.errors import NoNetworkError
 from repoint.device.outcomes import Nothing
 from repoint.model.rollout import POSITIONS, Rollout, position
+from repoint.publisher.catalogs import Selection
 from repoint.publisher.publisher import Publisher
-from repoint.publisher.rollout.control import Rollouts, Selection
+from repoint.publisher.rollout.control import Rollouts
 from repoint.publisher.rollout.plan import parse_ramp
 from tests.agent.test_update_run import Bench
 from tests.cli.command import works

@@ -10,10 +10,10 @@ import pytest
 from repoint.model.catalog import Offer
 from repoint.model.errors import RepointError
 from repoint.model.rollout import ALL, Rollout
-from repoint.publisher.catalogs import read_catalog
+from repoint.publisher.catalogs import Selection, read_catalog
 from repoint.publisher.errors import RolloutStateError, UnknownImprovementError
 from repoint.publisher.publisher import Publisher
-from repoint.publisher.rollout.control import Rollouts, Selection
+from repoint.publisher.rollout.control import Rollouts
 from repoint.publisher.rollout.plan import parse_ramp
 from tests.cli.command import works
 from tests.world import Vendor, no_passphrase
@@ -230,6 +230,19 @@ def test_the_timestamp_lives_a_day_only_while_a_rollout_is_under_way(
     rollouts.pause(A)
     longer = {s.role: s.expires for s in vendor.repository.roles()}
     assert round((longer["timestamp"] - lifetimes["timestamp"]).total_seconds() / DAY) == 6
+
+
+def test_a_withdrawal_ends_the_short_lifetime_of_the_timestamp(
+    vendor: Vendor, rollouts: Rollouts
+) -> None:
+    def expires() -> float:
+        summary = next(s for s in vendor.repository.roles() if s.role == "timestamp")
+        return summary.expires.timestamp()
+
+    rollouts.start(A, STEPS, manual=True)
+    under_way = expires()
+    vendor.withdraw("a")
+    assert round((expires() - under_way) / DAY) == 6
 
 
 def test_the_commands_start_show_and_stop_a_rollout(vendor: Vendor, tmp_path: Path) -> None:

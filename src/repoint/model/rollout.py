@@ -110,6 +110,17 @@ class Rollout(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
         """Return whether some devices have not had their turn yet."""
         return self.share_at(now) < ALL
 
+    @property
+    def end(self) -> int:
+        """When all devices have had their turn, in seconds since 1970.
+
+        The last possible moment if that waits for a person or never happens.
+        """
+        for time, step in self._known_steps():
+            if step.share == ALL:
+                return time
+        return LAST_MOMENT
+
     def turn(self, position: int, ring: str = "") -> int | None:
         """Return when the turn of a device comes or came, in seconds since 1970.
 

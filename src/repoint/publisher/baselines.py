@@ -17,7 +17,7 @@ from repoint.model.catalog import Catalog, ListedBaseline
 from repoint.model.encoding import encode_record
 from repoint.model.names import check_component, check_product
 from repoint.model.system import System
-from repoint.publisher.catalogs import read_catalog
+from repoint.publisher.catalogs import put_catalog, read_catalog
 from repoint.publisher.errors import BaselineExistsError, UnknownBaselineError
 from repoint.publisher.extensions import require_fit
 from repoint.publisher.ingest import unpack_source
@@ -131,7 +131,7 @@ def add_baseline(
                 catalog = msgspec.structs.replace(catalog, baselines=(*catalog.baselines, listed))
                 path = names.baseline_path(product, name)
                 publication.add_targets(product, {path: encode_record(baseline)})
-                publication.put_catalog(product, encode_record(catalog))
+                put_catalog(publication, catalog)
         except BaseException:
             with uninterrupted():
                 if _catalog(repository, product).listed(name) is None:

@@ -1,8 +1,6 @@
-"""The published documents of a product, and the withdrawal of improvements."""
+"""The published documents of a product, and changes of its catalog."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import msgspec
 
@@ -11,11 +9,12 @@ from repoint.model.catalog import Catalog, Offer
 from repoint.model.encoding import decode_record, encode_record
 from repoint.model.improvement import Improvement
 from repoint.model.texts import MAX_REASON, check_text
-from repoint.model.version import label
+from repoint.model.version import label, parse_label
 from repoint.publisher.errors import AlreadyWithdrawnError, UnknownImprovementError
 from repoint.repository import names
 from repoint.repository.errors import UnknownProductError
 from repoint.repository.keys import Passphrases
+from repoint.repository.publication import Publication
 from repoint.repository.repository import Repository
 
 
@@ -50,27 +49,59 @@ def read_improvement(
     return decode_record(repository.read_target(path), Improvement, path)
 
 
-@dataclass(frozen=True)
-class Withdrawal:
-    """Which improvement to withdraw, and why.
+def put_catalog(publication: Publication, catalog: Catalog) -> None:
+    """Publish a catalog. While a rollout in it is under way, the timestamp lives one day."""
+    ends = [
+        offer.rollout.end
+        for offer in catalog.offers
+        if offer.state == "offered" and offer.rollout is not None
+    ]
+    publication.keep_fresh(catalog.product, max(ends, default=0))
+    publication.put_catalog(catalog.product, encode_record(catalog))
+
+
+class Selection(msgspec.Struct, frozen=True):
+    """The offers of one improvement.
 
     Attributes:
         product: The product.
-        version: The version of its baselines.
-        letter: The improvement's letter.
-        reason: The reason, which people at devices read.
+        label: The improvement, such as ``26.3.1 (a)``.
         platform: Only the baseline for this platform; None for all platforms.
     """
 
     product: str
-    version: str
-    letter: str
-    reason: str
+    label: str
     platform: str | None = None
+
+    def of(self, catalog: Catalog) -> list[Offer]:
+        """Return the offers in a catalog.
+
+        Raises:
+            UnknownImprovementError: There is none.
+        """
+        version, letter = parse_label(self.label)
+        found = [
+            offer
+            for offer in catalog.offers
+            if (offer.baseline.version, offer.letter) == (version, letter)
+            and self.platform in (None, offer.baseline.platform)
+        ]
+        if not found:
+            on = "" if self.platform is None else f" for {self.platform}"
+            names_of = {
+                f"{offer.label} for {offer.baseline.platform}" if on else offer.label
+                for offer in catalog.offers
+            }
+            known = ", ".join(sorted(names_of)) or "none"
+            raise UnknownImprovementError(
+                f"{self.product} has no published improvement {label(version, letter)}{on}",
+                hint=f"Published improvements: {known}",
+            )
+        return found
 
 
 def withdraw(
-    repository: Repository, withdrawal: Withdrawal, passphrases: Passphrases, now: int
+    repository: Repository, selection: Selection, reason: str, passphrases: Passphrases, now: int
 ) -> list[Offer]:
     """Withdraw an improvement for all baselines of a version, or for one platform.
 
@@ -85,44 +116,25 @@ def withdraw(
         AlreadyWithdrawnError: It is withdrawn already.
         InvalidRecordError: The reason is empty, too long, or contains a control character.
     """
-    reason = check_text("reason", withdrawal.reason.strip(), MAX_REASON, lines=False)
+    reason = check_text("reason", reason.strip(), MAX_REASON, lines=False)
     # Whatever another command changes, it has changed before the lock is held.
     with repository.publication(passphrases) as publication:
-        catalog = read_catalog(repository, withdrawal.product)
+        catalog = read_catalog(repository, selection.product)
         withdrawn = {
             offer: msgspec.structs.replace(offer, state="withdrawn", since=now, reason=reason)
-            for offer in _to_withdraw(catalog, withdrawal)
+            for offer in _to_withdraw(catalog, selection)
         }
         offers = tuple(withdrawn.get(offer, offer) for offer in catalog.offers)
-        changed = msgspec.structs.replace(catalog, offers=offers)
-        publication.put_catalog(withdrawal.product, encode_record(changed))
+        put_catalog(publication, msgspec.structs.replace(catalog, offers=offers))
     return list(withdrawn.values())
 
 
-def _to_withdraw(catalog: Catalog, withdrawal: Withdrawal) -> list[Offer]:
-    product, version, letter = withdrawal.product, withdrawal.version, withdrawal.letter
-    selected = [
-        offer
-        for offer in catalog.offers
-        if (offer.baseline.version, offer.letter) == (version, letter)
-        and withdrawal.platform in (None, offer.baseline.platform)
-    ]
-    if not selected:
-        platform = withdrawal.platform
-        on = "" if platform is None else f" for {platform}"
-        names_of = {
-            offer.label if platform is None else f"{offer.label} for {offer.baseline.platform}"
-            for offer in catalog.offers
-        }
-        known = ", ".join(sorted(names_of)) or "none"
-        raise UnknownImprovementError(
-            f"{product} has no published improvement {label(version, letter)}{on}",
-            hint=f"Published improvements: {known}",
-        )
+def _to_withdraw(catalog: Catalog, selection: Selection) -> list[Offer]:
+    selected = selection.of(catalog)
     live = [offer for offer in selected if offer.state != "withdrawn"]
     if not live:
         raise AlreadyWithdrawnError(
-            f"{product} {label(version, letter)} is already withdrawn: {selected[0].reason}",
+            f"{catalog.product} {selected[0].label} is already withdrawn: {selected[0].reason}",
             hint="The reason stays as it is",
         )
     return live

@@ -12,11 +12,10 @@ from repoint.model.encoding import encode_record
 from repoint.model.improvement import Improvement
 from repoint.model.rollout import Rollout
 from repoint.model.version import Letter, label, parse_label
-from repoint.publisher.catalogs import read_catalog
+from repoint.publisher.catalogs import put_catalog, read_catalog
 from repoint.publisher.drafts import Draft, clear_drafts, read_drafts, remove_draft
 from repoint.publisher.errors import LetterTakenError, UnknownImprovementError
 from repoint.publisher.retirement import require_in_care
-from repoint.publisher.rollout.changes import end_of_rollouts
 from repoint.repository import names
 from repoint.repository.keys import Passphrases
 from repoint.repository.repository import Repository
@@ -68,8 +67,7 @@ def publish(
             for draft in new:
                 publication.add_targets(product, _targets(draft))
             changed = msgspec.structs.replace(catalog, offers=(*catalog.offers, *offers))
-            publication.keep_fresh(product, end_of_rollouts(changed.offers, now))
-            publication.put_catalog(product, encode_record(changed))
+            put_catalog(publication, changed)
     for draft in new:
         remove_draft(draft.folder)
     return [draft.improvement for draft in drafts]

@@ -10,9 +10,8 @@ from repoint.model.catalog import Offer, Retirement, Urgency
 from repoint.model.extras import require_vendor
 from repoint.model.improvement import Improvement
 from repoint.model.rollout import Step
-from repoint.model.version import parse_label
 from repoint.publisher.baselines import Release, add_baseline, find_baseline
-from repoint.publisher.catalogs import Withdrawal, containing, read_baseline, read_catalog, withdraw
+from repoint.publisher.catalogs import Selection, containing, read_baseline, read_catalog, withdraw
 from repoint.publisher.drafts import Draft, read_drafts
 from repoint.publisher.improve import BuiltImprovement, ImprovementRequest, Progress, improve
 from repoint.publisher.publish import publish, select_drafts
@@ -209,9 +208,8 @@ class Publisher:
             AlreadyWithdrawnError: It is withdrawn already.
             InvalidRecordError: The reason is empty, too long, or contains a control character.
         """
-        version, letter = parse_label(label)
-        withdrawal = Withdrawal(product, version, letter, reason, platform)
-        return withdraw(self.repository, withdrawal, self._passphrases, self._now())
+        selection = Selection(product, label, platform)
+        return withdraw(self.repository, selection, reason, self._passphrases, self._now())
 
     def containing(self, product: str, offer: Offer) -> list[Improvement]:
         """Return the offered improvements that contain an earlier one, such as a withdrawn one."""

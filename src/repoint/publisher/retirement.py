@@ -6,8 +6,7 @@ import msgspec
 
 from repoint.model.baseline import BaselineName
 from repoint.model.catalog import Catalog, ListedBaseline, Retirement
-from repoint.model.encoding import encode_record
-from repoint.publisher.catalogs import read_catalog
+from repoint.publisher.catalogs import put_catalog, read_catalog
 from repoint.publisher.errors import RetiredBaselineError, UnknownBaselineError
 from repoint.repository.keys import Passphrases
 from repoint.repository.repository import Repository
@@ -42,7 +41,7 @@ def set_retirement(
         changed = msgspec.structs.replace(listed, retired=retirement)
         baselines = tuple(changed if each is listed else each for each in catalog.baselines)
         catalog = msgspec.structs.replace(catalog, baselines=baselines)
-        publication.put_catalog(product, encode_record(catalog))
+        put_catalog(publication, catalog)
 
 
 def require_in_care(catalog: Catalog, name: BaselineName) -> None:

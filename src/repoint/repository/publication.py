@@ -190,9 +190,14 @@ class Publication:
     def keep_fresh(self, product: str, until: int) -> None:
         """Give the timestamp a lifetime of one day until a time, in seconds since 1970.
 
+        A time that has passed, such as 0, ends that.
+
         While a rollout is under way, a device that sees old metadata must not go on for long.
         """
-        self._settings.fresh_until[product] = until
+        if until > self._now.timestamp():
+            self._settings.fresh_until[product] = until
+        else:
+            self._settings.fresh_until.pop(product, None)
 
     def refresh(self) -> list[str]:
         """Renew snapshot, timestamp, and every role in the last third of its lifetime.

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
 
 import msgspec
 
 from repoint.model.catalog import Offer
 from repoint.model.halt import HaltedLetter
-from repoint.model.rollout import LAST_MOMENT, Rollout, Step
+from repoint.model.rollout import Rollout, Step
 from repoint.publisher.errors import RolloutStateError
 
 
@@ -127,18 +126,6 @@ def require_haltable(offer: Offer, halt: HaltedLetter | None) -> None:
             f"{offer.label} is already halted for {offer.baseline}: {halt.reason}",
             hint="Resume it with `repoint rollout resume`",
         )
-
-
-def end_of_rollouts(offers: Iterable[Offer], now: int) -> int:
-    """Return when the last rollout that is under way ends, in seconds since 1970; 0 if none is."""
-    ends = [0]
-    for offer in offers:
-        rollout = offer.rollout
-        if offer.state == "offered" and rollout is not None and rollout.is_under_way(now):
-            timed = rollout.reached is None
-            # A rollout that waits for a person has no known end.
-            ends.append(rollout.started + rollout.steps[-1].after if timed else LAST_MOMENT)
-    return max(ends)
 
 
 def _under_way(offer: Offer) -> Rollout:

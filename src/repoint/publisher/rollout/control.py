@@ -2,57 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import msgspec
 
-from repoint.model.catalog import Catalog, Offer, Urgency
+from repoint.model.catalog import Offer, Urgency
 from repoint.model.encoding import decode_record, encode_record
 from repoint.model.halt import Halt, HaltedLetter
 from repoint.model.rollout import Step
-from repoint.model.version import label, parse_label
-from repoint.publisher.catalogs import read_catalog
-from repoint.publisher.errors import UnknownImprovementError
+from repoint.publisher.catalogs import Selection, put_catalog, read_catalog
 from repoint.publisher.rollout import changes
 from repoint.repository import names
 from repoint.repository.keys import Passphrases
 from repoint.repository.repository import Repository
-
-
-class Selection(msgspec.Struct, frozen=True):
-    """The offers of one improvement.
-
-    Attributes:
-        product: The product.
-        label: The improvement, such as ``26.3.1 (a)``.
-        platform: Only the baseline for this platform; None for all platforms.
-    """
-
-    product: str
-    label: str
-    platform: str | None = None
-
-    def of(self, catalog: Catalog) -> list[Offer]:
-        """Return the offers in a catalog.
-
-        Raises:
-            UnknownImprovementError: There is none.
-        """
-        version, letter = parse_label(self.label)
-        found = [
-            offer
-            for offer in catalog.offers
-            if (offer.baseline.version, offer.letter) == (version, letter)
-            and self.platform in (None, offer.baseline.platform)
-        ]
-        if not found:
-            known = ", ".join(sorted({offer.label for offer in catalog.offers})) or "none"
-            raise UnknownImprovementError(
-                f"{self.product} has no published improvement {label(version, letter)}"
-                + (f" for {self.platform}" if self.platform else ""),
-                hint=f"Published improvements: {known}",
-            )
-        return found
 
 
 class ShownRollout(msgspec.Struct, frozen=True):
@@ -104,10 +67,13 @@ class Rollouts:
         """Resume what was paused or halted, from where the schedule stood."""
         now = self._clock()
 
-        def change(offer: Offer) -> Offer:
-            return changes.resumed(offer, self.halts(selection.product).halted(offer), now)
+        @functools.cache  # read under the lock, and once for all offers
+        def halts() -> Halt:
+            return self.halts(selection.product)
 
-        return self._change(selection, change)
+        return self._change(
+            selection, lambda offer: changes.resumed(offer, halts().halted(offer), now)
+        )
 
     def promote(self, selection: Selection) -> list[Offer]:
         """Go on to the next step now."""
@@ -164,7 +130,5 @@ class Rollouts:
             catalog = read_catalog(self._repository, product)
             changed = {offer: change(offer) for offer in selection.of(catalog)}
             offers = tuple(changed.get(offer, offer) for offer in catalog.offers)
-            catalog = msgspec.structs.replace(catalog, offers=offers)
-            publication.keep_fresh(product, changes.end_of_rollouts(offers, self._clock()))
-            publication.put_catalog(product, encode_record(catalog))
+            put_catalog(publication, msgspec.structs.replace(catalog, offers=offers))
         return list(changed.values())
