@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -77,6 +76,8 @@ def print_json(value: Any) -> None:
     All characters but printable ASCII are escaped: every encoding has them, and no terminal acts
     on them.
     """
+    import json
+
     # msgspec cannot encode bytes that are not UTF-8, which names of processes and files can hold.
     plain = msgspec.to_builtins(value, str_keys=True)
     print_text(json.dumps(plain, indent=2, ensure_ascii=True) + "\n")

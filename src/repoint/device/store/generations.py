@@ -32,6 +32,9 @@ class Generations:
         self._trees = trees
         self._folder = folder
         self._records = RecordFolder(folder)
+        # What never changes is decoded once: a baseline may have 100,000 entries.
+        self._baselines: dict[Generation, Baseline] = {}
+        self._improvements: dict[Generation, Improvement] = {}
 
     def path(self, generation: Generation) -> Path:
         """Return the folder of a generation."""
@@ -82,13 +85,20 @@ class Generations:
 
     def baseline(self, generation: Generation) -> Baseline:
         """Return the signed baseline that a generation belongs to."""
-        return self._records.read_required(f"{generation.baseline.folder}/baseline.json", Baseline)
+        own = generation.baseline
+        if own not in self._baselines:
+            path = f"{own.folder}/baseline.json"
+            self._baselines[own] = self._records.read_required(path, Baseline)
+        return self._baselines[own]
 
     def improvement(self, generation: Generation) -> Improvement | None:
         """Return the signed improvement of a generation, or None for a baseline."""
         if not generation.letter:
             return None
-        return self._records.read_required(f"{generation.folder}/improvement.json", Improvement)
+        if generation not in self._improvements:
+            path = f"{generation.folder}/improvement.json"
+            self._improvements[generation] = self._records.read_required(path, Improvement)
+        return self._improvements[generation]
 
     def seals(self, generation: Generation) -> dict[str, str]:
         """Return the seal of each component's tree in a generation.

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import contextlib
-import random
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -69,7 +68,11 @@ def glance_at(
     with contextlib.suppress(OSError):
         record = _record_of(store, seal).read_bytes()
         number = len(entries) + 1
-        only = random.sample(range(number), _SAMPLE) if number > _SAMPLE else None
+        only = None
+        if number > _SAMPLE:
+            import random  # delays the start of `status`, and few trees are that large
+
+            only = random.sample(range(number), _SAMPLE)
         paths = touched(root, entries, record, only=only, inode_times=False)
         return differences_at(root, entries, paths, ignore)
     return ()

@@ -6,7 +6,7 @@ kept beside the catalog, so that anyone who may read the store can tell when its
 
 from __future__ import annotations
 
-import secrets
+import os
 
 import msgspec
 
@@ -114,6 +114,6 @@ def _secret(state: ProductState) -> bytes:
     except FileNotFoundError:
         secret = b""
     if len(secret) != _SECRET_BYTES:
-        secret = secrets.token_bytes(_SECRET_BYTES)
+        secret = os.urandom(_SECRET_BYTES)
         write_durably(path, secret, mode=0o600)
     return secret
