@@ -96,6 +96,16 @@ class Place:
         self.programs.clear()
 
 
+def enrolled_place(folder: Path) -> Place:
+    """Return an enrolled device with a vendor and a server of its own; the caller closes it."""
+    vendor = Vendor(folder / "vendor")
+    vendor.baseline()
+    place = Place(folder / "device", WebServer(vendor.public), vendor)
+    place.put()
+    place.enroll()
+    return place
+
+
 MAPS_A_LIBRARY = """
 import mmap, sys, time
 places = [path for path in sys.path if path.rstrip('/').endswith('engine') or '/trees/' in path]

@@ -16,8 +16,7 @@ from repoint.device.fetch.client import read_root
 from repoint.publisher.advisory_file import read_advisory
 from repoint.repository.settings import RepositorySettings
 from tests.cli.command import COMMAND, environment, repoint
-from tests.places import Place
-from tests.serving import WebServer
+from tests.places import Place, enrolled_place
 from tests.world import Vendor
 
 
@@ -25,16 +24,11 @@ from tests.world import Vendor
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A store with a letter in force and another one available, for commands that change nothing."""
     folder = tmp_path_factory.mktemp("streams")
-    vendor = Vendor(folder / "vendor")
-    vendor.baseline()
-    server = WebServer(vendor.public)
-    place = Place(folder / "device", server, vendor)
-    place.put()
-    place.enroll()
-    vendor.release()
+    place = enrolled_place(folder)
+    place.vendor.release()
     place.update()
     yield place.folder / "store"
-    server.close()
+    place.server.close()
 
 
 PRINTING = ["status", "status --json", "check", "history", "history --json", "policy", "--help",

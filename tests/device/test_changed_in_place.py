@@ -27,15 +27,6 @@ NEXT_FILES: Files = {
 }
 
 
-@pytest.fixture
-def improved(place: Place, vendor: Vendor) -> Place:
-    """A device with an improvement in force."""
-    place.enroll()
-    vendor.release()
-    place.update()
-    return place
-
-
 def through_a_hard_link(tree: Path) -> None:
     other = tree.parent.parent / "hard link"
     other.hardlink_to(tree / "share/readme")

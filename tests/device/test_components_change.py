@@ -34,12 +34,9 @@ def replace(place: Place, component: str, files: Files) -> Path:
 
 
 @pytest.fixture
-def engine_only(place: Place, vendor: Vendor) -> Place:
+def engine_only(improved: Place) -> Place:
     """A device with an improvement of a release that has one component."""
-    place.enroll()
-    vendor.release()
-    place.update()
-    return place
+    return improved
 
 
 @pytest.fixture

@@ -11,21 +11,14 @@ import pytest
 
 from repoint.device.activate.launch import become, prepare_launch
 from repoint.device.errors import NotEnrolledError
-from tests.places import Place
-from tests.serving import WebServer
-from tests.world import Vendor
+from tests.places import Place, enrolled_place
 
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Place:
     folder = tmp_path_factory.mktemp("launched")
-    vendor = Vendor(folder / "vendor")
-    vendor.baseline()
-    server = WebServer(vendor.public)
-    place = Place(folder / "device", server, vendor)
-    place.put()
-    place.enroll()
-    server.close()
+    place = enrolled_place(folder)
+    place.server.close()
     for name in ("C.UTF-8", "xterm", "1", "fast", "plain"):
         place.graft.joinpath(name).write_text("")
     return place

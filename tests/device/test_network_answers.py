@@ -43,19 +43,6 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
-@pytest.fixture
-def serve(folder: Path) -> Iterator[Callable[[Behaviour], Middlebox]]:
-    made: list[Middlebox] = []
-
-    def start(behaviour: Behaviour) -> Middlebox:
-        made.append(Middlebox(folder, behaviour))
-        return made[-1]
-
-    yield start
-    for server in made:
-        server.close()
-
-
 def ranged(reply: Callable[[Asked], Reply]) -> Behaviour:
     """Answer requests for a range so, and others honestly."""
     return lambda asked: honest(asked) if asked.start is None else reply(asked)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -35,19 +35,6 @@ def folder(tmp_path: Path) -> Path:
     made.mkdir()
     (made / "x").write_bytes(DATA)
     return made
-
-
-@pytest.fixture
-def serve(folder: Path) -> Iterator[Callable[[Behaviour], Middlebox]]:
-    made: list[Middlebox] = []
-
-    def start(behaviour: Behaviour) -> Middlebox:
-        made.append(Middlebox(folder, behaviour))
-        return made[-1]
-
-    yield start
-    for server in made:
-        server.close()
 
 
 def fetch(url: str, tmp_path: Path, network: Network | None = None) -> bytes:

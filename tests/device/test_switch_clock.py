@@ -12,7 +12,6 @@ from repoint.device.store.switch_clock import active_since, record_clock
 from repoint.host.kernel.boot import Boot
 from repoint.host.kernel.start_time import own_start
 from tests.places import Place
-from tests.world import Vendor
 
 HOUR = 3600
 
@@ -30,14 +29,6 @@ class SetClock(Boot):
 
     def origin(self) -> float:
         return super().origin() + self._by
-
-
-@pytest.fixture
-def improved(place: Place, vendor: Vendor) -> Place:
-    place.enroll()
-    vendor.release()
-    place.update()
-    return place
 
 
 def link_time(place: Place) -> float:
