@@ -250,7 +250,7 @@ def test_a_folder_above_the_store_that_is_open_to_all_is_refused(place: Place) -
 @as_root
 @pytest.mark.parametrize("is_new", [True, False], ids=["a new store", "an old store"])
 def test_a_store_behind_another_accounts_link_is_refused(place: Place, is_new: bool) -> None:
-    """Its owner could let it lead elsewhere while a command works."""
+    """The owner of the link could redirect it while a command runs."""
     if not is_new:
         place.enroll()
     link = place.folder / "link"

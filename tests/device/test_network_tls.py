@@ -46,7 +46,7 @@ class Authority:
     def issue(
         self, host: str = "127.0.0.1", *, days: tuple[int, int] = (-1, 1), own: bool = False
     ) -> tuple[Path, Path]:
-        """Return the files of a certificate, signed by itself if it is ``own``, and of its key."""
+        """Return the files of a certificate and of its key; ``own`` makes it self-signed."""
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, host)])
         try:

@@ -15,7 +15,7 @@ from repoint.model.reopened import ClaimedFix, reopened_fixes
 from repoint.model.version import Letter
 
 _MOST_SHOWN = 3
-"""Letters, the newest ones, of which a message says why they are not offered."""
+"""A message explains at most this many of the newest letters that are not offered."""
 
 
 def next_offer(
