@@ -116,7 +116,7 @@ def test_what_the_next_letter_claims(
         pytest.param(told("b", Y), A, (A,), (), {X: "CVE-1"}, InvalidRecordError,
                      "not a CVE id", id="renames to no id"),
         pytest.param(told("b", Y), A, (A,), ("\x1b[2J" * 50,), {}, UnknownFixError,
-                     r"fixes \\x1b", id="a name with control characters"),
+                     r"fixes '\\x1b", id="a name with control characters"),
     ],
 )  # fmt: skip
 def test_what_is_refused(

@@ -10,11 +10,8 @@ from repoint.model.baseline import BaselineName
 from repoint.model.catalog import Offer
 from repoint.model.names import check_product
 from repoint.model.rollout import Moment
-from repoint.model.texts import check_text
+from repoint.model.texts import MAX_REASON, check_text
 from repoint.model.version import Letter
-
-MAX_REASON = 1_000
-"""Characters of the reason of a halt."""
 
 
 class HaltedLetter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -131,7 +131,7 @@ def _build(
     drafts = read_drafts(repository, product)
     letter = next_letter(catalog, drafts, name, request.letter)
     trees = baseline_folder(repository, product, name)
-    before = _last_improvement(repository, product, name, drafts)
+    before = _last_improvement(repository, catalog, name, drafts)
     for component_name in request.sources:
         _component(baseline, component_name)
     _require_sources(request)
@@ -208,17 +208,16 @@ def _build(
 
 
 def _last_improvement(
-    repository: Repository, product: str, baseline: BaselineName, drafts: list[Draft]
+    repository: Repository, catalog: Catalog, baseline: BaselineName, drafts: list[Draft]
 ) -> Draft | None:
     """Return the improvement that the next one extends: the last draft, or the last one offered."""
     own = [draft for draft in drafts if draft.improvement.baseline == baseline]
     if own:
         return own[-1]
-    offers = read_catalog(repository, product).offers_for(baseline)
-    live = [offer for offer in offers if offer.state != "withdrawn"]
+    live = [offer for offer in catalog.offers_for(baseline) if offer.state != "withdrawn"]
     if not live:
         return None
-    last = read_improvement(repository, product, baseline, live[-1].letter)
+    last = read_improvement(repository, catalog.product, baseline, live[-1].letter)
     return Draft(last, Path())
 
 
