@@ -12,7 +12,7 @@ import repoint
 SOURCE = Path(repoint.__file__).parent
 ROOMS = [
     "model", "fs", "tree", "image", "delta", "repository", "publisher", "host", "device", "agent",
-    "page", "cli",
+    "page", "fleet", "cli",
 ]  # fmt: skip
 
 
@@ -50,6 +50,11 @@ def test_the_device_does_not_need_the_vendor_and_the_delta_engine_knows_no_trees
         assert "publisher" not in imports_of(file), file
     for file in (SOURCE / "delta").rglob("*.py"):
         assert not imports_of(file) & {"tree", "image"}, file
+
+
+def test_the_fleet_knows_of_devices_nothing_but_their_reports() -> None:
+    for file in (SOURCE / "fleet").rglob("*.py"):
+        assert not imports_of(file) & {"host", "device", "agent"}, file
 
 
 def test_no_file_has_grown_past_one_subject() -> None:

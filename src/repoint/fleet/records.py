@@ -1,0 +1,122 @@
+"""What the fleet's stores answer, and the guard, the page and the interfaces show."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import msgspec
+
+from repoint.model.report import Failure, Report
+
+
+class LetterName(msgspec.Struct, frozen=True, order=True):
+    """A letter of one baseline; ``letter`` is empty for the baseline itself."""
+
+    product: str
+    platform: str
+    version: str
+    build: str
+    letter: str
+
+    @property
+    def label(self) -> str:
+        """The label that people read, such as ``26.3.1 (a)``."""
+        return f"{self.version} ({self.letter})" if self.letter else self.version
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What became of a letter on the devices of one platform and ring.
+
+    Attributes:
+        letter: The letter.
+        ring: The ring; empty for devices without one.
+        staged: Devices that staged it, whatever followed.
+        confirmed: Devices whose last event is a confirmation.
+        failed: Devices whose last event is a failure that is not transient.
+        transient: Devices whose last event is a transient failure.
+        silent: Devices that staged it longer ago than the store's patience, and reported nothing
+            since.
+    """
+
+    letter: LetterName
+    ring: str
+    staged: int
+    confirmed: int
+    failed: int
+    transient: int
+    silent: int
+
+
+class Adoption(msgspec.Struct, frozen=True):
+    """The devices that had a letter in force, in one hour, from the roll-ups.
+
+    Attributes:
+        time: The start of the hour, in seconds since 1970.
+        devices: Devices with that letter in force.
+        exposed: Devices of these on which some process still ran replaced code.
+    """
+
+    time: int
+    letter: LetterName
+    devices: int
+    exposed: int
+
+
+class FailureGroup(msgspec.Struct, frozen=True):
+    """The failures of one kind of one letter.
+
+    Attributes:
+        first: When the first was reported, in seconds since 1970.
+        last: When the last was reported, in seconds since 1970.
+    """
+
+    letter: LetterName
+    ring: str
+    failure: Failure
+    devices: int
+    first: int
+    last: int
+
+
+class DeviceState(msgspec.Struct, frozen=True):
+    """What is known of one id: of a device in a managed fleet, or of one letter on a device.
+
+    Attributes:
+        id: The id, in 32 hexadecimal digits.
+        is_device: Whether it identifies a device, not one letter on one.
+        kind: What the last report said.
+        reported: When it came, in seconds since 1970.
+    """
+
+    id: str
+    is_device: bool
+    letter: LetterName
+    ring: str
+    kind: str
+    failure: Failure | None
+    staged: str
+    exposed: int
+    agent: str
+    reported: int
+
+
+class FleetState(Protocol):
+    """The state of a fleet, behind SQLite or PostgreSQL."""
+
+    def add(self, reports: list[Report], now: int) -> None:
+        """Take reports, all or none; when it returns, they are on disk."""
+
+    def products(self) -> list[str]:
+        """Return the products of which there are reports, in order."""
+
+    def outcomes(self, product: str, since: int = 0) -> list[Outcome]:
+        """Return what became of each letter that was staged since a time, by letter and ring."""
+
+    def adoption(self, product: str, since: int) -> list[Adoption]:
+        """Return the adoption of each letter by the hour, oldest first."""
+
+    def failures(self, product: str, since: int = 0) -> list[FailureGroup]:
+        """Return the failures, the largest group first."""
+
+    def find(self, identity: str) -> list[DeviceState]:
+        """Return what is known of an id."""
