@@ -7,7 +7,7 @@ from typing import Literal
 
 from repoint.model.errors import RepointError
 
-Extra = Literal["page", "vendor"]
+Extra = Literal["fleet", "page", "vendor"]
 
 _PAGE_MODULE = "jinja2"
 """Only the extra ``page`` brings it; the page's own process imports it, the command does not."""

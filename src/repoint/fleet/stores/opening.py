@@ -1,0 +1,104 @@
+"""Open a fleet's state by its address, and create or update its tables."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.exc import ArgumentError
+
+from repoint.fleet.stores.bulk import Bulk, PostgreSQL, SQLite
+from repoint.fleet.stores.errors import DatabaseAddressError
+from repoint.fleet.stores.failures import as_fleet_errors
+from repoint.fleet.stores.migration import migrate
+from repoint.fleet.stores.state import SqlState
+
+_HINT: Final = "Write sqlite:////var/lib/repoint-fleet/fleet.db or postgresql://USER@HOST/DATABASE"
+
+PATIENCE: Final = 24 * 3600
+"""Seconds after which a device that has staged a letter, and reported nothing since, is silent."""
+
+
+def open_state(
+    url: str,
+    *,
+    clock: Callable[[], float] = time.time,
+    patience: int = PATIENCE,
+    keeps_events: bool = False,
+) -> SqlState:
+    """Open the state of a fleet; create or update its tables if they are not up to date.
+
+    Args:
+        url: ``sqlite:///PATH``, or ``postgresql://…`` as libpq takes it.
+        clock: The time of queries, in seconds since 1970.
+        patience: Seconds after which a device that has staged a letter, and reported nothing
+            since, is silent.
+        keeps_events: Whether reports are spooled for a store of events, which takes them from
+            there.
+
+    Raises:
+        DatabaseAddressError: The address names no such database.
+        DatabaseAwayError: The database does not answer.
+        DatabaseTooNewError: A newer version of Repoint has changed the tables.
+    """
+    try:
+        address = sa.make_url(url)
+    except ArgumentError:
+        raise DatabaseAddressError(
+            f"{url[:80]!r} is no address of a database", hint=_HINT
+        ) from None
+    bulk: Bulk
+    if address.drivername == "sqlite":
+        engine, bulk = _sqlite(address), SQLite()
+    elif address.drivername in ("postgresql", "postgres"):
+        engine, bulk = _postgresql(address), PostgreSQL()
+    else:
+        raise DatabaseAddressError(
+            f"{address.drivername[:80]!r} is no kind of database that a fleet can use", hint=_HINT
+        )
+    try:
+        with as_fleet_errors():
+            migrate(engine, bulk)
+    except BaseException:
+        engine.dispose()
+        raise
+    return SqlState(engine, bulk, clock=clock, patience=patience, keeps_events=keeps_events)
+
+
+def _sqlite(address: sa.URL) -> sa.Engine:
+    if not address.database or address.database == ":memory:":
+        raise DatabaseAddressError("The address names no file", hint=_HINT)
+    Path(address.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(
+        address, connect_args={"timeout": 30, "isolation_level": None}, query_cache_size=200
+    )
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: sqlite3.Connection, _: Any) -> None:
+        # FULL, so that what is committed outlives a power cut.
+        for setting in ("journal_mode = WAL", "synchronous = FULL", "cache_size = -65536"):
+            connection.execute(f"PRAGMA {setting}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        # A transaction that reads first and writes later can fail; one that locks first waits.
+        writes = connection.get_execution_options().get("writes", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _postgresql(address: sa.URL) -> sa.Engine:
+    return sa.create_engine(
+        address.set(drivername="postgresql+psycopg"),
+        pool_size=4,
+        max_overflow=8,
+        pool_pre_ping=True,
+        pool_timeout=5,
+        connect_args={"connect_timeout": 5, "application_name": "repoint fleet"},
+    )
