@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,18 @@ from tests.world import Vendor
 # On a busy machine, the duration of an example says nothing.
 settings.register_profile("repoint", deadline=None)
 settings.load_profile("repoint")
+
+
+@pytest.fixture(autouse=True)
+def same_surroundings() -> Iterator[None]:
+    """Keep what a test leaves behind in this process from those that follow."""
+    folder, environment = Path.cwd(), dict(os.environ)
+    yield
+    assert Path.cwd() == folder, "the test leaves another working folder behind"
+    left = dict(os.environ)
+    for surroundings in (environment, left):
+        surroundings.pop("PYTEST_CURRENT_TEST", None)
+    assert left == environment, "the test leaves other environment variables behind"
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ def private_mounts() -> Iterator[None]:
         pytest.skip("needs root")
     libc = ctypes.CDLL(None, use_errno=True)
     outside = os.open("/proc/thread-self/ns/mnt", os.O_RDONLY)
+    folder = os.open(".", os.O_PATH)
     try:
         if libc.unshare(_CLONE_NEWNS) != 0:
             pytest.skip("needs the right to create a mount namespace")
@@ -38,5 +39,7 @@ def private_mounts() -> Iterator[None]:
                     break
                 time.sleep(0.05)
             assert result == 0, os.strerror(ctypes.get_errno())
+            os.fchdir(folder)  # setns changes to the root folder of the namespace
     finally:
+        os.close(folder)
         os.close(outside)

@@ -87,7 +87,7 @@ def everything(folder: Path) -> dict[str, str]:
         if path.is_symlink():
             found[name] = f"-> {path.readlink()}"
         elif path.is_file() and path.suffix != ".jsonl" and path.name not in (
-            "lock", "checked.json", "enrolment.json", "timestamp.json", "seen"
+            "lock", "checked.json", "enrolment.json", "timestamp.json", "seen", "switch.json"
         ) and path.parent.name not in ("marks", "verified"):  # fmt: skip
             found[name] = str(path.read_bytes())
         else:
