@@ -88,9 +88,7 @@ def store_file_lock(
                     require_own(store)  # before root makes a folder where a link leads
                 make_folder(store)
                 if not os.access(store, os.W_OK, effective_ids=True):
-                    read_only = os.statvfs(store).f_flag & os.ST_RDONLY
-                    code = errno.EROFS if read_only else errno.EACCES
-                    raise OSError(code, os.strerror(code), str(store))
+                    raise _no_right_to_write(store)
                 require_own(store)  # before a lock file is opened that another account put there
                 path = store / name
                 lock = stack.enter_context(exclusive_lock(path, wait=wait, on_wait=on_wait))
@@ -139,7 +137,12 @@ def require_own(store: Path) -> None:
 def _require_right_to_create(store: Path) -> None:
     above = next(folder for folder in store.absolute().parents if folder.exists())
     if above.is_dir() and not os.access(above, os.W_OK, effective_ids=True):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(above))
+        raise _no_right_to_write(above)
+
+
+def _no_right_to_write(folder: Path) -> OSError:
+    code = errno.EROFS if os.statvfs(folder).f_flag & os.ST_RDONLY else errno.EACCES
+    return OSError(code, os.strerror(code), str(folder))
 
 
 def _require_way(store: Path) -> None:
