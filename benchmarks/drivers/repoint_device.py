@@ -15,7 +15,7 @@ from pathlib import Path
 
 import repoint.device.activate.activation
 import repoint.device.activate.recovery
-import repoint.device.store.gc
+import repoint.device.store.trees.gc
 import repoint.device.update.check
 import repoint.device.update.enroll
 import repoint.device.update.install

@@ -105,9 +105,9 @@ KILLED = """
 import os, signal, sys
 from repoint.device.strategy import grafts, tree
 from repoint.device.update import enroll
-from repoint.device.store.generations import Generations
-from repoint.device.store.history import History
-from repoint.device.store.links import Links
+from repoint.device.store.generations.generations import Generations
+from repoint.device.store.history.history import History
+from repoint.device.store.generations.links import Links
 
 def dies(module, name, number=1, after=False):
     real, calls = getattr(module, name), []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypedDict, Unpack
 
-from repoint.device.store.history_completion import CurrentState, missing_entries
+from repoint.device.store.history.completion import CurrentState, missing_entries
 from repoint.device.store.records import Event, HistoryEntry, Mark
 from tests.places import Place
 from tests.world import Vendor

@@ -12,8 +12,8 @@ import pytest
 from repoint.agent.update_run import Agent, UpdateRun
 from repoint.device.device import Device
 from repoint.device.errors import StoreDamagedError
-from repoint.device.store.gc import collect_garbage
 from repoint.device.store.product_state import ProductState
+from repoint.device.store.trees.gc import collect_garbage
 from repoint.device.update.enroll import GraftRequest
 from repoint.device.update.recognize import BaselineFilter
 from repoint.model.errors import RepointError

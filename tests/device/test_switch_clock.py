@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from repoint.device.status.past import Past
-from repoint.device.store.switch_clock import active_since, record_clock
+from repoint.device.store.generations.switch_clock import active_since, record_clock
 from repoint.host.kernel.boot import Boot
 from repoint.host.kernel.start_time import own_start
 from tests.places import Place

@@ -13,12 +13,12 @@ from repoint.device.errors import StillRunningError, StoreDamagedError
 from repoint.device.os_errors import COMPLETED_NEXT, explained
 from repoint.device.outcomes import Nothing
 from repoint.device.status.census import Census, Use, census_of
-from repoint.device.store.in_force import put_in_force, wake_trees
-from repoint.device.store.intact import describe_differences, glance
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation, HistoryEntry
 from repoint.device.store.store import Store
 from repoint.device.store.store_lock import locked
+from repoint.device.store.trees.in_force import put_in_force, wake_trees
+from repoint.device.store.trees.intact import describe_differences, glance
 from repoint.device.strategy.strategy import show_active
 from repoint.host.errors import CannotMergeError
 from repoint.host.host import Host

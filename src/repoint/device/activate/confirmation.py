@@ -20,9 +20,9 @@ from repoint.device.activate.trial import (
 )
 from repoint.device.errors import HealthCheckError
 from repoint.device.os_errors import COMPLETED_NEXT, explained
-from repoint.device.store.in_force import put_in_force
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation, HistoryEntry, Mark, Trial
+from repoint.device.store.trees.in_force import put_in_force
 from repoint.device.strategy.strategy import show_active
 from repoint.host.host import Host
 

@@ -20,7 +20,7 @@ import os
 import struct
 
 from repoint.device.errors import NotEnrolledError, StoreDamagedError
-from repoint.device.store.launches import record_launch
+from repoint.device.store.trees.launches import record_launch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -16,12 +16,12 @@ from repoint.device.activate.confirmation import (
 from repoint.device.errors import SupersededError
 from repoint.device.os_errors import Troubles, isolated
 from repoint.device.store.enrolment import finish_enrolment, is_unfinished, reset_to_baseline
-from repoint.device.store.gc import clear_leftovers, clear_product
-from repoint.device.store.history_completion import complete_history
-from repoint.device.store.in_force import rest_trees
+from repoint.device.store.history.completion import complete_history
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation
 from repoint.device.store.store import Store
+from repoint.device.store.trees.gc import clear_leftovers, clear_product
+from repoint.device.store.trees.in_force import rest_trees
 from repoint.device.strategy.strategy import show_active, strategy_of
 from repoint.host.errors import CannotMergeError
 from repoint.host.host import Host

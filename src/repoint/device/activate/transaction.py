@@ -92,7 +92,7 @@ class Transactions(msgspec.Struct, frozen=True):
                     self._clean_up()
 
     def _clean_up(self) -> None:
-        from repoint.device.store.gc import clear_leftovers, clear_product, collect_garbage
+        from repoint.device.store.trees.gc import clear_leftovers, clear_product, collect_garbage
 
         clear_leftovers(self.store)
         for state in self.store.enrolled():
@@ -101,7 +101,7 @@ class Transactions(msgspec.Struct, frozen=True):
         if not self.unprivileged:
             from repoint.device.activate.trial_start import record_services
             from repoint.device.status.census import seals_in_use
-            from repoint.device.store.launches import clear_launches
+            from repoint.device.store.trees.launches import clear_launches
 
             clear_launches(str(self.store.path), self.host().processes.is_running)
             collect_garbage(self.store, lambda: seals_in_use(self.store, self.host()))

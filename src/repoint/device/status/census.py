@@ -17,9 +17,9 @@ from pathlib import Path
 from repoint.device.status.past import Past, start_time
 from repoint.device.status.suspicion import Given, Judge, Reason
 from repoint.device.status.tree_index import TreeFile, TreeIndex
-from repoint.device.store.launches import recorded_seals
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.store import Store
+from repoint.device.store.trees.launches import recorded_seals
 from repoint.device.strategy.strategy import strategy_of
 from repoint.device.strategy.traces import Traces
 from repoint.host.host import Host

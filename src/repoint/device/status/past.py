@@ -7,10 +7,10 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from repoint.device.store.generations.switch_clock import active_since
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation, GraftPoint
 from repoint.device.store.store import Store
-from repoint.device.store.switch_clock import active_since
 from repoint.host.kernel.boot import Boot
 from repoint.model.errors import RepointError
 

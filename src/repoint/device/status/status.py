@@ -17,10 +17,10 @@ from repoint.device.status.exposure import Exposure, find_exposed, find_unknown,
 from repoint.device.status.suspicion import Reason
 from repoint.device.status.verdict import Findings, Verdict, verdict_of
 from repoint.device.store.freshness import is_stale
-from repoint.device.store.intact import describe_differences, glance
+from repoint.device.store.generations.switch_clock import active_since
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Enrolment, Form, Generation, LastCheck, Mark, UserSettings
-from repoint.device.store.switch_clock import active_since
+from repoint.device.store.trees.intact import describe_differences, glance
 from repoint.device.strategy.strategy import strategy_of
 from repoint.host.host import Host
 from repoint.model.catalog import Offer, Urgency

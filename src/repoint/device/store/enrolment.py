@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from repoint.device.store.in_force import put_in_force
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Enrolment, Generation
+from repoint.device.store.trees.in_force import put_in_force
 from repoint.fs.durable import sync, write_durably
 from repoint.fs.removal import remove_tree
 from repoint.model.encoding import encode_record

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from repoint.device.store.documents import Documents
-from repoint.device.store.generations import Generations
-from repoint.device.store.history import History
-from repoint.device.store.links import Links
-from repoint.device.store.marks import Marks
-from repoint.device.store.trials import Trials
+from repoint.device.store.generations.generations import Generations
+from repoint.device.store.generations.links import Links
+from repoint.device.store.generations.marks import Marks
+from repoint.device.store.generations.trials import Trials
+from repoint.device.store.history.history import History
 from repoint.fs.durable import sync
 from repoint.fs.removal import remove_tree
 

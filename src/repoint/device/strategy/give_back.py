@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import GraftPoint
-from repoint.device.store.trees import verify_stored
+from repoint.device.store.trees.trees import verify_stored
 from repoint.device.strategy.grafts import is_grafted, link_beside, ungraft
 from repoint.fs.durable import sync
 from repoint.fs.removal import make_writable, remove_tree

@@ -23,10 +23,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from repoint.device.errors import EnrolmentRefusedError, SupersededError
-from repoint.device.store.in_force import put_in_force
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Form, Generation, GraftPoint, HistoryEntry
 from repoint.device.store.store import Store
+from repoint.device.store.trees.in_force import put_in_force
 from repoint.device.strategy import extension
 from repoint.device.strategy.extension import ComponentLayer, layers_of, path_on_system
 from repoint.device.strategy.grafts import require_apart

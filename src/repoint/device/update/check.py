@@ -10,9 +10,9 @@ from repoint.device.fetch.client import RepositoryClient
 from repoint.device.fetch.network import Network
 from repoint.device.os_errors import COMPLETED_NEXT, explained
 from repoint.device.outcomes import Nothing
-from repoint.device.store.intact import Damage, describe_differences, examine
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import HistoryEntry
+from repoint.device.store.trees.intact import Damage, describe_differences, examine
 from repoint.device.strategy.strategy import replaced_points
 from repoint.device.update.choice import next_offer
 from repoint.device.update.recognize import DifferentTreesError, OtherComponentsError

@@ -16,10 +16,10 @@ from repoint.device.fetch.client import RepositoryClient
 from repoint.device.fetch.network import Network
 from repoint.device.os_errors import COMPLETED_NEXT, explained
 from repoint.device.store.enrolment import commit_enrolment, finish_enrolment, reset_to_baseline
-from repoint.device.store.history_completion import complete_history
+from repoint.device.store.history.completion import complete_history
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Enrolment, Generation, GraftPoint
-from repoint.device.store.trees import add_tree
+from repoint.device.store.trees.trees import add_tree
 from repoint.device.strategy.strategy import strategy_of, strategy_type
 from repoint.device.update.preflight import require_place, require_points, require_store
 from repoint.device.update.recognize import BaselineFilter, Installed, recognize

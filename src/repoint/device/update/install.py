@@ -14,9 +14,9 @@ from repoint.device.fetch.network import Network
 from repoint.device.fetch.progress import Progress
 from repoint.device.os_errors import COMPLETED_NEXT, explained
 from repoint.device.outcomes import Nothing
-from repoint.device.store.intact import glance, glance_at
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation, HistoryEntry
+from repoint.device.store.trees.intact import glance, glance_at
 from repoint.device.strategy.strategy import check_fits, prepare_layers
 from repoint.device.update.candidate import Candidate
 from repoint.device.update.check import (

@@ -12,7 +12,7 @@ from repoint.delta.sandbox.child import Confinement, DecodeJob, decode_in_child
 from repoint.device.errors import CannotPrepareError, NotTrustedError
 from repoint.device.fetch.progress import Progress
 from repoint.device.store.store import Store
-from repoint.device.store.trees import add_tree
+from repoint.device.store.trees.trees import add_tree
 from repoint.device.update.candidate import CandidateComponent
 from repoint.fs.durable import make_folder
 from repoint.fs.removal import remove_tree

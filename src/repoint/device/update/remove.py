@@ -9,7 +9,7 @@ from repoint.device.os_errors import COMPLETED_NEXT, explained
 from repoint.device.outcomes import Nothing
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation, HistoryEntry, Mark
-from repoint.device.store.trees import verify_stored
+from repoint.device.store.trees.trees import verify_stored
 from repoint.model.errors import RepointError
 from repoint.model.texts import MAX_REASON, check_text
 from repoint.tree.errors import SealMismatchError, UnfitTreeError

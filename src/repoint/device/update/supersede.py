@@ -15,9 +15,9 @@ import msgspec
 from repoint.device.errors import EnrolmentRefusedError
 from repoint.device.fetch.client import RepositoryClient
 from repoint.device.os_errors import explained
-from repoint.device.store.intact import Damage, examine
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Enrolment, Generation, GraftPoint
+from repoint.device.store.trees.intact import Damage, examine
 from repoint.device.strategy.strategy import replaced_points, strategy_of, strategy_type
 from repoint.device.update.enroll import GraftRequest, adopt, take_trees
 from repoint.device.update.preflight import require_place, require_points

@@ -9,7 +9,7 @@ from repoint.device.os_errors import COMPLETED_NEXT, explained
 from repoint.device.store.files import damaged
 from repoint.device.store.product_state import LEAVING, ProductState
 from repoint.device.store.records import Generation, GraftPoint
-from repoint.device.store.trees import verify_stored
+from repoint.device.store.trees.trees import verify_stored
 from repoint.device.strategy.strategy import strategy_of
 from repoint.fs.durable import write_durably
 from repoint.host.host import Host

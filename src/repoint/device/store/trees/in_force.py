@@ -14,11 +14,11 @@ import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
+from repoint.device.store.generations.switch_clock import record_clock
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation
 from repoint.device.store.store import Store
-from repoint.device.store.switch_clock import record_clock
-from repoint.device.store.trees import BARRED, OPEN, STRIPPED, state_of
+from repoint.device.store.trees.trees import BARRED, OPEN, STRIPPED, state_of
 from repoint.fs.durable import set_mode
 from repoint.host.kernel.boot import Boot
 from repoint.model.errors import RepointError

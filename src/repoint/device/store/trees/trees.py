@@ -9,8 +9,8 @@ import stat
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from repoint.device.store.intact import record_verified
 from repoint.device.store.store import Store
+from repoint.device.store.trees.intact import record_verified
 from repoint.fs.durable import make_folder, sync
 from repoint.fs.exchange import exchange
 from repoint.fs.removal import remove_tree

@@ -6,11 +6,11 @@ import contextlib
 import functools
 from collections.abc import Callable
 
-from repoint.device.store.in_force import bar_trees, rest_trees
-from repoint.device.store.intact import forget_verified
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation
 from repoint.device.store.store import Store
+from repoint.device.store.trees.in_force import bar_trees, rest_trees
+from repoint.device.store.trees.intact import forget_verified
 from repoint.fs.lock import is_folder_held
 from repoint.fs.removal import remove_tree
 from repoint.model.errors import RepointError

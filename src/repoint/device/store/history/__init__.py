@@ -1,0 +1,1 @@
+"""The history of a product, and its completion after an interruption."""
