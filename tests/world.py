@@ -15,8 +15,8 @@ from repoint.model.improvement import Improvement
 from repoint.model.system import System
 from repoint.model.version import label
 from repoint.publisher.baselines import ComponentSource, Release
-from repoint.publisher.claims import Corrections
-from repoint.publisher.improve import BuiltImprovement, ImprovementRequest
+from repoint.publisher.catalog.claims import Corrections
+from repoint.publisher.improve.improve import BuiltImprovement, ImprovementRequest
 from repoint.publisher.publisher import Publisher
 from repoint.repository.repository import Repository
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks.delta.pairs import Pair
 from benchmarks.measuring import run
-from repoint.publisher.layers import layer_between
+from repoint.publisher.improve.layers import layer_between
 from repoint.tree.scan import scan_tree
 
 _ELF = b"\x7fELF"

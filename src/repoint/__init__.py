@@ -77,9 +77,8 @@ if TYPE_CHECKING:
     from repoint.model.system import System
     from repoint.publisher.advisory_file import read_advisory
     from repoint.publisher.baselines import ComponentSource, Release
-    from repoint.publisher.catalogs import Selection
-    from repoint.publisher.claims import Corrections
-    from repoint.publisher.drafts import Draft
+    from repoint.publisher.catalog.catalogs import Selection
+    from repoint.publisher.catalog.claims import Corrections
     from repoint.publisher.errors import (
         AlreadyWithdrawnError,
         BaselineExistsError,
@@ -92,7 +91,8 @@ if TYPE_CHECKING:
         UnknownFixError,
         UnknownImprovementError,
     )
-    from repoint.publisher.improve import BuiltImprovement, ImprovementRequest
+    from repoint.publisher.improve.drafts import Draft
+    from repoint.publisher.improve.improve import BuiltImprovement, ImprovementRequest
     from repoint.publisher.ingest.errors import UnfitSourceError
     from repoint.publisher.publisher import Publisher
     from repoint.publisher.rollout.control import Rollouts, ShownRollout
@@ -151,15 +151,15 @@ _MODULES = {
     "repoint.model.system": ("System",),
     "repoint.publisher.advisory_file": ("read_advisory",),
     "repoint.publisher.baselines": ("ComponentSource", "Release"),
-    "repoint.publisher.catalogs": ("Selection",),
-    "repoint.publisher.claims": ("Corrections",),
-    "repoint.publisher.drafts": ("Draft",),
+    "repoint.publisher.catalog.catalogs": ("Selection",),
+    "repoint.publisher.catalog.claims": ("Corrections",),
+    "repoint.publisher.improve.drafts": ("Draft",),
     "repoint.publisher.errors": (
         "AlreadyWithdrawnError", "BaselineExistsError", "LetterTakenError", "LostFixesError",
         "NothingChangedError", "RolloutPlanError", "RolloutStateError", "UnknownBaselineError",
         "UnknownFixError", "UnknownImprovementError",
     ),
-    "repoint.publisher.improve": ("BuiltImprovement", "ImprovementRequest"),
+    "repoint.publisher.improve.improve": ("BuiltImprovement", "ImprovementRequest"),
     "repoint.publisher.ingest.errors": ("UnfitSourceError",),
     "repoint.publisher.publisher": ("Publisher",),
     "repoint.publisher.rollout.control": ("Rollouts", "ShownRollout"),

@@ -11,7 +11,7 @@ import pytest
 from repoint.device.errors import NoNetworkError
 from repoint.device.outcomes import Nothing
 from repoint.model.rollout import POSITIONS, Rollout, position
-from repoint.publisher.catalogs import Selection
+from repoint.publisher.catalog.catalogs import Selection
 from repoint.publisher.publisher import Publisher
 from repoint.publisher.rollout.control import Rollouts
 from repoint.publisher.rollout.plan import parse_ramp

@@ -16,7 +16,7 @@ from repoint.model.encoding import encode_record
 from repoint.model.errors import RepointError
 from repoint.model.halt import Halt, HaltedLetter
 from repoint.model.rollout import LAST_MOMENT, POSITIONS, position
-from repoint.publisher.catalogs import Selection
+from repoint.publisher.catalog.catalogs import Selection
 from repoint.publisher.publisher import Publisher
 from repoint.publisher.rollout.control import Rollouts
 from repoint.publisher.rollout.plan import parse_ramp

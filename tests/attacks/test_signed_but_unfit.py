@@ -17,7 +17,7 @@ from repoint.delta.writer import PatchInput, write_patch
 from repoint.delta.zstd import compress as zstd_compress
 from repoint.model.catalog import Offer
 from repoint.model.encoding import encode_record
-from repoint.publisher.catalogs import read_catalog
+from repoint.publisher.catalog.catalogs import read_catalog
 from repoint.repository import names
 from tests.cli.command import everything, refusal, repoint, works
 from tests.places import Place

@@ -105,7 +105,7 @@ def test_a_device_that_never_had_the_withdrawn_letter_installs_the_next(
 
 
 def test_a_corrected_cve_id_reopens_nothing(place: Place, vendor: Vendor) -> None:
-    from repoint.publisher.claims import Corrections
+    from repoint.publisher.catalog.claims import Corrections
 
     vendor.release({"engine": {**FIXED, "a": "a"}}, X)
     place.enroll()

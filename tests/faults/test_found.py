@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from repoint.publisher import drafts
+from repoint.publisher.improve import drafts
 from tests.faults.judging import CRASHES, FAILING, LASTING, SHORT, Judge, Trouble
 from tests.faults.running import scenes
 from tests.faults.serving import served

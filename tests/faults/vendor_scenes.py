@@ -13,7 +13,7 @@ from repoint.model.catalog import Catalog
 from repoint.model.encoding import decode_record
 from repoint.model.errors import RepointError
 from repoint.model.improvement import Improvement
-from repoint.publisher.catalogs import read_catalog
+from repoint.publisher.catalog.catalogs import read_catalog
 from repoint.publisher.errors import (
     AlreadyWithdrawnError,
     BaselineExistsError,

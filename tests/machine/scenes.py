@@ -11,7 +11,7 @@ from repoint.model.baseline import BaselineName, RestartScope
 from repoint.model.improvement import Improvement
 from repoint.model.system import System
 from repoint.publisher.baselines import ComponentSource, Release
-from repoint.publisher.improve import ImprovementRequest
+from repoint.publisher.improve.improve import ImprovementRequest
 from repoint.publisher.publisher import Publisher
 from repoint.repository.repository import Repository
 from tests.machine.asking import decided, expect, read, say, started, wait_until

@@ -10,7 +10,7 @@ from repoint.model.advisory import Advisory, Fix
 from repoint.model.errors import InvalidRecordError, RepointError
 from repoint.model.improvement import ImprovedComponent, Improvement, LetteredAdvisory
 from repoint.model.tree import Layer
-from repoint.publisher.claims import Claims, Corrections, claims_of
+from repoint.publisher.catalog.claims import Claims, Corrections, claims_of
 from repoint.publisher.errors import (
     AlreadyWithdrawnError,
     LetterTakenError,

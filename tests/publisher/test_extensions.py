@@ -15,7 +15,7 @@ from repoint.model.errors import InvalidRecordError
 from repoint.model.improvement import Improvement
 from repoint.model.system import System, read_system
 from repoint.publisher.baselines import baseline_folder
-from repoint.publisher.catalogs import read_baseline
+from repoint.publisher.catalog.catalogs import read_baseline
 from repoint.publisher.errors import UnfitForSystemError
 from repoint.tree.scan import scan_tree
 from tests.cli.command import repoint, works

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from repoint.model.errors import RepointError
-from repoint.publisher import fixed_tree as module
-from repoint.publisher import layers
 from repoint.publisher.baselines import ComponentSource, Release
 from repoint.publisher.errors import NothingChangedError, UnfitChangeError
-from repoint.publisher.improve import BuiltImprovement
+from repoint.publisher.improve import fixed_tree as module
+from repoint.publisher.improve import layers
+from repoint.publisher.improve.improve import BuiltImprovement
 from repoint.publisher.ingest.errors import UnfitSourceError
 from tests.world import NAME, Vendor, advisory, write_tree
 

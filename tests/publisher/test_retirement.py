@@ -9,9 +9,9 @@ import pytest
 from repoint.model.baseline import BaselineName
 from repoint.model.catalog import Catalog, Retirement
 from repoint.model.encoding import decode_record
-from repoint.publisher.catalogs import read_catalog
+from repoint.publisher.catalog.catalogs import read_catalog
+from repoint.publisher.catalog.publish import publish
 from repoint.publisher.errors import RetiredBaselineError, UnknownBaselineError
-from repoint.publisher.publish import publish
 from tests.cli.command import refusal, repoint, works
 from tests.world import NAME, OLD, PLATFORM, Vendor, no_passphrase
 

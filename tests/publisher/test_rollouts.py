@@ -10,7 +10,7 @@ import pytest
 from repoint.model.catalog import Offer
 from repoint.model.errors import RepointError
 from repoint.model.rollout import ALL, Rollout
-from repoint.publisher.catalogs import Selection, read_catalog
+from repoint.publisher.catalog.catalogs import Selection, read_catalog
 from repoint.publisher.errors import RolloutStateError, UnknownImprovementError
 from repoint.publisher.publisher import Publisher
 from repoint.publisher.rollout.control import Rollouts

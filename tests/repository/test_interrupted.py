@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from repoint.publisher.catalogs import read_catalog
+from repoint.publisher.catalog.catalogs import read_catalog
 from repoint.repository import publication
 from repoint.repository.errors import RepositoryBusyError
 from repoint.repository.files import exclusive_work, publication_lock

@@ -17,9 +17,9 @@ from repoint.model.catalog import Catalog, ListedBaseline
 from repoint.model.encoding import encode_record
 from repoint.model.names import check_component, check_product
 from repoint.model.system import System
-from repoint.publisher.catalogs import put_catalog, read_catalog
+from repoint.publisher.catalog.catalogs import put_catalog, read_catalog
 from repoint.publisher.errors import BaselineExistsError, UnknownBaselineError
-from repoint.publisher.extensions import require_fit
+from repoint.publisher.improve.extensions import require_fit
 from repoint.publisher.ingest import unpack_source
 from repoint.repository import names
 from repoint.repository.keys import Passphrases

@@ -18,7 +18,7 @@ from repoint.model.encoding import decode_record, encode_record
 from repoint.model.errors import RepointError
 from repoint.model.tree import Layer
 from repoint.publisher.errors import NothingChangedError, OutputWriteError
-from repoint.publisher.layers import layer_between
+from repoint.publisher.improve.layers import layer_between
 from repoint.tree.build import TreeFiles, build_tree, files_in
 from repoint.tree.compare import apply_layer, changes_needing_content
 from repoint.tree.digest import seal_of

@@ -11,11 +11,22 @@ from repoint.model.extras import require_vendor
 from repoint.model.improvement import Improvement
 from repoint.model.rollout import Step
 from repoint.publisher.baselines import Release, add_baseline, find_baseline
-from repoint.publisher.catalogs import Selection, containing, read_baseline, read_catalog, withdraw
-from repoint.publisher.drafts import Draft, read_drafts
-from repoint.publisher.improve import BuiltImprovement, ImprovementRequest, Progress, improve
-from repoint.publisher.publish import publish, select_drafts
-from repoint.publisher.retirement import set_retirement
+from repoint.publisher.catalog.catalogs import (
+    Selection,
+    containing,
+    read_baseline,
+    read_catalog,
+    withdraw,
+)
+from repoint.publisher.catalog.publish import publish, select_drafts
+from repoint.publisher.catalog.retirement import set_retirement
+from repoint.publisher.improve.drafts import Draft, read_drafts
+from repoint.publisher.improve.improve import (
+    BuiltImprovement,
+    ImprovementRequest,
+    Progress,
+    improve,
+)
 from repoint.publisher.rollout.changes import new_rollout
 from repoint.publisher.rollout.control import Rollouts
 from repoint.publisher.view import RepositoryView, read_view

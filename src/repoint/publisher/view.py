@@ -7,8 +7,8 @@ import datetime as dt
 import msgspec
 
 from repoint.model.catalog import ListedBaseline, Offer
-from repoint.publisher.catalogs import read_catalog, read_improvement
-from repoint.publisher.drafts import read_drafts
+from repoint.publisher.catalog.catalogs import read_catalog, read_improvement
+from repoint.publisher.improve.drafts import read_drafts
 from repoint.repository.repository import Repository
 
 

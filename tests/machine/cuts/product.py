@@ -9,7 +9,7 @@ import msgspec
 
 from repoint.model.baseline import BaselineName
 from repoint.publisher.baselines import ComponentSource, Release
-from repoint.publisher.improve import ImprovementRequest
+from repoint.publisher.improve.improve import ImprovementRequest
 from repoint.publisher.publisher import Publisher
 from repoint.repository.repository import Repository
 from repoint.tree.digest import seal_of

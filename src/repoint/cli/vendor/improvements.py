@@ -29,8 +29,8 @@ from repoint.cli.vendor.schedule import (
 
 if TYPE_CHECKING:
     from repoint.model.catalog import Urgency
-    from repoint.publisher.drafts import Draft
-    from repoint.publisher.layers import LayerComparison
+    from repoint.publisher.improve.drafts import Draft
+    from repoint.publisher.improve.layers import LayerComparison
     from repoint.publisher.publisher import Publisher
 
 ProductArgument = Annotated[str, typer.Argument(help="The product.")]
@@ -65,8 +65,8 @@ def improve(
     from repoint.cli.output import size
     from repoint.cli.progress import progress_bar
     from repoint.publisher.advisory_file import read_advisory
-    from repoint.publisher.claims import Corrections
-    from repoint.publisher.improve import ImprovementRequest
+    from repoint.publisher.catalog.claims import Corrections
+    from repoint.publisher.improve.improve import ImprovementRequest
 
     sources = {name: Path(source) for name, source in named(component, "--component").items()}
     corrections = Corrections(tuple(drop_fix or ()), named(rename_cve or [], "--rename-cve"))

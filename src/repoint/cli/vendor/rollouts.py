@@ -20,7 +20,7 @@ from repoint.cli.vendor.schedule import (
 
 if TYPE_CHECKING:
     from repoint.model.catalog import Offer
-    from repoint.publisher.catalogs import Selection
+    from repoint.publisher.catalog.catalogs import Selection
 from repoint.publisher.rollout.control import Rollouts
 
 app = command_group("Reach a share of all devices first, watch, and stop what goes wrong.")
@@ -129,7 +129,7 @@ def halt(
 
 
 def _selection(product: str, label: str, platform: str | None) -> Selection:
-    from repoint.publisher.catalogs import Selection
+    from repoint.publisher.catalog.catalogs import Selection
 
     return Selection(product, label, platform)
 

@@ -11,7 +11,7 @@ from repoint.model.catalog import Offer, Urgency
 from repoint.model.encoding import decode_record, encode_record
 from repoint.model.halt import Halt, HaltedLetter
 from repoint.model.rollout import Step
-from repoint.publisher.catalogs import Selection, put_catalog, read_catalog
+from repoint.publisher.catalog.catalogs import Selection, put_catalog, read_catalog
 from repoint.publisher.rollout import changes
 from repoint.repository import names
 from repoint.repository.keys import Passphrases

@@ -16,9 +16,9 @@ from repoint.model.baseline import Baseline, BaselineName, Component
 from repoint.model.errors import InvalidRecordError
 from repoint.model.improvement import Improvement
 from repoint.model.system import Extension, System, release_files, why_unfit
-from repoint.publisher.catalogs import read_catalog, read_improvement
-from repoint.publisher.drafts import Draft
+from repoint.publisher.catalog.catalogs import read_catalog, read_improvement
 from repoint.publisher.errors import UnfitForSystemError
+from repoint.publisher.improve.drafts import Draft
 from repoint.repository.repository import Repository
 
 Contents = Mapping[str, Callable[[str], Path]]

@@ -12,10 +12,10 @@ from repoint.model.encoding import encode_record
 from repoint.model.improvement import Improvement
 from repoint.model.rollout import Rollout
 from repoint.model.version import Letter, label, parse_label
-from repoint.publisher.catalogs import put_catalog, read_catalog
-from repoint.publisher.drafts import Draft, clear_drafts, read_drafts, remove_draft
+from repoint.publisher.catalog.catalogs import put_catalog, read_catalog
+from repoint.publisher.catalog.retirement import require_in_care
 from repoint.publisher.errors import LetterTakenError, UnknownImprovementError
-from repoint.publisher.retirement import require_in_care
+from repoint.publisher.improve.drafts import Draft, clear_drafts, read_drafts, remove_draft
 from repoint.repository import names
 from repoint.repository.keys import Passphrases
 from repoint.repository.repository import Repository

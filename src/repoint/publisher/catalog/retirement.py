@@ -6,7 +6,7 @@ import msgspec
 
 from repoint.model.baseline import BaselineName
 from repoint.model.catalog import Catalog, ListedBaseline, Retirement
-from repoint.publisher.catalogs import put_catalog, read_catalog
+from repoint.publisher.catalog.catalogs import put_catalog, read_catalog
 from repoint.publisher.errors import RetiredBaselineError, UnknownBaselineError
 from repoint.repository.keys import Passphrases
 from repoint.repository.repository import Repository

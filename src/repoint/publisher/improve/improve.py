@@ -20,14 +20,14 @@ from repoint.model.catalog import Catalog
 from repoint.model.encoding import encode_record
 from repoint.model.improvement import ImprovedComponent, Improvement, LetteredAdvisory
 from repoint.publisher.baselines import baseline_folder
-from repoint.publisher.catalogs import read_baseline, read_catalog, read_improvement
-from repoint.publisher.claims import Corrections, claims_of
-from repoint.publisher.drafts import Draft, draft_folder, next_letter, read_drafts
+from repoint.publisher.catalog.catalogs import read_baseline, read_catalog, read_improvement
+from repoint.publisher.catalog.claims import Corrections, claims_of
+from repoint.publisher.catalog.retirement import require_in_care
 from repoint.publisher.errors import NothingChangedError, UnknownBaselineError, WrongPatchError
-from repoint.publisher.extensions import first_number, make_extension
-from repoint.publisher.fixed_tree import fixed_tree
-from repoint.publisher.layers import LayerComparison, layer_between
-from repoint.publisher.retirement import require_in_care
+from repoint.publisher.improve.drafts import Draft, draft_folder, next_letter, read_drafts
+from repoint.publisher.improve.extensions import first_number, make_extension
+from repoint.publisher.improve.fixed_tree import fixed_tree
+from repoint.publisher.improve.layers import LayerComparison, layer_between
 from repoint.repository import names
 from repoint.repository.files import exclusive_work
 from repoint.repository.repository import Repository

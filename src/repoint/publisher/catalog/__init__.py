@@ -1,0 +1,1 @@
+"""The catalog of a product: what is published, claimed and cared for."""

@@ -1,0 +1,1 @@
+"""Improvements: from fixed components to a draft."""
