@@ -14,8 +14,8 @@ from pathlib import Path
 from repoint.device.device import Device
 from repoint.device.outcomes import Nothing
 from repoint.device.store.product_state import ProductState
-from repoint.device.update.enroll import GraftRequest
-from repoint.device.update.recognize import BaselineFilter
+from repoint.device.update.enrolment.enroll import GraftRequest
+from repoint.device.update.enrolment.recognize import BaselineFilter
 from repoint.host.host import Host
 from tests.serving import WebServer
 from tests.world import OLD, PLATFORM, Files, Vendor, write_tree

@@ -17,7 +17,7 @@ import repoint.device.activate.activation
 import repoint.device.activate.recovery
 import repoint.device.store.trees.gc
 import repoint.device.update.check
-import repoint.device.update.enroll
+import repoint.device.update.enrolment.enroll
 import repoint.device.update.install
 import repoint.device.update.remove  # noqa: F401
 from repoint.device.device import Device

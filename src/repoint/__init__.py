@@ -58,11 +58,11 @@ if TYPE_CHECKING:
     )
     from repoint.device.store.store_lock import Holder
     from repoint.device.update.check import Checked
-    from repoint.device.update.enroll import GraftRequest
+    from repoint.device.update.enrolment.enroll import GraftRequest
+    from repoint.device.update.enrolment.recognize import BaselineFilter
+    from repoint.device.update.enrolment.unenroll import Unenrolled
     from repoint.device.update.install import Staged
-    from repoint.device.update.recognize import BaselineFilter
     from repoint.device.update.remove import Removed
-    from repoint.device.update.unenroll import Unenrolled
     from repoint.host.host import Host
     from repoint.host.programs import StartedProgram
     from repoint.model.advisory import Advisory, Fix
@@ -132,11 +132,11 @@ _MODULES = {
     ),
     "repoint.device.store.store_lock": ("Holder",),
     "repoint.device.update.check": ("Checked",),
-    "repoint.device.update.enroll": ("GraftRequest",),
+    "repoint.device.update.enrolment.enroll": ("GraftRequest",),
     "repoint.device.update.install": ("Staged",),
-    "repoint.device.update.recognize": ("BaselineFilter",),
+    "repoint.device.update.enrolment.recognize": ("BaselineFilter",),
     "repoint.device.update.remove": ("Removed",),
-    "repoint.device.update.unenroll": ("Unenrolled",),
+    "repoint.device.update.enrolment.unenroll": ("Unenrolled",),
     "repoint.host.host": ("Host",),
     "repoint.host.programs": ("StartedProgram",),
     "repoint.model.advisory": ("Advisory", "Fix"),

@@ -16,8 +16,8 @@ from repoint.agent.plan import Step
 from repoint.device.device import Device
 from repoint.device.outcomes import require_done
 from repoint.device.status.affected import Affected
-from repoint.device.update.enroll import GraftRequest
-from repoint.device.update.recognize import BaselineFilter
+from repoint.device.update.enrolment.enroll import GraftRequest
+from repoint.device.update.enrolment.recognize import BaselineFilter
 from repoint.host.conditions import Conditions
 from repoint.model.baseline import BaselineName
 from repoint.page.views.programs import affected_programs

@@ -14,8 +14,8 @@ from repoint.agent.update_run import Agent
 from repoint.device.activate import restart as programs
 from repoint.device.activate.restart import Restarted
 from repoint.device.errors import StillRunningError
-from repoint.device.update.enroll import GraftRequest
-from repoint.device.update.recognize import BaselineFilter
+from repoint.device.update.enrolment.enroll import GraftRequest
+from repoint.device.update.enrolment.recognize import BaselineFilter
 from repoint.host import logind
 from repoint.host.systemd import Unit
 from repoint.model.baseline import RestartScope

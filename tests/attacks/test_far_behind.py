@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from repoint.device.errors import NotTrustedError
-from repoint.device.update.enroll import GraftRequest
-from repoint.device.update.recognize import BaselineFilter
+from repoint.device.update.enrolment.enroll import GraftRequest
+from repoint.device.update.enrolment.recognize import BaselineFilter
 from tests.places import Place
 from tests.world import FIXED, PLATFORM, Files, Vendor, no_passphrase
 

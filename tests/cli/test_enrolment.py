@@ -104,7 +104,7 @@ class TestRefused:
 KILLED = """
 import os, signal, sys
 from repoint.device.strategy import grafts, tree
-from repoint.device.update import enroll
+from repoint.device.update.enrolment import enroll
 from repoint.device.store.generations.generations import Generations
 from repoint.device.store.history.history import History
 from repoint.device.store.generations.links import Links

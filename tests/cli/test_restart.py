@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from repoint.device.activate.restart import Restarted
-from repoint.device.update.enroll import GraftRequest
-from repoint.device.update.recognize import BaselineFilter
+from repoint.device.update.enrolment.enroll import GraftRequest
+from repoint.device.update.enrolment.recognize import BaselineFilter
 from repoint.host.host import Host
 from repoint.host.kernel.processes import Processes
 from tests.cli.command import repoint

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from repoint.device.errors import EnrolmentRefusedError
-from repoint.device.update import supersede
-from repoint.device.update.enroll import GraftRequest
-from repoint.device.update.recognize import BaselineFilter
+from repoint.device.update.enrolment import supersede
+from repoint.device.update.enrolment.enroll import GraftRequest
+from repoint.device.update.enrolment.recognize import BaselineFilter
 from repoint.fs.removal import remove_tree
 from repoint.model.baseline import BaselineName
 from tests.cli.command import everything, refusal, repoint, works

@@ -22,8 +22,8 @@ from repoint.agent.update_run import Agent
 from repoint.device.activate import confirmation, trial
 from repoint.device.activate.restart import Restarted
 from repoint.device.errors import HealthCheckError
-from repoint.device.update.enroll import GraftRequest
-from repoint.device.update.recognize import BaselineFilter
+from repoint.device.update.enrolment.enroll import GraftRequest
+from repoint.device.update.enrolment.recognize import BaselineFilter
 from repoint.host.conditions import Conditions
 from repoint.host.systemd import Unit
 from tests.agent.test_update_run import _newer

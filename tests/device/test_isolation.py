@@ -14,8 +14,8 @@ from repoint.device.device import Device
 from repoint.device.errors import StoreDamagedError
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.trees.gc import collect_garbage
-from repoint.device.update.enroll import GraftRequest
-from repoint.device.update.recognize import BaselineFilter
+from repoint.device.update.enrolment.enroll import GraftRequest
+from repoint.device.update.enrolment.recognize import BaselineFilter
 from repoint.model.errors import RepointError
 from tests.cli.command import repoint
 from tests.places import Place

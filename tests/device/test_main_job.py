@@ -386,8 +386,8 @@ def test_restart_closes_the_program_and_starts_it_again(place: Place, vendor: Ve
     import sys
 
     from repoint.device.activate.restart import Restarted
-    from repoint.device.update.enroll import GraftRequest
-    from repoint.device.update.recognize import BaselineFilter
+    from repoint.device.update.enrolment.enroll import GraftRequest
+    from repoint.device.update.enrolment.recognize import BaselineFilter
 
     note = place.folder / "started"
     program = (sys.executable, "-c", f"open({str(note)!r}, 'w').write('again')")

@@ -135,8 +135,8 @@ def test_a_redirect_stays_within_the_repositories_of_the_policy(
 
 
 def enroll(place: Place, device: Device, url: str) -> None:
-    from repoint.device.update.enroll import GraftRequest
-    from repoint.device.update.recognize import BaselineFilter
+    from repoint.device.update.enrolment.enroll import GraftRequest
+    from repoint.device.update.enrolment.recognize import BaselineFilter
     from tests.world import PLATFORM
 
     grafts = {"engine": GraftRequest(place.graft)}

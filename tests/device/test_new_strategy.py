@@ -11,8 +11,8 @@ from repoint.agent.units.installation import setup_for
 from repoint.device.errors import EnrolmentRefusedError, NotApplicableError, StoreDamagedError
 from repoint.device.store.records import GraftPoint
 from repoint.device.strategy import strategy
-from repoint.device.update.enroll import GraftRequest
-from repoint.device.update.recognize import BaselineFilter
+from repoint.device.update.enrolment.enroll import GraftRequest
+from repoint.device.update.enrolment.recognize import BaselineFilter
 from tests.device.copy_strategy import CopyStrategy
 from tests.places import MAPS_A_LIBRARY, Place
 from tests.world import FIXED, OLD, PLATFORM, Vendor

@@ -13,8 +13,8 @@ import pytest
 
 from repoint.device.device import Device
 from repoint.device.store.store_lock import store_file_lock
-from repoint.device.update.enroll import GraftRequest
-from repoint.device.update.recognize import BaselineFilter
+from repoint.device.update.enrolment.enroll import GraftRequest
+from repoint.device.update.enrolment.recognize import BaselineFilter
 from repoint.model.baseline import BaselineName
 from repoint.model.errors import RepointError
 from tests.mounts import private_mounts

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from repoint.device.update.enroll import GraftRequest
-from repoint.device.update.recognize import BaselineFilter
+from repoint.device.update.enrolment.enroll import GraftRequest
+from repoint.device.update.enrolment.recognize import BaselineFilter
 from repoint.model.baseline import BaselineName
 from tests.places import Place
 from tests.world import OLD, PLATFORM, Vendor, write_tree

@@ -15,8 +15,8 @@ from repoint.device.errors import (
     NotEnrolledError,
 )
 from repoint.device.store.records import UserSettings
-from repoint.device.update.enroll import GraftRequest
-from repoint.device.update.recognize import BaselineFilter
+from repoint.device.update.enrolment.enroll import GraftRequest
+from repoint.device.update.enrolment.recognize import BaselineFilter
 from repoint.host.host import Host
 from repoint.model.baseline import BaselineName
 from repoint.model.errors import RepointError

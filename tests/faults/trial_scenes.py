@@ -14,8 +14,8 @@ import msgspec
 from repoint.device.activate.trial import TRIES
 from repoint.device.errors import HealthCheckError
 from repoint.device.store.records import Trial
-from repoint.device.update.enroll import GraftRequest
-from repoint.device.update.recognize import BaselineFilter
+from repoint.device.update.enrolment.enroll import GraftRequest
+from repoint.device.update.enrolment.recognize import BaselineFilter
 from repoint.host.host import Host
 from repoint.model.errors import RepointError
 from tests.faults.device_scenes import BASE, FIXED, OLD, A, DeviceScene

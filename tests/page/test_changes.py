@@ -14,8 +14,8 @@ from playwright.sync_api import APIResponse, Browser, Route, expect
 
 from repoint.agent.agent_state import AgentState, write_agent_state
 from repoint.device.store.records import Generation, Mark, UserSettings
-from repoint.device.update.enroll import GraftRequest
-from repoint.device.update.recognize import BaselineFilter
+from repoint.device.update.enrolment.enroll import GraftRequest
+from repoint.device.update.enrolment.recognize import BaselineFilter
 from tests.page.conftest import enroll
 from tests.page.panel import Panel
 from tests.page.settings import PASSCODE, Client, set_test_passcode, settings

@@ -18,8 +18,8 @@ import pytest
 
 from repoint.device.device import Device
 from repoint.device.store.product_state import ProductState
-from repoint.device.update.enroll import GraftRequest
-from repoint.device.update.recognize import BaselineFilter
+from repoint.device.update.enrolment.enroll import GraftRequest
+from repoint.device.update.enrolment.recognize import BaselineFilter
 from repoint.host.base_system import BaseSystem
 from repoint.host.host import Host
 from repoint.host.sysext import SystemExtensions

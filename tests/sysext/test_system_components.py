@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from repoint.device.errors import EnrolmentRefusedError, StillRunningError
-from repoint.device.update.enroll import GraftRequest
-from repoint.device.update.recognize import BaselineFilter, DifferentTreesError
+from repoint.device.update.enrolment.enroll import GraftRequest
+from repoint.device.update.enrolment.recognize import BaselineFilter, DifferentTreesError
 from repoint.host.errors import CannotMergeError
 from repoint.host.sysext import SystemExtensions
 from tests.cli.command import works

@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     from repoint.device.outcomes import Nothing
     from repoint.device.status.status import Status
     from repoint.device.update.check import Checked
-    from repoint.device.update.enroll import GraftRequest
+    from repoint.device.update.enrolment.enroll import GraftRequest
+    from repoint.device.update.enrolment.recognize import BaselineFilter
+    from repoint.device.update.enrolment.unenroll import Unenrolled
     from repoint.device.update.install import Staged
-    from repoint.device.update.recognize import BaselineFilter
     from repoint.device.update.remove import Removed
-    from repoint.device.update.unenroll import Unenrolled
     from repoint.host.host import Host
 
 
@@ -122,7 +122,7 @@ class Device:
     ) -> Enrolment:
         """Enrol a product; see `update.enroll`."""
         from repoint.device.store.founding import founding
-        from repoint.device.update.enroll import EnrolmentRequest, enroll, graft_points
+        from repoint.device.update.enrolment.enroll import EnrolmentRequest, enroll, graft_points
 
         network = self._network(url)
         state = self.store.product(product)
@@ -134,7 +134,7 @@ class Device:
 
     def unenroll(self, product: str | None) -> Unenrolled:
         """Unenrol a product, in whatever state it is; see `update.unenroll`."""
-        from repoint.device.update.unenroll import unenroll
+        from repoint.device.update.enrolment.unenroll import unenroll
 
         command = "repoint unenroll"
         with self._transactions.of_product(command, product, even_damaged=True) as state:
@@ -143,8 +143,8 @@ class Device:
     def add_grafts(self, product: str | None, folders: Mapping[str, Path]) -> Enrolment:
         """Add components of an installed release; see `update.supersede.add_graft`."""
         from repoint.device.update.check import client_for, follow_move
-        from repoint.device.update.enroll import GraftRequest
-        from repoint.device.update.supersede import add_graft
+        from repoint.device.update.enrolment.enroll import GraftRequest
+        from repoint.device.update.enrolment.supersede import add_graft
 
         with self._transactions.of_product("repoint graft add", product) as state:
             enrolment = state.documents.enrolment()
@@ -158,7 +158,7 @@ class Device:
     def remove_graft(self, product: str | None, component: str) -> Enrolment:
         """Remove a component; see `update.supersede.remove_graft`."""
         from repoint.device.update.check import client_for, follow_move
-        from repoint.device.update.supersede import remove_graft
+        from repoint.device.update.enrolment.supersede import remove_graft
 
         with self._transactions.of_product("repoint graft remove", product) as state:
             client = client_for(state, self._network(state.documents.enrolment().repository))

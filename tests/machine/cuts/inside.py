@@ -19,15 +19,6 @@ from typing import Literal
 import msgspec
 
 # Loaded before the disk changes.
-import repoint.device.activate.activation
-import repoint.device.activate.restart
-import repoint.device.status.status
-import repoint.device.strategy.sysext
-import repoint.device.update.check
-import repoint.device.update.enroll
-import repoint.device.update.install
-import repoint.device.update.remove
-import repoint.device.update.unenroll  # noqa: F401
 from tests.faults.quickly import be_quick
 from tests.faults.scenes import Image
 from tests.machine.cuts.operations import operation

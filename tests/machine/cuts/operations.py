@@ -8,8 +8,8 @@ from typing import NamedTuple
 from repoint.device.device import Device
 from repoint.device.errors import EnrolmentRefusedError, NotEnrolledError
 from repoint.device.store.product_state import ProductState
-from repoint.device.update.enroll import GraftRequest
-from repoint.device.update.recognize import BaselineFilter
+from repoint.device.update.enrolment.enroll import GraftRequest
+from repoint.device.update.enrolment.recognize import BaselineFilter
 from repoint.model.errors import RepointError
 from tests.machine.cuts.product import CODEC, ENGINE, OLD, PRODUCT, A, B
 

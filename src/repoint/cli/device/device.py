@@ -334,8 +334,8 @@ def enroll(
     """Enrol a product: verify the installed files against the vendor's baseline."""
     from repoint.cli.output import counted
     from repoint.device.fetch.client import read_root
-    from repoint.device.update.enroll import GraftRequest
-    from repoint.device.update.recognize import BaselineFilter, DifferentTreesError
+    from repoint.device.update.enrolment.enroll import GraftRequest
+    from repoint.device.update.enrolment.recognize import BaselineFilter, DifferentTreesError
     from repoint.model.names import check_product, check_ring
 
     check_product(product)

@@ -15,8 +15,8 @@ from repoint.device.store.records import HistoryEntry
 from repoint.device.store.trees.intact import Damage, describe_differences, examine
 from repoint.device.strategy.strategy import replaced_points
 from repoint.device.update.choice import next_offer
-from repoint.device.update.recognize import DifferentTreesError, OtherComponentsError
-from repoint.device.update.supersede import supersede
+from repoint.device.update.enrolment.recognize import DifferentTreesError, OtherComponentsError
+from repoint.device.update.enrolment.supersede import supersede
 from repoint.device.update.turn import record_positions, without_halted
 from repoint.host.host import Host
 from repoint.model.catalog import Catalog, Offer

@@ -21,8 +21,8 @@ from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Enrolment, Generation, GraftPoint
 from repoint.device.store.trees.trees import add_tree
 from repoint.device.strategy.strategy import strategy_of, strategy_type
-from repoint.device.update.preflight import require_place, require_points, require_store
-from repoint.device.update.recognize import BaselineFilter, Installed, recognize
+from repoint.device.update.enrolment.preflight import require_place, require_points, require_store
+from repoint.device.update.enrolment.recognize import BaselineFilter, Installed, recognize
 from repoint.fs.durable import make_folder, write_durably
 from repoint.fs.removal import remove_tree
 from repoint.host.host import Host

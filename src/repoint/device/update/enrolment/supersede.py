@@ -19,9 +19,9 @@ from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Enrolment, Generation, GraftPoint
 from repoint.device.store.trees.intact import Damage, examine
 from repoint.device.strategy.strategy import replaced_points, strategy_of, strategy_type
-from repoint.device.update.enroll import GraftRequest, adopt, take_trees
-from repoint.device.update.preflight import require_place, require_points
-from repoint.device.update.recognize import (
+from repoint.device.update.enrolment.enroll import GraftRequest, adopt, take_trees
+from repoint.device.update.enrolment.preflight import require_place, require_points
+from repoint.device.update.enrolment.recognize import (
     BaselineFilter,
     Installed,
     OtherComponentsError,

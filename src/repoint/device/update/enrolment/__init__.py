@@ -1,0 +1,1 @@
+"""Enrolment of a product, moves to another baseline, and unenrolment."""
