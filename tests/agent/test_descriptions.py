@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from repoint.agent.descriptions import describe_activation, describe_activation_or_restart
-from repoint.agent.headline import headline
 from repoint.agent.journal_events import display_name
-from repoint.agent.overview import Overview, read_overview
+from repoint.agent.overview.descriptions import describe_activation, describe_activation_or_restart
+from repoint.agent.overview.headline import headline
+from repoint.agent.overview.overview import Overview, read_overview
 from repoint.agent.plan import Plan, Reason, Step
 from repoint.agent.update_run import UpdateRun
 from repoint.device.store.records import LastCheck

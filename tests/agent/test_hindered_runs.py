@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from repoint.agent.overview import Observation, read_overview
+from repoint.agent.overview.overview import Observation, read_overview
 from repoint.agent.update_run import (
     Agent,
     UpdateRun,

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from repoint.agent.agent_state import AgentState, write_agent_state
-from repoint.agent.descriptions import describe_activation, describe_restart
-from repoint.agent.overview import Observation, read_overview
+from repoint.agent.overview.descriptions import describe_activation, describe_restart
+from repoint.agent.overview.overview import Observation, read_overview
 from repoint.agent.plan import Step
 from repoint.device.device import Device
 from repoint.device.outcomes import require_done
@@ -186,7 +186,7 @@ def test_a_process_that_uses_two_components_is_one_process_everywhere(
 
 def test_reading_an_overview_imports_nothing_heavy() -> None:
     code = (
-        "import sys\nimport repoint.agent.overview\n"
+        "import sys\nimport repoint.agent.overview.overview\n"
         "heavy = {'numpy', 'tuf', 'cryptography', 'hdiffpatch', 'backports.zstd', 'compression.zstd', 'urllib3',"
         " 'starlette', 'jeepney', 'typer', 'rich'}\n"
         "print(sorted(heavy & set(sys.modules)))"

@@ -17,7 +17,7 @@ from repoint.agent.notifications import (
     notification_record,
     notify_desktop,
 )
-from repoint.agent.overview import Observation, Overview, read_overview
+from repoint.agent.overview.overview import Observation, Overview, read_overview
 from repoint.agent.update_run import Agent, UpdateRun
 from repoint.device.store.records import UserSettings
 from repoint.host import journal

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from repoint.agent.descriptions import format_time
+from repoint.agent.overview.descriptions import format_time
 from repoint.agent.restart import AnnouncedRestart, restart
 from repoint.agent.update_run import Agent
 from repoint.device.activate import restart as programs

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from repoint.agent.overview import StatusReport
+from repoint.agent.overview.overview import StatusReport
 
 DOCS = Path(__file__).parents[2] / "docs"
 SCHEMA = DOCS / "schema" / "status.json"

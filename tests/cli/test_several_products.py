@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from repoint.agent.notifications import notification_for
-from repoint.agent.overview import read_overview
+from repoint.agent.overview.overview import read_overview
 from repoint.model.baseline import About
 from tests.cli.command import refusal, repoint, works
 from tests.cli.test_terminal import Terminal

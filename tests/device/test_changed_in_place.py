@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from repoint.agent.overview import read_overview
+from repoint.agent.overview.overview import read_overview
 from repoint.device.errors import StoreDamagedError
 from repoint.fs.removal import remove_tree
 from repoint.model.baseline import BaselineName

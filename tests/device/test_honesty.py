@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from repoint.agent.overview import read_overview
+from repoint.agent.overview.overview import read_overview
 from repoint.device.errors import StoreDamagedError
 from repoint.device.outcomes import require_done
 from repoint.model.baseline import BaselineName

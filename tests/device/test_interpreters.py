@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from repoint.agent.overview import read_overview
+from repoint.agent.overview.overview import read_overview
 from repoint.device.status.census import census_of
 from repoint.host.host import Host
 from repoint.model.baseline import BaselineName

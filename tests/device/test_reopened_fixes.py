@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from repoint.agent.overview import read_overview
+from repoint.agent.overview.overview import read_overview
 from repoint.agent.update_run import Agent
 from repoint.device.outcomes import Nothing
 from repoint.host.conditions import Conditions

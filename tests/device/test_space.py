@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from repoint.agent.agent_state import AgentState
-from repoint.agent.overview import Observation, read_overview
+from repoint.agent.overview.overview import Observation, read_overview
 from repoint.device.errors import StoreWriteError
 from repoint.device.update.space import RESERVE, space_needed
 from repoint.image.verity import HashTree

@@ -11,7 +11,7 @@ from typing import get_args
 import msgspec
 import pytest
 
-from repoint.agent.overview import Observation, read_overview
+from repoint.agent.overview.overview import Observation, read_overview
 from repoint.device.device import Device
 from repoint.device.status.verdict import NOT_KNOWN, Findings, Verdict, verdict_of
 from repoint.device.store.freshness import LONGEST, is_stale

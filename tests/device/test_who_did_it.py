@@ -7,7 +7,7 @@ import time
 
 import msgspec
 
-from repoint.agent.overview import read_overview
+from repoint.agent.overview.overview import read_overview
 from repoint.agent.update_run import Agent
 from repoint.device.store.records import Actor, HistoryEntry
 from repoint.host.conditions import Conditions

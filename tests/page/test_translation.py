@@ -15,7 +15,7 @@ import pytest
 from markupsafe import Markup
 
 import repoint
-from repoint.agent.overview import Verdict
+from repoint.agent.overview.overview import Verdict
 from repoint.agent.plan import Reason
 from repoint.device.store.records import Event
 from repoint.model.errors import RepointError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, get_args
 
-from repoint.agent.overview import Verdict
+from repoint.agent.overview.overview import Verdict
 from repoint.page.views import rendering
 from repoint.page.views.rendering import Renderer
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import msgspec
 
-from repoint.agent.descriptions import describe_activation, format_time
 from repoint.agent.missed_runs import HINDERED
 from repoint.agent.notifications import Notification, notification_for
-from repoint.agent.overview import Overview
+from repoint.agent.overview.descriptions import describe_activation, format_time
+from repoint.agent.overview.overview import Overview
 from repoint.agent.units.unit_files import NEWS
 from repoint.agent.update_run import UpdateRun
 from repoint.device.os_errors import explained

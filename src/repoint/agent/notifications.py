@@ -14,14 +14,14 @@ from typing import Literal
 
 import msgspec
 
-from repoint.agent.descriptions import (
+from repoint.agent.overview.descriptions import (
     describe_activation,
     describe_deadline,
     describe_install,
     describe_restart,
 )
-from repoint.agent.headline import headline
-from repoint.agent.overview import Overview
+from repoint.agent.overview.headline import headline
+from repoint.agent.overview.overview import Overview
 from repoint.agent.plan import Step
 from repoint.device.status.affected import Affected
 from repoint.device.status.status import NO_CVE, CveStatus

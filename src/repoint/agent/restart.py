@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from repoint.agent.overview import read_overview
+from repoint.agent.overview.overview import read_overview
 from repoint.device.activate.restart import Restarted
 from repoint.device.device import Device
 from repoint.device.outcomes import Nothing

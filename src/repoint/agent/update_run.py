@@ -17,7 +17,7 @@ import msgspec
 from repoint.agent import restart
 from repoint.agent.agent_state import CHECK_EVERY, AgentState, read_agent_state, write_agent_state
 from repoint.agent.missed_runs import HINDERED, add_missed_run, clear_missed_runs
-from repoint.agent.overview import Observation, Overview, read_overview
+from repoint.agent.overview.overview import Observation, Overview, read_overview
 from repoint.agent.plan import Step
 from repoint.device.device import Device
 from repoint.device.errors import (

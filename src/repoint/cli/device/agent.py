@@ -89,7 +89,7 @@ def activate(
 def tell(product: ProductOption = None, store: StoreOption = None) -> None:
     """Show a notification on this desktop, unless it was shown before."""
     from repoint.agent.notifications import notification_record, notify_desktop
-    from repoint.agent.overview import read_overview
+    from repoint.agent.overview.overview import read_overview
     from repoint.cli.device.device import open_device
     from repoint.cli.output import report_troubles
     from repoint.device.os_errors import Troubles, isolated

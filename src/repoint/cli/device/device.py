@@ -67,7 +67,7 @@ def status(
     product: ProductOption = None, json: JsonOption = False, store: StoreOption = None
 ) -> None:
     """Show whether this device is protected, what is fixed, and what happens next."""
-    from repoint.agent.overview import Overview, read_overview, status_report
+    from repoint.agent.overview.overview import Overview, read_overview, status_report
     from repoint.cli.device.status_view import print_status
     from repoint.cli.output import print_json, report_troubles
 
@@ -121,7 +121,7 @@ def check(
     product: ProductOption = None, json: JsonOption = False, store: StoreOption = None
 ) -> None:
     """Check the repository for improvements. Installs nothing."""
-    from repoint.agent.overview import about_of
+    from repoint.agent.overview.overview import about_of
     from repoint.cli.output import print_json, report_troubles
 
     device = open_device(store)
@@ -208,8 +208,8 @@ def install(
     store: StoreOption = None,
 ) -> None:
     """Download, verify, prepare and stage what the last check found."""
-    from repoint.agent.descriptions import describe_activation_or_restart
-    from repoint.agent.overview import read_overview
+    from repoint.agent.overview.descriptions import describe_activation_or_restart
+    from repoint.agent.overview.overview import read_overview
     from repoint.cli.device.restart import offer_restart
     from repoint.cli.output import print_json, seconds, size
     from repoint.cli.progress import progress_bar
@@ -271,7 +271,7 @@ def _ask_to_install(device: Device, product: str | None) -> list[str]:
     Returns:
         The fixes in force that the person accepts to lose.
     """
-    from repoint.agent.overview import read_overview
+    from repoint.agent.overview.overview import read_overview
     from repoint.cli.device.status_view import print_offer
 
     overview = read_overview(device, product)

@@ -53,7 +53,7 @@ def motd(store: StoreOption = None) -> None:
     It also says when that changes. It prints nothing if this device is protected.
     """
     from repoint.agent.notifications import message_of_the_day
-    from repoint.agent.overview import read_overview
+    from repoint.agent.overview.overview import read_overview
     from repoint.cli.device.device import open_device
     from repoint.cli.output import report_troubles
     from repoint.device.os_errors import Troubles, isolated

@@ -31,7 +31,7 @@ def restart(
     Programs are asked to close and started again; systemd restarts services. Before the session or
     the machine restarts, there is a countdown that you can stop.
     """
-    from repoint.agent.overview import read_overview
+    from repoint.agent.overview.overview import read_overview
     from repoint.agent.restart import restart as restart_all
     from repoint.cli.device.device import open_device
     from repoint.cli.output import print_json
@@ -57,8 +57,8 @@ def restart(
 
 def offer_restart(device: Device, product: str | None) -> None:
     """Offer the restart after an installation."""
-    from repoint.agent.descriptions import describe_activation_or_restart, describe_restart
-    from repoint.agent.overview import read_overview
+    from repoint.agent.overview.descriptions import describe_activation_or_restart, describe_restart
+    from repoint.agent.overview.overview import read_overview
     from repoint.agent.restart import restart as restart_all
     from repoint.device.outcomes import Nothing
 
@@ -77,7 +77,7 @@ def offer_restart(device: Device, product: str | None) -> None:
 
 
 def _confirm(affected: tuple[Affected, ...]) -> None:
-    from repoint.agent.descriptions import MACHINE, describe_restart
+    from repoint.agent.overview.descriptions import MACHINE, describe_restart
 
     if _disturbs(affected):
         subject = describe_restart(affected)
@@ -97,7 +97,7 @@ def _print_countdown(left: int) -> bool:
 
 
 def _print(result: Restarted | AnnouncedRestart) -> None:
-    from repoint.agent.descriptions import format_time
+    from repoint.agent.overview.descriptions import format_time
     from repoint.agent.restart import AnnouncedRestart
     from repoint.cli.output import seconds
 

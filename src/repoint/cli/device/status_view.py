@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from repoint.agent.descriptions import (
+from repoint.agent.overview.descriptions import (
     MACHINE,
     describe_activation,
     describe_deadline,
@@ -12,8 +12,8 @@ from repoint.agent.descriptions import (
     describe_restart,
     format_time,
 )
-from repoint.agent.headline import headline
-from repoint.agent.overview import Overview
+from repoint.agent.overview.headline import headline
+from repoint.agent.overview.overview import Overview
 from repoint.cli.output import counted, moment, size, switch
 from repoint.cli.terminal import print
 from repoint.device.status.status import NO_CVE, CveStatus, Status

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from repoint.agent.improvement_overview import ImprovementOverview
-from repoint.agent.overview import Observation, Overview, read_overview
+from repoint.agent.overview.improvements import ImprovementOverview
+from repoint.agent.overview.overview import Observation, Overview, read_overview
 from repoint.device.device import Device
 from repoint.device.status.status import FixState, Status
 from repoint.device.status.verdict import Verdict

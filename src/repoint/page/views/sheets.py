@@ -5,7 +5,7 @@ from __future__ import annotations
 from markupsafe import Markup
 from starlette.responses import Response
 
-from repoint.agent.improvement_overview import FixOverview
+from repoint.agent.overview.improvements import FixOverview
 from repoint.device.status.status import NO_CVE
 from repoint.page.auth.errors import PasscodeError
 from repoint.page.auth.passcode_prompt import passcode_prompt

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from repoint.agent.overview import Overview
+from repoint.agent.overview.overview import Overview
 from repoint.agent.plan import Reason, Step
 from repoint.device.status.affected import Affected
 

@@ -13,8 +13,8 @@ from typing import Literal
 import msgspec
 
 from repoint.agent.agent_state import CHECK_EVERY, AgentState, read_agent_state
-from repoint.agent.improvement_overview import Improvements, read_improvements
 from repoint.agent.missed_runs import describe_hindrance
+from repoint.agent.overview.improvements import Improvements, read_improvements
 from repoint.agent.plan import (
     ActivationCandidate,
     InstallCandidate,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from repoint.agent.descriptions import format_time
-from repoint.agent.overview import Overview
+from repoint.agent.overview.descriptions import format_time
+from repoint.agent.overview.overview import Overview
 from repoint.device.status.status import NO_CVE, Status
 
 

@@ -1,0 +1,1 @@
+"""The overview of a product, and the English sentences that describe it."""
