@@ -14,7 +14,7 @@ from repoint.host.host import Host
 from repoint.host.kernel.boot import Boot
 from repoint.host.programs import Programs
 from repoint.host.run import ProgramResult
-from repoint.host.systemd import Systemd, TransientUnit, Unit
+from repoint.host.systemd.services import Systemd, TransientUnit, Unit
 
 STEADY = "ActiveState=active\nStateChangeTimestampMonotonic=1\nResult=success\n"
 HANGS = "ActiveState=activating\nStateChangeTimestampMonotonic=1\nJob=7\n"

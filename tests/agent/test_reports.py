@@ -20,8 +20,8 @@ from repoint.agent.notifications import (
 from repoint.agent.overview.overview import Observation, Overview, read_overview
 from repoint.agent.update_run import Agent, UpdateRun
 from repoint.device.store.records import UserSettings
-from repoint.host import journal
 from repoint.host.conditions import Conditions
+from repoint.host.systemd import journal
 from repoint.model.advisory import Advisory, Fix
 from tests.agent.buses import Bus, needs_bus
 from tests.hostile_texts import HOSTILE

@@ -16,8 +16,8 @@ from repoint.device.activate.restart import Restarted
 from repoint.device.errors import StillRunningError
 from repoint.device.update.enrolment.enroll import GraftRequest
 from repoint.device.update.enrolment.recognize import BaselineFilter
-from repoint.host import logind
-from repoint.host.systemd import Unit
+from repoint.host.systemd import logind
+from repoint.host.systemd.services import Unit
 from repoint.model.baseline import RestartScope
 from tests.agent.buses import Bus, needs_bus
 from tests.cli.command import works

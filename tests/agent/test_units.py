@@ -27,7 +27,7 @@ from repoint.agent.units.unit_files import (
 )
 from repoint.device.store.records import Enrolment, GraftPoint
 from repoint.device.store.store import Store
-from repoint.host.systemd import Systemd
+from repoint.host.systemd.services import Systemd
 from tests.cli.command import repoint, works
 from tests.places import Place
 from tests.world import NAME, Vendor

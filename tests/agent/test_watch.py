@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from repoint.agent.units.start import CannotHandOverError, start_watch
-from repoint.host.systemd import Systemd
+from repoint.host.systemd.services import Systemd
 
 
 @pytest.fixture

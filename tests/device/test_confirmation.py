@@ -25,7 +25,7 @@ from repoint.device.errors import HealthCheckError
 from repoint.device.update.enrolment.enroll import GraftRequest
 from repoint.device.update.enrolment.recognize import BaselineFilter
 from repoint.host.conditions import Conditions
-from repoint.host.systemd import Unit
+from repoint.host.systemd.services import Unit
 from tests.agent.test_update_run import _newer
 from tests.device.conftest import MAPS_A_LIBRARY, Place
 from tests.places import reason_of

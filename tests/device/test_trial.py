@@ -16,7 +16,7 @@ from repoint.device.activate.trial import (
     decide,
 )
 from repoint.device.store.records import Trial
-from repoint.host.systemd import MachineState, ServiceState, Unit
+from repoint.host.systemd.services import MachineState, ServiceState, Unit
 
 ACME, OTHER = Unit("acme.service"), Unit("other.service")
 BEGAN = 20.0

@@ -12,7 +12,7 @@ import pytest
 from repoint.host.host import Host
 from repoint.host.programs import Programs, StartedProgram, environment_for
 from repoint.host.run import SYSTEM_PATH, ProgramResult
-from repoint.host.systemd import Systemd, TransientUnit
+from repoint.host.systemd.services import Systemd, TransientUnit
 from tests.places import wait_for
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from repoint.host.run import ProgramResult
-from repoint.host.systemd import (
+from repoint.host.systemd.services import (
     ServiceState,
     Systemd,
     TransientUnit,

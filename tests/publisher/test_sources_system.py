@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from repoint.host.base_system import BaseSystem
-from repoint.host.sysext import SystemExtensions
+from repoint.host.systemd.sysext import SystemExtensions
 from repoint.model.system import System
 from repoint.publisher.baselines import ComponentSource, Release
 from repoint.publisher.ingest import unpack_source

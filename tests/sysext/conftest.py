@@ -22,7 +22,7 @@ from repoint.device.update.enrolment.enroll import GraftRequest
 from repoint.device.update.enrolment.recognize import BaselineFilter
 from repoint.host.base_system import BaseSystem
 from repoint.host.host import Host
-from repoint.host.sysext import SystemExtensions
+from repoint.host.systemd.sysext import SystemExtensions
 from tests.mounts import private_mounts
 from tests.serving import WebServer
 from tests.world import PLATFORM, Files, Vendor, big

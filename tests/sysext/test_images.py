@@ -25,7 +25,7 @@ from repoint.device.errors import (
 from repoint.host.base_system import BaseSystem, read_release
 from repoint.host.errors import CannotMergeError
 from repoint.host.kernel.dm_verity import DmVerity
-from repoint.host.sysext import SystemExtensions
+from repoint.host.systemd.sysext import SystemExtensions
 from repoint.model.encoding import encode_record
 from repoint.model.improvement import Improvement
 from repoint.model.system import System as OfSystem

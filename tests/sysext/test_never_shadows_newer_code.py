@@ -17,7 +17,7 @@ import pytest
 from repoint.device.errors import NotApplicableError, SupersededError
 from repoint.host.base_system import BaseContents, BaseSystem, read_release
 from repoint.host.errors import CannotMergeError
-from repoint.host.sysext import SystemExtensions
+from repoint.host.systemd.sysext import SystemExtensions
 from repoint.model.baseline import BaselineName
 from repoint.model.errors import RepointError
 from tests.sysext.conftest import APP, NEW, OLD, System, put, run

@@ -14,7 +14,7 @@ from repoint.device.errors import EnrolmentRefusedError, StillRunningError
 from repoint.device.update.enrolment.enroll import GraftRequest
 from repoint.device.update.enrolment.recognize import BaselineFilter, DifferentTreesError
 from repoint.host.errors import CannotMergeError
-from repoint.host.sysext import SystemExtensions
+from repoint.host.systemd.sysext import SystemExtensions
 from tests.cli.command import works
 from tests.sysext.conftest import APP, NEW, OLD, System, own_host, put, run
 from tests.world import Files, Vendor, write_tree

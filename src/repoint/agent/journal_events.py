@@ -17,7 +17,7 @@ from repoint.device.os_errors import explained
 from repoint.device.status.status import NO_CVE
 from repoint.device.store.files import read_note
 from repoint.fs.durable import write_durably
-from repoint.host import journal
+from repoint.host.systemd import journal
 
 
 @dataclass(frozen=True)

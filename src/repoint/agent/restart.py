@@ -16,7 +16,7 @@ from repoint.agent.overview.overview import read_overview
 from repoint.device.activate.restart import Restarted
 from repoint.device.device import Device
 from repoint.device.outcomes import Nothing
-from repoint.host import logind
+from repoint.host.systemd import logind
 
 COUNTDOWN = 60
 """Seconds in which a person can stop the restart that they requested."""

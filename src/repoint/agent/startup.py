@@ -10,7 +10,7 @@ from repoint.agent.units.start import start_watch
 from repoint.agent.update_run import UpdateRun
 from repoint.device.device import Device
 from repoint.device.errors import HealthCheckError
-from repoint.host import journal
+from repoint.host.systemd import journal
 from repoint.model.errors import RepointError
 
 

@@ -16,7 +16,7 @@ import msgspec
 
 from repoint.host.errors import CannotMergeError
 from repoint.host.run import run
-from repoint.host.sysext import SystemExtensions
+from repoint.host.systemd.sysext import SystemExtensions
 from repoint.model.errors import InvalidRecordError
 from repoint.model.system import release_fields
 from repoint.model.tree import Entry

@@ -11,15 +11,15 @@ import msgspec
 from repoint.host.base_system import BaseSystem
 from repoint.host.conditions import ConditionReader
 from repoint.host.dbus import system_bus
-from repoint.host.journal import Journal
 from repoint.host.kernel.boot import Boot
 from repoint.host.kernel.dm_verity import DmVerity
 from repoint.host.kernel.mounts import Mounts
 from repoint.host.kernel.processes import Processes
-from repoint.host.logind import Logind
 from repoint.host.programs import Programs
-from repoint.host.sysext import SystemExtensions
-from repoint.host.systemd import Systemd
+from repoint.host.systemd.journal import Journal
+from repoint.host.systemd.logind import Logind
+from repoint.host.systemd.services import Systemd
+from repoint.host.systemd.sysext import SystemExtensions
 
 
 class Host(msgspec.Struct, frozen=True):

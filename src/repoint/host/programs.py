@@ -12,7 +12,7 @@ from pathlib import Path
 from repoint.fs.durable import make_folder
 from repoint.fs.trusted import UntrustedFileError, require_trusted_way
 from repoint.host.run import clean_environment, find_program, private_log, start_detached
-from repoint.host.systemd import Systemd, TransientUnit
+from repoint.host.systemd.services import Systemd, TransientUnit
 
 _SERVICE_VARIABLES = (
     "INVOCATION_ID", "JOURNAL_STREAM", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES",

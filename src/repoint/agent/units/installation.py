@@ -30,7 +30,7 @@ from repoint.device.store.store import Store
 from repoint.device.strategy.strategy import strategy_type
 from repoint.fs.durable import write_durably
 from repoint.host.interpreter import isolation
-from repoint.host.systemd import Systemd, systemctl
+from repoint.host.systemd.services import Systemd, systemctl
 from repoint.model.errors import RepointError
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from repoint.agent.units.unit_files import ACTIVATE, WATCH
 from repoint.host.interpreter import module_command
-from repoint.host.systemd import Systemd, TransientUnit
+from repoint.host.systemd.services import Systemd, TransientUnit
 from repoint.model.errors import RepointError
 
 

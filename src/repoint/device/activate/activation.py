@@ -22,7 +22,7 @@ from repoint.device.store.trees.intact import describe_differences, glance
 from repoint.device.strategy.strategy import show_active
 from repoint.host.errors import CannotMergeError
 from repoint.host.host import Host
-from repoint.host.systemd import Unit
+from repoint.host.systemd.services import Unit
 from repoint.model.baseline import RestartScope
 from repoint.model.errors import RepointError
 

@@ -18,7 +18,7 @@ from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation, GraftPoint
 from repoint.host.host import Host
 from repoint.host.programs import StartedProgram
-from repoint.host.systemd import Unit
+from repoint.host.systemd.services import Unit
 
 CLOSE_TIMEOUT = 10.0
 """Seconds that a program has to close after it was asked to."""

@@ -14,7 +14,7 @@ from typing import Literal
 import msgspec
 
 from repoint.device.store.records import Trial
-from repoint.host.systemd import MachineState, ServiceState
+from repoint.host.systemd.services import MachineState, ServiceState
 
 TRIES = 3
 """The number of machine starts that a letter has. A watchdog or a person resets a machine that

@@ -11,7 +11,7 @@ from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation, Trial
 from repoint.device.strategy.strategy import strategy_type
 from repoint.host.host import Host
-from repoint.host.systemd import Unit, restarted_services
+from repoint.host.systemd.services import Unit, restarted_services
 
 
 def begin_trial(

@@ -10,7 +10,7 @@ from repoint.device.status.census import Census, Use
 from repoint.device.status.exposure import outdated_uses
 from repoint.device.store.product_state import ProductState
 from repoint.host.host import Host
-from repoint.host.systemd import Unit
+from repoint.host.systemd.services import Unit
 from repoint.model.baseline import RestartScope
 from repoint.model.improvement import Improvement
 

@@ -15,7 +15,7 @@ from repoint.device.status.past import Past
 from repoint.device.status.tree_index import TreeFile, TreeIndex
 from repoint.host.kernel.command_lines import CommandLine, Mention, read_command_line
 from repoint.host.kernel.processes import FileIdentity, Process
-from repoint.host.systemd import Systemd, Unit, restarted_services
+from repoint.host.systemd.services import Systemd, Unit, restarted_services
 
 Reason = Literal["", "argument", "environment", "folder", "program"]
 """What connects a process with a component, if no file does: an argument or a variable that names

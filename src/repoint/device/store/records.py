@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from repoint.host.systemd import Unit
+from repoint.host.systemd.services import Unit
 from repoint.model.baseline import BaselineName
 from repoint.model.version import label
 

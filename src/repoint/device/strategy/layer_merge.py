@@ -18,7 +18,7 @@ from repoint.device.strategy.layer_images import LayerImage, image_of, why_folde
 from repoint.device.strategy.merged_view import missing_from_view
 from repoint.host.errors import CannotMergeError
 from repoint.host.host import Host
-from repoint.host.sysext import ImageOffer
+from repoint.host.systemd.sysext import ImageOffer
 from repoint.model.system import extension_name
 
 _AS_IMAGE, _AS_FOLDER = "merged as an image", "merged as a folder"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from repoint.device.store.files import RecordFolder, read_note
 from repoint.device.store.records import Services, Trial
-from repoint.host.systemd import Unit
+from repoint.host.systemd.services import Unit
 
 
 class Trials:

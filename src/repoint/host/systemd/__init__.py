@@ -1,0 +1,1 @@
+"""systemd and its companions: services, system extensions, logind and the journal."""
