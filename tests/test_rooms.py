@@ -15,6 +15,10 @@ ROOMS = [
     "page", "fleet", "cli",
 ]  # fmt: skip
 
+MOST_FILES = 12
+"""In one room, besides `__init__` and `__main__`."""
+FLAT_ROOMS = {"model"}
+"""Rooms that hold one file for each document, however many there are."""
 
 DEVICE_ROOMS = ["store", "policy", "strategy", "fetch", "status", "activate", "update"]
 
@@ -60,6 +64,13 @@ def test_the_fleet_knows_of_devices_nothing_but_their_reports() -> None:
 def test_no_file_has_grown_past_one_subject() -> None:
     for file in SOURCE.rglob("*.py"):
         assert len(file.read_text().splitlines()) <= 400, file
+
+
+def test_no_room_holds_more_files_than_a_reader_can_survey() -> None:
+    for room in {file.parent for file in SOURCE.rglob("*.py")}:
+        files = [file for file in room.glob("*.py") if not file.name.startswith("__")]
+        name = str(room.relative_to(SOURCE))
+        assert len(files) <= MOST_FILES or name in FLAT_ROOMS, f"{name}: divide it by its subjects"
 
 
 def test_showing_the_status_loads_nothing_heavy() -> None:

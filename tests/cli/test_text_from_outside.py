@@ -12,7 +12,7 @@ import pytest
 import repoint
 from repoint.device.store.records import HistoryEntry
 from repoint.model.advisory import Advisory, Fix
-from repoint.model.text import one_line
+from repoint.model.printable import one_line
 from tests.attacks.mirror import ONLINE, Mirror
 from tests.cli.command import repoint as command
 from tests.hostile_texts import HOSTILE

@@ -28,7 +28,7 @@ from repoint.device.status.status import NO_CVE, CveStatus
 from repoint.device.store.files import read_note
 from repoint.fs.durable import write_durably
 from repoint.host.dbus import BusError, BusObject, session_bus
-from repoint.model.text import one_line
+from repoint.model.printable import one_line
 from repoint.model.version import has_letter
 
 NotificationState = Literal["available", "staged", "in force"]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 from repoint.cli.output import size
 from repoint.cli.terminal import OutputError, print
-from repoint.model.text import one_line
+from repoint.model.printable import one_line
 
 Report = Callable[[str, int, int], None]
 """Called with a step, the bytes done, and the total; 0 if it is not known yet."""

@@ -1,7 +1,8 @@
 """The streams of a command, and the only way to print on them.
 
 Commands import `print` and `confirm` from here. What they print may hold text from outside, so
-each call prints exactly one line, and nothing in it acts on the terminal (`repoint.model.text`).
+each call prints exactly one line, and nothing in it acts on the terminal; see
+`repoint.model.printable`.
 
 Every command imports this module, so it imports little.
 """
@@ -13,7 +14,7 @@ import os
 import sys
 
 from repoint.model.errors import RepointError
-from repoint.model.text import one_line
+from repoint.model.printable import one_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Texts for people, in signed documents.
+"""Validation of the texts for people in signed documents.
 
 They come from the network and appear in terminals and on pages. They must not contain characters
 that change how a line looks, such as control characters and direction overrides.

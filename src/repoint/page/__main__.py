@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from repoint.model.errors import RepointError
-from repoint.model.text import one_line
+from repoint.model.printable import one_line
 from repoint.page.server import IDLE_TIMEOUT, serve
 
 

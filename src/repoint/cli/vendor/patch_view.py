@@ -9,7 +9,7 @@ from rich.table import Table
 
 from repoint.cli.output import size
 from repoint.delta.explain import FileAccount
-from repoint.model.text import one_line
+from repoint.model.printable import one_line
 
 _MOST_SECTIONS = 12
 

@@ -29,7 +29,7 @@ from repoint.delta.sandbox.process import (
     to_line,
 )
 from repoint.fs.durable import sync
-from repoint.model.text import one_line
+from repoint.model.printable import one_line
 
 __all__ = ["Confinement", "DecodeJob", "decode_in_child"]
 

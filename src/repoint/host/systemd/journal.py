@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
-from repoint.model.text import one_line
+from repoint.model.printable import one_line
 
 SOCKET = Path("/run/systemd/journal/socket")
 

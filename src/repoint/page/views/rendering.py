@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.responses import HTMLResponse, Response
 
-from repoint.model.text import one_line
+from repoint.model.printable import one_line
 from repoint.page.i18n.translation import Translation
 
 _FOLDER = Path(__file__).parent

@@ -1,8 +1,9 @@
-"""Text from outside: names of processes and files, reasons, titles, answers of servers.
+"""Making text from outside safe to print.
 
-Such text can hold control sequences that rewrite a terminal, line breaks that forge a line of a
-log, and characters that reorder or hide what stands beside them. So every place that shows text
-(the terminal, the journal, notifications) passes it through `one_line`.
+Names of processes and files, reasons, titles and answers of servers come from outside. They can
+hold control sequences that rewrite a terminal, line breaks that forge a line of a log, and
+characters that reorder or hide what stands beside them. So every place that shows text (the
+terminal, the journal, notifications) passes it through `one_line`.
 
 `repoint launch` imports this module before every start, so it imports nothing.
 """
