@@ -13,7 +13,7 @@ from repoint.model.rollout import ALL, Rollout
 from repoint.publisher.catalog.catalogs import Selection, read_catalog
 from repoint.publisher.errors import RolloutStateError, UnknownImprovementError
 from repoint.publisher.publisher import Publisher
-from repoint.publisher.rollout.control import Rollouts
+from repoint.publisher.rollout.control import Rollouts, ShownRollout
 from repoint.publisher.rollout.plan import parse_ramp
 from tests.cli.command import works
 from tests.world import Vendor, no_passphrase
@@ -299,3 +299,29 @@ def test_a_reason_that_would_mislead_is_refused(rollouts: Rollouts) -> None:
     for reason in ("", " ", "x" * 1001, "a\x1b[2J", "a\u202eb"):
         with pytest.raises(RepointError):
             rollouts.halt(A, reason=reason)
+
+
+def test_a_change_is_made_only_in_the_state_that_its_condition_accepts(
+    vendor: Vendor, rollouts: Rollouts, clock: Clock
+) -> None:
+    rollouts.start(A, STEPS)
+    seen = rollouts.show("acme-kiosk")
+
+    class ChangedError(RepointError):
+        pass
+
+    def unchanged(now: list[ShownRollout]) -> None:
+        if now != seen:
+            raise ChangedError("Somebody else changed it")
+
+    careful = Rollouts(vendor.repository, no_passphrase, lambda: clock.now, unchanged)
+    rollouts.promote(A)
+    for change in (careful.promote, careful.pause):
+        with pytest.raises(ChangedError):
+            change(A)
+    with pytest.raises(ChangedError):
+        careful.halt(A, reason="It fails")
+    assert share(vendor, clock) == ALL // 10
+    seen = rollouts.show("acme-kiosk")
+    careful.pause(A)
+    assert offer(vendor).state == "paused"

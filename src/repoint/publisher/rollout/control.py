@@ -25,6 +25,14 @@ class ShownRollout(msgspec.Struct, frozen=True):
     halt: HaltedLetter | None
 
 
+Condition = Callable[[list[ShownRollout]], None]
+"""Raises an error if a change must not be made in a state."""
+
+
+def _always(_: list[ShownRollout]) -> None:
+    pass
+
+
 class Rollouts:
     """The rollouts of a repository's products.
 
@@ -36,14 +44,21 @@ class Rollouts:
         repository: The repository.
         passphrases: Returns the passphrase of a role's key file.
         clock: Returns seconds since 1970.
+        condition: Called before each change with the state of the rollouts that it changes, while
+            nobody else can change them. The change is not made if it raises an error.
     """
 
     def __init__(
-        self, repository: Repository, passphrases: Passphrases, clock: Callable[[], int]
+        self,
+        repository: Repository,
+        passphrases: Passphrases,
+        clock: Callable[[], int],
+        condition: Condition = _always,
     ) -> None:
         self._repository = repository
         self._passphrases = passphrases
         self._clock = clock
+        self._condition = condition
 
     def start(
         self, selection: Selection, steps: tuple[Step, ...], *, manual: bool = False
@@ -94,6 +109,7 @@ class Rollouts:
         with self._repository.publication(self._passphrases) as publication:
             offers = selection.of(read_catalog(self._repository, product))
             halts = self.halts(product)
+            self._condition([ShownRollout(offer, halts.halted(offer)) for offer in offers])
             for offer in offers:
                 changes.require_haltable(offer, halts.halted(offer))
             # It must count even if the clock was set back since the last resumption.
@@ -128,7 +144,11 @@ class Rollouts:
         product = selection.product
         with self._repository.publication(self._passphrases) as publication:
             catalog = read_catalog(self._repository, product)
-            changed = {offer: change(offer) for offer in selection.of(catalog)}
+            selected = selection.of(catalog)
+            if self._condition is not _always:
+                halts = self.halts(product)
+                self._condition([ShownRollout(offer, halts.halted(offer)) for offer in selected])
+            changed = {offer: change(offer) for offer in selected}
             offers = tuple(changed.get(offer, offer) for offer in catalog.offers)
             put_catalog(publication, msgspec.structs.replace(catalog, offers=offers))
         return list(changed.values())
