@@ -10,7 +10,8 @@ from repoint import __version__
 from repoint.cli.command_group import CommandEntry, LazyGroup
 from repoint.cli.terminal import print_text
 
-_DEVICE, _VENDOR, _PLUMBING = "For devices", "For vendors", "Plumbing"
+_DEVICE, _VENDOR, _FLEET = "For devices", "For vendors", "For operators of a fleet"
+_PLUMBING = "Plumbing"
 _PATCHES = "repoint.cli.vendor.plumbing"
 
 
@@ -98,6 +99,13 @@ ENTRIES = {
         "repository", "app", "Create a repository and keep its signatures fresh."
     ),
     "baseline": _vendor("baselines", "app", "Register releases as baselines for improvements."),
+    "fleet": CommandEntry(
+        "repoint.cli.fleet.fleet",
+        "app",
+        _FLEET,
+        "Collect the reports of devices whose owners consent, and see who runs what.",
+        extra="fleet",
+    ),
     "delta": CommandEntry(_PATCHES, "delta", _PLUMBING, "Make and apply patches.", extra="vendor"),
     "seal": CommandEntry(_PATCHES, "seal", _PLUMBING, "Print the seal of a tree."),
 }

@@ -69,14 +69,14 @@ class LazyGroup(TyperGroup):
         except MissingExtraError as error:
             if ctx.invoked_subcommand in error.message or ctx.invoked_subcommand is None:
                 raise
-            command = f"{ctx.info_name} {ctx.invoked_subcommand}"
+            command = f"{ctx.command_path} {ctx.invoked_subcommand}"
             raise missing_extra(command, error.extra, error.module) from error
         except ModuleNotFoundError as error:
             name, module = ctx.invoked_subcommand, error.name or ""
             entry = self.entries.get(name or "")
             if entry is None or not entry.extra or module.startswith("repoint"):
                 raise
-            raise missing_extra(f"{ctx.info_name} {name}", entry.extra, module) from error
+            raise missing_extra(f"{ctx.command_path} {name}", entry.extra, module) from error
 
     def load_all(self) -> None:
         """Import every command, for those who go through `commands`."""

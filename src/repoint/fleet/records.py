@@ -30,6 +30,8 @@ class Outcome(msgspec.Struct, frozen=True):
     Attributes:
         letter: The letter.
         ring: The ring; empty for devices without one.
+        tried: Devices that staged it, or failed before they could for a reason that is not
+            transient.
         staged: Devices that staged it, whatever followed.
         confirmed: Devices whose last event is a confirmation.
         failed: Devices whose last event is a failure that is not transient.
@@ -40,6 +42,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
     letter: LetterName
     ring: str
+    tried: int
     staged: int
     confirmed: int
     failed: int
@@ -117,6 +120,9 @@ class FleetState(Protocol):
 
     def failures(self, product: str, since: int = 0) -> list[FailureGroup]:
         """Return the failures, the largest group first."""
+
+    def received(self, since: int) -> dict[int, int]:
+        """Return how many reports came in each hour from a time on, by the start of the hour."""
 
     def find(self, identity: str) -> list[DeviceState]:
         """Return what is known of an id."""

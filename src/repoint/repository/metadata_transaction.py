@@ -97,15 +97,23 @@ class MetadataTransaction(TufRepository):
         Raises:
             KeyProblemError: A key that must sign is not available.
         """
-        for name in (role, SNAPSHOT, TIMESTAMP):
-            if name in self._metadata:
-                self._signers(name)
+        self.require_keys(role)
         if role == SNAPSHOT:
             self._force_snapshot = True
         elif role == TIMESTAMP:
             self._force_timestamp = True
         else:
             self._changed.add(role)
+
+    def require_keys(self, role: str) -> None:
+        """Load the keys that a new version of a role needs.
+
+        Raises:
+            KeyProblemError: A key that must sign is not available.
+        """
+        for name in (role, SNAPSHOT, TIMESTAMP):
+            if name in self._metadata:
+                self._signers(name)
 
     def start(self, keys: dict[str, Key]) -> None:
         """Create the first metadata, with one key for each top-level role."""

@@ -187,6 +187,16 @@ class Publication:
         self._check_product(product)
         self._add(halt_role(product), {halt_path(product): data}, replace=True)
 
+    def require_halt_keys(self, product: str) -> None:
+        """Load the keys that `put_halt` needs, and change nothing.
+
+        Raises:
+            UnknownProductError: The repository has no such product.
+            KeyProblemError: A key that must sign is not available.
+        """
+        self._check_product(product)
+        self._transaction.require_keys(halt_role(product))
+
     def keep_fresh(self, product: str, until: int) -> None:
         """Give the timestamp a lifetime of one day until a time, in seconds since 1970.
 

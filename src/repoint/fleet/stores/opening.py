@@ -102,3 +102,25 @@ def _postgresql(address: sa.URL) -> sa.Engine:
         pool_timeout=5,
         connect_args={"connect_timeout": 5, "application_name": "repoint fleet"},
     )
+
+
+class Opened:
+    """A state that is opened when it is first asked for, and again until that succeeds.
+
+    Args:
+        url: See `open_state`.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._state: SqlState | None = None
+
+    def __call__(self) -> SqlState:
+        """Return the state.
+
+        Raises:
+            FleetStoreError: It cannot be opened.
+        """
+        if self._state is None:
+            self._state = open_state(self._url)
+        return self._state

@@ -15,10 +15,11 @@ from repoint.fleet.stores.codes import (
     EVER_STAGED,
     STAGED,
     failure_of,
+    is_after_staging,
     is_transient,
 )
 from repoint.fleet.stores.names import Names
-from repoint.fleet.stores.tables import adoption, tallies
+from repoint.fleet.stores.tables import adoption, received, tallies
 from repoint.fleet.stores.transitions import BUCKET, HOUR, Changes
 
 _FIRST_FAILURE: Final = 10
@@ -72,6 +73,23 @@ def apply(connection: sa.Connection, changes: Changes, names: Names, now: int) -
         )
 
 
+def count_received(connection: sa.Connection, reports: int, now: int) -> None:
+    """Note that reports came."""
+    statement = _insert(connection, received).values(hour=now // HOUR, reports=reports)
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=[received.c.hour],
+            set_={"reports": received.c.reports + statement.excluded.reports},
+        )
+    )
+
+
+def received_since(connection: sa.Connection, since: int) -> dict[int, int]:
+    """Return how many reports came in each hour, by the start of the hour."""
+    query = sa.select(received.c.hour, received.c.reports).where(received.c.hour >= since // HOUR)
+    return {row[0] * HOUR: row[1] for row in connection.execute(query)}
+
+
 def in_force(connection: sa.Connection, numbers: Sequence[int], hour: int) -> dict[int, int]:
     """Return how many devices have each of some letters in force in an hour."""
     query = (
@@ -99,16 +117,20 @@ def outcomes(
         entry = counts[(letter, ring)]
         if status == EVER_STAGED:
             entry["staged"] += devices
+            entry["tried"] += devices
         elif status == CONFIRMED:
             entry["confirmed"] += devices
         elif status == STAGED:
             entry["silent"] += devices if long else 0
+        elif is_transient(status):
+            entry["transient"] += devices
         elif status >= _FIRST_FAILURE:
-            entry["transient" if is_transient(status) else "failed"] += devices
+            entry["failed"] += devices
+            entry["tried"] += 0 if is_after_staging(status) else devices
     found = [
         Outcome(names.by_number[letter], names.word_of("ring", ring),
                 *(max(0, entry[name]) for name in
-                  ("staged", "confirmed", "failed", "transient", "silent")))
+                  ("tried", "staged", "confirmed", "failed", "transient", "silent")))
         for (letter, ring), entry in counts.items() if any(entry.values())
     ]  # fmt: skip
     return sorted(found, key=lambda one: (_letter_order(one.letter), one.ring))

@@ -81,6 +81,7 @@ class SqlState:
             changes = Changes()
             self._bulk.write(connection, self._replay(connection, fresh, names, now, changes))
             rollups.apply(connection, changes, names, now)
+            rollups.count_received(connection, len(fresh), now)
             if self._keeps_events:
                 body = zlib.compress(encode_reports(fresh, now), 1)
                 connection.execute(
@@ -128,6 +129,11 @@ class SqlState:
         """Return the failures, the largest group first."""
         with self._reading() as (connection, names):
             return rollups.failures(connection, names, product, since)
+
+    def received(self, since: int) -> dict[int, int]:
+        """Return how many reports came in each hour from a time on, by the start of the hour."""
+        with self._reading() as (connection, _):
+            return rollups.received_since(connection, since)
 
     def find(self, identity: str) -> list[DeviceState]:
         """Return what is known of an id."""

@@ -81,6 +81,14 @@ adoption = sa.Table(
     sqlite_with_rowid=False,
 )
 
+received = sa.Table(
+    "received",
+    TABLES,
+    sa.Column("hour", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("reports", sa.BigInteger, nullable=False),
+)
+"""The reports of each hour in which some came."""
+
 nonces = sa.Table(
     "nonces",
     TABLES,

@@ -15,7 +15,7 @@ from repoint.model.printable import one_line
 
 SOCKET = Path("/run/systemd/journal/socket")
 
-Event = Literal["available", "staged", "activated", "announced", "failed", "policy"]
+Event = Literal["available", "staged", "activated", "announced", "failed", "policy", "guard"]
 
 MESSAGE_IDS: dict[Event, str] = {
     "available": "c9f1a3b06c5f4a4e9d6f0a7c2b8e5d11",
@@ -24,6 +24,7 @@ MESSAGE_IDS: dict[Event, str] = {
     "announced": "71c8b2e4d6f04a1c9e5b3d7f2a8c0e44",
     "failed": "a4f6e8d0c2b34957b1d3f5a7c9e10b55",
     "policy": "0d9c8b7a6f5e4d3c8b2a190f8e7d6c66",
+    "guard": "4b7e1d92a05c4c8fb36d8e0f2a917c77",
 }
 """``journalctl MESSAGE_ID=…`` finds all entries of one kind."""
 

@@ -66,12 +66,14 @@ class Selection(msgspec.Struct, frozen=True):
     Attributes:
         product: The product.
         label: The improvement, such as ``26.3.1 (a)``.
-        platform: Only the baseline for this platform; None for all platforms.
+        platform: Only the baselines for this platform; None for all platforms.
+        build: Only the baseline of this build; None for all builds.
     """
 
     product: str
     label: str
     platform: str | None = None
+    build: str | None = None
 
     def of(self, catalog: Catalog) -> list[Offer]:
         """Return the offers in a catalog.
@@ -85,6 +87,7 @@ class Selection(msgspec.Struct, frozen=True):
             for offer in catalog.offers
             if (offer.baseline.version, offer.letter) == (version, letter)
             and self.platform in (None, offer.baseline.platform)
+            and self.build in (None, offer.baseline.build)
         ]
         if not found:
             on = "" if self.platform is None else f" for {self.platform}"

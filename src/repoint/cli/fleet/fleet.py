@@ -1,0 +1,28 @@
+"""The commands of ``repoint fleet``. A command's module is imported when the command is named."""
+
+from __future__ import annotations
+
+import typer
+
+from repoint.cli.command_group import CommandEntry, LazyGroup
+
+
+def _fleet(module: str, attribute: str, help_text: str) -> CommandEntry:
+    return CommandEntry(
+        f"repoint.cli.fleet.{module}", attribute, "Commands", help_text, extra="fleet"
+    )
+
+
+class _Commands(LazyGroup):
+    entries = {  # noqa: RUF012 (as in the base class)
+        "guard": _fleet("guard", "guard", "Watch the reports, and halt a letter that goes wrong."),
+    }
+
+
+app = typer.Typer(
+    cls=_Commands,
+    help="Collect the reports of devices whose owners consent, and see who runs what.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+)
