@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 import pytest
 
@@ -62,3 +64,17 @@ def test_what_no_report_holds_is_refused(report: Report, change: dict[str, objec
 def test_a_newer_minor_format_may_have_more_fields() -> None:
     data = msgspec.json.encode({**msgspec.to_builtins(COUNT), "format": "1.7", "weather": "fine"})
     assert decode_record(data, Report, "The report") == COUNT
+
+
+BATCHES = sorted((Path(__file__).parent / "reports").glob("*-*.json"))
+
+
+@pytest.mark.parametrize("batch", BATCHES, ids=lambda path: path.stem)
+def test_a_batch_is_read_or_refused_as_its_name_says(batch: Path) -> None:
+    data = batch.read_bytes()
+    if batch.name.startswith("accepted-"):
+        reports = msgspec.json.decode(data, type=tuple[Report, ...])
+        assert msgspec.json.decode(msgspec.json.encode(reports)) == msgspec.json.decode(data)
+    else:
+        with pytest.raises((msgspec.ValidationError, InvalidRecordError)):
+            msgspec.json.decode(data, type=tuple[Report, ...])

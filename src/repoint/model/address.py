@@ -105,6 +105,21 @@ class Address:
         return self.origin == prefix.origin and below
 
 
+def reports_address(text: str) -> Address:
+    """Parse the address that reports are sent to: https, or a server on this machine.
+
+    Raises:
+        AddressError: It is malformed, or others could read along.
+    """
+    address = Address.parse(text)
+    if address.scheme == "http" and not _is_this_machine(address.host):
+        raise AddressError(
+            f"The address {hidden(text)} is not encrypted, and reports are for their fleet only",
+            hint="Write it with https",
+        )
+    return address
+
+
 def hidden(text: str) -> str:
     """Return an address for a message: without user name, password and query, and quoted."""
     text = text.partition("?")[0]
@@ -155,6 +170,13 @@ def _checked(text: str, parts: SplitResult) -> Address:
     if any(_DOTS.fullmatch(name) for name in path.split("/")):
         raise AddressError(f"The path of the address {shown} contains `.` or `..`", hint=_FORM)
     return Address(scheme, _host(parts.hostname, shown), port or _PORTS[scheme], path, parts.query)
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _host(host: str, shown: str) -> str:
