@@ -25,6 +25,10 @@ class StoreWriteError(RepointError):
     """The store cannot be written: the disk is full, or the person lacks the right."""
 
 
+class NoSpaceError(StoreWriteError):
+    """The disk is full, or has not enough space for an improvement."""
+
+
 class NoNetworkError(RepointError):
     """The repository cannot be reached."""
 

@@ -7,7 +7,7 @@ import errno
 import os
 from collections.abc import Iterator
 
-from repoint.device.errors import StoreWriteError
+from repoint.device.errors import NoSpaceError, StoreWriteError
 from repoint.model.errors import RepointError
 
 Troubles = dict[str, RepointError]
@@ -35,7 +35,7 @@ def explained(action: str, outcome: str = NOTHING_CHANGED) -> Iterator[None]:
         path = error.filename2 or error.filename
         where = f" at {path}" if path else ""
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise StoreWriteError(
+            raise NoSpaceError(
                 f"The disk is full: could not {action}{where}",
                 hint=f"Free some space and try again; {outcome}",
             ) from error

@@ -39,7 +39,7 @@ def confirm_or_roll_back(state: ProductState, host: Host, *, now: int) -> Verdic
     verdict = current_verdict(state, host)
     if verdict.kind == "confirm":
         failure = _check_health(state, active)
-        verdict = Verdict("roll back", failure) if failure else verdict
+        verdict = Verdict("roll back", failure, "health") if failure else verdict
     with explained(f"confirm {active.label}", COMPLETED_NEXT):
         if verdict.kind == "confirm":
             state.generations.confirm(active)
@@ -47,7 +47,7 @@ def confirm_or_roll_back(state: ProductState, host: Host, *, now: int) -> Verdic
             state.trials.clear()
         elif verdict.kind == "roll back":
             _keep_requested_services(state, host, active)
-            _roll_back(state, host, active, verdict.reason, now)
+            _roll_back(state, host, active, verdict, now)
     return verdict
 
 
@@ -71,7 +71,7 @@ def count_machine_start(state: ProductState, host: Host, *, now: int) -> None:
     counted = count_start(trial, host.boot.identity(), host.boot.uptime())
     verdict = roll_back_after_last_try(Observation(counted))
     if verdict is not None:
-        _roll_back(state, host, active, verdict.reason, now)
+        _roll_back(state, host, active, verdict, now)
     elif counted is not trial:
         state.trials.set(counted)
 
@@ -116,11 +116,13 @@ def rollback_error(state: ProductState, letter: Generation | None) -> HealthChec
     )
 
 
-def _roll_back(state: ProductState, host: Host, letter: Generation, reason: str, now: int) -> None:
+def _roll_back(
+    state: ProductState, host: Host, letter: Generation, verdict: Verdict, now: int
+) -> None:
     """Roll a letter back. The commit point is the rename of its mark."""
-    state.marks.set(letter, Mark("failed", now, reason))
+    state.marks.set(letter, Mark("failed", now, verdict.reason, verdict.cause))
     complete_rollback(state, host)
-    state.history.add(HistoryEntry(now, "failed", letter.label, reason, "automatic"))
+    state.history.add(HistoryEntry(now, "failed", letter.label, verdict.reason, "automatic"))
 
 
 def _keep_requested_services(state: ProductState, host: Host, active: Generation) -> None:

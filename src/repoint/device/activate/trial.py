@@ -64,10 +64,12 @@ class Verdict:
     Attributes:
         kind: Whether it waits, is confirmed, or is rolled back.
         reason: Why it is rolled back.
+        cause: The kind of failure, if it is rolled back.
     """
 
     kind: Literal["wait", "confirm", "roll back"]
     reason: str = ""
+    cause: Literal["", "health", "start"] = ""
 
 
 WAIT, CONFIRM = Verdict("wait"), Verdict("confirm")
@@ -83,7 +85,7 @@ def roll_back_after_last_try(seen: Observation) -> Verdict | None:
     if seen.trial.tries <= TRIES:
         return None
     return Verdict(
-        "roll back", f"{TRIES} starts of the machine did not come far enough to confirm it"
+        "roll back", f"{TRIES} starts of the machine did not come far enough to confirm it", "start"
     )
 
 
@@ -97,7 +99,7 @@ def roll_back_if_service_failed(seen: Observation) -> Verdict | None:
     for service in seen.services:
         if service.state == "failed" and not service.queued:
             reason = f"{service.unit.name} does not run any more ({service.result})"
-            return Verdict("roll back", reason)
+            return Verdict("roll back", reason, "health")
     return None
 
 
@@ -120,11 +122,12 @@ def roll_back_after_timeout(seen: Observation) -> Verdict | None:
     """After `START_TIMEOUT`, an undecided letter is rolled back."""
     minutes = f"{START_TIMEOUT / 60:.0f} minutes"
     if not seen.unsteady:
-        return Verdict("roll back", f"the start of the machine did not end within {minutes}")
+        reason = f"the start of the machine did not end within {minutes}"
+        return Verdict("roll back", reason, "start")
     service = seen.unsteady[0]
     state = "" if service.state == "active" else f": it is {service.state}"
     reason = f"{service.unit.name} did not run steadily within {minutes}{state}"
-    return Verdict("roll back", reason)
+    return Verdict("roll back", reason, "health")
 
 
 RULES: tuple[Rule, ...] = (

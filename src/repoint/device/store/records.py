@@ -130,12 +130,13 @@ class Mark(msgspec.Struct, frozen=True):
     """A reason not to install a letter automatically.
 
     A letter that failed here is not tried again; one that a person removed is only
-    installed when a person asks for it.
+    installed when a person asks for it. ``cause`` is the kind of failure.
     """
 
     kind: Literal["failed", "removed"]
     when: int
     why: str = ""
+    cause: Literal["", "health", "start"] = ""
 
 
 class Services(msgspec.Struct, frozen=True):

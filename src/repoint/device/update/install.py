@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from repoint.device.errors import NoNetworkError, StoreWriteError
+from repoint.device.errors import NoNetworkError, NoSpaceError
 from repoint.device.fetch.client import RepositoryClient
 from repoint.device.fetch.network import Network
 from repoint.device.fetch.progress import Progress
@@ -107,8 +107,7 @@ def install(
         RepointError: The improvement cannot be downloaded, is not what was signed, does not fit
             this device, or there is no space for it.
     """
-    turns = read_turns(state, request.ring, now) if request.waits_for_turn else None
-    offer = next_offer(state, user_initiated=request.user_initiated, turns=turns)
+    offer = wanted_offer(state, request, now)
     if isinstance(offer, Nothing):
         return offer
     # A download of the improvement's record can stall and be cancelled as well.
@@ -158,6 +157,12 @@ def install(
         staged.add_seconds("stage", time.monotonic() - started)
         state.history.add(HistoryEntry(now, "staged", offer.label, improvement.title))
     return staged
+
+
+def wanted_offer(state: ProductState, request: InstallRequest, now: int) -> Offer | Nothing:
+    """Return the offer that an installation takes, or why there is none."""
+    turns = read_turns(state, request.ring, now) if request.waits_for_turn else None
+    return next_offer(state, user_initiated=request.user_initiated, turns=turns)
 
 
 def _is_still_offered(
@@ -222,7 +227,7 @@ def _require_space(state: ProductState, improvement: Improvement) -> None:
     with explained("read the free space"):
         free = shutil.disk_usage(state.store.path).free
     if free < needed:
-        raise StoreWriteError(
+        raise NoSpaceError(
             f"The disk is full: {improvement.label} needs {needed >> 20} MB, "
             f"and {free >> 20} MB are free at {state.store.path}",
             hint="Free some space and try again; nothing was changed",

@@ -6,18 +6,14 @@ kept beside the catalog, so that anyone who may read the store can tell when its
 
 from __future__ import annotations
 
-import os
-
 import msgspec
 
 from repoint.device.store.product_state import ProductState
-from repoint.fs.durable import write_durably
+from repoint.device.store.secret import device_secret
 from repoint.model.baseline import BaselineName
 from repoint.model.catalog import Catalog, Offer
 from repoint.model.halt import Halt
 from repoint.model.rollout import position
-
-_SECRET_BYTES = 32
 
 
 class Turns(msgspec.Struct, frozen=True):
@@ -83,7 +79,7 @@ def record_positions(state: ProductState, catalog: Catalog) -> None:
     }
     if not rollouts and not state.documents.positions():
         return
-    secret = _secret(state)
+    secret = device_secret(state)
     state.documents.set_positions(
         {
             letter: position(secret, state.name, baseline, rollout.seed)
@@ -104,16 +100,3 @@ def without_halted(catalog: Catalog, halt: Halt | None) -> Catalog:
         for offer in catalog.offers
     )
     return msgspec.structs.replace(catalog, offers=offers)
-
-
-def _secret(state: ProductState) -> bytes:
-    """Return the device's secret for this product, and make it if there is none."""
-    path = state.path / "rollout-secret"
-    try:
-        secret = path.read_bytes()
-    except FileNotFoundError:
-        secret = b""
-    if len(secret) != _SECRET_BYTES:
-        secret = os.urandom(_SECRET_BYTES)
-        write_durably(path, secret, mode=0o600)
-    return secret
