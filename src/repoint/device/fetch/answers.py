@@ -128,13 +128,16 @@ def retry_after(text: str, *, now: dt.datetime | None = None) -> int:
     return int(min(max(seconds, 0), LONGEST_WAIT))
 
 
-def unreachable(host: str, error: Exception, *, proxy: str = "") -> NoNetworkError:
+def unreachable(
+    host: str, error: Exception, *, proxy: str = "", role: str = "repository"
+) -> NoNetworkError:
     """Return the error for a connection that failed.
 
     Args:
         host: The host of the repository.
         error: What urllib3 raised.
         proxy: The proxy that was used, or "".
+        role: What the host is.
     """
     hint = "Check the network and try again; what was downloaded is kept"
     if isinstance(error, urllib3.exceptions.ProxyError):
@@ -157,7 +160,7 @@ def unreachable(host: str, error: Exception, *, proxy: str = "") -> NoNetworkErr
         problem, hint = tls_problem(error)
     else:
         problem = _reason(error)
-    return NoNetworkError(f"The repository at {host} cannot be reached: {problem}", hint=hint)
+    return NoNetworkError(f"The {role} at {host} cannot be reached: {problem}", hint=hint)
 
 
 def _reason(error: Exception) -> str:

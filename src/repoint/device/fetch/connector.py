@@ -62,11 +62,13 @@ class Connector:
         network: How this device reaches repositories.
         on_wait: Called periodically during a pause; an exception that it raises ends it.
         traffic: The traffic so far.
+        role: What the servers are, for messages.
     """
 
     network: Network
     on_wait: Callable[[], None] | None = None
     traffic: Traffic = field(default_factory=Traffic)
+    role: str = "repository"
     _managers: dict[tuple[Proxy | None, Credential | None, str], urllib3.PoolManager] = field(
         default_factory=dict
     )
@@ -98,6 +100,18 @@ class Connector:
                 raise error
             self._pause(pause)
         raise AssertionError("the last attempt returns or raises")
+
+    def send(self, method: str, url: str, body: bytes) -> BaseHTTPResponse:
+        """Send a request with a JSON body, once. No redirect is followed and nothing is repeated.
+
+        Raises:
+            NoNetworkError: The server cannot be reached.
+            NetworkSettingsError: The proxy or a certificate cannot be used.
+            RepointError: The policy does not allow the address.
+        """
+        address = Address.parse(url)
+        self.network.permit(str(address))
+        return self._request(address, {"Content-Type": "application/json"}, method, body)
 
     @contextlib.contextmanager
     def announced(self, url: str) -> Iterator[None]:
@@ -147,24 +161,31 @@ class Connector:
             f"{first} redirects more than {_REDIRECTS} times", hint="Tell the repository's operator"
         )
 
-    def _request(self, address: Address, headers: dict[str, str]) -> BaseHTTPResponse:
+    def _request(
+        self,
+        address: Address,
+        headers: dict[str, str],
+        method: str = "GET",
+        body: bytes | None = None,
+    ) -> BaseHTTPResponse:
         proxy = proxy_for(address, self.network)
         credential = self.network.credential(address)
         manager = self._manager(proxy, credential, address.scheme)
         if credential is not None and credential.user:
             headers = {**headers, "Authorization": basic(credential.user, credential.password)}
         place = proxy.address.netloc if proxy is not None else ""
-        for attempt in range(_ATTEMPTS):
+        attempts = _ATTEMPTS if body is None else 1
+        for attempt in range(attempts):
             self.traffic.requests += 1
             try:
                 with self.announced(address.url):
                     return manager.request(
-                        "GET", address.url, headers={**_HEADERS, **headers},
+                        method, address.url, body=body, headers={**_HEADERS, **headers},
                         preload_content=False, redirect=False, retries=False, timeout=_TIMEOUT,
                     )  # fmt: skip
             except urllib3.exceptions.HTTPError as error:
-                if attempt == _ATTEMPTS - 1 or not _is_worth_another_attempt(error):
-                    raise unreachable(address.netloc, error, proxy=place) from error
+                if attempt == attempts - 1 or not _is_worth_another_attempt(error):
+                    raise unreachable(address.netloc, error, proxy=place, role=self.role) from error
                 time.sleep(0.1 * 2**attempt)
         raise AssertionError("the last attempt returns or raises")
 
