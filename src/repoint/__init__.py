@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from repoint.device.outcomes import Nothing
     from repoint.device.policy.policy import Policy, Rules
     from repoint.device.policy.preferences import EffectiveSettings, Preferences
+    from repoint.device.report.reports import Reporting, Reports
     from repoint.device.status.census import Use
     from repoint.device.status.status import (
         Available,
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
     from repoint.model.halt import Halt, HaltedLetter
     from repoint.model.improvement import Improvement
     from repoint.model.reopened import ClaimedFix
+    from repoint.model.report import Report
     from repoint.model.rollout import Rollout, Step
     from repoint.model.system import System
     from repoint.publisher.advisory_file import read_advisory
@@ -123,6 +125,7 @@ _MODULES = {
     "repoint.device.outcomes": ("Nothing",),
     "repoint.device.policy.policy": ("Policy", "Rules"),
     "repoint.device.policy.preferences": ("EffectiveSettings", "Preferences"),
+    "repoint.device.report.reports": ("Reporting", "Reports"),
     "repoint.device.status.census": ("Use",),
     "repoint.device.status.status": (
         "Available", "CveStatus", "ExposedProcess", "GraftStatus", "Status",
@@ -147,6 +150,7 @@ _MODULES = {
     "repoint.model.halt": ("Halt", "HaltedLetter"),
     "repoint.model.improvement": ("Improvement",),
     "repoint.model.reopened": ("ClaimedFix",),
+    "repoint.model.report": ("Report",),
     "repoint.model.rollout": ("Rollout", "Step"),
     "repoint.model.system": ("System",),
     "repoint.publisher.advisory_file": ("read_advisory",),
@@ -234,6 +238,9 @@ __all__ = [
     "Release",
     "Removed",
     "RepointError",
+    "Report",
+    "Reporting",
+    "Reports",
     "Repository",
     "RepositoryBusyError",
     "RepositoryError",

@@ -12,9 +12,8 @@ from pathlib import Path
 import pytest
 
 from repoint.agent.overview.overview import Observation, read_overview
-from repoint.agent.update_run import (
-    Agent,
-    UpdateRun,
+from repoint.agent.update_run import Agent, UpdateRun
+from repoint.agent.update_run_lock import (
     UpdateRunActiveError,
     UpdateRunStuckError,
     update_run_lock,

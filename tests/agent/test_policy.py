@@ -233,7 +233,7 @@ def test_a_policy_that_others_could_change_is_refused_and_nothing_is_automatic(
     assert str(culprit) in policy.problem
     assert "nothing is installed, removed or restarted automatically" in policy.problem
     assert "chmod go-w" in policy.problem or "chown -h root" in policy.problem
-    assert policy.rules == Rules(automatic=False, removal=False, bandwidth=100)
+    assert policy.rules == Rules(automatic=False, removal=False, bandwidth=100, reports=False)
     keep_policy(store, policy)
     with pytest.raises(UntrustedPolicyError):
         draft_policy(folder)

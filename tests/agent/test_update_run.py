@@ -16,12 +16,8 @@ import pytest
 
 from repoint.agent.agent_state import CHECK_EVERY, read_agent_state
 from repoint.agent.plan import DAY
-from repoint.agent.update_run import (
-    Agent,
-    UpdateRun,
-    UpdateRunActiveError,
-    update_run_lock,
-)
+from repoint.agent.update_run import Agent, UpdateRun
+from repoint.agent.update_run_lock import UpdateRunActiveError, update_run_lock
 from repoint.device.device import Device
 from repoint.device.errors import NoNetworkError
 from repoint.device.store.records import UserSettings
@@ -288,7 +284,8 @@ def test_two_agents_at_once_do_the_work_once(bench: Bench, vendor: Vendor) -> No
     vendor.release()
     code = (
         "import random, sys, time\nfrom pathlib import Path\n"
-        "from repoint.agent.update_run import Agent, UpdateRunActiveError\n"
+        "from repoint.agent.update_run import Agent\n"
+        "from repoint.agent.update_run_lock import UpdateRunActiveError\n"
         "from repoint.device.device import Device\n"
         "agent = Agent(Device(Path(sys.argv[1])), time.time, random.Random())\n"
         "try:\n    print([run.installed for run in agent.run()])\n"

@@ -19,6 +19,12 @@ from repoint.agent.agent_state import CHECK_EVERY, AgentState, read_agent_state,
 from repoint.agent.missed_runs import HINDERED, add_missed_run, clear_missed_runs
 from repoint.agent.overview.overview import Observation, Overview, read_overview
 from repoint.agent.plan import Step
+from repoint.agent.reporting import needs_sight, note_run, send_reports
+from repoint.agent.update_run_lock import (
+    UpdateRunActiveError,
+    UpdateRunStuckError,
+    update_run_lock,
+)
 from repoint.device.device import Device
 from repoint.device.errors import (
     NotApplicableError,
@@ -32,23 +38,13 @@ from repoint.device.outcomes import Nothing
 from repoint.device.status.census import Census
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Actor
-from repoint.device.store.store_lock import store_file_lock
 from repoint.device.update.turn import read_turns
-from repoint.fs.lock import LockHeldError
 from repoint.host.conditions import Conditions
 from repoint.model.errors import RepointError
 from repoint.model.version import has_letter, parse_label
 
 _SLACK = 600
 """Seconds that a timer may be early."""
-
-
-class UpdateRunActiveError(RepointError):
-    """Another update run is active; a second one is not needed."""
-
-
-class UpdateRunStuckError(RepointError):
-    """Another update run has been active for so long that several could not start."""
 
 
 class UnexpectedError(RepointError):
@@ -124,8 +120,9 @@ class Agent:
         try:
             with update_run_lock(store.path):
                 clear_missed_runs(store)
-                for state in self._states(product):
-                    yield _isolated(state, self._run)
+                states = self._states(product)
+                for state in states:
+                    yield self._noted(_isolated(state, self._run))
         except UpdateRunActiveError:
             missed = add_missed_run(store, self._now())
             if not missed:
@@ -134,6 +131,8 @@ class Agent:
                 f"{missed} update runs in a row could not start, because another one is active",
                 hint="Find it with `ps -ef | grep repoint`; stop it if it hangs",
             ) from None
+        # The update is done, and the next one may begin: no server of reports delays anything.
+        send_reports(self.device, [state.name for state in states])
 
     def activate(self, product: str | None = None) -> Iterator[UpdateRun]:
         """Only bring into force what is due, without checking the repository.
@@ -144,7 +143,7 @@ class Agent:
         with update_run_lock(self.device.store.path):
             self.device.recover()
             for state in self._states(product):
-                yield _isolated(state, self._activate_due)
+                yield self._noted(_isolated(state, self._activate_due))
 
     def watch_trials(self) -> Iterator[UpdateRun]:
         """Wait until every letter on trial is confirmed or rolled back."""
@@ -158,6 +157,13 @@ class Agent:
             elif run.overview is not None:
                 run.activated = run.overview.status.in_force
             yield run
+
+    def _noted(self, run: UpdateRun) -> UpdateRun:
+        """Note for the fleet, if there is one, what has happened."""
+        sees = self.hand_over is None and run.overview is not None
+        status = run.overview.status if sees and run.overview is not None else None
+        note_run(self.device, run.product, status)
+        return run
 
     def _activate_due(self, state: ProductState) -> UpdateRun:
         run = UpdateRun(state.name)
@@ -191,7 +197,7 @@ class Agent:
             self._finish(run, state, agent_state, conditions)
             return run
         _write(state, agent_state)
-        if _may_need_activation(run):
+        if _may_need_activation(run) or needs_sight(self.device, run.product):
             run.handed_over = True
             try:
                 self.hand_over()
@@ -328,25 +334,6 @@ class Agent:
 
     def _now(self) -> int:
         return int(self.clock())
-
-
-@contextlib.contextmanager
-def update_run_lock(store: Path) -> Iterator[None]:
-    """Hold the lock that allows one update run at a time.
-
-    The kernel releases it when the process ends.
-
-    Raises:
-        UpdateRunActiveError: Another update run is active.
-        StoreWriteError: The caller may not change the store.
-    """
-    try:
-        with store_file_lock(store, "agent.lock"):
-            yield
-    except LockHeldError:
-        raise UpdateRunActiveError(
-            "Another update run is active", hint="Wait for it; it covers every product"
-        ) from None
 
 
 def _isolated(state: ProductState, work: Callable[[ProductState], UpdateRun]) -> UpdateRun:

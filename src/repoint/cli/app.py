@@ -43,13 +43,18 @@ ENTRIES = {
     "settings": _device(
         "settings", "settings", "Open the Settings page in the browser, or change a setting."
     )._replace(extra="page"),
+    "report": _device(
+        "report",
+        "report",
+        "Show what this device tells its fleet, if you share reports, and when.",
+    ),
     "enroll": _device(
-        "device",
+        "enrolment",
         "enroll",
         "Enrol a product: verify the installed files against the vendor's baseline.",
     ),
     "unenroll": _device(
-        "device", "unenroll", "Unenrol a product: put plain folders in place of Repoint's links."
+        "enrolment", "unenroll", "Unenrol a product: put plain folders in place of Repoint's links."
     ),
     "graft": _device(
         "graft", "app", "Change where the components of a product are, if a release has others."

@@ -7,19 +7,27 @@ where they are needed, so that a command loads only its own.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
 from repoint.device.activate.transaction import Transactions
 from repoint.device.policy.policy import read_policy
-from repoint.device.policy.preferences import Preferences, require_removal, require_repository
+from repoint.device.policy.preferences import (
+    Preferences,
+    has_reports,
+    reports_wanted,
+    require_removal,
+    require_repository,
+)
 from repoint.device.store.records import Actor, Enrolment, HistoryEntry
 from repoint.device.store.store import Store
 from repoint.device.store.store_lock import Holder
+from repoint.model.errors import RepointError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,12 +39,14 @@ if TYPE_CHECKING:
     from repoint.device.fetch.progress import Progress
     from repoint.device.os_errors import Troubles
     from repoint.device.outcomes import Nothing
+    from repoint.device.report.reports import Reports
     from repoint.device.status.status import Status
+    from repoint.device.store.product_state import ProductState
     from repoint.device.update.check import Checked
     from repoint.device.update.enrolment.enroll import GraftRequest
     from repoint.device.update.enrolment.recognize import BaselineFilter
     from repoint.device.update.enrolment.unenroll import Unenrolled
-    from repoint.device.update.install import Staged
+    from repoint.device.update.install import InstallRequest, Staged
     from repoint.device.update.remove import Removed
     from repoint.host.host import Host
 
@@ -111,6 +121,29 @@ class Device:
         """The person's settings and the administrator's policy."""
         return Preferences(self.store, self._transactions.policy, self._transactions.of_product)
 
+    @property
+    def reports(self) -> Reports:
+        """What this device tells its fleet, if its owner consents."""
+        from repoint.device.report.moment import moment_of
+        from repoint.device.report.reports import Reports
+
+        def network() -> Network:
+            from repoint.device.fetch.network import read_network
+
+            return read_network(lambda address: None, self._on_wait)
+
+        return Reports(
+            self.store,
+            self._transactions.policy,
+            self._transactions.of_product,
+            lambda: moment_of(self._now(), self.host.boot),
+            network,
+        )
+
+    def reports_wanted(self, product: str) -> bool:
+        """Return whether there is anything to report, or to delete. This loads nothing."""
+        return reports_wanted(self.store.product(product), self._transactions.policy())
+
     def enroll(
         self,
         product: str,
@@ -138,7 +171,14 @@ class Device:
 
         command = "repoint unenroll"
         with self._transactions.of_product(command, product, even_damaged=True) as state:
-            return unenroll(state, self.host)
+            owed = self.reports.leave(state.name) if has_reports(state) else None
+            unenrolled = unenroll(state, self.host)
+        if owed is None or owed():
+            return unenrolled
+        import dataclasses
+
+        note = "The fleet could not be asked to delete the reports of this device"
+        return dataclasses.replace(unenrolled, notes=(*unenrolled.notes, note))
 
     def add_grafts(self, product: str | None, folders: Mapping[str, Path]) -> Enrolment:
         """Add components of an installed release; see `update.supersede.add_graft`."""
@@ -200,7 +240,8 @@ class Device:
             if rules.bandwidth is not None:
                 progress = throttled(progress, rules.bandwidth * 1000)
             request = InstallRequest(user_initiated, accepted, enforced, rules.ring)
-            staged = install(state, self.host, network, request, now=now, progress=progress)
+            with self._noting_failure(state, request):
+                staged = install(state, self.host, network, request, now=now, progress=progress)
             if not isinstance(staged, Nothing) and not self._transactions.unprivileged:
                 activate_without_restart(state, self.host, now=now)
             return staged
@@ -280,6 +321,22 @@ class Device:
     def history(self, product: str | None) -> list[HistoryEntry]:
         """Return the history, oldest entry first."""
         return self.store.one(product).history.entries()
+
+    @contextlib.contextmanager
+    def _noting_failure(self, state: ProductState, request: InstallRequest) -> Iterator[None]:
+        """Note for the fleet, if there is one, why an installation has failed."""
+        try:
+            yield
+        except RepointError as error:
+            if self.reports_wanted(state.name):
+                from repoint.device.outcomes import Nothing
+                from repoint.device.update.install import wanted_offer
+
+                with contextlib.suppress(RepointError, OSError):
+                    offer = wanted_offer(state, request, self._now())
+                    if not isinstance(offer, Nothing):
+                        self.reports.note_failure(state.name, offer.letter, error)
+            raise
 
     def _network(self, repository: str) -> Network:
         """Return how this device reaches a repository, which the policy must allow."""

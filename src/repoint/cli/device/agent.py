@@ -214,7 +214,7 @@ def print_runs(runs: Iterator[UpdateRun], store: Path | None) -> None:
 
     from repoint.agent.journal_events import display_name, report_run
     from repoint.agent.notifications import notification_record, notify_desktop
-    from repoint.agent.update_run import UpdateRunActiveError
+    from repoint.agent.update_run_lock import UpdateRunActiveError
     from repoint.cli.options import store_path
 
     path = store_path(store)

@@ -14,9 +14,6 @@ from repoint.cli.options import (
     JsonOption,
     ProductOption,
     StoreOption,
-    command_line,
-    named,
-    path,
     store_path,
 )
 from repoint.cli.terminal import confirm, print
@@ -299,90 +296,6 @@ def history(
         why = f"  {entry.why}" if entry.why else ""
         by = entry.account or entry.by
         print(f"{moment(entry.when):<36}  {entry.event:<10}  {by:<9}  {entry.label}{why}")
-
-
-def enroll(
-    url: Annotated[str, typer.Argument(help="Address of the vendor's repository.")],
-    product: Annotated[str, typer.Option("--product", "-p", help="The product.")],
-    root: Annotated[Path, typer.Option(parser=path, help="File with the vendor's trusted root.")],
-    graft: Annotated[
-        list[str] | None, typer.Option(help="COMPONENT=FOLDER: the folder that holds a component.")
-    ] = None,
-    system: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="COMPONENT=FOLDER: the same for a component among the system's files: / or a "
-            "folder below /usr or /opt."
-        ),
-    ] = None,
-    program: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="COMPONENT=COMMAND: starts the component's program again after a restart."
-        ),
-    ] = None,
-    version: Annotated[str, typer.Option("--version", help="Only this version.")] = "",
-    build: Annotated[str, typer.Option("--build", help="Only this build.")] = "",
-    platform: Annotated[
-        str, typer.Option("--platform", help="Another platform than this machine's own.")
-    ] = "",
-    ring: Annotated[
-        str, typer.Option("--ring", help="The ring of this device in rollouts, such as early.")
-    ] = "",
-    store: StoreOption = None,
-) -> None:
-    """Enrol a product: verify the installed files against the vendor's baseline."""
-    from repoint.cli.output import counted
-    from repoint.device.fetch.client import read_root
-    from repoint.device.update.enrolment.enroll import GraftRequest
-    from repoint.device.update.enrolment.recognize import BaselineFilter, DifferentTreesError
-    from repoint.model.names import check_product, check_ring
-
-    check_product(product)
-    if ring:
-        check_ring(ring)
-    commands = named(program or [], "--program")
-    trees, layers = named(graft or [], "--graft"), named(system or [], "--system")
-    for name in trees.keys() & layers.keys():
-        raise typer.BadParameter(f"{name} is named with --graft and with --system")
-    grafts = {
-        name: GraftRequest(
-            Path(folder),
-            command_line(commands.pop(name, ""), "--program"),
-            "sysext" if name in layers else "tree",
-        )
-        for name, folder in {**trees, **layers}.items()
-    }
-    if commands:
-        raise typer.BadParameter(f"there is no --graft {next(iter(commands))}")
-    try:
-        enrolment = open_device(store).enroll(
-            product,
-            url,
-            read_root(root),
-            grafts,
-            BaselineFilter(platform, version, build),
-            ring,
-        )
-    except DifferentTreesError as error:
-        for component, differences in error.differences.items():
-            for difference in differences[:20]:
-                print(f"  {component}: {difference}", file=sys.stderr)
-            if len(differences) > 20:
-                more = counted(len(differences) - 20, "more path")
-                print(f"  {component}: and {more}", file=sys.stderr)
-        raise
-    print(f"Enrolled {product} {enrolment.baseline}. The installed files are the vendor's.")
-    for point in enrolment.grafts:
-        print(f"  {point.component} at {point.path}")
-
-
-def unenroll(product: ProductOption = None, store: StoreOption = None) -> None:
-    """Unenrol a product: put plain folders in place of Repoint's links."""
-    unenrolled = open_device(store).unenroll(product)
-    print(f"Unenrolled {unenrolled.product}. The store holds nothing of it.")
-    for note in unenrolled.notes:
-        print(f"  {note}.")
 
 
 def launch(

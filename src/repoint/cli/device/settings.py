@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from repoint.cli.options import JsonOption, ProductOption, StoreOption, store_path
 from repoint.cli.terminal import print
 from repoint.model.errors import RepointError
+
+if TYPE_CHECKING:
+    from repoint.device.device import Device
 
 _SYSTEM = Path("/var/lib/repoint")
 
@@ -22,9 +25,15 @@ class NoTerminalError(RepointError):
 
 def settings(
     name: Annotated[
-        str | None, typer.Argument(help="The setting: automatic or passcode.", show_default=False)
+        str | None,
+        typer.Argument(help="The setting: automatic, reports or passcode.", show_default=False),
     ] = None,
-    value: Annotated[str | None, typer.Argument(help="on or off.", show_default=False)] = None,
+    value: Annotated[
+        str | None,
+        typer.Argument(
+            help="on or off; for reports also the address of a fleet.", show_default=False
+        ),
+    ] = None,
     product: ProductOption = None,
     json: JsonOption = False,
     store: StoreOption = None,
@@ -35,8 +44,10 @@ def settings(
     """
     if name == "passcode" and value is None:
         _set_passcode(store_path(store))
-    elif name == "automatic" or json:
+    elif name == "automatic" or (name is None and json):
         _automatic(value, product, json, store)
+    elif name == "reports":
+        _reports(value, product, json, store)
     elif name is None:
         _open(store)
     elif name == "passcode":
@@ -44,14 +55,15 @@ def settings(
     else:
         raise typer.BadParameter(
             f"{name[:60]!r} is not a setting; the settings are automatic (`repoint settings "
-            "automatic on` or `… off`) and passcode (`repoint settings passcode`)"
+            "automatic on` or `… off`), reports (the same, or the address of a fleet) and passcode "
+            "(`repoint settings passcode`)"
         )
 
 
 def _automatic(value: str | None, product: str | None, json: bool, store: Path | None) -> None:
+    import msgspec
+
     from repoint.cli.device.device import open_device
-    from repoint.cli.output import print_json, switch
-    from repoint.device.store.records import UserSettings
 
     device = open_device(store)
     if value is not None:
@@ -60,13 +72,47 @@ def _automatic(value: str | None, product: str | None, json: bool, store: Path |
                 f"{value[:60]!r} is not a value of automatic; write "
                 "`repoint settings automatic on` or `… off`"
             )
-        device.preferences.change_settings(product, UserSettings(automatic=value == "on"))
+        settings = device.preferences.settings(product)
+        changed = msgspec.structs.replace(settings, automatic=value == "on")
+        device.preferences.change_settings(product, changed)
+    _print(device, product, json)
+
+
+def _reports(value: str | None, product: str | None, json: bool, store: Path | None) -> None:
+    from repoint.cli.device.device import open_device
+
+    device = open_device(store)
+    if value == "off":
+        name = device.store.one(product).name
+        device.reports.turn_off(name)
+        if not device.reports.send(name, now=True):
+            print(
+                "The fleet could not be asked to delete what it got. Update runs try that again.",
+                file=sys.stderr,
+            )
+    elif value == "on" or (value is not None and "://" in value):
+        device.reports.turn_on(product, "" if value == "on" else value)
+    elif value is not None:
+        raise typer.BadParameter(
+            f"{value[:60]!r} is not a value of reports; write `repoint settings reports on`, "
+            "`… off`, or the address of a fleet"
+        )
+    _print(device, product, json)
+
+
+def _print(device: Device, product: str | None, json: bool) -> None:
+    from repoint.cli.output import print_json, switch
+
     effective = device.preferences.effective_settings(product)
     if json:
         print_json(effective)
         return
     automatic = switch(effective.automatic, effective.automatic_locked_by)
     print(f"Automatically Install: {automatic}")
+    reports = switch(bool(effective.reports), effective.reports_locked_by)
+    print(f"Share Reports: {reports}")
+    if effective.reports:
+        print(f"  with {effective.reports}; `repoint report --show` prints what is sent")
     if effective.removal_locked_by:
         print(f"Removal of improvements: {switch(effective.removal, effective.removal_locked_by)}")
     if effective.policy_problem:

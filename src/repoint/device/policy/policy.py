@@ -28,7 +28,7 @@ from repoint.device.policy.rule_errors import why_malformed
 from repoint.device.store.files import read_note
 from repoint.fs.durable import write_durably
 from repoint.fs.trusted import UntrustedFileError, read_trusted, require_trusted_way
-from repoint.model.address import Address
+from repoint.model.address import Address, reports_address
 from repoint.model.encoding import encode_record
 from repoint.model.errors import RepointError
 from repoint.model.names import check_ring
@@ -43,7 +43,7 @@ _CORRECT = "Correct it; until then the last good policy stays in force"
 
 Key = Literal[
     "automatic", "removal", "defer_days", "deadline_days", "window", "bandwidth", "metered",
-    "urgent", "repositories", "ring",
+    "urgent", "repositories", "ring", "reports",
 ]  # fmt: skip
 Days = Annotated[int, msgspec.Meta(ge=0, le=_MOST_DAYS)]
 Rate = Annotated[int, msgspec.Meta(ge=10, le=10_000_000)]
@@ -75,6 +75,7 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
         repositories: The URL prefixes that improvements may come from.
         ring: The ring of devices that this one belongs to in rollouts, instead of the one named at
             the enrolment; empty for none.
+        reports: The address that reports are sent to; False if none are sent.
     """
 
     automatic: bool | None = None
@@ -87,6 +88,7 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     urgent: bool | None = None
     repositories: tuple[str, ...] | None = None
     ring: str | None = None
+    reports: str | bool | None = None
 
     def __post_init__(self) -> None:
         if self.window == ():
@@ -96,6 +98,10 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
             check_ring(self.ring)
         for address in self.repositories or ():
             Address.parse(address)
+        if isinstance(self.reports, str):
+            reports_address(self.reports)
+        elif self.reports:
+            raise PolicyError("There is no address to send reports to", hint=_CORRECT)
 
     def windows(self) -> tuple[Window, ...]:
         """Return the maintenance windows; none means any time."""
@@ -183,10 +189,10 @@ def keep_policy(store: Path, policy: Policy) -> None:
 def _closed(policy: Policy, source: str) -> Policy:
     """Return a policy under which nothing happens automatically and nothing can be removed."""
     rules = msgspec.structs.replace(
-        policy.rules, automatic=False, removal=False, deadline_days=None, window=None
+        policy.rules, automatic=False, removal=False, deadline_days=None, window=None, reports=False
     )
     sources = {key: file for key, file in policy.sources.items() if getattr(rules, key) is not None}
-    return Policy(rules, {**sources, "automatic": source, "removal": source})
+    return Policy(rules, {**sources, **dict.fromkeys(("automatic", "removal", "reports"), source)})
 
 
 def _owner(store: Path) -> int:

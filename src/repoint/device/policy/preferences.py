@@ -71,6 +71,8 @@ class EffectiveSettings(msgspec.Struct, frozen=True):
         automatic_locked_by: The policy file that sets it, or "" if the person does.
         removal: Whether people may remove an improvement.
         removal_locked_by: The policy file that sets it, or "".
+        reports: The address that reports are sent to; "" if none are sent.
+        reports_locked_by: The policy file that sets it, or "" if the person does.
         policy_problem: Why the current policy files are not in force, or "".
     """
 
@@ -79,6 +81,8 @@ class EffectiveSettings(msgspec.Struct, frozen=True):
     removal: bool
     removal_locked_by: str
     policy_problem: str
+    reports: str = ""
+    reports_locked_by: str = ""
 
 
 def effective_settings(settings: UserSettings, policy: Policy) -> EffectiveSettings:
@@ -90,7 +94,27 @@ def effective_settings(settings: UserSettings, policy: Policy) -> EffectiveSetti
         removal=rules.removal is not False,
         removal_locked_by=policy.locked_by("removal"),
         policy_problem=policy.problem,
+        reports=_reports(settings, policy),
+        reports_locked_by=policy.locked_by("reports"),
     )
+
+
+def reports_wanted(state: ProductState, policy: Policy) -> bool:
+    """Return whether there is anything to report about a product, or to delete. Loads nothing."""
+    return has_reports(state) or bool(_reports(state.documents.settings(), policy))
+
+
+def has_reports(state: ProductState) -> bool:
+    """Return whether there is a spool: of what waits, or of what is to be deleted."""
+    return (state.path / "reports/spool.json").exists()
+
+
+def _reports(settings: UserSettings, policy: Policy) -> str:
+    rule = policy.rules.reports
+    if rule is None:
+        is_on = settings.reports and settings.reports_to and policy.allows(settings.reports_to)
+        return settings.reports_to if is_on else ""
+    return rule if isinstance(rule, str) else ""
 
 
 def require_free_settings(new: UserSettings, policy: Policy) -> None:
@@ -117,6 +141,32 @@ def require_removal(policy: Policy) -> None:
     if policy.rules.removal is False:
         raise PolicyForbidsError(
             f"Removal is locked by {policy.locked_by('removal')}", hint="Ask your administrator"
+        )
+
+
+def require_free_reports(policy: Policy) -> None:
+    """Refuse to turn reports on or off if the policy decides it.
+
+    Raises:
+        PolicyForbidsError: The policy decides it.
+    """
+    file = policy.locked_by("reports")
+    if file:
+        raise PolicyForbidsError(
+            f"Share Reports is locked by {file}", hint="Ask your administrator"
+        )
+
+
+def require_reports_address(address: str, policy: Policy) -> None:
+    """Refuse to send reports to an address that the policy does not allow.
+
+    Raises:
+        PolicyForbidsError: The policy does not allow it.
+    """
+    if not policy.allows(address):
+        raise PolicyForbidsError(
+            f"Reports to {address} are not allowed by {policy.locked_by('repositories')}",
+            hint="Ask your administrator",
         )
 
 

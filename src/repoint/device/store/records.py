@@ -61,9 +61,17 @@ class Grafts(msgspec.Struct, frozen=True):
 
 
 class UserSettings(msgspec.Struct, frozen=True):
-    """The settings of a person. ``automatic`` is "Automatically Install"."""
+    """The settings of a person.
+
+    Attributes:
+        automatic: "Automatically Install".
+        reports: "Share Reports": whether the person consents to reports.
+        reports_to: The address of the fleet that the reports are for; "" if none is known.
+    """
 
     automatic: bool = True
+    reports: bool = False
+    reports_to: str = ""
 
 
 class LastCheck(msgspec.Struct, frozen=True):

@@ -38,3 +38,7 @@ class Boot:
     def uptime(self) -> float:
         """Seconds since the machine started, without the time it was suspended."""
         return self._monotonic()
+
+    def age(self) -> float:
+        """Seconds since the machine started, with the time that it was suspended."""
+        return time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import msgspec
 from starlette.responses import Response
 
 from repoint.agent import restart as agent_restart
 from repoint.device.activate.restart import Restarted
 from repoint.device.device import Device
 from repoint.device.outcomes import require_done
-from repoint.device.store.records import Actor, UserSettings
+from repoint.device.store.records import Actor
 from repoint.page.auth.errors import PasscodeError, RequestRefusedError
 from repoint.page.auth.passcode_prompt import require_passcode
 from repoint.page.auth.passcodes import account_name
@@ -39,7 +40,9 @@ def automatic(context: RequestContext) -> Response:
     error = _passcode_error(context)
     if error is not None:
         return sheets.automatic(context, error)
-    device.preferences.change_settings(product, UserSettings(automatic=value == "on"))
+    settings = device.preferences.settings(product)
+    changed = msgspec.structs.replace(settings, automatic=value == "on")
+    device.preferences.change_settings(product, changed)
     return context.redirect_to_panel()
 
 
