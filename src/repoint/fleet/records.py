@@ -38,6 +38,7 @@ class Outcome(msgspec.Struct, frozen=True):
         transient: Devices whose last event is a transient failure.
         silent: Devices that staged it longer ago than the store's patience, and reported nothing
             since.
+        late: Devices that were silent for longer than that, and then confirmed it or failed.
     """
 
     letter: LetterName
@@ -48,6 +49,7 @@ class Outcome(msgspec.Struct, frozen=True):
     failed: int
     transient: int
     silent: int
+    late: int
 
 
 class Adoption(msgspec.Struct, frozen=True):

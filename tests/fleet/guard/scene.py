@@ -103,3 +103,9 @@ def failed(
 def silent(number: int, letter: str = "a", age: int = 2 * DAY) -> list[Report]:
     """Return the reports of devices that staged a letter and were never heard of again."""
     return [event("staged", new_id(), letter, age=age) for _ in range(number)]
+
+
+def late(number: int, letter: str = "a") -> list[Report]:
+    """Return the reports of devices that confirmed a letter two days after they staged it."""
+    waiting = silent(number, letter)
+    return [*waiting, *(event("confirmed", each.id, letter) for each in waiting)]

@@ -17,7 +17,7 @@ from repoint.model.baseline import BaselineName
 from repoint.model.report import TRANSIENT, Report
 from repoint.publisher.catalog.catalogs import Selection
 from repoint.repository.files import exclusive_work
-from tests.fleet.guard.scene import DAY, HOUR, PRODUCT, A, Scene, confirmed, failed, silent
+from tests.fleet.guard.scene import DAY, HOUR, PRODUCT, A, Scene, confirmed, failed, late, silent
 from tests.fleet.reports import event, new_id
 from tests.world import FIXED, NAME, OLD, Vendor
 
@@ -106,7 +106,7 @@ def test_silence_after_an_outage_of_the_collector_halts_nothing(scene: Scene) ->
 def test_a_letter_that_only_waits_as_the_one_before_it_is_not_silent(scene: Scene) -> None:
     scene.vendor.release(None, "CVE-2026-0002")
     scene.steady_flow()
-    scene.report(confirmed(300, age=2 * DAY), silent(200))
+    scene.report(confirmed(300, age=2 * DAY), late(200))
     scene.report(confirmed(60, "b", age=2 * DAY), silent(40, "b"))
     scene.look()
     assert scene.halted() == []

@@ -8,8 +8,9 @@ Everything follows from counts, which the store has. The rules:
    reports a failure. A failure that comes sooner than a confirmation thus condemns nothing.
 3. A failure that says nothing about the letter (`repoint.model.report.TRANSIENT`) does not count.
 4. A device is *silent* if it has staged the letter, and reported neither a confirmation nor a
-   failure within the store's patience. The tolerable share of silent devices is that of the letter
-   before. Without a letter before, half of the devices may be silent.
+   failure within the store's patience; what it reports later does not change that. The tolerable
+   share of silent devices is that of the letter before. Without a letter before, half of the
+   devices may be silent.
 5. Silence is judged only while reports arrive: see `is_arriving`.
 6. All tests of one letter, on all platforms and for all rings, share one chance of a false alarm
    (Bonferroni): each gets its part.
@@ -69,7 +70,8 @@ class Counts(msgspec.Struct, frozen=True):
         tried: Devices that staged it or failed to.
         failed: Devices on which it failed.
         settled: Devices that confirmed it or on which it failed, and the silent ones.
-        silent: Devices that staged it and have been silent for longer than the store's patience.
+        silent: Devices that staged it and were silent for longer than the store's patience, whether
+            or not they still are.
     """
 
     tried: int = 0
@@ -85,7 +87,7 @@ class Counts(msgspec.Struct, frozen=True):
             tried += each.tried
             failed += each.failed
             settled += each.confirmed + each.failed + each.silent
-            silent += each.silent
+            silent += each.silent + each.late
         return cls(tried, failed, settled, silent)
 
 

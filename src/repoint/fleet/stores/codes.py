@@ -14,6 +14,8 @@ CONFIRMED: Final = 2
 """The last event is the confirmation."""
 EVER_STAGED: Final = 3
 """In the tallies only: devices that staged the letter, whatever followed."""
+LATE: Final = 4
+"""In the tallies only: devices that confirmed the letter or failed after a long silence."""
 
 FAILURES: Final[dict[Failure, int]] = {
     "network": 10,
@@ -68,6 +70,11 @@ def is_transient(status: int) -> bool:
 def is_after_staging(status: int) -> bool:
     """Return whether only a device that has staged the letter can have a status."""
     return status == STAGED or status in _AFTER_STAGING
+
+
+def is_settled(status: int) -> bool:
+    """Return whether a status says whether the letter is good on the device."""
+    return status == CONFIRMED or (status in _FAILURE_OF and not is_transient(status))
 
 
 def letter_number(letter: str) -> int:

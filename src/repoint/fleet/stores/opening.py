@@ -17,11 +17,9 @@ from repoint.fleet.stores.errors import DatabaseAddressError
 from repoint.fleet.stores.failures import as_fleet_errors
 from repoint.fleet.stores.migration import migrate
 from repoint.fleet.stores.state import SqlState
+from repoint.fleet.stores.transitions import PATIENCE
 
 _HINT: Final = "Write sqlite:////var/lib/repoint-fleet/fleet.db or postgresql://USER@HOST/DATABASE"
-
-PATIENCE: Final = 24 * 3600
-"""Seconds after which a device that has staged a letter, and reported nothing since, is silent."""
 
 
 def open_state(

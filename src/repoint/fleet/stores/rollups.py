@@ -13,6 +13,7 @@ from repoint.fleet.records import Adoption, FailureGroup, LetterName, Outcome
 from repoint.fleet.stores.codes import (
     CONFIRMED,
     EVER_STAGED,
+    LATE,
     STAGED,
     failure_of,
     is_after_staging,
@@ -118,6 +119,8 @@ def outcomes(
         if status == EVER_STAGED:
             entry["staged"] += devices
             entry["tried"] += devices
+        elif status == LATE:
+            entry["late"] += devices
         elif status == CONFIRMED:
             entry["confirmed"] += devices
         elif status == STAGED:
@@ -130,7 +133,7 @@ def outcomes(
     found = [
         Outcome(names.by_number[letter], names.word_of("ring", ring),
                 *(max(0, entry[name]) for name in
-                  ("tried", "staged", "confirmed", "failed", "transient", "silent")))
+                  ("tried", "staged", "confirmed", "failed", "transient", "silent", "late")))
         for (letter, ring), entry in counts.items() if any(entry.values())
     ]  # fmt: skip
     return sorted(found, key=lambda one: (_letter_order(one.letter), one.ring))

@@ -171,7 +171,9 @@ class SqlState:
             if report.kind != "count":
                 event = _event(report, names, now)
                 old = rows.get(key)
-                new = after_event(old, event, device=bool(report.device), changes=changes)
+                new = after_event(
+                    old, event, device=bool(report.device), changes=changes, patience=self._patience
+                )
                 if not report.device:
                     move_anonymous(old, new, int(report.nonce[-12:], 16) / 16**12, changes)
                 rows[key] = new

@@ -19,10 +19,12 @@ from dataclasses import dataclass, field
 from repoint.fleet.stores.codes import (
     CONFIRMED,
     EVER_STAGED,
+    LATE,
     MAX_EXPOSED,
     NOTHING,
     STAGED,
     is_after_staging,
+    is_settled,
 )
 
 HOUR = 3600
@@ -36,6 +38,11 @@ DEVICE = 1
 """The flag of a row whose id identifies a device."""
 WAS_STAGED = 2
 """The flag of a row whose letter was staged at some time."""
+WAS_LATE = 4
+"""The flag of a row whose letter was confirmed or failed after a long silence."""
+
+PATIENCE = 24 * HOUR
+"""Seconds after which a device that has staged a letter, and reported nothing since, is silent."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -131,7 +138,9 @@ class Changes:
         entry[1] += exposed
 
 
-def after_event(row: Row | None, event: Event, *, device: bool, changes: Changes) -> Row:
+def after_event(
+    row: Row | None, event: Event, *, device: bool, changes: Changes, patience: int = PATIENCE
+) -> Row:
     """Return the row of an id after an event."""
     old = row or Row(flags=DEVICE if device else 0)
     order = (event.time, event.status != STAGED)
@@ -140,6 +149,11 @@ def after_event(row: Row | None, event: Event, *, device: bool, changes: Changes
     ever = is_after_staging(event.status)
     new_to_letter = old.letter != event.letter or old.status == NOTHING
     was_ever = bool(old.flags & WAS_STAGED) and not new_to_letter
+    late = not new_to_letter and (
+        bool(old.flags & WAS_LATE)
+        or (was_ever and is_settled(event.status) and not is_settled(old.status)
+            and event.time - old.since > patience)
+    )  # fmt: skip
     since = event.time if new_to_letter or (ever and not was_ever) else old.since
     new = dataclasses.replace(
         old,
@@ -147,7 +161,9 @@ def after_event(row: Row | None, event: Event, *, device: bool, changes: Changes
         status=event.status,
         event_time=event.time,
         since=since,
-        flags=(old.flags & DEVICE) | (WAS_STAGED if ever or was_ever else 0),
+        flags=(old.flags & DEVICE)
+        | (WAS_STAGED if ever or was_ever else 0)
+        | (WAS_LATE if late else 0),
         reported=max(old.reported, event.time),
     )
     if event.time >= old.reported:
@@ -218,6 +234,8 @@ def _enter(row: Row, changes: Changes) -> None:
     changes.tally(_key(row, row.status), 1, row.event_time)
     if row.flags & WAS_STAGED:
         changes.tally(_key(row, EVER_STAGED), 1, row.since)
+    if row.flags & WAS_LATE:
+        changes.tally(_key(row, LATE), 1, row.since)
 
 
 def _leave(row: Row, changes: Changes) -> None:
@@ -225,6 +243,8 @@ def _leave(row: Row, changes: Changes) -> None:
         changes.tally(_key(row, row.status), -1, row.event_time)
         if row.flags & WAS_STAGED:
             changes.tally(_key(row, EVER_STAGED), -1, row.since)
+        if row.flags & WAS_LATE:
+            changes.tally(_key(row, LATE), -1, row.since)
 
 
 def _move_device(old: Row, new: Row, time: int, changes: Changes) -> None:
