@@ -92,7 +92,7 @@ def usage(command: Any) -> str:
 
 def argument_name(argument: Any) -> str:
     """Return how the synopsis shows a positional argument."""
-    name = (argument.metavar or argument.name).upper()
+    name = (argument.metavar or argument.name).upper().removesuffix("...")
     name += "..." if argument.nargs == -1 else ""
     return name if argument.required else f"[{name}]"
 

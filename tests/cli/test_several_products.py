@@ -74,6 +74,20 @@ def test_one_products_trouble_does_not_hide_the_other(place: Place, lamp: Place)
     assert answer.err.startswith("repoint: acme-kiosk: ") and answer.err.count("\n") == 1
 
 
+def test_a_hint_names_the_product_if_several_are_enrolled(place: Place, lamp: Place) -> None:
+    place.enroll()
+    lamp.vendor.release(None, X)
+    lamp.enroll()
+    lamp.device.check("lamp")
+    store = place.folder / "store"
+    works("install", "-p", "lamp", "--store", store)
+    answer = works("install", "-p", "lamp", "--store", store)
+    assert "`repoint restart --product lamp` brings it into force" in answer
+    works("remove", "--yes", "-p", "lamp", "--store", store)
+    answer = works("install", "--automatic", "-p", "lamp", "--store", store)
+    assert "Run `repoint install --product lamp` to have it back" in answer
+
+
 def test_a_removal_names_only_what_the_letter_fixed(place: Place, vendor: Vendor) -> None:
     place.enroll()
     vendor.release({"engine": {**FIXED, "a": "a"}}, X)

@@ -17,6 +17,18 @@ WITHDRAW = ("withdraw", "acme-kiosk")
 ENROLL = ("enroll", "http://localhost", "--product", "kiosk", "--root", "root.json")
 
 
+def test_the_help_of_launch_shows_the_arguments_of_the_program() -> None:
+    text = repoint("launch", "--help").out
+    assert "ARGUMENTS..." in text.splitlines()[0]
+    assert repoint("launch", "echo", "-n", "--help").out == "--help"
+
+
+@pytest.mark.parametrize("group", ["agent", "baseline", "repository", "rollout", "system"])
+def test_the_help_of_a_group_is_not_cut(group: str) -> None:
+    text = repoint(group, "--help").out
+    assert "Commands:" in text and "..." not in text.split("Commands:")[1]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

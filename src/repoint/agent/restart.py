@@ -76,7 +76,8 @@ def restart(
         for left in range(countdown, 0, -1):
             if on_second is not None and not on_second(left):
                 raise logind.CannotRestartError(
-                    "The restart was stopped", hint="Run `repoint restart` when it suits you"
+                    "The restart was stopped",
+                    hint=f"Run {overview.command('restart')} when it suits you",
                 )
             time.sleep(1)
         if device.host.logind.end_sessions(pids):

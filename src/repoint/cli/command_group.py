@@ -34,8 +34,27 @@ class CommandEntry(NamedTuple):
 def command_group(help_text: str) -> typer.Typer:
     """Return a group of commands. Its help is plain text, as laying it out with Rich is slow."""
     return typer.Typer(
-        help=help_text, no_args_is_help=True, add_completion=False, rich_markup_mode=None
+        cls=PlainGroup,
+        help=help_text,
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
     )
+
+
+class PlainGroup(TyperGroup):
+    """A group whose help says of each command what the first line of its own help says.
+
+    Typer cuts that line where the terminal ends.
+    """
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the commands to the help."""
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, (command.help or "").partition("\n\n")[0])
+                 for name, command in self.commands.items()]
+            )  # fmt: skip
 
 
 class LazyGroup(TyperGroup):

@@ -60,7 +60,7 @@ def describe_activation(overview: Overview) -> str:
     if step is None:
         return "later"
     if _waits_for_a_person(overview):
-        return "with `repoint restart`: background updates do not run here"
+        return f"with {overview.command('restart')}: background updates do not run here"
     names = list(dict.fromkeys(item.name for item in affected if item.name))
     if step.reason == "now" and names:
         keeps, starts = ("keeps", "it starts") if len(names) == 1 else ("keep", "they start")
@@ -76,7 +76,9 @@ def describe_activation(overview: Overview) -> str:
 def describe_activation_or_restart(overview: Overview) -> str:
     """Describe it with the command that does it at once."""
     when = describe_activation(overview)
-    return when if _waits_for_a_person(overview) else f"{when}, or with `repoint restart`"
+    return (
+        when if _waits_for_a_person(overview) else f"{when}, or with {overview.command('restart')}"
+    )
 
 
 def describe_restart(affected: Sequence[Affected], step: Step | None = None) -> str:

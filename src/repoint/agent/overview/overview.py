@@ -66,6 +66,7 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
         automatic_restarts: Whether the policy restarts programs automatically.
         attended: Whether background updates run on this device.
         hindrance: Why the last update runs could not work; "" if they could.
+        option: What names the product on a command line; "" if it is the only one.
     """
 
     status: Status
@@ -83,6 +84,11 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     automatic_restarts: bool = False
     attended: bool = True
     hindrance: str = ""
+    option: str = ""
+
+    def command(self, words: str) -> str:
+        """Return a command for this product, as a sentence names it."""
+        return f"`repoint {words}{self.option}`"
 
     @property
     def product(self) -> str:
@@ -242,6 +248,7 @@ def _read(
         automatic_restarts=rules.window is not None or rules.deadline_days is not None,
         attended=agent_state.is_attended(now),
         hindrance=describe_hindrance(state.store, agent_state),
+        option=state.option,
     )
     installation = _install_candidate(state, status, available, agent_state, rules.ring, now)
     conditions = observation.conditions

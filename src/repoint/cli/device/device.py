@@ -299,11 +299,15 @@ def history(
 
 
 def launch(
-    context: typer.Context,
-    program: Annotated[str, typer.Argument(help="The program to start.")],
+    program: Annotated[
+        str, typer.Argument(metavar="PROGRAM", show_default=False, help="The program to start.")
+    ],
+    arguments: Annotated[
+        list[str] | None, typer.Argument(metavar="ARGUMENTS...", help="Its arguments.")
+    ] = None,
     store: StoreOption = None,
 ) -> None:
     """Start a program with one version of each component until it ends."""
     from repoint.cli.launch import start
 
-    start(open_device(store, automatic=True).launch([program, *context.args], os.environ))
+    start(open_device(store, automatic=True).launch([program, *(arguments or ())], os.environ))

@@ -46,7 +46,7 @@ def remove(
     else:
         print(
             f"{removed.generation.label} is removed at the next restart of the programs that run "
-            "it, or with `repoint restart`."
+            f"it, or with {device.store.one(product).command('restart')}."
         )
         if in_force:
             print(f"From then on, this device is exposed to {in_force} again.")

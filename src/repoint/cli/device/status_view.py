@@ -55,8 +55,8 @@ def print_status(overview: Overview) -> None:
         print("             on trial: rolled back automatically if its services do not run")
     if status.withdrawn:
         print(f"             withdrawn by the vendor: {status.withdrawn}")
-        print("             it stays in force until a later letter replaces it; `repoint remove` "
-              "removes it now")  # fmt: skip
+        print("             it stays in force until a later letter replaces it; "
+              f"{overview.command('remove')} removes it now")  # fmt: skip
     if status.staged:
         print(f"  staged     {status.staged}, waiting for a restart")
     _print_activation(overview)

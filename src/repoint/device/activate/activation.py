@@ -112,7 +112,7 @@ def activate(
         programs = ", ".join(f"{use.name} ({use.pid})" for use in uses)
         raise StillRunningError(
             f"{staged.label} stays staged, because programs run from what it changes: {programs}",
-            hint="Close them or run `repoint restart`; programs that are started with "
+            hint=f"Close them or run {state.command('restart')}; programs that are started with "
             "`repoint launch` need not be closed",
         )
     with explained(f"activate {staged.label}", COMPLETED_NEXT):
@@ -144,7 +144,7 @@ def switch(
     _require_intact(state, staged)
     damaged = wake_trees(state, staged)
     if damaged:
-        raise _damaged(f"{damaged[0]} of {staged.label} is damaged in the store", staged)
+        raise _damaged(f"{damaged[0]} of {staged.label} is damaged in the store", staged, state)
     if state.generations.is_confirmed(active):  # a letter on trial is nothing to roll back to
         state.links.point_previous(active)
     begin_trial(state, host, staged, active, stopped)
@@ -170,12 +170,13 @@ def _require_intact(state: ProductState, staged: Generation) -> None:
                 f"{component} of {staged.label} was changed in the store: "
                 f"{describe_differences(differences)}",
                 staged,
+                state,
             )
 
 
-def _damaged(message: str, staged: Generation) -> StoreDamagedError:
+def _damaged(message: str, staged: Generation, state: ProductState) -> StoreDamagedError:
     if staged.letter:
-        hint = "Nothing was switched; run `repoint install` to prepare it again"
+        hint = f"Nothing was switched; run {state.command('install')} to prepare it again"
     else:
         hint = "Nothing was switched; reinstall the product, then run `repoint check`"
     return StoreDamagedError(message, hint=hint)

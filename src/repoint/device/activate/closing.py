@@ -47,7 +47,7 @@ def close_programs(
         except PermissionError:
             raise StillRunningError(
                 f"{use.name} ({use.pid}) belongs to another user",
-                hint="Close it there, or run `repoint restart` as root; nothing was changed",
+                hint="Close it there, or restart as root; nothing was changed",
             ) from None
         asked.append(use)
     running = _wait(host, census, asked, timeout)
@@ -56,7 +56,7 @@ def close_programs(
         names = ", ".join(f"{use.name} ({use.pid})" for use in own)
         raise StillRunningError(
             f"{names} did not close within {timeout:.0f} seconds",
-            hint="Close it yourself, then run `repoint restart` again; nothing was switched",
+            hint="Close it yourself, then restart again; nothing was switched",
         )
     return (*left.values(), *running)
 

@@ -112,7 +112,7 @@ def rollback_error(state: ProductState, letter: Generation | None) -> HealthChec
     return HealthCheckError(
         f"{letter.label} failed ({reason}); {active.label} is active again",
         hint=f"{letter.label} is not tried again here; send the vendor the output of "
-        "`repoint history`",
+        f"{state.command('history')}",
     )
 
 

@@ -169,5 +169,5 @@ def _stop(host: Host, unit: Unit) -> None:
     if reason:
         raise StillRunningError(
             f"The service {unit.name} could not be stopped: {reason}",
-            hint="Stop it yourself, then run `repoint restart` again; nothing was switched",
+            hint="Stop it yourself, then restart again; nothing was switched",
         )

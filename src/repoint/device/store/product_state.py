@@ -59,6 +59,15 @@ class ProductState:
         paths = (self.documents.enrolment_path, self.links.active_path)
         return any(os.path.lexists(path) for path in paths)
 
+    @property
+    def option(self) -> str:
+        """What names the product on a command line: ``--product NAME`` if several are enrolled."""
+        return f" --product {self.name}" if len(self.store.enrolled()) > 1 else ""
+
+    def command(self, words: str) -> str:
+        """Return the command that a hint names, complete for a store with several products."""
+        return f"`repoint {words}{self.option}`"
+
     def remove(self) -> None:
         """Remove the folder of a product that is not enrolled.
 

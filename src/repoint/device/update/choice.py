@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 
 from repoint.device.outcomes import Nothing
 from repoint.device.store.product_state import ProductState
@@ -13,6 +14,16 @@ from repoint.model.catalog import Catalog, Offer
 from repoint.model.improvement import Improvement
 from repoint.model.reopened import ClaimedFix, reopened_fixes
 from repoint.model.version import Letter
+
+_HINTS = {
+    "not its turn": ("install", "Run {} to have it now"),
+    "failed here": ("history", "A later letter will be; send the vendor the output of {}"),
+    "removed here": (
+        "install",
+        "Run {} to have it back; a later letter is installed automatically",
+    ),
+}
+"""For a reason, what the person can do, and with which command."""
 
 _MOST_SHOWN = 3
 """A message explains at most this many of the newest letters that are not offered."""
@@ -42,6 +53,9 @@ def next_offer(
         user_initiated=user_initiated,
         has_turn=turns.has_come if turns is not None else lambda offer: True,
     )
+    if isinstance(offer, Nothing) and offer.reason in _HINTS:
+        words, hint = _HINTS[offer.reason]
+        return replace(offer, hint=hint.format(state.command(words)))
     last = state.documents.last_check()
     if isinstance(offer, Nothing) and offer.reason == "up to date" and last and last.error:
         return Nothing(
@@ -81,7 +95,6 @@ def choose(
         return Nothing(
             "not its turn",
             f"{newer[-1].label} is rolled out in steps, and the turn of this device has not come",
-            "Run `repoint install` to have it now",
         )
     offer = reached[-1]
     mark = marks(Generation.of(baseline, offer.letter))
@@ -89,13 +102,11 @@ def choose(
         return Nothing(
             "failed here",
             f"{offer.label} failed on this device and is not tried again",
-            "A later letter will be; send the vendor the output of `repoint history`",
         )
     if mark is not None and mark.kind == "removed" and not user_initiated:
         return Nothing(
             "removed here",
             f"{offer.label} was removed by a person and is not installed again automatically",
-            "Run `repoint install` to have it back; a later letter is installed automatically",
         )
     return offer
 
@@ -118,7 +129,10 @@ def _nothing_newer(catalog: Catalog, baseline: BaselineName, active: Generation)
 
 
 def refuse_reopening(
-    in_force: Improvement | None, candidate: Improvement, accepted: Collection[str]
+    in_force: Improvement | None,
+    candidate: Improvement,
+    accepted: Collection[str],
+    command: Callable[[str], str],
 ) -> Nothing | None:
     """Return why a candidate is not installed if it reopens fixes (rule 1); None if it may be.
 
@@ -126,6 +140,7 @@ def refuse_reopening(
         in_force: The active improvement; None for the baseline.
         candidate: The signed improvement.
         accepted: The fixes that a person accepts to lose, by name.
+        command: Returns the command for this product that a hint names.
     """
     fixes = [f for f in reopened_fixes(in_force, candidate) if f.name not in accepted]
     if in_force is None or not fixes:
@@ -135,7 +150,7 @@ def refuse_reopening(
         "reopens fixes",
         f"{candidate.label} does not contain {counted_fixes(fixes)} of {in_force.label}, which "
         f"{'is' if len(fixes) == 1 else 'are'} in force here: {', '.join(map(str, fixes))}",
-        f"To install it nevertheless, run `repoint install {options}`",
+        f"To install it nevertheless, run {command(f'install {options}')}",
     )
 
 

@@ -123,11 +123,13 @@ def install(
     check_fits(enrolment, host, components, improvement)
     # What was changed since it was staged is prepared again.
     if state.links.staged() == candidate.generation and not glance(state, candidate.generation):
-        message = f"{offer.label} is staged already; `repoint restart` brings it into force"
+        message = (
+            f"{offer.label} is staged already; {state.command('restart')} brings it into force"
+        )
         return Nothing("already staged", message)
     active = state.links.active()
     in_force = state.generations.improvement(active) if active is not None else None
-    refused = refuse_reopening(in_force, improvement, request.accepted)
+    refused = refuse_reopening(in_force, improvement, request.accepted, state.command)
     if refused is not None:
         return refused
     _require_space(state, improvement)

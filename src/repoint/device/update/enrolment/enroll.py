@@ -121,7 +121,7 @@ def enroll(
     if state.documents.enrolment_path.exists():
         raise EnrolmentRefusedError(
             f"{state.name} is enrolled already in {state.store.path}",
-            hint="See `repoint status`; run `repoint unenroll` first to enrol it anew",
+            hint=f"See `repoint status`; run {state.command('unenroll')} first to enrol it anew",
         )
     url = str(Address.parse(request.url))
     try:

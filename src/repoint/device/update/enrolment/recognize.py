@@ -100,7 +100,7 @@ def recognize(
     path = names.catalog_path(state.name)
     _require_product(client, state.name)
     catalog = decode_record(client.read(path), Catalog, path)
-    search = _Search(host, installed)
+    search = _Search(host, installed, state.option)
     for listed in reversed(_candidates(catalog, wanted)):
         path = names.baseline_path(state.name, listed.name)
         if search.try_baseline(decode_record(client.read(path), Baseline, path)):
@@ -111,8 +111,9 @@ def recognize(
 class _Search:
     """Compares baselines with what is on the device, the newest first."""
 
-    def __init__(self, host: Host, installed: Installed) -> None:
+    def __init__(self, host: Host, installed: Installed, option: str) -> None:
         self._host = host
+        self._option = option
         self._installed = installed
         self._release = host.base.release()
         self._scans: dict[tuple[str, ...], tuple[Entry, ...]] = {}
@@ -199,7 +200,7 @@ class _Search:
         hint = f"Name one with --graft for each of: {', '.join(sorted(known))}"
         if self._installed.enrolled:
             added = " ".join(f"{name}=FOLDER" for name in sorted(known - named))
-            hint = f"Run `repoint graft add {added}`"
+            hint = f"Run `repoint graft add {added}{self._option}`"
         return OtherComponentsError(f"{baseline.product} {baseline.name} {problem}", hint=hint)
 
     def _different(self, baseline: Baseline, differences: Differences) -> DifferentTreesError:

@@ -80,7 +80,7 @@ def add_graft(
         if point.component in requests:
             raise EnrolmentRefusedError(
                 f"{point.component} of {state.name} has a graft point already: {point.path}",
-                hint=f"Run `repoint graft remove {point.component}` first to move it",
+                hint=f"Run {state.command(f'graft remove {point.component}')} first to move it",
             )
     added = tuple(
         GraftPoint(
@@ -110,14 +110,15 @@ def remove_graft(
         problem = "has no graft point" if left else "has no other graft point than that"
         raise EnrolmentRefusedError(
             f"{state.name} {problem} for {component}",
-            hint=f"It has: {known}. `repoint unenroll` removes the product",
+            hint=f"It has: {known}. {state.command('unenroll')} removes the product",
         )
     try:
         return _move(state, host, client, _Change(left, _damage(state)), now=now)
     except OtherComponentsError as error:
         raise EnrolmentRefusedError(
             f"The release of {state.name} that is installed has the component {component}",
-            hint="Install a release without it first; `repoint unenroll` removes the product",
+            hint="Install a release without it first; "
+            f"{state.command('unenroll')} removes the product",
         ) from error
 
 

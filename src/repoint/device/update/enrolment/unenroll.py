@@ -46,7 +46,7 @@ def unenroll(state: ProductState, host: Host) -> Unenrolled:
     if _has_improvement(state) and baseline is not None and _can_be_removed(state, baseline):
         raise StillRunningError(
             f"An improvement of {state.name} is installed",
-            hint="Remove it first with `repoint remove`",
+            hint=f"Remove it first with {state.command('remove')}",
         )
     with explained(f"unenrol {state.name}", COMPLETED_NEXT):
         notes = [
