@@ -72,7 +72,7 @@ def test_every_text_that_the_page_uses_is_in_the_catalogue_and_no_other() -> Non
     assert used - set(ENGLISH) - plurals - begun == set()
     # Keys with these prefixes are composed from an event, a state or an error.
     composed = ("verdict.", "history.", "error.", "plan.", "install.", "state.", "passcode.",
-            "refused.", "automatic.", "exposed.", "remove.", "restart.", "check.")  # fmt: skip
+            "refused.", "automatic.", "reports.on.", "reports.turn off.", "sent.word.", "exposed.", "remove.", "restart.", "check.")  # fmt: skip
     assert {key for key in ENGLISH if key not in used and not key.startswith(composed)} == set()
 
 

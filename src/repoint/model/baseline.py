@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from repoint.model.address import reports_address
 from repoint.model.encoding import refuse_duplicates
 from repoint.model.names import check_component, check_platform, check_product
 from repoint.model.system import System
@@ -18,9 +19,14 @@ RestartScope = Literal["none", "app", "service", "session", "system"]
 
 
 MAX_ABOUT = 100
-"""Characters in the name, the vendor and the contact of a product."""
+"""Characters in each text about a product."""
 
-ABOUT_FIELDS = {"name": "product's name", "vendor": "vendor's name", "contact": "contact"}
+ABOUT_FIELDS = {
+    "name": "product's name",
+    "vendor": "vendor's name",
+    "contact": "contact",
+    "reports": "address for reports",
+}
 
 
 class BaselineName(msgspec.Struct, frozen=True, forbid_unknown_fields=True, order=False, eq=True):
@@ -76,16 +82,20 @@ class About(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         name: The product's name for people, such as ``Acme Kiosk``; empty for none.
         vendor: Who makes it; empty for unknown.
         contact: Where people reach the vendor: an https or mail address; empty for unknown.
+        reports: Where reports go if the owner of a device consents; empty if the vendor takes none.
     """
 
     name: str = ""
     vendor: str = ""
     contact: str = ""
+    reports: str = ""
 
     def __post_init__(self) -> None:
         for field in self.__struct_fields__:
             if text := getattr(self, field):
                 check_text(ABOUT_FIELDS[field], text, MAX_ABOUT, lines=False)
+        if self.reports:
+            reports_address(self.reports)
 
 
 class Baseline(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -33,12 +33,14 @@ _SHARE_OF_IDLE = 0.9
 
 _SHEETS = {
     "automatic": sheets.automatic,
+    "reports": sheets.reports,
     "install": sheets.install,
     "restart": sheets.restart,
     "remove": sheets.remove,
 }
 _CHANGES = {
     "automatic": changes.automatic,
+    "reports": changes.reports,
     "install": changes.install,
     "restart": changes.restart,
     "remove": changes.remove,
@@ -64,6 +66,7 @@ def create_app(state: AppState, idle: float) -> ASGIApp:
             Route(f"{_SESSION}/", view_endpoint(pages.products)),
             Route(f"{_PRODUCT}/", view_endpoint(pages.panel)),
             Route(f"{_PRODUCT}/history", view_endpoint(pages.history)),
+            Route(f"{_PRODUCT}/sent", view_endpoint(pages.sent)),
             Route(f"{_PRODUCT}/progress", progress),
             *(Route(f"{_PRODUCT}/{name}", view_endpoint(sheet)) for name, sheet in _SHEETS.items()),
             *(

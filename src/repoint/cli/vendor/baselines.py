@@ -70,6 +70,9 @@ def add(
     contact: Annotated[
         str, typer.Option(help="Where people reach the vendor: an https or mail address.")
     ] = "",
+    reports: Annotated[
+        str, typer.Option(help="Where reports of devices go, if their owners consent.")
+    ] = "",
     no_passphrase: Annotated[
         bool, typer.Option("--no-passphrase", help="Do not encrypt the keys of a new product.")
     ] = False,
@@ -107,9 +110,15 @@ def add(
         )
         for part, source in sources.items()
     ]
-    about = About(name, vendor, contact) if name or vendor or contact else None
+    about = About(name, vendor, contact, reports)
     system = None if os_release is None else _read_system(os_release)
-    release = Release(product, BaselineName(platform, version, build), tuple(parts), system, about)
+    release = Release(
+        product,
+        BaselineName(platform, version, build),
+        tuple(parts),
+        system,
+        about if about != About() else None,
+    )
     with progress_lines({}):
         baseline = _publisher(repository).add_baseline(
             release, new_passphrase=(lambda: None) if no_passphrase else new_passphrase

@@ -27,6 +27,7 @@ from repoint.device.report.spool import WEEK, Spool, draw, new_nonce
 from repoint.device.report.spool_file import SpoolFile
 from repoint.device.status.status import Status
 from repoint.device.store.product_state import ProductState
+from repoint.device.store.records import Generation
 from repoint.device.store.secret import device_secret, known_secret
 from repoint.device.store.store import Store
 from repoint.model.address import reports_address
@@ -288,4 +289,6 @@ class Reports:
 
 
 def _named_by_vendor(state: ProductState) -> str:
-    return ""
+    baseline = Generation.of(state.documents.enrolment().baseline)
+    about = state.generations.baseline(baseline).about
+    return about.reports if about is not None else ""

@@ -46,6 +46,29 @@ def automatic(context: RequestContext) -> Response:
     return context.redirect_to_panel()
 
 
+def reports(context: RequestContext) -> Response:
+    """Turn Share Reports on, for the address that the sheet showed, or off."""
+    product, value = context.product, context.form.get("to")
+    if value not in ("on", "off"):
+        raise RequestRefusedError("forged", 400)
+    parts = context.app.device(wait=_LOCK_TIMEOUT).reports
+    reporting = parts.reporting(product)
+    if reporting.locked_by:
+        raise RequestRefusedError("administrator")
+    address = context.form.get("address", "")
+    if address != (reporting.address or reporting.proposed):
+        # The vendor names another address by now. Show that first.
+        return sheets.reports(context)
+    error = _passcode_error(context)
+    if error is not None:
+        return sheets.reports(context, error)
+    if value == "on":
+        parts.turn_on(product, address)
+    else:
+        parts.turn_off(product)
+    return context.redirect_to_panel()
+
+
 def install(context: RequestContext) -> Response:
     """Download, verify, prepare and stage the improvement that the sheet showed."""
     product, app = context.product, context.app

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import msgspec
 from markupsafe import Markup
 from starlette.responses import RedirectResponse, Response
 
+from repoint.device.report.sending import encode_batch
 from repoint.model.errors import RepointError
 from repoint.page.i18n.translation import Translation
 from repoint.page.jobs import Job
@@ -14,7 +16,7 @@ from repoint.page.views import plans
 from repoint.page.views.panel import Panel
 from repoint.page.views.rendering import outside
 from repoint.page.views.request_context import RequestContext
-from repoint.page.views.sheets import cve_list
+from repoint.page.views.sheets import cve_list, server_of
 
 _SHOWN_EVENTS = 5
 
@@ -54,6 +56,8 @@ def panel(context: RequestContext) -> Response:
     job = context.app.jobs.latest(context.product)
     job = job.snapshot() if job is not None else None
     shown = context.panel()
+    reporting = context.app.device().reports.reporting(context.product)
+    address = reporting.address or reporting.proposed
     events = [entry for entry in shown.history if entry.event != "confirmed"]
     return context.page(
         "panel.html",
@@ -62,6 +66,8 @@ def panel(context: RequestContext) -> Response:
         breadcrumbs=_breadcrumbs(context),
         verdict=headline(translate, shown),
         settings=shown.overview.effective_settings,
+        reporting=reporting,
+        server=server_of(address) if address else "",
         install_plan=plans.installation(translate, shown, now),
         activation_plan=plans.activation(translate, shown, now),
         job=job,
@@ -79,6 +85,23 @@ def history(context: RequestContext) -> Response:
     entries = context.app.device().history(context.product)
     breadcrumbs = [*_breadcrumbs(context), (context.translate("page.title"), "./")]
     return context.page("history.html", breadcrumbs=breadcrumbs, events=entries[::-1])
+
+
+def sent(context: RequestContext) -> Response:
+    """Show exactly what would be sent to the fleet now."""
+    device, product = context.app.device(), context.product
+    reporting = device.reports.reporting(product)
+    address = reporting.address or reporting.proposed
+    batch = encode_batch(device.reports.preview(product, device.status(product)))
+    breadcrumbs = [*_breadcrumbs(context), (context.translate("page.title"), "./")]
+    return context.page(
+        "sent.html",
+        breadcrumbs=breadcrumbs,
+        is_on=bool(reporting.address),
+        address=f"{address}/v1/reports" if address else "",
+        answer=reporting.answer,
+        body=msgspec.json.format(batch, indent=2).decode(),
+    )
 
 
 def headline(translate: Translation, shown: Panel) -> Headline:

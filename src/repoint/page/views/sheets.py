@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from repoint.agent.overview.improvements import FixOverview
 from repoint.device.status.status import NO_CVE
+from repoint.model.address import Address
 from repoint.page.auth.errors import PasscodeError
 from repoint.page.auth.passcode_prompt import passcode_prompt
 from repoint.page.i18n.translation import Translation
@@ -32,6 +33,28 @@ def automatic(context: RequestContext, error: PasscodeError | None = None) -> Re
         action_label=context.translate(f"{key}.do"),
         tone="warn" if settings.automatic else "calm",
         emblem="down",
+    )
+
+
+def reports(context: RequestContext, error: PasscodeError | None = None) -> Response:
+    """Ask before Share Reports is turned on or off."""
+    reporting = context.app.device().reports.reporting(context.product)
+    address = reporting.address or reporting.proposed
+    if reporting.locked_by or not address:
+        return context.redirect_to_panel()
+    key = "reports.turn off" if reporting.address else "reports.on"
+    return _sheet(
+        context,
+        "reports",
+        error,
+        heading=context.translate(f"{key}.title"),
+        text=context.translate(f"{key}.text", server=server_of(address)),
+        to="off" if reporting.address else "on",
+        address=address,
+        managed=bool(reporting.device),
+        action_label=context.translate(f"{key}.do"),
+        tone="calm",
+        emblem="report",
     )
 
 
@@ -112,6 +135,11 @@ def is_restart_granted(context: RequestContext, panel: Panel) -> bool:
         return False
     subject = f"{panel.product} {panel.staged.label}"
     return context.app.sessions.may_restart(context.session, subject)
+
+
+def server_of(address: str) -> Markup:
+    """Return the server that reports go to, as part of a sentence."""
+    return Markup('<bdi class="cve">{}</bdi>').format(Address.parse(address).netloc)
 
 
 def cves_of(fixes: tuple[FixOverview, ...]) -> tuple[str, ...]:
