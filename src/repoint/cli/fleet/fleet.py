@@ -15,6 +15,7 @@ def _fleet(module: str, attribute: str, help_text: str) -> CommandEntry:
 
 class _Commands(LazyGroup):
     entries = {  # noqa: RUF012 (as in the base class)
+        "serve": _fleet("serve", "serve", "Take the reports of devices, and answer about them."),
         "guard": _fleet("guard", "guard", "Watch the reports, and halt a letter that goes wrong."),
     }
 

@@ -1,0 +1,98 @@
+"""A collector as a process of its own, and requests to it."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import re
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from repoint.model.report import Report
+
+
+class Answer(NamedTuple):
+    status: int
+    body: bytes
+    headers: dict[str, str]
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class CollectorProcess:
+    """``repoint fleet serve``, on a free port of loopback."""
+
+    def __init__(self, database: str, *options: str, port: int = 0) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "repoint", "fleet", "serve", "--database", database,
+             "--listen", f"127.0.0.1:{port}", *options],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert self.process.stdout is not None
+        assert self.process.stderr is not None
+        self.lines: list[str] = []
+        line = self.process.stdout.readline()
+        while line and "/v1/reports" not in line:
+            line = self.process.stdout.readline()
+        found = re.search(r"http://127\.0\.0\.1:(\d+)", line)
+        if found is None:
+            raise AssertionError(self.process.stderr.read())
+        self.port = int(found[1])
+        # Else the process would wait at a full pipe.
+        for stream in (self.process.stdout, self.process.stderr):
+            threading.Thread(target=self._drain, args=(stream,), daemon=True).start()
+
+    def send(self, reports: list[Report]) -> Answer:
+        """Send reports as a device does."""
+        return self.request("POST", msgspec.json.encode(reports))
+
+    def request(
+        self, method: str, body: bytes, headers: dict[str, str] | None = None, timeout: float = 30
+    ) -> Answer:
+        """Make a request at a connection of its own."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        try:
+            with contextlib.suppress(BrokenPipeError):  # the answer may come before all is sent
+                connection.request(
+                    method, "/v1/reports", body,
+                    {"Content-Type": "application/json"} | (headers or {}),
+                )  # fmt: skip
+            response = connection.getresponse()
+            return Answer(
+                response.status,
+                response.read(),
+                {name.lower(): value for name, value in response.getheaders()},
+            )
+        finally:
+            connection.close()
+
+    def kill(self) -> None:
+        """End the process as a crash would."""
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> int:
+        """End the process as systemd does, and return its status."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(30)
+
+    def _drain(self, stream: Any) -> None:
+        with stream:
+            self.lines.extend(stream)
+
+
+def memory_of(pid: int) -> int:
+    """Return the bytes that a process has in memory."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    found = re.search(r"VmRSS:\s+(\d+) kB", status)
+    assert found is not None
+    return int(found[1]) * 1024
