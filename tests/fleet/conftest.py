@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.fleet.postgresql import PostgreSQLServer, programs
+from tests.fleet.seaweedfs import SeaweedFS, program
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +26,13 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path}/fleet.db"
     server: PostgreSQLServer = request.getfixturevalue("postgresql")
     return server.new_database()
+
+
+@pytest.fixture(scope="session")
+def seaweedfs() -> Iterator[SeaweedFS]:
+    """An S3 store that the tests of one process share."""
+    if program() is None:
+        pytest.skip("SeaweedFS is not installed (`make services`)")
+    server = SeaweedFS()
+    yield server
+    server.close()

@@ -304,3 +304,40 @@ def test_tables_of_a_newer_version_are_not_touched(database: str) -> None:
     engine.dispose()
     with pytest.raises(DatabaseTooNewError, match="Update Repoint"):
         open_state(database)
+
+
+def test_an_id_of_which_nothing_was_heard_is_forgotten_and_its_letter_keeps_it(
+    state: SqlState, clock: Clock
+) -> None:
+    old, new = new_id(), new_id()
+    state.add([event("confirmed", new_id(), device=old), count(device=new)], NOW)
+    state.add([count(device=new)], NOW + 80 * DAY)
+    clock.now = NOW + 91 * DAY
+    state.prune(clock.now, 90)
+    assert (state.find(old), len(state.find(new))) == ([], 1)
+    assert devices(state, LETTER_A, clock.now) == 0
+    assert devices(state, PLAIN, clock.now) == 1
+    assert outcome(state) == (1, 1, 0, 0, 0)
+
+
+def test_old_history_goes_and_the_sums_stay(state: SqlState, clock: Clock) -> None:
+    state.add([count(device=new_id()), count(device=new_id()), count()], NOW)
+    state.add([event("staged", new_id())], NOW)
+    state.add([count(device=new_id())], NOW + 300 * DAY)
+    clock.now = NOW + 401 * DAY
+    state.prune(clock.now, 500)
+    assert devices(state, PLAIN, clock.now) == 3
+    assert min(a.time for a in state.adoption(PRODUCT, 0)) == (clock.now // HOUR - 400 * 24) * HOUR
+    assert outcome(state) == (0, 0, 0, 0, 0)
+
+
+def test_a_nonce_is_known_for_two_days(state: SqlState, clock: Clock) -> None:
+    report = count()
+    state.add([report], NOW)
+    state.prune(NOW + 2 * DAY, 90)
+    state.add([report], NOW + 2 * DAY)
+    clock.now = NOW + 3 * DAY
+    assert devices(state, PLAIN, clock.now) == 1
+    state.prune(clock.now, 90)
+    state.add([report], clock.now)
+    assert devices(state, PLAIN, clock.now) == 2, "rare, and it is one device too many"

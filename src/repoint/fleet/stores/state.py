@@ -10,12 +10,12 @@ from contextlib import contextmanager
 import sqlalchemy as sa
 
 from repoint.fleet.records import Adoption, DeviceState, FailureGroup, LetterName, Outcome
-from repoint.fleet.stores import rollups
+from repoint.fleet.stores import retention, rollups
 from repoint.fleet.stores.bulk import Bulk
 from repoint.fleet.stores.codes import failure_of, kind_of, letter_number, letter_text, status_of
 from repoint.fleet.stores.failures import as_fleet_errors
 from repoint.fleet.stores.names import Names
-from repoint.fleet.stores.spool import encode_reports
+from repoint.fleet.stores.spool import Spool, encode_reports
 from repoint.fleet.stores.tables import deletions, letters, spool, words
 from repoint.fleet.stores.transitions import (
     DEVICE,
@@ -58,6 +58,10 @@ class SqlState:
         self._keeps_events = keeps_events
         self._names = Names({}, {})
         self._lock = threading.Lock()
+
+    def spool(self) -> Spool:
+        """Return the reports that wait for the store of events."""
+        return Spool(self._engine)
 
     def close(self) -> None:
         """Close all connections."""
@@ -108,6 +112,18 @@ class SqlState:
                 bound = [self._bulk.bind(one) for one in unique]
                 connection.execute(deletions.delete().where(deletions.c.id.in_(bound)))
                 connection.execute(deletions.insert(), [{"id": one, "time": now} for one in bound])
+
+    def prune(self, now: int, days: int) -> None:
+        """Forget ids of which nothing was heard for some days, old nonces and old history."""
+        with self._writing() as connection:
+            retention.drop_nonces(connection, now)
+            retention.fold_history(connection, now)
+        more = True
+        while more:
+            with self._writing() as connection:
+                changes = Changes()
+                more = retention.drop_states(connection, now - days * 86_400, now, changes)
+                rollups.apply(connection, changes, self._current_names(connection), now)
 
     def products(self) -> list[str]:
         """Return the products of which there are reports, in order."""

@@ -1,0 +1,65 @@
+"""What the collector does from time to time: move events to their store, merge, forget."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from repoint.fleet.events.archive import Archive
+from repoint.fleet.stores.state import SqlState
+from repoint.model.errors import RepointError
+
+_EVERY_MINUTE: Final = 60.0
+_EVERY_HOUR: Final = 3600.0
+
+
+@dataclass
+class Upkeep:
+    """What is done from time to time, each part in a thread.
+
+    Attributes:
+        archive: The store of events; None if events are not kept.
+        days: Days after which an id of which nothing was heard, and an event, are forgotten.
+        tell: Called with what went wrong; once, until it works again or something else goes wrong.
+        troubles: What goes wrong at present, by the work.
+    """
+
+    state: SqlState
+    archive: Archive | None
+    days: int
+    tell: Callable[[str], None]
+    troubles: dict[str, str] = field(default_factory=dict)
+
+    async def run(self) -> None:
+        """Work until the task is cancelled."""
+        last = 0.0
+        while True:
+            await self._attempt(self._export)
+            if time.monotonic() - last >= _EVERY_HOUR or not last:
+                last = time.monotonic()
+                await self._attempt(self._tidy)
+            await asyncio.sleep(_EVERY_MINUTE)
+
+    async def _attempt(self, work: Callable[[int], None]) -> None:
+        try:
+            await asyncio.to_thread(work, int(time.time()))
+        except RepointError as error:
+            if str(error) != self.troubles.get(work.__name__):
+                self.tell(str(error))
+            self.troubles[work.__name__] = str(error)
+        else:
+            self.troubles.pop(work.__name__, None)
+
+    def _export(self, now: int) -> None:
+        if self.archive is not None:
+            self.archive.export(now)
+
+    def _tidy(self, now: int) -> None:
+        self.state.prune(now, self.days)
+        if self.archive is not None:
+            self.archive.compact(now)
+            self.archive.forget()
+            self.archive.expire(now, self.days)
