@@ -15,7 +15,7 @@ from sqlalchemy.exc import ArgumentError
 from repoint.fleet.stores.bulk import Bulk, PostgreSQL, SQLite
 from repoint.fleet.stores.errors import DatabaseAddressError
 from repoint.fleet.stores.failures import as_fleet_errors
-from repoint.fleet.stores.migration import migrate
+from repoint.fleet.stores.migrations.migrate import migrate
 from repoint.fleet.stores.state import SqlState
 from repoint.fleet.stores.transitions import PATIENCE
 
