@@ -7,7 +7,7 @@ imported if nobody has asked.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from repoint.device.device import Device
 
@@ -40,5 +40,28 @@ def send_reports(device: Device, products: Sequence[str]) -> None:
 def needs_sight(device: Device, product: str) -> bool:
     """Return whether something is to be said that only a process with more rights can see."""
     with contextlib.suppress(Exception):
+        if device.preferences.policy().rules.export:
+            return True
         return device.reports_wanted(product) and device.reports.is_count_due(product)
     return False
+
+
+def export_status(device: Device, seen: Mapping[str, Status], *, now: int) -> None:
+    """Write the status for other programs, if the policy asks for it; else remove what is left.
+
+    Args:
+        device: The device.
+        seen: The status of products, by someone who sees all processes. Others are read.
+        now: Seconds since 1970.
+    """
+    with contextlib.suppress(Exception):
+        policy, store = device.preferences.policy(), device.store
+        if policy.rules.export:
+            from repoint.device.report.export import write_export
+
+            names = [state.name for state in store.enrolled()]
+            write_export(store, [seen.get(name) or device.status(name) for name in names], now=now)
+        elif (store.path / "export").is_dir() and not policy.problem:
+            from repoint.device.report.export import remove_export
+
+            remove_export(store)

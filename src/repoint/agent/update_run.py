@@ -19,7 +19,7 @@ from repoint.agent.agent_state import CHECK_EVERY, AgentState, read_agent_state,
 from repoint.agent.missed_runs import HINDERED, add_missed_run, clear_missed_runs
 from repoint.agent.overview.overview import Observation, Overview, read_overview
 from repoint.agent.plan import Step
-from repoint.agent.reporting import needs_sight, note_run, send_reports
+from repoint.agent.reporting import export_status, needs_sight, note_run, send_reports
 from repoint.agent.update_run_lock import (
     UpdateRunActiveError,
     UpdateRunStuckError,
@@ -36,6 +36,7 @@ from repoint.device.errors import (
 from repoint.device.os_errors import Troubles, explained, isolated
 from repoint.device.outcomes import Nothing
 from repoint.device.status.census import Census
+from repoint.device.status.status import Status
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Actor
 from repoint.device.update.turn import read_turns
@@ -121,8 +122,7 @@ class Agent:
             with update_run_lock(store.path):
                 clear_missed_runs(store)
                 states = self._states(product)
-                for state in states:
-                    yield self._noted(_isolated(state, self._run))
+                yield from self._noted(_isolated(state, self._run) for state in states)
         except UpdateRunActiveError:
             missed = add_missed_run(store, self._now())
             if not missed:
@@ -142,8 +142,8 @@ class Agent:
         """
         with update_run_lock(self.device.store.path):
             self.device.recover()
-            for state in self._states(product):
-                yield self._noted(_isolated(state, self._activate_due))
+            states = self._states(product)
+            yield from self._noted(_isolated(state, self._activate_due) for state in states)
 
     def watch_trials(self) -> Iterator[UpdateRun]:
         """Wait until every letter on trial is confirmed or rolled back."""
@@ -158,12 +158,16 @@ class Agent:
                 run.activated = run.overview.status.in_force
             yield run
 
-    def _noted(self, run: UpdateRun) -> UpdateRun:
-        """Note for the fleet, if there is one, what has happened."""
-        sees = self.hand_over is None and run.overview is not None
-        status = run.overview.status if sees and run.overview is not None else None
-        note_run(self.device, run.product, status)
-        return run
+    def _noted(self, runs: Iterator[UpdateRun]) -> Iterator[UpdateRun]:
+        """Note what has happened for those who have asked for it: a fleet, and other programs."""
+        seen: dict[str, Status] = {}
+        for run in runs:
+            if run.overview is not None and self.hand_over is None:
+                seen[run.product] = run.overview.status
+            note_run(self.device, run.product, seen.get(run.product))
+            yield run
+        if self.hand_over is None:
+            export_status(self.device, seen, now=self._now())
 
     def _activate_due(self, state: ProductState) -> UpdateRun:
         run = UpdateRun(state.name)

@@ -43,7 +43,7 @@ _CORRECT = "Correct it; until then the last good policy stays in force"
 
 Key = Literal[
     "automatic", "removal", "defer_days", "deadline_days", "window", "bandwidth", "metered",
-    "urgent", "repositories", "ring", "reports",
+    "urgent", "repositories", "ring", "reports", "export",
 ]  # fmt: skip
 Days = Annotated[int, msgspec.Meta(ge=0, le=_MOST_DAYS)]
 Rate = Annotated[int, msgspec.Meta(ge=10, le=10_000_000)]
@@ -76,6 +76,7 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
         ring: The ring of devices that this one belongs to in rollouts, instead of the one named at
             the enrolment; empty for none.
         reports: The address that reports are sent to; False if none are sent.
+        export: Whether update runs write the status into files that other programs read.
     """
 
     automatic: bool | None = None
@@ -89,6 +90,7 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     repositories: tuple[str, ...] | None = None
     ring: str | None = None
     reports: str | bool | None = None
+    export: bool | None = None
 
     def __post_init__(self) -> None:
         if self.window == ():

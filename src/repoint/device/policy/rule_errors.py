@@ -23,6 +23,7 @@ ALLOWED = {
     "urgent": _YES_OR_NO,
     "repositories": 'a list of addresses such as ["https://updates.example.org/"]',
     "ring": 'the name of a ring, such as "early"; "" for none',
+    "export": _YES_OR_NO,
     "reports": 'an address such as "https://fleet.example.org", or false',
 }
 """What each rule may be."""
