@@ -20,6 +20,7 @@ from typing import NamedTuple
 from tests.faults.device_scenes import device_scenes
 from tests.faults.judging import CRASHES, FAILING, LASTING, SHORT, Finding, Judge, Trouble
 from tests.faults.quickly import be_quick
+from tests.faults.report_scenes import report_scenes
 from tests.faults.scenes import Scene, clear
 from tests.faults.serving import served
 from tests.faults.trial_scenes import trial_scenes
@@ -58,6 +59,7 @@ def scenes(base: Path, url: str) -> dict[str, Callable[[], Scene]]:
     return {
         **device_scenes(base, url),
         **trial_scenes(base, url),
+        **report_scenes(base, url),
         **vendor_scenes(base, url),
     }
 

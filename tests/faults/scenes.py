@@ -108,7 +108,11 @@ def picture(folder: Path, *, without: tuple[str, ...] = ()) -> Image:
                 found[inside] = "there"
             else:
                 data = Path(path).read_bytes()
-                said = data.decode() if len(data) < 200 else hashlib.sha256(data).hexdigest()[:16]
+                said = (
+                    data.decode(errors="backslashreplace")
+                    if len(data) < 200
+                    else hashlib.sha256(data).hexdigest()[:16]
+                )
                 found[inside] = f"{status.st_mode & 0o7777:o} {said}"
     return found
 

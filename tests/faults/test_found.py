@@ -210,3 +210,12 @@ def test_a_violation_is_seen(judged: Judged, tmp_path: Path) -> None:
     judge.ground.restore()
     (judge.scene.folder / "app/engine").resolve().joinpath("main.py").unlink()
     assert any("neither old nor new" in wrong for wrong in judge.scene.wrong())
+
+
+class TestReports:
+    def test_that_could_not_be_synced_do_not_say_that_nothing_was_changed(
+        self, judged: Judged
+    ) -> None:
+        last = r"^fsync store/products/acme-kiosk/reports$"
+        assert wrong_at(judged("note reports"), "EIO", last) == []
+        assert wrong_at(judged("drop reports"), "EIO", last) == []

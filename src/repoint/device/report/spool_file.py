@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import msgspec
 
 from repoint.device.errors import StoreBusyError
-from repoint.device.os_errors import explained
+from repoint.device.os_errors import COMPLETED_NEXT, explained
 from repoint.device.report.spool import Spool
 from repoint.device.store.files import read_note
 from repoint.device.store.product_state import ProductState
@@ -62,7 +62,7 @@ class SpoolFile:
             StoreBusyError: Another process still held the lock after some seconds.
             StoreWriteError: The disk is full, or the account may not write.
         """
-        with explained(f"write to {self.folder}"):
+        with explained(f"write to {self.folder}", COMPLETED_NEXT):
             make_folder(self.folder, mode=0o700)
             try:
                 with exclusive_lock(self.folder / "lock", wait=_LOCK_WAIT):
