@@ -52,9 +52,11 @@ test: lint
 test-slow: $(READY)
 	$(BIN)/pytest -n auto -m slow
 
-# Updates the pictures of docs/settings.md.
+# Updates the pictures of docs/settings.md and docs/fleet.md.
 pictures: $(READY)
 	REPOINT_PICTURES=$(CURDIR)/docs/images $(BIN)/pytest -q tests/page -k "journey or a_refused_page"
+	REPOINT_PICTURES=$(CURDIR)/docs/images REPOINT_PICTURE_DEVICES=48000 \
+		$(BIN)/pytest -q tests/fleet/page -k from_a_first_look_to_a_halt
 
 # The programs that tests run besides Python; only root can install them. What is missing is skipped.
 TOOLS := chromium cryptsetup-bin dbus erofs-utils groff-base strace systemd

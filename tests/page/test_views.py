@@ -9,7 +9,7 @@ from repoint.agent.overview.overview import Verdict
 from repoint.page.views import rendering
 from repoint.page.views.rendering import Renderer
 
-TEMPLATES = rendering._FOLDER / "templates"
+TEMPLATES = rendering.FOLDER / "templates"
 
 
 def parts() -> Any:

@@ -28,6 +28,20 @@ def asking() -> Callable[[str], bytes]:
     return ask
 
 
+def from_environment(role: str) -> bytes:
+    """Return the passphrase of a role's key for a server, which asks nobody.
+
+    Raises:
+        NoPassphraseError: The environment has none.
+    """
+    if VARIABLE not in os.environ:
+        raise NoPassphraseError(
+            f"The key of the role {role} is encrypted, and a server cannot ask for its passphrase",
+            hint=f"Set {VARIABLE} before you start it",
+        )
+    return os.environ[VARIABLE].encode()
+
+
 def new_passphrase() -> bytes:
     """Ask for the passphrase of new key files, twice."""
     passphrase = _ask("Passphrase for the new keys: ")

@@ -17,6 +17,10 @@ class _Commands(LazyGroup):
     entries = {  # noqa: RUF012 (as in the base class)
         "serve": _fleet("serve", "serve", "Take the reports of devices, and answer about them."),
         "guard": _fleet("guard", "guard", "Watch the reports, and halt a letter that goes wrong."),
+        "open": _fleet(
+            "open_page", "open_page", "Serve the fleet page, and open it in the browser."
+        ),
+        "account": _fleet("accounts", "app", "Add and change the accounts of the fleet page."),
     }
 
 

@@ -12,6 +12,7 @@ internet may resolve to it (DNS rebinding). A request is accepted only if all of
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -23,7 +24,7 @@ _CONTENT_SECURITY_POLICY = (
     "form-action 'self'; frame-ancestors 'none'; base-uri 'none'; "
     "require-trusted-types-for 'script'; trusted-types 'none'"
 )
-_HEADERS = {
+SECURITY_HEADERS = {
     "Content-Security-Policy": _CONTENT_SECURITY_POLICY,
     "X-Frame-Options": "DENY",
     "X-Content-Type-Options": "nosniff",
@@ -57,15 +58,14 @@ class RequestChecks:
         if scope["type"] != "http":
             return
 
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers.update(_HEADERS)
-                headers.setdefault("Cache-Control", "no-store")
-            await send(message)
-
+        send_with_headers = with_headers(send, SECURITY_HEADERS)
         uid = scope["state"]["connection"].uid()
-        problem = _problem(scope, "{}:{}".format(*self.address))
+        host = "{}:{}".format(*self.address)
+        # ``repoint settings`` opens a file that leads to the link, which browsers call another
+        # site.
+        problem = foreign_reason(
+            scope, host, f"http://{host}", followed=scope["path"].startswith(LINK_PATH)
+        )
         if problem or uid is None:
             reason = problem or "the account behind this request is unknown"
             response = PlainTextResponse(f"Refused: {reason}\n", 403)
@@ -75,17 +75,36 @@ class RequestChecks:
         await self.app(scope, receive, send_with_headers)
 
 
-def _problem(scope: Scope, host: str) -> str:
-    """Return why a request is refused; empty if it is accepted."""
+def with_headers(send: Send, headers: Mapping[str, str]) -> Send:
+    """Return ``send`` that adds headers to the response, and forbids to store it by default."""
+
+    async def send_with_headers(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            sent = MutableHeaders(scope=message)
+            sent.update(headers)
+            sent.setdefault("Cache-Control", "no-store")
+        await send(message)
+
+    return send_with_headers
+
+
+def foreign_reason(scope: Scope, host: str, own_origin: str, *, followed: bool) -> str:
+    """Return why a request is not one of our own pages'; empty if it is.
+
+    Args:
+        scope: The request.
+        host: The host, with its port, that the page is served at.
+        own_origin: The origin of the page, such as ``http://127.0.0.1:8080``.
+        followed: Whether a link or a redirect of another site may lead to this path.
+    """
     headers = Headers(scope=scope)
     if headers.getlist("host") != [host]:
         return "it names another host"
-    # ``repoint settings`` opens a file that leads to the link, which browsers call another site.
-    by_link = scope["path"].startswith(LINK_PATH) and headers.get("sec-fetch-mode") == "navigate"
+    by_link = followed and headers.get("sec-fetch-mode") == "navigate"
     if headers.get("sec-fetch-site", "none") not in ("none", "same-origin") and not by_link:
         return "another site caused it"
     origin = headers.get("origin")
-    if origin is not None and origin != f"http://{host}":
+    if origin is not None and origin != own_origin:
         return "another site sent it"
     if scope["method"] not in _SAFE_METHODS and origin is None:
         return "it does not name the page that sent it"

@@ -12,6 +12,7 @@ import functools
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from babel import Locale
 from babel.core import UnknownLocaleError
 from babel.dates import format_date, format_time, format_timedelta
 from babel.lists import format_list
-from babel.numbers import format_decimal
+from babel.numbers import format_decimal, format_percent
 from markupsafe import Markup, escape
 
 CATALOGUE = Path(__file__).with_name("texts")
@@ -71,6 +72,17 @@ class Translation:
         pattern = "#,##0" + ("." + "0" * digits if digits else "")
         return f"{format_decimal(value, pattern, locale=self.locale)}\N{NO-BREAK SPACE}{unit}"
 
+    def number(self, value: float) -> str:
+        """Format a number: 9,987,412."""
+        return format_decimal(round(value), locale=self.locale)
+
+    def percent(self, value: float) -> str:
+        """Format a number of percent with at most three digits that count: 0.25%, 12.5%, 100%."""
+        # Only everything is 100 %.
+        shown = min(round(value, 2 if value < 10 else 1), 99.9) if value < 100 else 100
+        exact = Decimal(str(shown)) / 100
+        return format_percent(exact, decimal_quantization=False, locale=self.locale)
+
     def date(self, when: int) -> str:
         """Format the day of a moment in this machine's time zone."""
         return format_date(_local(when), "medium", locale=self.locale)
@@ -114,33 +126,34 @@ class Translation:
         return format_time(local, "short", local.tzinfo, locale=self.locale)
 
 
-def translation_for(accept_language: str) -> Translation:
+def translation_for(accept_language: str, catalogue: Path = CATALOGUE) -> Translation:
     """Return the translation that a browser prefers, or the default one.
 
     Args:
         accept_language: The value of the header Accept-Language (RFC 9110, section 12.5.4).
+        catalogue: The folder of the texts.
     """
     for tag in _by_preference(accept_language):
         language = tag.partition("-")[0].lower()
-        if language in languages():
-            return _load(language, tag)
-    return _load(DEFAULT, DEFAULT)
+        if language in languages(catalogue):
+            return _load(catalogue, language, tag)
+    return _load(catalogue, DEFAULT, DEFAULT)
 
 
 @functools.cache
-def languages() -> tuple[str, ...]:
-    """Return the language codes of the catalogue."""
-    return tuple(sorted(file.stem for file in CATALOGUE.glob("*.toml")))
+def languages(catalogue: Path = CATALOGUE) -> tuple[str, ...]:
+    """Return the language codes of a catalogue."""
+    return tuple(sorted(file.stem for file in catalogue.glob("*.toml")))
 
 
 # The key comes from the browser, so the cache has a bound.
 @functools.lru_cache(64)
-def _load(language: str, tag: str) -> Translation:
+def _load(catalogue: Path, language: str, tag: str) -> Translation:
     try:
         locale = Locale.parse(tag, sep="-")
     except (UnknownLocaleError, ValueError):
         locale = Locale(language)
-    with (CATALOGUE / f"{language}.toml").open("rb") as file:
+    with (catalogue / f"{language}.toml").open("rb") as file:
         return Translation(language, locale, dict(_flatten(tomllib.load(file))))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -12,11 +13,14 @@ from starlette.responses import HTMLResponse, Response
 from repoint.model.printable import one_line
 from repoint.page.i18n.translation import Translation
 
-_FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).parent
+"""Holds the templates and the assets of the Settings page."""
+
 _MEDIA_TYPES = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
+    ".txt": "text/plain; charset=utf-8",
 }
 _YEAR = 31_536_000
 
@@ -27,17 +31,22 @@ class Renderer:
     Args:
         lifetime: Seconds for which a page may be used without another request. It then closes,
             because the server may have stopped, and its port may belong to another account.
+        folders: Folders with templates and assets. What several have is taken from the first.
     """
 
-    def __init__(self, *, lifetime: int) -> None:
-        self._assets = {file.name: file.read_bytes() for file in (_FOLDER / "assets").iterdir()}
+    def __init__(self, *, lifetime: int, folders: Sequence[Path] = (FOLDER,)) -> None:
+        self._assets = {
+            file.name: file.read_bytes()
+            for folder in reversed(folders)
+            for file in (folder / "assets").iterdir()
+        }
         # The digest in the address lets browsers cache a file forever.
         addresses = {
             name: f"/assets/{name}?{hashlib.sha256(content).hexdigest()[:12]}"
             for name, content in self._assets.items()
         }
         self._environment = Environment(
-            loader=FileSystemLoader(_FOLDER / "templates"),
+            loader=FileSystemLoader([folder / "templates" for folder in folders]),
             autoescape=True,
             undefined=StrictUndefined,
             trim_blocks=True,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import cached_property
-from urllib.parse import parse_qs
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -15,12 +14,9 @@ from repoint.page.app_state import AppState
 from repoint.page.auth.errors import RequestRefusedError
 from repoint.page.auth.sessions import Secrets, Session, form_token, is_form_token
 from repoint.page.i18n.translation import Translation, translation_for
+from repoint.page.views.forms import read_form
 from repoint.page.views.panel import Panel, read_panel
 from repoint.page.views.rendering import Renderer
-
-_MAX_FORM = 16 << 10
-_MAX_FIELDS = 20
-_FORM_TYPE = "application/x-www-form-urlencoded"
 
 
 @dataclass(frozen=True)
@@ -116,7 +112,7 @@ def form_endpoint(change: View) -> Endpoint:
     """Return an endpoint for a form, which must carry the session's token."""
 
     async def endpoint(request: Request) -> Response:
-        form = await _read_form(request)
+        form = await read_form(request)
 
         def respond() -> Response:
             context = context_of(request, form)
@@ -162,18 +158,3 @@ def require_same_account(request: Request) -> None:
     """
     if request.state.connection.uid() != request.state.uid:
         raise RequestRefusedError("forged")
-
-
-async def _read_form(request: Request) -> dict[str, str]:
-    if request.headers.get("content-type", "").partition(";")[0].strip() != _FORM_TYPE:
-        raise RequestRefusedError("forged", 415)
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _MAX_FORM:
-            raise RequestRefusedError("large", 413)
-    try:
-        fields = parse_qs(body.decode(), keep_blank_values=True, max_num_fields=_MAX_FIELDS)
-    except ValueError as error:
-        raise RequestRefusedError("forged", 400) from error
-    return {name: values[0] for name, values in fields.items()}

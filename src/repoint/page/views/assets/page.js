@@ -158,6 +158,8 @@
 
   document.addEventListener("submit", (event) => {
     const form = event.target;
+    const search = form.method === "get" && !form.hasAttribute("data-sheet");
+    if (search || !document.getElementById("panel")) return; // the browser sends it
     event.preventDefault();
     if (form.hasAttribute("data-sheet")) {
       openSheet(form.action, selectorOf(event.submitter || form.querySelector("button")));

@@ -1,0 +1,1 @@
+"""Who may see and change what: accounts, OpenID Connect, sessions, and checks of every request."""

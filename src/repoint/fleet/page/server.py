@@ -1,0 +1,67 @@
+"""The server process of the page: it listens until it is stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import signal
+import socket
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from repoint.fleet.page.app import create_app
+from repoint.fleet.page.state import PageState
+from repoint.page.timed_protocol import TimedProtocol
+
+_AT_ONCE = 256
+"""Connections; more are answered with status 503."""
+
+_SECONDS = 10.0
+"""Seconds that a client may take to send a request."""
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens.
+
+    Args:
+        host: The address.
+        port: The port; 0 for any.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.create_server((host, port), family=family)
+    # Head and body are sent apart. Without this, the body would wait for an acknowledgement.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
+
+
+def serve(page: PageState, listener: socket.socket) -> None:
+    """Serve the page until the process gets SIGINT or SIGTERM."""
+    # uvicorn raises a signal again after it has shut down; this process must end quietly.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _exit)
+    server = uvicorn.Server(configure(create_app(page)))
+    try:
+        asyncio.run(server.serve(sockets=[listener]))
+    finally:
+        listener.close()
+
+
+def configure(app: ASGIApp) -> uvicorn.Config:
+    """Return the settings of the server."""
+    return uvicorn.Config(
+        app,
+        http=functools.partial(TimedProtocol, seconds=_SECONDS),  # type: ignore[arg-type]
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        ws="none",
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=_AT_ONCE,
+        timeout_graceful_shutdown=2,
+    )
+
+
+def _exit(*_: object) -> None:
+    raise SystemExit(0)

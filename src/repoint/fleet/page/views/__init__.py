@@ -1,0 +1,1 @@
+"""What the page shows, and the changes that its forms make."""

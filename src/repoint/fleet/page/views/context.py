@@ -1,0 +1,177 @@
+"""One request in a session, with everything that a view needs to answer it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from repoint.fleet.page.auth.sessions import Session
+from repoint.fleet.page.i18n import CATALOGUE
+from repoint.fleet.page.state import PageState
+from repoint.fleet.page.vendor import Published
+from repoint.page.auth.errors import RequestRefusedError
+from repoint.page.auth.sessions import Secrets, form_token, is_form_token
+from repoint.page.i18n.translation import Translation, translation_for
+from repoint.page.views.forms import read_form
+from repoint.page.views.rendering import Renderer
+from repoint.repository.errors import RepositoryError
+
+_NOTHING = Published((), {}, {})
+
+
+class TooManyRequestsError(Exception):
+    """A person sends more requests than a person does. ``wait``: seconds left to wait."""
+
+    def __init__(self, wait: int) -> None:
+        super().__init__(wait)
+        self.wait = wait
+
+
+@dataclass(frozen=True)
+class Context:
+    """A request in a session.
+
+    Attributes:
+        page: The state of the server.
+        renderer: Renders templates.
+        session: The session.
+        secret: The session's secrets.
+        translate: The person's language.
+        path: The parameters of the path.
+        query: The parameters after the path.
+        form: The fields of the form; empty for a request that changes nothing.
+    """
+
+    page: PageState
+    renderer: Renderer
+    session: Session
+    secret: Secrets
+    translate: Translation
+    path: dict[str, str]
+    query: dict[str, str]
+    form: dict[str, str]
+
+    @cached_property
+    def now(self) -> int:
+        """Seconds since 1970, the same for the whole request."""
+        return self.page.now()
+
+    @cached_property
+    def products(self) -> list[str]:
+        """The products, in order."""
+        return self.page.products()
+
+    @cached_property
+    def product(self) -> str:
+        """The product that the path names.
+
+        Raises:
+            RequestRefusedError: There is no such product.
+        """
+        name = self.path["product"]
+        if name not in self.products:
+            raise RequestRefusedError("missing", 404)
+        return name
+
+    def published(self, product: str) -> tuple[Published, RepositoryError | None]:
+        """Return what is published for a product, and why that is not known.
+
+        Nothing is published without a repository, or if it cannot be read.
+        """
+        if self.page.vendor is None:
+            return _NOTHING, None
+        try:
+            return self.page.vendor.published(product), None
+        except RepositoryError as error:
+            return _NOTHING, error
+
+    @property
+    def home(self) -> str:
+        """The path of the session's first page."""
+        return self.page.address.home(self.secret.key)
+
+    def path_of(self, product: str) -> str:
+        """Return the path of a product's page."""
+        return f"{self.home}product/{product}/"
+
+    def show(self, template: str, status: int = 200, **variables: object) -> Response:
+        """Render a page of this session."""
+        return self.renderer.page(
+            template,
+            self.translate,
+            status,
+            form_token=form_token(self.secret),
+            home=self.home,
+            session=self.session,
+            now=self.now,
+            **variables,
+        )
+
+
+View = Callable[[Context], Response]
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def view_endpoint(view: View) -> Endpoint:
+    """Return an endpoint for a view that changes nothing."""
+
+    async def endpoint(request: Request) -> Response:
+        return await run_in_threadpool(lambda: view(_context(request, {})))
+
+    return endpoint
+
+
+def form_endpoint(change: View) -> Endpoint:
+    """Return an endpoint for a form, which must carry the session's token."""
+
+    async def endpoint(request: Request) -> Response:
+        form = await read_form(request)
+
+        def respond() -> Response:
+            context = _context(request, form)
+            if not is_form_token(context.secret, form.get("token", "")):
+                raise RequestRefusedError("forged")
+            return change(context)
+
+        return await run_in_threadpool(respond)
+
+    return endpoint
+
+
+def secrets_of(request: Request) -> Secrets:
+    """Return the secrets that a request carries; they may belong to no session."""
+    page: PageState = request.app.state.page
+    key = "" if page.address.secure else request.path_params.get("key", "")
+    return Secrets(key, request.cookies.get(page.address.cookie, ""))
+
+
+def translation_of(request: Request) -> Translation:
+    """Return the language of the person who sent a request."""
+    return translation_for(request.headers.get("accept-language", ""), CATALOGUE)
+
+
+def _context(request: Request, form: dict[str, str]) -> Context:
+    page: PageState = request.app.state.page
+    secret = secrets_of(request)
+    session = page.sessions.find(secret)
+    if session is None:
+        raise RequestRefusedError("session")
+    wait = page.budget.wait(f"{session.by} {session.name}", time.monotonic())
+    if wait:
+        raise TooManyRequestsError(wait)
+    return Context(
+        page,
+        request.app.state.renderer,
+        session,
+        secret,
+        translation_of(request),
+        dict(request.path_params),
+        dict(request.query_params),
+        form,
+    )

@@ -1,0 +1,179 @@
+"""The pages for viewing: the products, a product, one id, and the audit log."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from starlette.responses import RedirectResponse, Response
+
+from repoint.fleet.page.audit import Action
+from repoint.fleet.page.figures.curves import DAY, adoption_chart, exposure_chart
+from repoint.fleet.page.figures.rollouts import Card, State, card
+from repoint.fleet.page.figures.summary import Summary, failure_reasons, summarize
+from repoint.fleet.page.vendor import Rollout, VendorSide
+from repoint.fleet.page.views.context import Context
+from repoint.fleet.records import Adoption
+
+SPANS = {"1": DAY, "7": 7 * DAY, "30": 30 * DAY, "90": 90 * DAY}
+"""The spans of time that the charts can show: days, and seconds."""
+
+_DEFAULT_SPAN = "7"
+_KEYS: tuple[Action, ...] = ("pause", "halt")
+"""One action for each role that signs."""
+
+_SHOWN_ACTIONS = 6
+_SHOWN_ROLLOUTS = 6
+_URGENCY: dict[State, int] = {"halted": 0, "paused": 1, "under way": 2}
+_STALE = 3 * 3600
+"""Seconds after which figures are called old. A fleet sends reports all the time."""
+
+_AHEAD = 300
+"""Seconds that the repository's clock may be ahead of ours before that is said."""
+
+_ID = re.compile(r"[0-9a-f]{32}")
+
+
+@dataclass(frozen=True)
+class ProductLine:
+    """A product in the list of products."""
+
+    name: str
+    summary: Summary
+    tone: str
+    lead: Card | None
+
+
+def products(context: Context) -> Response:
+    """Show all products, or the page of the only one."""
+    if len(context.products) == 1:
+        return RedirectResponse(context.path_of(context.products[0]), 303)
+    lines = []
+    for name in context.products:
+        rows = context.page.fleet.adoption(name, context.now - 2 * 3600)
+        outcomes = context.page.fleet.outcomes(name, context.now - 30 * DAY)
+        published, _ = context.published(name)
+        leads = [card(each, rows, outcomes, context.now) for each in published.rollouts[:4]]
+        lead = _lead(leads)
+        summary = summarize(rows, outcomes, published.newest)
+        lines.append(ProductLine(name, summary, tone_of(lead, summary), lead))
+    return context.show("products.html", lines=lines, products=context.products, product="")
+
+
+def product(context: Context) -> Response:
+    """Show a product: its rollouts, its curves, its failures, and who changed what."""
+    fleet, name, now = context.page.fleet, context.product, context.now
+    span = context.query.get("days", "")
+    span = span if span in SPANS else _DEFAULT_SPAN
+    since = now - SPANS[span]
+    hindrances: dict[str, str] = {}
+    published, problem = context.published(name)
+    reaches = [_started(each) for each in published.rollouts[:_SHOWN_ROLLOUTS]]
+    all_rows = fleet.adoption(name, max(0, min([since, *reaches, now])))
+    rows = [row for row in all_rows if row.time >= since]
+    outcomes = fleet.outcomes(name)
+    cards = [card(each, all_rows, outcomes, now) for each in published.rollouts]
+    leading = _leading(cards)
+    earlier = [each for each in cards if each not in leading]
+    if context.page.vendor is not None and problem is None and context.session.may_change:
+        hindrances = _hindrances(context.page.vendor, name)
+    summary = summarize(rows, outcomes, published.newest)
+    lead = _lead(cards)
+    return context.show(
+        "product.html",
+        products=context.products,
+        product=name,
+        span=span,
+        spans=SPANS,
+        summary=summary,
+        lead=lead,
+        lead_alone=lead is not None and _is_alone(lead, cards),
+        tone=tone_of(lead, summary),
+        cards=leading,
+        earlier=earlier,
+        adoption=adoption_chart(rows),
+        exposure=exposure_chart(rows, published.fixes),
+        reasons=failure_reasons(fleet.failures(name, since)),
+        actions=context.page.audit.entries(name)[:_SHOWN_ACTIONS],
+        has_repository=context.page.vendor is not None,
+        problem=problem,
+        hindrances=hindrances,
+        notices=_notices(rows, published.rollouts, now),
+    )
+
+
+def find(context: Context) -> Response:
+    """Show what is known of an id."""
+    wanted = context.query.get("id", "").strip().lower().replace("-", "")
+    valid = bool(_ID.fullmatch(wanted))
+    found = context.page.fleet.find(wanted) if valid else []
+    return context.show(
+        "find.html", products=context.products, product="", wanted=context.query.get("id", "")[:80],
+        valid=valid, found=found,
+    )  # fmt: skip
+
+
+def audit(context: Context) -> Response:
+    """Show who changed what, newest first."""
+    return context.show(
+        "audit.html", products=context.products, product="", actions=context.page.audit.entries()
+    )
+
+
+def _hindrances(vendor: VendorSide, product: str) -> dict[str, str]:
+    """Return why each action cannot work on this machine, without those that can."""
+    catalog, halt = (vendor.hindrance(product, action) for action in _KEYS)
+    found = dict.fromkeys(("pause", "resume", "promote"), catalog) | {"halt": halt}
+    return {action: str(error) for action, error in found.items() if error is not None}
+
+
+def tone_of(lead: Card | None, summary: Summary) -> str:
+    """Return how urgently a product needs a person."""
+    if lead is not None and lead.state in ("halted", "paused"):
+        return "bad" if lead.state == "halted" else "warn"
+    if not summary.devices:
+        return "calm"
+    return "good" if summary.current_share >= 0.95 and not summary.failed else "calm"
+
+
+def _lead(cards: list[Card]) -> Card | None:
+    """Return the rollout that matters most: a halted one, then one under way, then the latest."""
+    return next(iter(_leading(cards)), None)
+
+
+def _leading(cards: list[Card]) -> list[Card]:
+    """Return what needs eyes: the latest improvement of each platform, and what is not complete."""
+    latest: dict[str, Card] = {}
+    for each in cards:
+        latest.setdefault(each.rollout.platform, each)
+    shown = [
+        each
+        for each in cards
+        if each is latest[each.rollout.platform] or each.state not in ("complete", "withdrawn")
+    ]
+    # What is stopped waits for a person.
+    shown.sort(key=lambda each: _URGENCY.get(each.state, len(_URGENCY)))
+    return shown[:_SHOWN_ROLLOUTS]
+
+
+def _is_alone(lead: Card, cards: list[Card]) -> bool:
+    """Return whether the same improvement is in another state on another platform."""
+    return any(
+        each.rollout.label == lead.rollout.label and each.state != lead.state for each in cards
+    )
+
+
+def _started(rollout: Rollout) -> int:
+    schedule = rollout.shown[0].offer.rollout
+    return schedule.started if schedule is not None else rollout.shown[0].offer.since
+
+
+def _notices(rows: list[Adoption], rollouts: tuple[Rollout, ...], now: int) -> list[str]:
+    """Return what may make the figures wrong: the keys of the texts that say so."""
+    notices = []
+    changes = [each.offer.since for rollout in rollouts for each in rollout.shown]
+    if max((*changes, *(row.time for row in rows)), default=0) > now + _AHEAD:
+        notices.append("clock")
+    if rows and now - max(row.time for row in rows) > _STALE:
+        notices.append("stale")
+    return notices
