@@ -54,7 +54,7 @@ def place_at(bench: Bench, rollout: Rollout | None, low: float, high: float = 1.
 
 def start(rollouts: Rollouts, bench: Bench, low: float, *, manual: bool = False) -> None:
     """Start a rollout of which this device is at a position above a share."""
-    (offer,) = rollouts.start(A, STEPS, manual=manual)
+    (offer,) = rollouts.start(A, STEPS, manual=manual, narrow=True)
     place_at(bench, offer.rollout, low)
 
 
@@ -76,7 +76,7 @@ def test_a_device_installs_when_its_turn_has_come_and_says_before_when_that_is(
 
 
 def test_a_device_of_the_first_share_installs_at_once(bench: Bench, rollouts: Rollouts) -> None:
-    (offer,) = rollouts.start(A, STEPS)
+    (offer,) = rollouts.start(A, STEPS, narrow=True)
     place_at(bench, offer.rollout, 0, 0.01)
     assert bench.run().installed == "26.3.1 (a)"
 
@@ -137,7 +137,7 @@ def test_the_highest_letter_whose_turn_has_come_is_installed(
     bench: Bench, rollouts: Rollouts, vendor: Vendor
 ) -> None:
     vendor.release({"engine": LATER}, letter="b")
-    (offer,) = rollouts.start(B, STEPS, manual=True)
+    (offer,) = rollouts.start(B, STEPS, manual=True, narrow=True)
     place_at(bench, offer.rollout, 0.5)
     run = bench.run()
     assert (run.installed, run.errors) == ("26.3.1 (a)", [])
@@ -152,7 +152,7 @@ def test_the_highest_letter_whose_turn_has_come_is_installed(
 def test_a_stop_reaches_a_device_before_it_installs_and_a_resumption_as_well(
     bench: Bench, rollouts: Rollouts, stop: str
 ) -> None:
-    (offer,) = rollouts.start(A, STEPS)
+    (offer,) = rollouts.start(A, STEPS, narrow=True)
     place_at(bench, offer.rollout, 0, 0.01)
     getattr(rollouts, stop)(A, reason="It crashes")
     assert bench.run().installed == ""
@@ -181,7 +181,7 @@ def test_a_stop_clears_what_is_staged_with_its_reason(
 def test_a_stop_during_the_download_keeps_the_letter_from_being_staged(
     bench: Bench, rollouts: Rollouts, server: WebServer
 ) -> None:
-    (offer,) = rollouts.start(A, STEPS)
+    (offer,) = rollouts.start(A, STEPS, narrow=True)
     place_at(bench, offer.rollout, 0, 0.01)
     bench.device.check(None)
 
@@ -236,7 +236,7 @@ def test_without_a_network_nothing_that_is_being_rolled_out_is_staged(
 def test_the_secret_is_made_once_and_nobody_else_can_read_it(
     bench: Bench, rollouts: Rollouts
 ) -> None:
-    rollouts.start(A, STEPS)
+    rollouts.start(A, STEPS, narrow=True)
     bench.run()
     file = bench.place.product.path / "rollout-secret"
     first = file.read_bytes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import itertools
 import time
@@ -10,8 +11,12 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
+from repoint.device.device import Device
 from repoint.device.errors import NotTrustedError, StaleRepositoryError
+from repoint.device.fetch.network import Network
 from repoint.device.outcomes import Nothing
+from repoint.device.update.install import Staged
+from repoint.device.update.still_offered import unstage_if_stopped
 from repoint.model.encoding import encode_record
 from repoint.model.errors import RepointError
 from repoint.model.halt import Halt, HaltedLetter
@@ -38,7 +43,7 @@ def rollouts(place: Place, vendor: Vendor) -> Rollouts:
     """An enrolled device whose turn comes with the last step of a rollout that has begun."""
     place.enroll()
     made = Publisher(vendor.repository, passphrases=no_passphrase).rollouts
-    (offer,) = made.start(A, STEPS)
+    (offer,) = made.start(A, STEPS, narrow=True)
     assert offer.rollout is not None
     for number in itertools.count():
         secret = number.to_bytes(32, "big")
@@ -128,6 +133,109 @@ def test_a_frozen_mirror_cannot_give_a_step_to_a_device_that_has_not_seen_it(
     device = place.device
     monkeypatch.setattr(device, "_clock", lambda: two_days)
     assert reason(device.install(None, user_initiated=False)) == "not its turn"
+
+
+def later(place: Place, monkeypatch: pytest.MonkeyPatch, **by: float) -> Device:
+    """The device some time later."""
+    set_clock(monkeypatch, dt.timedelta(**by))
+    device = place.device
+    moment = time.time() + dt.timedelta(**by).total_seconds()
+    monkeypatch.setattr(device, "_clock", lambda: moment)
+    return device
+
+
+def stage(place: Place) -> None:
+    place.device.check(None)
+    assert isinstance(place.device.install(None, user_initiated=True), Staged)
+
+
+ACTIVATIONS: list[Callable[[Device], object]] = [
+    lambda device: device.restart(None),
+    lambda device: device.activate(None),
+    lambda device: device.boot.merge(),
+    lambda device: device.launch(["true"], {}),
+]
+
+
+@pytest.mark.parametrize("activate", ACTIVATIONS)
+def test_what_was_halted_after_it_was_staged_is_not_activated(
+    place: Place,
+    rollouts: Rollouts,
+    monkeypatch: pytest.MonkeyPatch,
+    activate: Callable[[Device], object],
+) -> None:
+    stage(place)
+    rollouts.halt(A, reason="It crashes")
+    activate(later(place, monkeypatch, minutes=2))
+    assert "new" not in place.text()
+    assert place.device.status(None).staged == ""
+    last = place.device.history(None)[-1]
+    assert (last.event, last.by) == ("unstaged", "automatic")
+    assert "It crashes" in last.why
+    # What the look has learned is kept: the letter is not staged anew before the next check.
+    assert reason(place.device.install(None, user_initiated=True)) == "up to date"
+
+
+@pytest.mark.parametrize("activate", ACTIVATIONS)
+def test_a_mirror_frozen_before_a_halt_cannot_activate_what_is_staged_after_a_day(
+    place: Place,
+    rollouts: Rollouts,
+    take_over: Take,
+    monkeypatch: pytest.MonkeyPatch,
+    activate: Callable[[Device], object],
+) -> None:
+    stage(place)
+    take_over()
+    rollouts.halt(A, reason="It crashes")
+    with contextlib.suppress(StaleRepositoryError):
+        activate(later(place, monkeypatch, hours=25))
+    assert "new" not in place.text()
+    assert place.device.status(None).staged == "26.3.1 (a)"
+
+
+def test_a_restart_says_that_a_frozen_mirror_holds_it_back(
+    place: Place, rollouts: Rollouts, take_over: Take, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage(place)
+    take_over()
+    with pytest.raises(StaleRepositoryError, match="whether the vendor has halted it") as refused:
+        later(place, monkeypatch, hours=25).restart(None)
+    assert refused.value.hint
+
+
+@pytest.mark.parametrize("days", [1.1, 400])
+def test_a_network_that_is_gone_or_frozen_holds_off_nothing_that_all_devices_get(
+    place: Place, vendor: Vendor, monkeypatch: pytest.MonkeyPatch, days: float
+) -> None:
+    place.enroll()
+    stage(place)
+    place.server.folder = place.server.folder / "nothing"
+    later(place, monkeypatch, days=days).restart(None)
+    assert "new" in place.text()
+
+
+def test_a_network_that_is_gone_for_an_hour_holds_off_no_step_that_was_taken(
+    place: Place, rollouts: Rollouts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage(place)
+    place.server.folder = place.server.folder / "nothing"
+    later(place, monkeypatch, hours=1).restart(None)
+    assert "new" in place.text()
+
+
+def test_a_server_that_never_answers_holds_an_activation_up_for_a_bounded_time(
+    place: Place, rollouts: Rollouts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage(place)
+    place.server.stall_after += [0] * 20
+    began = time.monotonic()
+    found = unstage_if_stopped(
+        place.product, lambda _: Network(), now=int(time.time()) + 120, seconds=0.3
+    )
+    assert found is None
+    assert time.monotonic() - began < 1
+    assert not list(place.product.path.glob(".new-*"))
+    place.server.go_on.set()
 
 
 def test_a_clock_that_is_set_back_delays_a_turn_and_never_hastens_it(

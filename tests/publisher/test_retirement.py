@@ -9,6 +9,7 @@ import pytest
 from repoint.model.baseline import BaselineName
 from repoint.model.catalog import Catalog, Retirement
 from repoint.model.encoding import decode_record
+from repoint.model.errors import InvalidRecordError
 from repoint.publisher.catalog.catalogs import read_catalog
 from repoint.publisher.catalog.publish import publish
 from repoint.publisher.errors import RetiredBaselineError, UnknownBaselineError
@@ -75,6 +76,12 @@ def test_what_would_change_nothing_is_refused(vendor: Vendor, twice: str) -> Non
         vendor.publisher.retire(vendor.product, NAME)
     with pytest.raises(RetiredBaselineError, match=r"already retired|not retired"):
         getattr(vendor.publisher, twice)(vendor.product, NAME)
+
+
+@pytest.mark.parametrize("reason", ["x" * 100_000, "two\nlines", "\u202egnp.exe", "\x1b[2J"])
+def test_a_reason_that_devices_could_not_show_is_refused(vendor: Vendor, reason: str) -> None:
+    with pytest.raises(InvalidRecordError, match="The reason"):
+        vendor.publisher.retire(vendor.product, NAME, reason=reason)
 
 
 def test_an_unknown_baseline_cannot_be_retired(vendor: Vendor) -> None:

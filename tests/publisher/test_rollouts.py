@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from repoint.model.catalog import Offer
-from repoint.model.errors import RepointError
+from repoint.model.errors import InvalidRecordError, RepointError
 from repoint.model.rollout import ALL, Rollout
 from repoint.publisher.catalog.catalogs import Selection, read_catalog
 from repoint.publisher.errors import RolloutStateError, UnknownImprovementError
@@ -63,21 +63,21 @@ def share(vendor: Vendor, clock: Clock) -> int:
 def test_a_rollout_grows_with_time_and_each_has_a_new_seed(
     vendor: Vendor, rollouts: Rollouts, clock: Clock
 ) -> None:
-    rollouts.start(A, STEPS)
+    rollouts.start(A, STEPS, narrow=True)
     first = rollout(vendor).seed
     assert share(vendor, clock) == ALL // 100
     clock.now += DAY
     assert share(vendor, clock) == ALL // 10
     clock.now += DAY
     assert share(vendor, clock) == ALL
-    rollouts.start(A, STEPS)
+    rollouts.start(A, STEPS, narrow=True)
     assert rollout(vendor).seed != first
 
 
 def test_a_pause_stops_the_clock_and_a_resumption_goes_on_where_it_stood(
     vendor: Vendor, rollouts: Rollouts, clock: Clock
 ) -> None:
-    rollouts.start(A, STEPS)
+    rollouts.start(A, STEPS, narrow=True)
     clock.now += DAY // 2
     rollouts.pause(A, reason="Reports of a black screen")
     assert (offer(vendor).state, offer(vendor).reason) == ("paused", "Reports of a black screen")
@@ -92,7 +92,7 @@ def test_a_pause_stops_the_clock_and_a_resumption_goes_on_where_it_stood(
 def test_a_promotion_goes_to_the_next_step_and_the_rest_of_the_ramp_follows_from_there(
     vendor: Vendor, rollouts: Rollouts, clock: Clock
 ) -> None:
-    rollouts.start(A, STEPS)
+    rollouts.start(A, STEPS, narrow=True)
     clock.now += 100
     rollouts.promote(A)
     assert share(vendor, clock) == ALL // 10
@@ -105,7 +105,7 @@ def test_a_promotion_goes_to_the_next_step_and_the_rest_of_the_ramp_follows_from
 def test_a_manual_rollout_waits_for_every_promotion(
     vendor: Vendor, rollouts: Rollouts, clock: Clock
 ) -> None:
-    rollouts.start(A, STEPS, manual=True)
+    rollouts.start(A, STEPS, manual=True, narrow=True)
     for expected in (ALL // 100, ALL // 10, ALL):
         clock.now += 100 * DAY
         assert share(vendor, clock) == expected
@@ -114,7 +114,7 @@ def test_a_manual_rollout_waits_for_every_promotion(
 
 
 def test_a_finished_rollout_reaches_everybody(vendor: Vendor, rollouts: Rollouts) -> None:
-    rollouts.start(A, STEPS, manual=True)
+    rollouts.start(A, STEPS, manual=True, narrow=True)
     rollouts.finish(A)
     assert offer(vendor).rollout is None
 
@@ -122,7 +122,7 @@ def test_a_finished_rollout_reaches_everybody(vendor: Vendor, rollouts: Rollouts
 def test_a_halt_leaves_the_catalog_alone_and_a_resumption_ends_it(
     vendor: Vendor, rollouts: Rollouts, clock: Clock
 ) -> None:
-    rollouts.start(A, STEPS)
+    rollouts.start(A, STEPS, narrow=True)
     before = offer(vendor)
     clock.now += DAY // 4
     keys = vendor.repository.path / "keys"
@@ -181,7 +181,7 @@ def test_a_change_that_does_not_fit_the_state_is_refused_and_changes_nothing(
     def do(command: str) -> None:
         match command:
             case "start":
-                rollouts.start(A, STEPS)
+                rollouts.start(A, STEPS, narrow=True)
             case "halt":
                 rollouts.halt(A, reason="because")
             case "withdraw":
@@ -199,6 +199,32 @@ def test_a_change_that_does_not_fit_the_state_is_refused_and_changes_nothing(
     assert (vendor.public / "metadata/timestamp.json").read_bytes() == stamp
 
 
+def test_what_all_devices_may_install_is_narrowed_only_on_request(
+    vendor: Vendor, rollouts: Rollouts, clock: Clock
+) -> None:
+    with pytest.raises(RolloutStateError, match="offered to all devices") as refused:
+        rollouts.start(A, STEPS)
+    assert "--narrow" in refused.value.hint
+    assert offer(vendor).rollout is None
+    rollouts.start(A, STEPS, narrow=True)
+    clock.now += 3 * DAY
+    with pytest.raises(RolloutStateError, match="offered to all devices"):
+        rollouts.start(A, STEPS)
+
+
+@pytest.mark.parametrize("command", ["pause", "halt"])
+@pytest.mark.parametrize(
+    "reason", ["x" * 100_000, "two\nlines", "\u202egnp.exe", "\x1b[2J", "a\tb"]
+)
+def test_a_reason_that_devices_could_not_show_is_refused(
+    vendor: Vendor, rollouts: Rollouts, command: str, reason: str
+) -> None:
+    with pytest.raises(InvalidRecordError, match="The reason"):
+        getattr(rollouts, command)(A, reason=reason)
+    assert offer(vendor).state == "offered"
+    assert not rollouts.halts("acme-kiosk").letters
+
+
 @pytest.mark.parametrize(
     ("selection", "said"),
     [
@@ -210,7 +236,7 @@ def test_what_was_never_published_has_no_rollout(
     rollouts: Rollouts, selection: Selection, said: str
 ) -> None:
     with pytest.raises(UnknownImprovementError, match=said):
-        rollouts.start(selection, STEPS)
+        rollouts.start(selection, STEPS, narrow=True)
 
 
 def test_the_timestamp_lives_a_day_only_while_a_rollout_is_under_way(
@@ -225,7 +251,7 @@ def test_the_timestamp_lives_a_day_only_while_a_rollout_is_under_way(
         return round((renewed.expires - summary.expires).total_seconds() / DAY)
 
     assert days() == 0
-    rollouts.start(A, STEPS, manual=True)
+    rollouts.start(A, STEPS, manual=True, narrow=True)
     lifetimes = {s.role: s.expires for s in vendor.repository.roles()}
     rollouts.pause(A)
     longer = {s.role: s.expires for s in vendor.repository.roles()}
@@ -239,7 +265,7 @@ def test_a_withdrawal_ends_the_short_lifetime_of_the_timestamp(
         summary = next(s for s in vendor.repository.roles() if s.role == "timestamp")
         return summary.expires.timestamp()
 
-    rollouts.start(A, STEPS, manual=True)
+    rollouts.start(A, STEPS, manual=True, narrow=True)
     under_way = expires()
     vendor.withdraw("a")
     assert round((expires() - under_way) / DAY) == 6
@@ -254,7 +280,8 @@ def test_the_commands_start_show_and_stop_a_rollout(vendor: Vendor, tmp_path: Pa
         return works("rollout", *arguments, env=environment)
 
     label = "26.3.1 (a)"
-    said = repoint("start", "acme-kiosk", label, "--ring", "early", "--manual")
+    options = ("--ring", "early", "--manual", "--narrow")
+    said = repoint("start", "acme-kiosk", label, *options)
     assert "the ring early and 1 % of all devices" in said
     assert "10 %" in repoint("promote", "acme-kiosk", label)
     assert "halted at" not in repoint("show", "acme-kiosk")
@@ -267,7 +294,7 @@ def test_the_commands_start_show_and_stop_a_rollout(vendor: Vendor, tmp_path: Pa
     assert "offered to all devices" in repoint("finish", "acme-kiosk", label)
     plan = tmp_path / "plan.toml"
     plan.write_text('[[step]]\nrings = ["lab"]\n[[step]]\nafter = "1d"\nshare = "100%"\n')
-    said = repoint("start", "acme-kiosk", label, "--plan", str(plan))
+    said = repoint("start", "acme-kiosk", label, "--plan", str(plan), "--narrow")
     assert "offered to the ring lab, and to all devices from" in said
     assert "✓ the ring lab\n  · all devices, 20" in repoint("show", "acme-kiosk")
     repoint("promote", "acme-kiosk", label)

@@ -65,6 +65,11 @@ def restart(
     """
     overview = read_overview(device, product)
     scope = overview.restart_scope
+    if scope in ("session", "system"):
+        # The start that follows may be without a network.
+        stopped = device.unstage_if_stopped(product)
+        if stopped is not None:
+            return stopped
     if scope == "system" or (automatic and scope == "session"):
         when = logind.in_seconds(countdown)
         label = overview.pending_label

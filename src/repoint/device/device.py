@@ -88,6 +88,7 @@ class Device:
             host=lambda: self.host,
             now=self._now,
             policy=lambda: read_policy(self.store.path, policy),
+            network=self._network,
             wait=wait,
             on_wait=on_wait,
             unprivileged=unprivileged,
@@ -246,25 +247,44 @@ class Device:
                 activate_without_restart(state, self.host, now=now)
             return staged
 
-    def activate(self, product: str | None) -> Activation | Nothing:
-        """Activate what is staged without closing any program; see `activate.activation`."""
-        from repoint.device.activate.activation import activate
+    def unstage_if_stopped(self, product: str | None) -> Nothing | None:
+        """Look again whether the vendor still offers what is staged: see `update.still_offered`."""
+        from repoint.device.update.still_offered import unstage_if_stopped
 
         with self._transactions.of_product("repoint restart", product) as state:
+            return unstage_if_stopped(state, self._network, now=self._now())
+
+    def activate(self, product: str | None) -> Activation | Nothing:
+        """Activate what is staged without closing any program; see `activate.activation`.
+
+        Whether the vendor still offers it is looked at again: see `update.still_offered`.
+        """
+        from repoint.device.activate.activation import activate
+        from repoint.device.update.still_offered import unstage_if_stopped
+
+        with self._transactions.of_product("repoint restart", product) as state:
+            stopped = unstage_if_stopped(state, self._network, now=self._now())
+            if stopped is not None:
+                return stopped
             return activate(state, self.host, now=self._now())
 
     def restart(self, product: str | None) -> Restarted | Nothing:
         """Close programs, activate what is staged, and start them again; see `activate.restart`.
 
-        If services are started again, this waits until the trial of the letter is decided.
+        Whether the vendor still offers it is looked at again first: see `update.still_offered`. If
+        services are started again, this waits until the trial of the letter is decided.
 
         Raises:
             HealthCheckError: The letter was rolled back.
         """
         from repoint.device.activate.boot import watch_trials
         from repoint.device.activate.restart import Restarted, restart
+        from repoint.device.update.still_offered import unstage_if_stopped
 
         with self._transactions.of_product("repoint restart", product) as state:
+            stopped = unstage_if_stopped(state, self._network, now=self._now())
+            if stopped is not None:
+                return stopped
             result = restart(state, self.host, now=self._now())
         if isinstance(result, Restarted) and result.activation is not None:
             error = watch_trials(self._transactions, [state]).get(state.name)
@@ -293,7 +313,7 @@ class Device:
         from repoint.device.activate.activation import activate_for_launch
         from repoint.device.activate.launch import prepare_launch
 
-        activate_for_launch(self.store, self.host, now=self._now())
+        activate_for_launch(self.store, self.host, self._network, now=self._now())
         return prepare_launch(str(self.store.path), command, environment)
 
     def recover(self) -> Troubles:

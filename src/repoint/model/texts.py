@@ -56,6 +56,23 @@ def check_text(field: str, text: str, limit: int, *, lines: bool = True) -> str:
     return text
 
 
+def check_reason(reason: str, *, required: bool = True) -> str:
+    """Return a reason that people at devices read, without the spaces around it.
+
+    Args:
+        reason: The reason.
+        required: Whether it may not be empty.
+
+    Raises:
+        InvalidRecordError: It is empty although it is required, too long, has several lines, or
+            contains a character that may mislead.
+    """
+    reason = reason.strip()
+    if not reason and not required:
+        return ""
+    return check_text("reason", reason, MAX_REASON, lines=False)
+
+
 def check_url(field: str, url: str) -> str:
     """Return ``url`` if it is an https address that a page may link to.
 

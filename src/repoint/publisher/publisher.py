@@ -10,6 +10,7 @@ from repoint.model.catalog import Offer, Retirement, Urgency
 from repoint.model.extras import require_vendor
 from repoint.model.improvement import Improvement
 from repoint.model.rollout import Step
+from repoint.model.texts import check_reason
 from repoint.publisher.baselines import Release, add_baseline, find_baseline
 from repoint.publisher.catalog.catalogs import (
     Selection,
@@ -128,10 +129,11 @@ class Publisher:
             reason: The reason, which people at devices read.
 
         Raises:
+            InvalidRecordError: The reason is too long, or contains a control character.
             RetiredBaselineError: It is already retired.
             UnknownBaselineError: There is no such baseline.
         """
-        retirement = Retirement(self._now(), reason)
+        retirement = Retirement(self._now(), check_reason(reason, required=False))
         set_retirement(self.repository, product, baseline, retirement, self._passphrases)
 
     def reinstate(self, product: str, baseline: BaselineName) -> None:

@@ -3,8 +3,9 @@
 Two services share the work, because they need different rights. ``repoint-agent.service`` uses the
 network and prepares downloads; it has no privileges and is hardened as far as systemd can. A
 vendor's health check, and a program that is started again, may need anything: so
-``repoint-activate.service`` activates, uses no network and is not hardened. With private mounts, it
-could also not merge layers for the whole system (see ``repoint.device.strategy.sysext``).
+``repoint-activate.service`` activates and is not hardened. From the network, it takes nothing but
+the answer whether what is staged is still offered. With private mounts, it could also not merge
+layers for the whole system (see ``repoint.device.strategy.sysext``).
 """
 
 from __future__ import annotations

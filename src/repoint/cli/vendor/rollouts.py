@@ -40,6 +40,13 @@ def start(
     ramp: RampOption = None,
     plan: PlanOption = None,
     manual: ManualOption = False,
+    narrow: Annotated[
+        bool,
+        typer.Option(
+            "--narrow",
+            help="Keep what is offered to all devices from those that do not have it yet.",
+        ),
+    ] = False,
     platform: PlatformOption = None,
     repository: RepositoryOption = Path(),
 ) -> None:
@@ -48,7 +55,7 @@ def start(
     rollouts = _rollouts(repository)
     urgency = rollouts.urgency(selection)
     steps = chosen_steps(ramp, plan, ring, urgency)
-    _report(rollouts.start(selection, steps, manual=manual))
+    _report(rollouts.start(selection, steps, manual=manual, narrow=narrow))
 
 
 @app.command("show")
@@ -125,7 +132,7 @@ def halt(
     """Stop an improvement with a key that can only stop."""
     selection = _selection(product, label, platform)
     for letter in _rollouts(repository).halt(selection, reason=reason):
-        print(f"Halted {label} for {letter.baseline}: {reason}")
+        print(f"Halted {label} for {letter.baseline}: {letter.reason}")
 
 
 def _selection(product: str, label: str, platform: str | None) -> Selection:

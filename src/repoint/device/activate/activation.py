@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from repoint.device.activate.confirmation import confirm_or_roll_back, rollback_error
@@ -25,6 +25,10 @@ from repoint.host.host import Host
 from repoint.host.systemd.services import Unit
 from repoint.model.baseline import RestartScope
 from repoint.model.errors import RepointError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from repoint.device.fetch.network import Network
 
 
 @dataclass(frozen=True)
@@ -182,18 +186,29 @@ def _damaged(message: str, staged: Generation, state: ProductState) -> StoreDama
     return StoreDamagedError(message, hint=hint)
 
 
-def activate_for_launch(store: Store, host: Host, *, now: int) -> None:
+def activate_for_launch(
+    store: Store, host: Host, network: Callable[[str], Network], *, now: int
+) -> None:
     """Activate what is staged before a program starts, if that is possible without waiting.
 
     The start of a program is a moment at which an activation disturbs nobody. The program must
     start even if nothing can be activated now: another command holds the lock, the store belongs
     to another user, or programs run without the launcher.
     """
+    until: float | None = None
     for state in store.enrolled():
         with contextlib.suppress(RepointError):
             if state.links.staged() is not None:
+                from repoint.device.update.still_offered import (
+                    PATIENCE_AT_START,
+                    unstage_if_stopped,
+                )
+
+                until = until or time.monotonic() + PATIENCE_AT_START
                 with locked(store.path, "repoint launch", wait=0):
                     if pending_scopes(state) <= {"none", "app"}:
+                        left = until - time.monotonic()
+                        unstage_if_stopped(state, network, now=now, seconds=left)
                         activate(state, host, now=now)
 
 

@@ -37,16 +37,21 @@ class BootTasks:
     def merge(self) -> list[tuple[str, RepointError | None]]:
         """Merge the layers that fit the base, and activate what is staged.
 
-        Layers that no longer fit are superseded. If programs block the activation, what is staged
-        stays staged. A letter that has to prove that services run with it is on trial afterwards.
+        Layers that no longer fit are superseded. Whether the vendor still offers what is staged is
+        looked at again if the network is there: see `update.still_offered`. If programs block the
+        activation, what is staged stays staged. A letter that has to prove that services run with
+        it is on trial afterwards.
 
         Returns:
             Each product, with its error if it could not be merged or a letter was rolled back.
         """
+        from repoint.device.update.still_offered import PATIENCE_AT_START, unstage_if_stopped
+
         store, host = self.transactions.store, self.transactions.host
         states = store.enrolled()
         if not states:
             return []
+        until = time.monotonic() + PATIENCE_AT_START
         before: dict[str, Generation | None] = {}
         for state in states:
             with isolated(state.name, {}):  # the recovery reports it
@@ -62,7 +67,9 @@ class BootTasks:
                         troubles[state.name] = error
                     show_active(state, host())
                     with contextlib.suppress(StillRunningError):
-                        activate(state, host(), now=self.transactions.now())
+                        now, left = self.transactions.now(), until - time.monotonic()
+                        unstage_if_stopped(state, self.transactions.network, now=now, seconds=left)
+                        activate(state, host(), now=now)
         return [(state.name, troubles.get(state.name)) for state in states]
 
     def unmerge(self) -> list[tuple[str, RepointError | None]]:

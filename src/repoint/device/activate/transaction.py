@@ -20,6 +20,7 @@ from repoint.model.errors import RepointError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from repoint.device.fetch.network import Network
     from repoint.host.host import Host
 
 
@@ -31,6 +32,7 @@ class Transactions(msgspec.Struct, frozen=True):
         host: Returns the machine.
         now: Returns seconds since 1970.
         policy: Returns the policy that is in force.
+        network: Returns how this device reaches a repository, which the policy must allow.
         wait: Seconds to wait for another command that holds the lock.
         on_wait: Called once with the command that holds the lock.
         unprivileged: True if this process can neither merge layers, run health checks nor see all
@@ -41,6 +43,7 @@ class Transactions(msgspec.Struct, frozen=True):
     host: Callable[[], Host]
     now: Callable[[], int]
     policy: Callable[[], Policy]
+    network: Callable[[str], Network]
     wait: float
     on_wait: Callable[[Holder | None], None] | None
     unprivileged: bool

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+from datetime import datetime
 
 import msgspec
 
@@ -17,7 +17,7 @@ _CLOCK_ERROR = 86_400
 
 
 class _Signed(msgspec.Struct, frozen=True):
-    expires: datetime.datetime
+    expires: datetime
 
 
 class _Metadata(msgspec.Struct, frozen=True):

@@ -174,10 +174,7 @@ def follow_move(state: ProductState, client: RepositoryClient, *, now: int) -> N
 
 def _store_documents(state: ProductState, client: RepositoryClient) -> None:
     """Store the catalog, and the records of improvements, so that people see what they fix."""
-    path = names.catalog_path(state.name)
-    catalog = decode_record(client.read(path), Catalog, path)
-    catalog.require_sound()
-    catalog = without_halted(catalog.with_short_reasons(), _read_halt(state, client))
+    catalog = read_catalog(state.name, client)
     state.documents.set_catalog(catalog)
     record_positions(state, catalog)
     baseline = state.documents.enrolment().baseline
@@ -192,13 +189,21 @@ def _store_documents(state: ProductState, client: RepositoryClient) -> None:
     state.documents.keep_improvements({offer.letter for offer in known})
 
 
-def _read_halt(state: ProductState, client: RepositoryClient) -> Halt | None:
+def read_catalog(product: str, client: RepositoryClient) -> Catalog:
+    """Download the catalog of a product; what a halt stops is paused in it."""
+    path = names.catalog_path(product)
+    catalog = decode_record(client.read(path), Catalog, path)
+    catalog.require_sound()
+    return without_halted(catalog.with_short_reasons(), _read_halt(product, client))
+
+
+def _read_halt(product: str, client: RepositoryClient) -> Halt | None:
     """Download the product's halts; None if it never had one."""
-    path = names.halt_path(state.name)
+    path = names.halt_path(product)
     if client.find(path) is None:
         return None
     halt = decode_record(client.read(path), Halt, path)
-    if halt.product != state.name:
+    if halt.product != product:
         raise NotTrustedError(
             f"{path} is of the product {halt.product}", hint="Tell the vendor; nothing was changed"
         )

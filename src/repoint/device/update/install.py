@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from repoint.device.errors import NoNetworkError, NoSpaceError
+from repoint.device.errors import NoSpaceError
 from repoint.device.fetch.client import RepositoryClient
 from repoint.device.fetch.network import Network
 from repoint.device.fetch.progress import Progress
@@ -19,19 +19,15 @@ from repoint.device.store.records import Generation, HistoryEntry
 from repoint.device.store.trees.intact import glance, glance_at
 from repoint.device.strategy.strategy import check_fits, prepare_layers
 from repoint.device.update.candidate import Candidate
-from repoint.device.update.check import (
-    client_for,
-    read_improvement,
-    update_documents,
-)
+from repoint.device.update.check import client_for, read_improvement
 from repoint.device.update.choice import next_offer, refuse_reopening
 from repoint.device.update.prepare import prepare_tree
 from repoint.device.update.space import space_needed
+from repoint.device.update.still_offered import is_still_offered
 from repoint.device.update.turn import read_turns
 from repoint.fs.durable import sync
 from repoint.fs.removal import remove_tree
 from repoint.host.host import Host
-from repoint.model.catalog import Offer
 from repoint.model.improvement import Improvement
 from repoint.repository import names
 
@@ -146,7 +142,7 @@ def install(
             candidate.generation, candidate.seals(), {"improvement.json": improvement}
         )
         prepare_layers(state, host, candidate.generation)
-    if not _is_still_offered(state, client, offer, now):
+    if not is_still_offered(state, client, offer, now):
         return Nothing(
             "no longer offered",
             f"The vendor has stopped {offer.label} while it was downloaded",
@@ -165,26 +161,6 @@ def wanted_offer(state: ProductState, request: InstallRequest, now: int) -> Offe
     """Return the offer that an installation takes, or why there is none."""
     turns = read_turns(state, request.ring, now) if request.waits_for_turn else None
     return next_offer(state, user_initiated=request.user_initiated, turns=turns)
-
-
-def _is_still_offered(
-    state: ProductState, client: RepositoryClient, offer: Offer, now: int
-) -> bool:
-    """Look again whether the vendor still offers a letter, which a download may outlast.
-
-    Without a network, what is not under way in a rollout goes on by the last check.
-
-    Raises:
-        RepointError: The repository is not to be trusted, or cannot be reached although the letter
-            is being rolled out.
-    """
-    try:
-        update_documents(state, client)
-    except NoNetworkError:
-        if offer.rollout is not None and offer.rollout.is_under_way(now):
-            raise
-    catalog = state.documents.catalog()
-    return catalog is None or not catalog.why_not_offered(offer.baseline, offer.letter)
 
 
 def _prepare(

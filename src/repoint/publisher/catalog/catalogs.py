@@ -8,7 +8,7 @@ from repoint.model.baseline import Baseline, BaselineName
 from repoint.model.catalog import Catalog, Offer
 from repoint.model.encoding import decode_record, encode_record
 from repoint.model.improvement import Improvement
-from repoint.model.texts import MAX_REASON, check_text
+from repoint.model.texts import check_reason
 from repoint.model.version import label, parse_label
 from repoint.publisher.errors import AlreadyWithdrawnError, UnknownImprovementError
 from repoint.repository import names
@@ -119,7 +119,7 @@ def withdraw(
         AlreadyWithdrawnError: It is withdrawn already.
         InvalidRecordError: The reason is empty, too long, or contains a control character.
     """
-    reason = check_text("reason", reason.strip(), MAX_REASON, lines=False)
+    reason = check_reason(reason)
     # Whatever another command changes, it has changed before the lock is held.
     with repository.publication(passphrases) as publication:
         catalog = read_catalog(repository, selection.product)

@@ -8,7 +8,8 @@ import msgspec
 
 from repoint.model.catalog import Offer
 from repoint.model.halt import HaltedLetter
-from repoint.model.rollout import Rollout, Step
+from repoint.model.rollout import ALL, Rollout, Step
+from repoint.model.texts import check_reason
 from repoint.publisher.errors import RolloutStateError
 
 
@@ -17,11 +18,16 @@ def new_rollout(steps: tuple[Step, ...], now: int, *, manual: bool) -> Rollout:
     return Rollout(secrets.token_hex(16), now, steps, 0 if manual else None)
 
 
-def started(offer: Offer, rollout: Rollout) -> Offer:
+def started(offer: Offer, rollout: Rollout, *, narrow: bool) -> Offer:
     """Return the offer with a rollout that starts.
 
+    Args:
+        offer: The offer. All devices may install what is offered without a rollout under way.
+        rollout: The rollout.
+        narrow: Whether devices that may install it now may have to wait.
+
     Raises:
-        RolloutStateError: It is not offered, or its rollout is under way.
+        RolloutStateError: It is not offered, its rollout is under way, or it would be narrowed.
     """
     if offer.state != "offered":
         raise RolloutStateError(
@@ -35,6 +41,13 @@ def started(offer: Offer, rollout: Rollout) -> Offer:
             f"A rollout of {offer.label} is under way for {offer.baseline}",
             hint="Change it with `repoint rollout pause`, `promote` or `finish`",
         )
+    if not narrow and rollout.share_at(rollout.started) < ALL:
+        raise RolloutStateError(
+            f"{offer.label} is offered to all devices for {offer.baseline}; a rollout would keep "
+            "it from those that do not have it yet",
+            hint="Add --narrow to do that; start the rollout of the next letter as you publish it, "
+            "with `repoint publish --ramp`",
+        )
     return msgspec.structs.replace(offer, rollout=rollout)
 
 
@@ -42,8 +55,10 @@ def paused(offer: Offer, now: int, reason: str) -> Offer:
     """Return the offer with its rollout paused: nobody new installs it, and the time stands.
 
     Raises:
+        InvalidRecordError: The reason is too long, or contains a control character.
         RolloutStateError: It is not offered.
     """
+    reason = check_reason(reason, required=False)
     if offer.state != "offered":
         raise RolloutStateError(
             f"{offer.label} is already {offer.state} for {offer.baseline}",

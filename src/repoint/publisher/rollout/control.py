@@ -11,6 +11,7 @@ from repoint.model.catalog import Offer, Urgency
 from repoint.model.encoding import decode_record, encode_record
 from repoint.model.halt import Halt, HaltedLetter
 from repoint.model.rollout import Step
+from repoint.model.texts import check_reason
 from repoint.publisher.catalog.catalogs import Selection, put_catalog, read_catalog
 from repoint.publisher.rollout import changes
 from repoint.repository import names
@@ -61,7 +62,12 @@ class Rollouts:
         self._condition = condition
 
     def start(
-        self, selection: Selection, steps: tuple[Step, ...], *, manual: bool = False
+        self,
+        selection: Selection,
+        steps: tuple[Step, ...],
+        *,
+        manual: bool = False,
+        narrow: bool = False,
     ) -> list[Offer]:
         """Start a rollout of an offered improvement. Devices that have it keep it.
 
@@ -69,9 +75,11 @@ class Rollouts:
             selection: The improvement.
             steps: The schedule: see `publisher.rollout.plan`.
             manual: Whether each step waits for `promote`, instead of for its time.
+            narrow: Whether an improvement that is offered to all devices may be kept from those
+                that do not have it yet.
         """
         rollout = changes.new_rollout(steps, self._clock(), manual=manual)
-        return self._change(selection, lambda offer: changes.started(offer, rollout))
+        return self._change(selection, lambda offer: changes.started(offer, rollout, narrow=narrow))
 
     def pause(self, selection: Selection, *, reason: str = "") -> list[Offer]:
         """Pause a rollout: no device installs the improvement, and the schedule stands still."""
@@ -105,6 +113,7 @@ class Rollouts:
         Devices neither install nor activate it until `resume`. The catalog does not change.
         """
         product, now = selection.product, self._clock()
+        reason = check_reason(reason)
         # Whatever another command changes, it has changed before the lock is held.
         with self._repository.publication(self._passphrases) as publication:
             offers = selection.of(read_catalog(self._repository, product))
