@@ -63,6 +63,43 @@ def test_status_and_check_cover_all_products(place: Place, lamp: Place) -> None:
     assert [each["product"] for each in checks] == ["acme-kiosk", "lamp"]
 
 
+def test_install_and_restart_cover_all_products(place: Place, lamp: Place) -> None:
+    place.enroll()
+    lamp.enroll()
+    store = place.folder / "store"
+    lamp.vendor.release(None, X)
+    works("check", "--store", store)
+    records = json.loads(works("install", "--json", "--store", store))
+    assert [(each["product"], each["label"]) for each in records] == [
+        ("acme-kiosk", ""),
+        ("lamp", "26.3.1 (a)"),
+    ]
+    (restarted,) = json.loads(works("restart", "--json", "--store", store))
+    assert (restarted["product"], restarted["generation"]["letter"]) == ("lamp", "a")
+    assert "new" in lamp.text()
+    said = works("install", "--store", store)
+    assert said.startswith("acme-kiosk:\nacme-kiosk 26.3.1 is up to date.\nAcme Lamp:\n")
+    refusal(repoint("restart", "--store", store), "Nothing waits for a restart")
+
+
+@pytest.mark.parametrize("command", ["remove", "unenroll", "history"])
+def test_what_takes_something_away_names_one_product(
+    place: Place, lamp: Place, command: str
+) -> None:
+    place.enroll()
+    lamp.enroll()
+    answer = repoint(command, "--store", place.folder / "store")
+    refusal(answer, "Several products are enrolled", "--product: acme-kiosk, lamp")
+
+
+def test_after_the_enrolment_it_is_known_what_is_offered(place: Place, vendor: Vendor) -> None:
+    vendor.release(None, X)
+    place.enroll()
+    said = works("status", "--store", place.folder / "store")
+    assert said.startswith(f"Not protected: {X} is not fixed here.")
+    assert "available  26.3.1 (a)" in said and "last check 20" in said
+
+
 def test_one_products_trouble_does_not_hide_the_other(place: Place, lamp: Place) -> None:
     place.enroll()
     lamp.enroll()

@@ -33,7 +33,7 @@ ENTRIES = {
     ),
     "check": _device("device", "check", "Check the repository for improvements. Installs nothing."),
     "install": _device(
-        "device", "install", "Download, verify, prepare and stage what the last check found."
+        "install", "install", "Download, verify, prepare and stage what the last check found."
     ),
     "restart": _device(
         "restart", "restart", "Restart what runs old code, to bring what is staged into force."

@@ -40,6 +40,10 @@ ProductOption = Annotated[
     str | None,
     typer.Option("--product", "-p", help="The product, if several are enrolled."),
 ]
+EveryProductOption = Annotated[
+    str | None,
+    typer.Option("--product", "-p", help="Only this product, instead of all that are enrolled."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print exact figures as JSON.")]
 VersionOption = Annotated[str, typer.Option("--version", help="Version of the baseline.")]
 BuildOption = Annotated[

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from repoint.agent.overview.descriptions import format_time
 from repoint.agent.overview.overview import Overview
 from repoint.device.status.status import NO_CVE, Status
@@ -47,7 +49,8 @@ def _unknown(status: Status) -> str:
         names = [f"{process.name} ({process.pid})" for process in status.unknown]
         shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
         return f"{shown} may run replaced code. Restart what is listed as unknown"
-    return f"{_processes(status.unreadable)} could not be examined. Run it as root"
+    advice = "Run it as root" if os.geteuid() else "Their accounts keep too much open to look at"
+    return f"{_processes(status.unreadable)} could not be examined. {advice}"
 
 
 def _last_success(status: Status) -> str:

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from repoint.cli.options import (
+    EveryProductOption,
     JsonOption,
     ProductOption,
     StoreOption,
     store_path,
 )
-from repoint.cli.terminal import confirm, print
+from repoint.cli.terminal import print
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from repoint.device.device import Device
     from repoint.device.update.check import Checked
     from repoint.model.errors import RepointError
-
-_STEPS = {"download": "download", "decode": "prepare", "verify": "verify"}
 
 
 def open_device(
@@ -61,7 +60,7 @@ def _account() -> str:
 
 
 def status(
-    product: ProductOption = None, json: JsonOption = False, store: StoreOption = None
+    product: EveryProductOption = None, json: JsonOption = False, store: StoreOption = None
 ) -> None:
     """Show whether this device is protected, what is fixed, and what happens next."""
     from repoint.agent.overview.overview import Overview, read_overview, status_report
@@ -115,7 +114,7 @@ def for_each(products: list[str], work: Callable[[str], object]) -> dict[str, Re
 
 
 def check(
-    product: ProductOption = None, json: JsonOption = False, store: StoreOption = None
+    product: EveryProductOption = None, json: JsonOption = False, store: StoreOption = None
 ) -> None:
     """Check the repository for improvements. Installs nothing."""
     from repoint.agent.overview.overview import about_of
@@ -180,106 +179,6 @@ def _print_check(product: str, checked: Checked, took: float) -> None:
             "It does not contain fixes that are in force here, so it is not installed "
             f"automatically: {', '.join(map(str, checked.reopens))}."
         )
-
-
-def install(
-    product: ProductOption = None,
-    automatic: Annotated[
-        bool,
-        typer.Option(
-            "--automatic",
-            help="For timers: check first, and install only if Automatically Install is on.",
-        ),
-    ] = False,
-    yes: Annotated[
-        bool, typer.Option("--yes", "-y", help="Do not ask, and leave the restart for later.")
-    ] = False,
-    drop_fix: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="A fix in force that the improvement lacks, and that you accept to lose. May be "
-            "repeated."
-        ),
-    ] = None,
-    json: JsonOption = False,
-    store: StoreOption = None,
-) -> None:
-    """Download, verify, prepare and stage what the last check found."""
-    from repoint.agent.overview.descriptions import describe_activation_or_restart
-    from repoint.agent.overview.overview import read_overview
-    from repoint.cli.device.restart import offer_restart
-    from repoint.cli.output import print_json, seconds, size
-    from repoint.cli.progress import progress_bar
-    from repoint.device.outcomes import Nothing, require_done
-
-    device = open_device(store, automatic=automatic)
-    if automatic:
-        if not device.preferences.effective_settings(product).automatic:
-            print("Automatically Install is off; nothing was done.")
-            return
-        device.check(product)
-    elif device.store.one(product).documents.catalog() is None:
-        device.check(product)
-    asking = not (yes or automatic or json) and sys.stdin.isatty() and sys.stdout.isatty()
-    accepted = list(drop_fix or ())
-    if asking:
-        accepted += _ask_to_install(device, product)
-    with progress_bar(_STEPS) as report:
-        staged = device.install(
-            product, user_initiated=not automatic, progress=report, accepted=accepted
-        )
-    if isinstance(staged, Nothing):
-        if staged.is_refusal and not automatic:
-            require_done(staged)
-        if json:
-            print_json({"label": "", "reason": str(staged)})
-        else:
-            print(f"{str(staged).rstrip('.')}.")
-        return
-    if json:
-        print_json(
-            {
-                "label": staged.improvement.label,
-                "downloaded": staged.downloaded,
-                "seconds": staged.seconds,
-                "unguarded": staged.unguarded,
-            }
-        )
-        return
-    timing = ", ".join(f"{step} {seconds(value)}" for step, value in staged.seconds.items())
-    print(f"Staged {staged.improvement.label}: {size(staged.downloaded)} downloaded. [{timing}]")
-    if staged.unguarded:
-        print(f"This kernel has no {' and no '.join(staged.unguarded)}: the patch was decoded with "
-              "less protection. The result has the signed seal.")  # fmt: skip
-    current = device.status(product)
-    if not current.staged:
-        print(f"{current.in_force} is in force.")
-        return
-    if asking:
-        offer_restart(device, product)
-        return
-    when = describe_activation_or_restart(read_overview(device, product))
-    print(f"It comes into force {when}.")
-
-
-def _ask_to_install(device: Device, product: str | None) -> list[str]:
-    """Show what would be installed, what it fixes and what must restart; then ask.
-
-    Returns:
-        The fixes in force that the person accepts to lose.
-    """
-    from repoint.agent.overview.overview import read_overview
-    from repoint.cli.device.status_view import print_offer
-
-    overview = read_overview(device, product)
-    available = overview.status.available
-    if available is None:
-        return []
-    print_offer(overview)
-    # What takes protection away is not one Return key away.
-    question = "Install it nevertheless?" if available.reopens else "Install it now?"
-    confirm(question, default=not available.reopens, abort=True)
-    return [fix.name for fix in available.reopens]
 
 
 def history(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from repoint.cli.options import JsonOption, ProductOption, StoreOption
+from repoint.cli.options import EveryProductOption, JsonOption, StoreOption
 from repoint.cli.terminal import confirm, print
 
 if TYPE_CHECKING:
@@ -16,9 +17,12 @@ if TYPE_CHECKING:
     from repoint.device.device import Device
     from repoint.device.status.affected import Affected
 
+_ORDER = ("none", "app", "service", "session", "system")
+"""The restart scopes, in the order in which products restart."""
+
 
 def restart(
-    product: ProductOption = None,
+    product: EveryProductOption = None,
     json: JsonOption = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     cancel: Annotated[
@@ -33,8 +37,8 @@ def restart(
     """
     from repoint.agent.overview.overview import read_overview
     from repoint.agent.restart import restart as restart_all
-    from repoint.cli.device.device import open_device
-    from repoint.cli.output import print_json
+    from repoint.cli.device.device import for_each, named_products, open_device
+    from repoint.cli.output import print_json, report_troubles
     from repoint.device.outcomes import Nothing
     from repoint.host.host import Host
 
@@ -43,16 +47,38 @@ def restart(
         print("The restart is cancelled." if stopped else "No restart was scheduled.")
         return
     device = open_device(store)
+    overviews = {name: read_overview(device, name) for name in named_products(device, product)}
     if not yes and sys.stdin.isatty():
-        _confirm(read_overview(device, product).affected_now)
-    result = restart_all(device, product, on_second=_print_countdown)
-    if isinstance(result, Nothing):
-        raise result.as_error()
+        _confirm(tuple(a for overview in overviews.values() for a in overview.affected_now))
+    results: dict[str, Restarted | AnnouncedRestart | Nothing] = {}
+
+    def restart_one(name: str) -> None:
+        results[name] = restart_all(device, name, on_second=_print_countdown)
+
+    # What ends this session or restarts the machine comes last.
+    order = sorted(overviews, key=lambda name: _ORDER.index(overviews[name].restart_scope))
+    troubles = for_each(order, restart_one)
+    done = {name: each for name, each in results.items() if not isinstance(each, Nothing)}
+    idle = [each for each in results.values() if isinstance(each, Nothing)]
+    if idle and not done and not troubles:
+        raise idle[0].as_error()
     if json:
-        print_json(result)
-    else:
-        _print(result)
-    _fail_if_not_started(result)
+        print_json(_records(done, alone=len(order) == 1))
+    for name, result in done.items():
+        if not json:
+            if len(order) > 1:
+                print(f"{overviews[name].display_name}:")
+            _print(result)
+    report_troubles(troubles)
+    _fail_if_not_started(list(done.values()))
+
+
+def _records(done: Mapping[str, Restarted | AnnouncedRestart], *, alone: bool) -> object:
+    import msgspec
+
+    if alone:
+        return next(iter(done.values()), None)
+    return [{"product": name, **msgspec.to_builtins(each)} for name, each in done.items()]
 
 
 def offer_restart(device: Device, product: str | None) -> None:
@@ -71,7 +97,7 @@ def offer_restart(device: Device, product: str | None) -> None:
         if isinstance(result, Nothing):
             raise result.as_error()
         _print(result)
-        _fail_if_not_started(result)
+        _fail_if_not_started([result])
     elif overview.plan.activate is not None:
         print(f"It comes into force {describe_activation_or_restart(overview)}.")
 
@@ -124,13 +150,14 @@ def _print(result: Restarted | AnnouncedRestart) -> None:
         print("Start the program again yourself: the enrolment names no command for it.")
 
 
-def _fail_if_not_started(result: Restarted | AnnouncedRestart) -> None:
+def _fail_if_not_started(results: Sequence[Restarted | AnnouncedRestart]) -> None:
     """Report the programs that could not be started again, and exit with status 1 for them."""
     from repoint.device.activate.restart import Restarted
 
-    if not isinstance(result, Restarted) or not result.not_started:
-        return
-    for program in result.not_started:
+    restarted = [result for result in results if isinstance(result, Restarted)]
+    not_started = [program for result in restarted for program in result.not_started]
+    for program in not_started:
         print(f"repoint: {program.name} could not be started: {program.reason}. "
               "Start it yourself", file=sys.stderr)  # fmt: skip
-    raise typer.Exit(1)
+    if not_started:
+        raise typer.Exit(1)

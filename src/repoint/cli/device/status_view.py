@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 from repoint.agent.overview.descriptions import (
@@ -159,8 +160,11 @@ def _print_unknown(status: Status) -> None:
     if status.hidden:
         lines.append("running processes cannot be listed here")
     if status.unreadable:
-        lines.append(f"{counted(status.unreadable, 'process')} of other accounts, started before; "
-                     "run `repoint status` as root")  # fmt: skip
+        advice = "run `repoint status` as root" if os.geteuid() else "they keep too much open to "
+        advice += "" if os.geteuid() else "look at; restart them to be sure"
+        lines.append(
+            f"{counted(status.unreadable, 'process')} of other accounts, started before: {advice}"
+        )
     for number, line in enumerate(lines):
         print(f"  {'unknown' if not number else '':<9}? {line}")
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from repoint.device.status.allowance import Allowances, ExhaustedError
 from repoint.device.status.past import Past, start_time
 from repoint.device.status.suspicion import Given, Judge, Reason
 from repoint.device.status.tree_index import TreeFile, TreeIndex
@@ -23,7 +24,7 @@ from repoint.device.store.trees.launches import recorded_seals
 from repoint.device.strategy.strategy import strategy_of
 from repoint.device.strategy.traces import Traces
 from repoint.host.host import Host
-from repoint.host.kernel.memory_maps import MappedFile, mapped_files, mapped_inodes
+from repoint.host.kernel.memory_maps import MappedFile, distinct, mapped_files, mapped_inodes
 from repoint.host.kernel.processes import FileIdentity, OpenFile, Process, ProcessIdentity
 from repoint.model.errors import RepointError
 from repoint.model.system import HIERARCHIES
@@ -75,8 +76,8 @@ class Census:
         uses: One for each process and tree.
         suspects: The same for processes that may have read code of the tree and closed it.
         kept: The seals of the trees that processes were launched with.
-        unreadable: When each process that may matter and could not be inspected was started, in
-            seconds since 1970; 0 if that is unknown.
+        unreadable: When each process that may matter and could not be inspected, or was too much to
+            inspect, was started, in seconds since 1970; 0 if that is unknown.
         hidden: True if processes that may matter cannot even be listed.
         identities: What names each of the processes for good, by its pid.
     """
@@ -98,12 +99,17 @@ def census_of(store: Store, host: Host) -> Census:
     """
     observed: list[_Observed] = []
     unreadable: list[float] = []
+    allowances = Allowances({0, store.path.stat().st_uid})
     # Programs of other accounts run from root's store; from a person's own, only that person's.
     is_shared = store.path.stat().st_uid == 0
     for process in host.processes.all():
         try:
             if not process.is_kernel_thread():
-                observed.append(_Observed.of(process))
+                identity = process.identity()
+                with allowances.of(identity.user) as spend:
+                    observed.append(_Observed.of(process.bounded(spend), identity))
+        except ExhaustedError:
+            unreadable.append(start_time(identity.started, host.boot))
         except PermissionError:
             # An init process that even root may not inspect belongs to who runs this machine.
             if is_shared and (process.pid != 1 or os.geteuid() != 0):
@@ -115,14 +121,20 @@ def census_of(store: Store, host: Host) -> Census:
     kept: set[str] = set()
     identities = {}
     for seen in observed:
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
-            identity = seen.process.identity()
-            launched = trees.launched_with(seen, identity)
-            found = list(trees.uses_of(seen, identity, launched))
-            if found:
-                identities[identity.pid] = identity
-            uses += found
-            kept |= launched
+        identity = seen.identity
+        try:
+            with allowances.of(identity.user):
+                launched = trees.launched_with(seen, identity)
+                found = list(trees.uses_of(seen, identity, launched))
+        except ExhaustedError:
+            unreadable.append(start_time(identity.started, host.boot))
+            continue
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue
+        if found:
+            identities[identity.pid] = identity
+        uses += found
+        kept |= launched
     return Census(
         tuple(use for use in uses if not use.why),
         tuple(unreadable),
@@ -153,15 +165,17 @@ class _Observed:
     """What was read of a process in a first pass over all of them."""
 
     process: Process
+    identity: ProcessIdentity
     memory_map: bytes
     open_files: list[OpenFile]
     program: FileIdentity | None
     given: Given
 
     @classmethod
-    def of(cls, process: Process) -> _Observed:
+    def of(cls, process: Process, identity: ProcessIdentity) -> _Observed:
         return cls(
             process,
+            identity,
             process.memory_map(),
             process.open_files(),
             process.executable_identity(),
@@ -232,7 +246,8 @@ class _Trees:
         if not self._index.inodes.isdisjoint(seen.inodes) or self._may_be_gone(seen):
             self._find(seen, found)
         if self._traces.shared and process.has_our_root():
-            for mapped in mapped_files(seen.memory_map):
+            for mapped in distinct(mapped_files(seen.memory_map)):
+                process.spend(0)
                 found.add(self._find_shared(mapped), runs=True)
         self._find_suspicions(seen, found)
         if not found.files and not found.suspects:
@@ -253,7 +268,9 @@ class _Trees:
 
     def _find_suspicions(self, seen: _Observed, found: _Found) -> None:
         suspects: dict[str, Reason] = {}
-        for suspicion in self._judge.suspicions(seen.process, seen.given, self._start(seen.given)):
+        started = self._start(seen)
+        for suspicion in self._judge.suspicions(seen.process, seen.given, started):
+            seen.process.spend(0)
             if not suspicion.why:
                 found.add(suspicion.file, runs=True)
             elif seen.process.pid not in self._asking:
@@ -263,11 +280,12 @@ class _Trees:
             seal: why for seal, why in suspects.items() if self._past.component_of(seal) not in used
         }
 
-    def _start(self, given: Given) -> int:
+    def _start(self, seen: _Observed) -> int:
         """Return when a process has read its code. A copy of its parent has what that has read."""
-        started = given.started
+        given, started = seen.given, seen.given.started
         parent = self._given.get(given.parent)
         while parent is not None and given.is_fork_of(parent) and parent.started <= started:
+            seen.process.spend(0)
             given, started = parent, parent.started
             parent = self._given.get(given.parent)
         return started
@@ -279,7 +297,8 @@ class _Trees:
         process = seen.process
         # Only root can mount other files over our paths for a process in our user namespace.
         paths_are_ours = process.shares("user") and process.has_our_root()
-        for mapped in mapped_files(seen.memory_map):
+        for mapped in distinct(mapped_files(seen.memory_map)):
+            process.spend(0)
             file = self._find_mapped(process, mapped)
             if file is None and mapped.deleted and paths_are_ours:
                 file = self._find_gone(mapped.path)

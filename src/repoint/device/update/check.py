@@ -160,9 +160,10 @@ def update_documents(state: ProductState, client: RepositoryClient) -> None:
 
 
 def follow_move(state: ProductState, client: RepositoryClient, *, now: int) -> None:
-    """Store what the repository says about the baseline that a person has just moved to.
+    """Store what the repository says about the baseline that a person has chosen just now.
 
-    The move has happened, so a failure is recorded as one of the check, and not raised.
+    The enrolment, or the move, has happened. So a failure is recorded as one of the check, and not
+    raised.
     """
     try:
         update_documents(state, client)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 DELETED = " (deleted)"
@@ -51,6 +51,16 @@ def mapped_files(memory_map: bytes) -> Iterator[MappedFile]:
                 b"x" in fields[1],
                 path.endswith(DELETED),
             )
+
+
+def distinct(files: Iterable[MappedFile]) -> Iterator[MappedFile]:
+    """Return one of the mappings of each file, as code and otherwise: a process can have many."""
+    seen = set()
+    for file in files:
+        key = (file.device, file.inode, file.path, file.executable, file.deleted)
+        if key not in seen:
+            seen.add(key)
+            yield file
 
 
 def mapped_inodes(memory_map: bytes) -> set[int]:

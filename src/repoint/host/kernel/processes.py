@@ -8,7 +8,7 @@ import functools
 import mmap
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,9 @@ _KERNEL_THREAD = 0x0020_0000
 
 _MOST_LINKS = 40
 """Symbolic links that are followed in one path, as the kernel does (path_resolution(7))."""
+
+_CHUNK = 1 << 16
+"""Bytes that are read at once. The kernel gives less of most of its files."""
 
 _NO_LOGIN = (1 << 32) - 1
 """The login account of what no login has started."""
@@ -67,11 +70,23 @@ class Process:
 
     Args:
         folder: Its folder in the proc file system.
+        spend: Called again and again during the work with the bytes that were read. What it raises
+            ends the work: a process can make its maps, its arguments and its descriptors as many
+            as the kernel allows.
+
+    Attributes:
+        pid: Its number.
+        spend: As above.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, spend: Callable[[int], None] = lambda size: None) -> None:
         self._folder = str(folder)
         self.pid = int(folder.name)
+        self.spend = spend
+
+    def bounded(self, spend: Callable[[int], None]) -> Process:
+        """Return the same process with a bound on the work."""
+        return Process(Path(self._folder), spend)
 
     def identity(self) -> ProcessIdentity:
         """Return what names the process for good."""
@@ -120,19 +135,23 @@ class Process:
     def open_files(self) -> list[OpenFile]:
         """Return the files and folders that it has open; no sockets and pipes."""
         found = []
-        for number in os.listdir(f"{self._folder}/fd"):
-            try:
-                path = os.readlink(f"{self._folder}/fd/{number}")
-                if path.startswith("/"):
-                    inode = self._inode_of(number)
-                    plain = path.removesuffix(DELETED)
-                    found.append(OpenFile(int(number), plain, inode, plain != path))
-            except OSError:
-                continue  # It was closed meanwhile.
+        with os.scandir(f"{self._folder}/fd") as entries:
+            for entry in entries:
+                number = entry.name
+                try:
+                    path = os.readlink(f"{self._folder}/fd/{number}")
+                    self.spend(len(path))
+                    if path.startswith("/"):
+                        inode = self._inode_of(number)
+                        plain = path.removesuffix(DELETED)
+                        found.append(OpenFile(int(number), plain, inode, plain != path))
+                except OSError:
+                    continue  # It was closed meanwhile.
         return found
 
     def identity_of_open(self, file: OpenFile) -> FileIdentity | None:
         """Return the identity of an open file; None if it was closed."""
+        self.spend(0)
         return _identity(f"{self._folder}/fd/{file.number}")
 
     def identity_of_mapped(self, file: MappedFile) -> FileIdentity | None:
@@ -141,6 +160,7 @@ class Process:
         Raises:
             PermissionError: Only root may ask (proc_pid_map_files(5)).
         """
+        self.spend(0)
         # The kernel does not pad the addresses of these names with zeros; in maps it does.
         start, _, end = file.addresses.partition("-")
         name = f"{int(start, 16):x}-{int(end, 16):x}"
@@ -158,6 +178,7 @@ class Process:
         Args:
             path: Absolute, or relative to the working folder of the process.
         """
+        self.spend(0)
         if self.sees_our_files:
             return _identity(path if path.startswith("/") else f"{self._folder}/cwd/{path}")
         if not path.startswith("/"):
@@ -193,6 +214,7 @@ class Process:
         links = 0
         while left:
             part = left.pop()
+            self.spend(0)
             if part in ("", "."):
                 continue
             if part == "..":
@@ -231,8 +253,12 @@ class Process:
         raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH), self._folder)
 
     def _read(self, name: str) -> bytes:
-        with open(f"{self._folder}/{name}", "rb") as file:
-            return file.read()
+        chunks = []
+        with open(f"{self._folder}/{name}", "rb", buffering=0) as file:
+            while chunk := file.read(_CHUNK):
+                self.spend(len(chunk))
+                chunks.append(chunk)
+        return b"".join(chunks)
 
 
 class Processes:
