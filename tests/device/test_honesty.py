@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from repoint.agent.overview.headline import headline
 from repoint.agent.overview.overview import read_overview
 from repoint.device.errors import StoreDamagedError
 from repoint.device.outcomes import require_done
@@ -138,6 +139,7 @@ def test_a_device_is_not_protected_until_a_check_has_succeeded(
     place: Place, vendor: Vendor, server: WebServer
 ) -> None:
     place.enroll()
+    (place.product.path / "catalog.json").unlink()
     vendor.release()
     assert not place.device.status(None).protected
     server.alter = lambda path, data: b"damaged"
@@ -145,6 +147,25 @@ def test_a_device_is_not_protected_until_a_check_has_succeeded(
         place.device.check(None)
     overview = read_overview(place.device, None)
     assert (overview.verdict, overview.status.protected) == ("unchecked", False)
+    server.alter = lambda path, data: data
+    place.device.check(None)
+    assert read_overview(place.device, None).verdict == "open"
+
+
+def test_an_offer_whose_record_cannot_be_had_is_neither_shown_nor_ignored(
+    place: Place, vendor: Vendor, server: WebServer
+) -> None:
+    place.enroll()
+    place.device.check(None)
+    assert read_overview(place.device, None).verdict == "protected"
+    vendor.release()
+    server.alter = lambda path, data: b"damaged" if "improvements/" in path else data
+    with pytest.raises(RepointError):
+        place.device.check(None)
+    overview = read_overview(place.device, None)
+    assert overview.status.available is None
+    assert (overview.verdict, overview.status.protected) == ("unchecked", False)
+    assert headline(overview).startswith("Unknown: what the vendor offers could not be read")
     server.alter = lambda path, data: data
     place.device.check(None)
     assert read_overview(place.device, None).verdict == "open"

@@ -22,6 +22,7 @@ from repoint.fs.lock import (
     hold_folder,
     is_folder_held,
 )
+from repoint.fs.regular import NotAFileError
 
 
 def test_a_second_holder_is_refused_and_reads_the_note_of_the_first(tmp_path: Path) -> None:
@@ -120,7 +121,7 @@ def test_a_lock_file_is_private_whatever_the_umask(tmp_path: Path, mask: int) ->
 def test_a_link_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "victim").write_text("kept")
     (tmp_path / "lock").symlink_to("victim")
-    with pytest.raises(OSError, match="symbolic links"), exclusive_lock(tmp_path / "lock"):
+    with pytest.raises(NotAFileError), exclusive_lock(tmp_path / "lock"):
         pass
     assert (tmp_path / "victim").read_text() == "kept"
 

@@ -16,6 +16,7 @@ from repoint.publisher.baselines import ComponentSource, Release
 from repoint.publisher.ingest import unpack_source
 from repoint.publisher.ingest.errors import UnfitSourceError
 from repoint.publisher.ingest.installers import entry_point_scripts, written_by_installers
+from repoint.publisher.ingest.limits import Limits
 from repoint.tree.compare import compare_trees
 from repoint.tree.scan import ALWAYS_IGNORED, is_ignored, scan_tree
 from tests.publisher.sources_support import write_wheel
@@ -191,3 +192,12 @@ def test_a_wheel_is_known_by_its_content_when_its_ignored_files_are_chosen(tmp_p
     assert "*.dist-info/RECORD" in component.ignore
     assert component.ignore[-1] == "*.log"
     assert is_ignored("bin/pkg", component.ignore)
+
+
+def test_what_is_left_out_of_a_wheel_counts_towards_the_limits(tmp_path: Path) -> None:
+    large = {"a.py": b"", "pkg-1.0.data/headers/a.h": bytes(5000), "pkg-1.0.data/headers/b.h": b""}
+    wheel = write_wheel(tmp_path / "large.whl", large)
+    for limits, said in ((Limits(total=4999), "4,999 bytes"), (Limits(entries=4), "4 paths")):
+        with pytest.raises(UnfitSourceError, match=f"more than {said}"):
+            unpack_source(wheel, tmp_path / "tree", limits=limits)
+    unpack_source(wheel, tmp_path / "tree", limits=Limits(total=6000, entries=6))

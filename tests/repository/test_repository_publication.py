@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from securesystemslib.signer import CryptoSigner
@@ -178,6 +179,45 @@ def test_a_wrong_passphrase_publishes_nothing(folder: Path) -> None:
     ):
         publication.add_product("acme", passphrase=b"right")
     assert files_of(folder / "public") == before
+
+
+def test_a_reader_sees_what_another_publishes_and_never_what_was_given_up(
+    repository: Repository,
+) -> None:
+    reader = Repository.open(repository.path)
+    assert reader.read_target(catalog_path("acme")) == b"first catalog"
+    with (
+        pytest.raises(ZeroDivisionError),
+        repository.publication(no_passphrase) as publication,
+    ):
+        publication.put_catalog("acme", b"given up")
+        raise ZeroDivisionError
+    for each in (reader, repository):
+        assert each.read_target(catalog_path("acme")) == b"first catalog"
+    with repository.publication(no_passphrase) as publication:
+        publication.put_catalog("acme", b"second catalog")
+    for each in (reader, repository):
+        assert each.read_target(catalog_path("acme")) == b"second catalog"
+
+
+def test_the_metadata_is_read_once_for_many_targets(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with repository.publication(no_passphrase) as publication:
+        publication.add_targets("acme", {BASELINE: b"baseline", IMPROVEMENT: b"(a)"})
+    verified: list[bytes] = []
+    verify: Callable[[bytes], Metadata[Any]] = Metadata.from_bytes
+
+    def counted(data: bytes) -> Metadata[Any]:
+        verified.append(data)
+        return verify(data)
+
+    monkeypatch.setattr(Metadata, "from_bytes", counted)
+    repository.read_target(BASELINE)
+    once = len(verified)
+    for _ in range(100):
+        repository.read_target(IMPROVEMENT)
+    assert len(verified) == once > 0
 
 
 def test_publishing_the_same_again_changes_nothing(repository: Repository) -> None:
@@ -461,10 +501,10 @@ def test_a_damaged_repository_is_named(repository: Repository) -> None:
     snapshot = repository.public / "metadata/3.snapshot.json"
     snapshot.write_bytes(snapshot.read_bytes().replace(b"acme", b"emca"))
     with pytest.raises(DamagedRepositoryError, match="damaged"):
-        repository.products()
+        Repository.open(repository.path).products()
     snapshot.unlink()
     with pytest.raises(DamagedRepositoryError, match=r"3\.snapshot\.json cannot be read"):
-        repository.products()
+        Repository.open(repository.path).products()
 
 
 def test_a_missing_source_file_publishes_nothing(repository: Repository, tmp_path: Path) -> None:

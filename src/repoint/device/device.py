@@ -88,7 +88,7 @@ class Device:
             host=lambda: self.host,
             now=self._now,
             policy=lambda: read_policy(self.store.path, policy),
-            network=self._network,
+            look_again=self._look_again,
             wait=wait,
             on_wait=on_wait,
             unprivileged=unprivileged,
@@ -253,10 +253,8 @@ class Device:
 
     def unstage_if_stopped(self, product: str | None) -> Nothing | None:
         """Look again whether the vendor still offers what is staged: see `update.still_offered`."""
-        from repoint.device.update.still_offered import unstage_if_stopped
-
         with self._transactions.of_product("repoint restart", product) as state:
-            return unstage_if_stopped(state, self._network, now=self._now())
+            return self._look_again(state)
 
     def activate(self, product: str | None) -> Activation | Nothing:
         """Activate what is staged without closing any program; see `activate.activation`.
@@ -264,10 +262,9 @@ class Device:
         Whether the vendor still offers it is looked at again: see `update.still_offered`.
         """
         from repoint.device.activate.activation import activate
-        from repoint.device.update.still_offered import unstage_if_stopped
 
         with self._transactions.of_product("repoint restart", product) as state:
-            stopped = unstage_if_stopped(state, self._network, now=self._now())
+            stopped = self._look_again(state)
             if stopped is not None:
                 return stopped
             return activate(state, self.host, now=self._now())
@@ -283,10 +280,9 @@ class Device:
         """
         from repoint.device.activate.boot import watch_trials
         from repoint.device.activate.restart import Restarted, restart
-        from repoint.device.update.still_offered import unstage_if_stopped
 
         with self._transactions.of_product("repoint restart", product) as state:
-            stopped = unstage_if_stopped(state, self._network, now=self._now())
+            stopped = self._look_again(state)
             if stopped is not None:
                 return stopped
             result = restart(state, self.host, now=self._now())
@@ -317,7 +313,7 @@ class Device:
         from repoint.device.activate.activation import activate_for_launch
         from repoint.device.activate.launch import prepare_launch
 
-        activate_for_launch(self.store, self.host, self._network, now=self._now())
+        activate_for_launch(self.store, self.host, self._look_again, now=self._now())
         return prepare_launch(str(self.store.path), command, environment)
 
     def recover(self) -> Troubles:
@@ -361,6 +357,12 @@ class Device:
                     if not isinstance(offer, Nothing):
                         self.reports.note_failure(state.name, offer.letter, error)
             raise
+
+    def _look_again(self, state: ProductState, seconds: float | None = None) -> Nothing | None:
+        from repoint.device.update.still_offered import PATIENCE, unstage_if_stopped
+
+        seconds = PATIENCE if seconds is None else seconds
+        return unstage_if_stopped(state, self._network, now=self._now(), seconds=seconds)
 
     def _network(self, repository: str) -> Network:
         """Return how this device reaches a repository, which the policy must allow."""

@@ -7,7 +7,8 @@ import errno
 import os
 from collections.abc import Iterator
 
-from repoint.device.errors import NoSpaceError, StoreWriteError
+from repoint.device.errors import NoSpaceError, StoreDamagedError, StoreWriteError
+from repoint.fs.regular import NotAFileError
 from repoint.model.errors import RepointError
 
 Troubles = dict[str, RepointError]
@@ -27,6 +28,7 @@ def explained(action: str, outcome: str = NOTHING_CHANGED) -> Iterator[None]:
 
     Raises:
         StoreWriteError: The disk is full, or the person lacks the right to write.
+        StoreDamagedError: Something else is in the place of a file.
     """
     try:
         yield
@@ -34,6 +36,10 @@ def explained(action: str, outcome: str = NOTHING_CHANGED) -> Iterator[None]:
         # If there are two paths, the first is the target of a link or the source of a rename.
         path = error.filename2 or error.filename
         where = f" at {path}" if path else ""
+        if isinstance(error, NotAFileError):
+            raise StoreDamagedError(
+                f"{path} is damaged: it is not a file", hint="Remove it, then try again"
+            ) from error
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise NoSpaceError(
                 f"The disk is full: could not {action}{where}",

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from repoint.fs.folders import open_folder
+from repoint.fs.regular import open_regular
 
 
 def sync(path: Path) -> None:
@@ -146,7 +147,8 @@ def write_all(descriptor: int, data: bytes) -> None:
 
 def append_durably(path: Path, line: bytes) -> None:
     """Append one line to a file and sync it; the file is created readable for everyone."""
-    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
+    descriptor = open_regular(path, flags, 0o644)
     try:
         end = os.lseek(descriptor, 0, os.SEEK_END)
         if end == 0:

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from repoint.fs.folders import open_folder
+from repoint.fs.regular import open_regular
 
 _POLL_INTERVAL = 0.05
 """Seconds between two attempts to take a lock that another process holds."""
@@ -88,10 +89,10 @@ def exclusive_lock(
 
     Raises:
         LockHeldError: Another process still held the lock after ``wait`` seconds.
+        NotAFileError: It is something else than a file.
         OSError: The file cannot be opened.
     """
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-    descriptor = os.open(path, flags, mode)
+    descriptor = open_regular(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, mode)
     try:
         if stat.S_IMODE(os.fstat(descriptor).st_mode) != mode:
             os.fchmod(descriptor, mode)

@@ -27,7 +27,7 @@ from repoint.repository.keys import KeyLocation, Passphrases, new_key_file
 from repoint.repository.names import TOP_LEVEL_ROLES, catalog_role, halt_role, roles_for
 from repoint.repository.publication import Publication, utc_now
 from repoint.repository.settings import SETTINGS_FILE, RepositorySettings
-from repoint.repository.state import State, load_state, remove_uncommitted
+from repoint.repository.state import State, current_state, load_state, remove_uncommitted
 
 _UNFINISHED = ".unfinished"
 """A file that marks a repository that is not complete yet."""
@@ -64,6 +64,7 @@ class Repository:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._known: State | None = None
 
     @property
     def public(self) -> Path:
@@ -224,7 +225,7 @@ class Repository:
             try:
                 stack.enter_context(publication_lock(self.path / "lock"))
                 shutil.rmtree(self.path / "staging", ignore_errors=True)
-                state = self._state()
+                state = load_state(self.public / "metadata")  # a publication changes it
                 remove_uncommitted(self.public / "metadata", state)
             except OSError as error:
                 raise RepositoryWriteError(
@@ -238,7 +239,8 @@ class Repository:
             publication.commit()
 
     def _state(self) -> State:
-        return load_state(self.public / "metadata")
+        self._known = current_state(self.public / "metadata", self._known)
+        return self._known
 
 
 def _is_free(folder: Path) -> bool:

@@ -28,6 +28,7 @@ class State:
     root: Metadata[Root]
     root_bytes: bytes
     timestamp: Metadata[Timestamp]
+    timestamp_bytes: bytes
     snapshot: Metadata[Snapshot]
     targets: dict[str, Metadata[Targets]]
 
@@ -52,6 +53,28 @@ class State:
         return self.root.signed if name == ROOT else self.targets[name].signed
 
 
+def current_state(folder: Path, known: State | None) -> State:
+    """Return the committed state; ``known`` if that is still it, without reading it again.
+
+    Every publication ends with another timestamp or another root. The state that is returned must
+    not be changed.
+
+    Raises:
+        DamagedRepositoryError: A file is missing or differs from what was signed.
+    """
+    if known is not None and _is_current(folder, known):
+        return known
+    return load_state(folder)
+
+
+def _is_current(folder: Path, known: State) -> bool:
+    try:
+        same = (folder / "timestamp.json").read_bytes() == known.timestamp_bytes
+    except OSError:
+        return False
+    return same and not (folder / f"{known.root.signed.version + 1}.root.json").exists()
+
+
 def load_state(folder: Path) -> State:
     """Read and verify the committed state in a folder of metadata.
 
@@ -64,9 +87,8 @@ def load_state(folder: Path) -> State:
         root_bytes = (folder / f"{_newest_root(folder)}.root.json").read_bytes()
         root: Metadata[Root] = Metadata.from_bytes(root_bytes)
         _verify(root.signed, ROOT, root)
-        timestamp: Metadata[Timestamp] = Metadata.from_bytes(
-            (folder / "timestamp.json").read_bytes()
-        )
+        timestamp_bytes = (folder / "timestamp.json").read_bytes()
+        timestamp: Metadata[Timestamp] = Metadata.from_bytes(timestamp_bytes)
         _verify(root.signed, TIMESTAMP, timestamp)
         snapshot: Metadata[Snapshot] = _read(folder, SNAPSHOT, timestamp.signed.snapshot_meta)
         _verify(root.signed, SNAPSHOT, snapshot)
@@ -75,7 +97,7 @@ def load_state(folder: Path) -> State:
             for name, meta in snapshot.signed.meta.items()
             if (role := name.removesuffix(".json"))
         }
-        state = State(root, root_bytes, timestamp, snapshot, targets)
+        state = State(root, root_bytes, timestamp, timestamp_bytes, snapshot, targets)
         for role, metadata in targets.items():
             _verify(state.delegator(role), role, metadata)
     except OSError as error:

@@ -13,6 +13,8 @@ def headline(overview: Overview) -> str:
     """Answer "am I protected?" in one sentence, with what to do if it is not so."""
     status, verdict = overview.status, overview.verdict
     pending = [cve.cve for cve in status.cves if cve.state == "waiting for restart"]
+    if verdict == "unchecked" and status.checked:
+        return "Unknown: what the vendor offers could not be read. Run `repoint check`."
     if verdict == "unchecked":
         return "Unknown: the repository was never checked. Run `repoint check`."
     if verdict == "damaged":

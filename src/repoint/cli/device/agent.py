@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from repoint.agent.units.installation import UnitChange
     from repoint.agent.units.unit_files import Setup
     from repoint.agent.update_run import Agent, UpdateRun
+    from repoint.device.device import Device
 
 app = command_group("Install improvements in the background. No process stays resident.")
 
@@ -76,13 +77,22 @@ def activate(
     for product, error in merge_at_start(device):
         if error is not None:
             failed = True
-            print(f"{product}: {error}", file=sys.stderr)
+            print(f"{_display_name(device, product)}: {error}", file=sys.stderr)
             continue
         active = device.store.product(product).links.active()
         if active is not None and active != before.get(product):
-            print(f"{product}: {active.label} is in force.")
+            print(f"{_display_name(device, product)}: {active.label} is in force.")
     if failed:
         raise typer.Exit(1)
+
+
+def _display_name(device: Device, product: str) -> str:
+    from repoint.agent.overview.overview import about_of
+    from repoint.device.os_errors import isolated
+
+    with isolated(product, {}):
+        return about_of(device.store.product(product)).name or product
+    return product
 
 
 @app.command("tell")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from repoint.device.activate.confirmation import confirm_or_roll_back, rollback_error
@@ -28,7 +28,10 @@ from repoint.model.errors import RepointError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from repoint.device.fetch.network import Network
+    from repoint.device.activate.transaction import LookAgain
+
+PATIENCE_AT_START = 3.0
+"""Seconds that the start of the machine or of a program waits for the repository."""
 
 
 @dataclass(frozen=True)
@@ -186,9 +189,7 @@ def _damaged(message: str, staged: Generation, state: ProductState) -> StoreDama
     return StoreDamagedError(message, hint=hint)
 
 
-def activate_for_launch(
-    store: Store, host: Host, network: Callable[[str], Network], *, now: int
-) -> None:
+def activate_for_launch(store: Store, host: Host, look_again: LookAgain, *, now: int) -> None:
     """Activate what is staged before a program starts, if that is possible without waiting.
 
     The start of a program is a moment at which an activation disturbs nobody. The program must
@@ -199,16 +200,10 @@ def activate_for_launch(
     for state in store.enrolled():
         with contextlib.suppress(RepointError):
             if state.links.staged() is not None:
-                from repoint.device.update.still_offered import (
-                    PATIENCE_AT_START,
-                    unstage_if_stopped,
-                )
-
                 until = until or time.monotonic() + PATIENCE_AT_START
                 with locked(store.path, "repoint launch", wait=0):
                     if pending_scopes(state) <= {"none", "app"}:
-                        left = until - time.monotonic()
-                        unstage_if_stopped(state, network, now=now, seconds=left)
+                        look_again(state, until - time.monotonic())
                         activate(state, host, now=now)
 
 

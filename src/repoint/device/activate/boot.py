@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from repoint.device.activate.activation import activate
+from repoint.device.activate.activation import PATIENCE_AT_START, activate
 from repoint.device.activate.confirmation import current_verdict, rollback_error
 from repoint.device.activate.transaction import Transactions
 from repoint.device.errors import StillRunningError, StoreBusyError
@@ -45,8 +45,6 @@ class BootTasks:
         Returns:
             Each product, with its error if it could not be merged or a letter was rolled back.
         """
-        from repoint.device.update.still_offered import PATIENCE_AT_START, unstage_if_stopped
-
         store, host = self.transactions.store, self.transactions.host
         states = store.enrolled()
         if not states:
@@ -67,9 +65,8 @@ class BootTasks:
                         troubles[state.name] = error
                     show_active(state, host())
                     with contextlib.suppress(StillRunningError):
-                        now, left = self.transactions.now(), until - time.monotonic()
-                        unstage_if_stopped(state, self.transactions.network, now=now, seconds=left)
-                        activate(state, host(), now=now)
+                        self.transactions.look_again(state, until - time.monotonic())
+                        activate(state, host(), now=self.transactions.now())
         return [(state.name, troubles.get(state.name)) for state in states]
 
     def unmerge(self) -> list[tuple[str, RepointError | None]]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from repoint.device.os_errors import COMPLETED_NEXT, Troubles, explained
+from repoint.device.outcomes import Nothing
 from repoint.device.policy.policy import Policy, keep_policy
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.store import Store
@@ -20,8 +21,10 @@ from repoint.model.errors import RepointError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from repoint.device.fetch.network import Network
     from repoint.host.host import Host
+
+
+LookAgain = Callable[[ProductState, float], Nothing | None]
 
 
 class Transactions(msgspec.Struct, frozen=True):
@@ -32,7 +35,8 @@ class Transactions(msgspec.Struct, frozen=True):
         host: Returns the machine.
         now: Returns seconds since 1970.
         policy: Returns the policy that is in force.
-        network: Returns how this device reaches a repository, which the policy must allow.
+        look_again: Unstages what the vendor has stopped since the last check, and returns why; it
+            asks the repository for at most some seconds. See `update.still_offered`.
         wait: Seconds to wait for another command that holds the lock.
         on_wait: Called once with the command that holds the lock.
         unprivileged: True if this process can neither merge layers, run health checks nor see all
@@ -43,7 +47,7 @@ class Transactions(msgspec.Struct, frozen=True):
     host: Callable[[], Host]
     now: Callable[[], int]
     policy: Callable[[], Policy]
-    network: Callable[[str], Network]
+    look_again: LookAgain
     wait: float
     on_wait: Callable[[Holder | None], None] | None
     unprivileged: bool

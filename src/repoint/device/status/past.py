@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from repoint.device.store.generations.switch_clock import active_since
+from repoint.device.store.generations.switch_clock import active_at, active_since
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation, GraftPoint
 from repoint.device.store.store import Store
@@ -74,7 +74,11 @@ class Past:
         when = self._boot_time + started / _TICKS
         if when + _TOLERANCE >= active_since(grafted.state, self._boot):
             return grafted.active
-        seals = grafted.state.generations.seals(_generation_at(grafted.state, when))
+        age = started / _TICKS
+        generation = active_at(grafted.state, age, self._boot) or _by_history(grafted.state, when)
+        if generation not in grafted.state.generations.all():
+            generation = Generation.of(grafted.state.documents.enrolment().baseline)
+        seals = grafted.state.generations.seals(generation)
         return seals.get(grafted.point.component, grafted.active)
 
 
@@ -83,8 +87,11 @@ def start_time(ticks: int, boot: Boot) -> float:
     return boot.origin() + ticks / _TICKS
 
 
-def _generation_at(state: ProductState, when: float) -> Generation:
-    """Return the generation that was active at a time before the last switch."""
+def _by_history(state: ProductState, when: float) -> Generation:
+    """Return the generation that was active at a time before the last switch, by the history.
+
+    The clock may have been set meanwhile. So this counts only where nothing better is recorded.
+    """
     active = state.links.active()
     known = {generation.label: generation for generation in state.generations.all()}
     found = Generation.of(state.documents.enrolment().baseline)

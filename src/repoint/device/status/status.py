@@ -193,7 +193,8 @@ def read_status(
     states = {cve.state for cve in cves}
     verdict = verdict_of(
         Findings(
-            unchecked=not checked,
+            # What an offer fixes must be known before anybody can say that nothing is missing.
+            unchecked=not checked or (offer is not None and not _has_record(state, offer)),
             damaged=any(graft.layer == "damaged" or graft.damaged for graft in grafts),
             replaced=not all(graft.in_place for graft in grafts),
             open="not fixed" in states,
@@ -302,18 +303,24 @@ def _available(
     if offer is None or (staged is not None and staged.letter == offer.letter):
         return None
     improvement = state.documents.known_improvement(offer.letter)
+    if improvement is None:
+        return None
     mark = state.marks.get(Generation(active.version, active.build, offer.letter))
     in_force = state.generations.improvement(active)
-    reopens = reopened_fixes(in_force, improvement) if improvement is not None else ()
+    reopens = reopened_fixes(in_force, improvement)
     return Available(
         offer.label,
-        improvement.title if improvement is not None else "",
-        improvement.download_size if improvement is not None else 0,
+        improvement.title,
+        improvement.download_size,
         offer.urgency,
         _held_back(mark, reopens),
         offer.since,
         reopens,
     )
+
+
+def _has_record(state: ProductState, offer: Offer) -> bool:
+    return state.documents.known_improvement(offer.letter) is not None
 
 
 def _held_back(mark: Mark | None, reopens: Sequence[ClaimedFix]) -> str:

@@ -11,12 +11,12 @@ Verdict = Literal[
 ]  # fmt: skip
 """The answer to "am I protected?", in the order in which the causes are considered.
 
-``unchecked``: no check has succeeded. ``damaged``: the content of a tree or a layer is not what was
-signed. ``replaced``: a component was replaced by something other than Repoint. ``open``: a fix is
-not installed. ``restart``: something is staged. ``exposed``: what is installed is in force, except
-for processes that still run replaced code. ``stale``: what was last heard of the vendor is too old
-to say that nothing is missing. ``unknown``: a process may run replaced code, and nobody can know.
-``protected``: none of these.
+``unchecked``: no check has succeeded, or what is offered could not be read. ``damaged``: the
+content of a tree or a layer is not what was signed. ``replaced``: a component was replaced by
+something other than Repoint. ``open``: a fix is not installed. ``restart``: something is staged.
+``exposed``: what is installed is in force, except for processes that still run replaced code.
+``stale``: what was last heard of the vendor is too old to say that nothing is missing. ``unknown``:
+a process may run replaced code, and nobody can know. ``protected``: none of these.
 
 Only ``protected`` says that the device is protected. ``unchecked``, ``replaced``, ``stale`` and
 ``unknown`` say that it is not known; the others, that it is not.
@@ -31,7 +31,8 @@ class Findings:
     """What was found about a product; each is a cause of the verdict of its name.
 
     Attributes:
-        unchecked: No check has succeeded since the baseline was enrolled.
+        unchecked: No check has succeeded since the baseline was enrolled, or the record of what is
+            offered could not be had.
         damaged: The content of a tree or a layer is not what was signed.
         replaced: Programs do not see the active generation at a graft point.
         open: A known fix is not installed.

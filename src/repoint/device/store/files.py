@@ -10,12 +10,10 @@ import msgspec
 
 from repoint.device.errors import StoreDamagedError
 from repoint.fs.durable import make_folder, write_durably
+from repoint.fs.regular import NotAFileError, read_regular
 from repoint.model.encoding import encode_record
 
 Record = TypeVar("Record", bound=msgspec.Struct)
-
-_NO_FILE = (errno.EISDIR, errno.ENOTDIR, errno.ELOOP)
-"""Something else was put in the place of a record, which the store's owner cannot read either."""
 
 
 class RecordFolder:
@@ -39,13 +37,15 @@ class RecordFolder:
         """
         path = self.path / name
         try:
-            return msgspec.json.decode(path.read_bytes(), type=kind)
+            return msgspec.json.decode(read_regular(path), type=kind)
         except FileNotFoundError:
             return None
         except msgspec.DecodeError as error:
             raise damaged(path, str(error)) from None
+        except NotAFileError:
+            raise damaged(path, "it is not a file") from None
         except OSError as error:
-            if error.errno in _NO_FILE:
+            if error.errno == errno.ENOTDIR:
                 raise damaged(path, f"it is not a file ({error.strerror})") from None
             raise StoreDamagedError(
                 f"{path} cannot be read: {error.strerror}", hint="Run it as the store's owner"
@@ -76,7 +76,7 @@ class RecordFolder:
 def read_note(path: Path, kind: type[Record]) -> Record | None:
     """Return a record that a device can do without; None if it is missing or damaged."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
+        return msgspec.json.decode(read_regular(path), type=kind)
     except (OSError, msgspec.DecodeError):
         return None
 

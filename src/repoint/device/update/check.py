@@ -10,6 +10,7 @@ from repoint.device.fetch.client import RepositoryClient
 from repoint.device.fetch.network import Network
 from repoint.device.os_errors import COMPLETED_NEXT, explained
 from repoint.device.outcomes import Nothing
+from repoint.device.store.files import damaged
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import HistoryEntry
 from repoint.device.store.trees.intact import Damage, describe_differences, examine
@@ -18,6 +19,7 @@ from repoint.device.update.choice import next_offer
 from repoint.device.update.enrolment.recognize import DifferentTreesError, OtherComponentsError
 from repoint.device.update.enrolment.supersede import supersede
 from repoint.device.update.turn import record_positions, without_halted
+from repoint.fs.regular import NotAFileError, read_regular
 from repoint.host.host import Host
 from repoint.model.catalog import Catalog, Offer
 from repoint.model.encoding import decode_record
@@ -62,9 +64,24 @@ def client_for(
         network: How this device reaches repositories.
         on_wait: See `Fetcher`.
     """
-    root = (state.path / "root.json").read_bytes()
+    root = pinned_root(state)
     url = state.documents.enrolment().repository
     return RepositoryClient(url, state.metadata, state.downloads, root, network, on_wait)
+
+
+def pinned_root(state: ProductState) -> bytes:
+    """Return the trusted root that enrolment pinned.
+
+    Raises:
+        StoreDamagedError: It is missing, or something else is in its place.
+    """
+    path = state.path / "root.json"
+    try:
+        return read_regular(path)
+    except FileNotFoundError:
+        raise damaged(path, "it is missing") from None
+    except NotAFileError:
+        raise damaged(path, "it is not a file") from None
 
 
 def check(state: ProductState, host: Host, network: Network, *, now: int) -> Checked:

@@ -28,6 +28,7 @@ from repoint.device.update.turn import read_turns
 from repoint.fs.durable import sync
 from repoint.fs.removal import remove_tree
 from repoint.host.host import Host
+from repoint.model.catalog import Offer
 from repoint.model.improvement import Improvement
 from repoint.repository import names
 

@@ -26,16 +26,13 @@ from repoint.device.outcomes import Nothing
 from repoint.device.store.freshness import is_stale
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import HistoryEntry
-from repoint.device.update.check import read_catalog, update_documents
+from repoint.device.update.check import pinned_root, read_catalog, update_documents
 from repoint.fs.removal import remove_tree
 from repoint.model.catalog import Catalog, Offer
 from repoint.model.errors import RepointError
 
 PATIENCE = 10.0
 """Seconds that a restart waits for the repository."""
-
-PATIENCE_AT_START = 3.0
-"""Seconds that the start of the machine or of a program waits for it."""
 
 _RECENT = 60
 """Seconds after a successful check in which no second look is taken."""
@@ -127,7 +124,7 @@ def _current_catalog(
         RepointError: The repository cannot be asked in time, or is not to be trusted.
     """
     url = state.documents.enrolment().repository
-    root = (state.path / "root.json").read_bytes()
+    root = pinned_root(state)
     answer: list[Catalog | RepointError | None] = []
     try:
         folder = Path(tempfile.mkdtemp(prefix=".new-look-", dir=state.path))

@@ -78,6 +78,12 @@ class TreeBuilder:
                 self._write(out, chunk)
             os.ftruncate(out, os.lseek(out, 0, os.SEEK_CUR))
 
+    def leave_out(self, chunks: Iterable[bytes]) -> None:
+        """Read content that does not belong to the tree. It counts towards the limits."""
+        self._budget.spend_entry()
+        for chunk in chunks:
+            self._budget.spend_bytes(len(chunk))
+
     def copy_file(self, path: str, source: int, *, mode: int, mtime_ns: int | None) -> None:
         """Add a file with the content of an open file. Blocks are shared and holes kept."""
         with self._new_file(path, mode, mtime_ns) as out:

@@ -71,8 +71,7 @@ def unpack_wheel(stream: io.BufferedReader, tree: TreeBuilder) -> tuple[str, ...
                 paths.append(path)
                 tree.add_file(path, content, mode=_mode(member), mtime_ns=_time(member))
                 continue
-            for _ in content:
-                pass
+            tree.leave_out(content)
         record.finish()
     return written_by_installers(paths, scripts, headers)
 

@@ -2,7 +2,8 @@
 
 The time of a switch is that of the active link, by a clock that may have been set since. How the
 clock stood against the time since the boot is recorded before the switch, so that the time can be
-compared with the starts of processes.
+compared with the starts of processes. So is what was active before, for as long as the boot lasts:
+no process is older.
 """
 
 from __future__ import annotations
@@ -20,6 +21,16 @@ from repoint.host.kernel.boot import Boot
 
 _FILE = "switch.json"
 
+_MOST = 100
+"""Switches of one boot that are remembered."""
+
+
+class _Ended(msgspec.Struct, frozen=True):
+    """A generation that was active in this boot until some seconds after it began."""
+
+    generation: str
+    until: float
+
 
 class _Switch(msgspec.Struct, frozen=True):
     """The clock at a switch.
@@ -28,17 +39,23 @@ class _Switch(msgspec.Struct, frozen=True):
         generation: The folder of the generation that was switched to.
         boot: The identity of the boot.
         origin: When that boot was, in seconds since 1970, by the clock as it was set.
+        before: What was active in that boot, oldest first.
     """
 
     generation: str
     boot: str
     origin: float
+    before: tuple[_Ended, ...] = ()
 
 
 def record_clock(state: ProductState, generation: Generation, boot: Boot) -> None:
     """Record the clock before a switch. A full disk prevents no switch, so it is no error."""
     path = state.path / _FILE
-    record = _Switch(generation.folder, boot.identity(), boot.origin())
+    last, active = read_note(path, _Switch), state.links.active()
+    before = last.before if last is not None and last.boot == boot.identity() else ()
+    if active is not None and active != generation:
+        before = (*before, _Ended(active.folder, boot.age()))[-_MOST:]
+    record = _Switch(generation.folder, boot.identity(), boot.origin(), before)
     try:
         write_durably(path, msgspec.json.encode(record))
     except OSError:
@@ -59,3 +76,16 @@ def active_since(state: ProductState, boot: Boot) -> float:
     if not switch.boot or switch.boot != boot.identity():
         return when
     return when + boot.origin() - switch.origin
+
+
+def active_at(state: ProductState, age: float, boot: Boot) -> Generation | None:
+    """Return what was active some seconds after the boot, however the clock was set since.
+
+    None if that is not recorded: nothing was switched in this boot after that time, or the record
+    is lost.
+    """
+    switch = read_note(state.path / _FILE, _Switch)
+    if switch is None or not switch.boot or switch.boot != boot.identity():
+        return None
+    found = next((ended for ended in switch.before if age < ended.until), None)
+    return Generation.from_folder(found.generation) if found is not None else None

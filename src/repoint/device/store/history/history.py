@@ -6,8 +6,10 @@ from pathlib import Path
 
 import msgspec
 
+from repoint.device.errors import StoreDamagedError
 from repoint.device.store.records import Actor, HistoryEntry
 from repoint.fs.durable import append_durably
+from repoint.fs.regular import NotAFileError, read_regular
 
 
 class History:
@@ -23,11 +25,19 @@ class History:
         self._actor = actor
 
     def entries(self) -> list[HistoryEntry]:
-        """Return all entries, oldest first. A line that a power cut truncated is skipped."""
+        """Return all entries, oldest first. A line that a power cut truncated is skipped.
+
+        Raises:
+            StoreDamagedError: Something else is in the place of the file.
+        """
         try:
-            lines = self._path.read_bytes().splitlines()
+            lines = read_regular(self._path).splitlines()
         except FileNotFoundError:
             return []
+        except NotAFileError:
+            raise StoreDamagedError(
+                f"{self._path} is damaged: it is not a file", hint="Remove it; a new one begins"
+            ) from None
         entries = []
         for line in lines:
             try:
