@@ -101,6 +101,7 @@ def parse_label(text: str) -> tuple[str, str]:
     return Version(match[1]).text, Letter(match[2]).text
 
 
+@functools.lru_cache(maxsize=4096)  # a collector of reports reads the same ones all day
 def _version_key(text: str) -> tuple[Any, ...]:
     # Pairs of (non-digits, number), so that a string and a number are never compared.
     parts = re.findall(r"([^0-9]*)([0-9]*)", text)
