@@ -40,7 +40,10 @@ class CollectorProcess:
         assert self.process.stderr is not None
         self.lines: list[str] = []
         line = self.process.stdout.readline()
+        self.admin = 0
         while line and "/v1/reports" not in line:
+            if reading := re.search(r"http://127\.0\.0\.1:(\d+)/metrics", line):
+                self.admin = int(reading[1])
             line = self.process.stdout.readline()
         found = re.search(r"http://127\.0\.0\.1:(\d+)", line)
         if found is None:
@@ -71,6 +74,18 @@ class CollectorProcess:
                 response.read(),
                 {name.lower(): value for name, value in response.getheaders()},
             )
+        finally:
+            connection.close()
+
+    def get(self, path: str, token: str = "") -> Answer:
+        """Read from the listener for programs."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.admin, timeout=30)
+        try:
+            connection.request(
+                "GET", path, headers={"Authorization": f"Bearer {token}"} if token else {}
+            )
+            response = connection.getresponse()
+            return Answer(response.status, response.read(), dict(response.getheaders()))
         finally:
             connection.close()
 

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
+import socket
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import uvloop
 
+from repoint.fleet.advisories.source import Advisories
 from repoint.fleet.events.archive import Archive
 from repoint.fleet.events.objects import open_objects
 from repoint.fleet.intake.app import Intake, create_app
 from repoint.fleet.intake.group_commit import GroupCommit
 from repoint.fleet.intake.limits import AddressLimits
-from repoint.fleet.intake.listening import listen, url_of
+from repoint.fleet.intake.listening import CannotListenError, listen, url_of
 from repoint.fleet.intake.server import Served, run
+from repoint.fleet.interfaces import api
+from repoint.fleet.interfaces.answers import Answers
+from repoint.fleet.interfaces.figures import Figures
 from repoint.fleet.stores.opening import open_state
 from repoint.fleet.upkeep import Upkeep
 from repoint.model.names import check_product
@@ -31,6 +38,10 @@ class Settings:
         products: The products whose reports are taken; None for all.
         limit: Reports a minute from one address; 0 for no limit.
         days: Days after which an id of which nothing was heard, and an event, are forgotten.
+        admin: Address and port for programs that read; empty for none.
+        token: The token that these have to send; empty for none, on loopback only.
+        repository: The folder or address of the repository with the advisories; empty for none.
+        otlp: The address to which figures are pushed; empty for none.
     """
 
     database: str
@@ -39,6 +50,10 @@ class Settings:
     limit: int = 600
     events: str = ""
     days: int = 90
+    admin: str = ""
+    token: str = ""
+    repository: str = ""
+    otlp: str = ""
 
 
 class Collector:
@@ -54,32 +69,62 @@ class Collector:
             check_product(product)
         self._settings = settings
 
-    def run(self, ready: Callable[[str], None], tell: Callable[[str], None]) -> None:
+    def run(self, ready: Callable[[str, str], None], tell: Callable[[str], None]) -> None:
         """Serve until SIGINT or SIGTERM.
 
         Args:
-            ready: Called with the address for devices when it accepts requests.
+            ready: Called when requests are accepted, with the address for devices and that for
+                programs that read, which is empty if there is none.
             tell: Called with what goes wrong meanwhile.
 
         Raises:
             FleetStoreError: The database cannot be opened.
             EventAddressError: The address of the events is none.
-            CannotListenError: The address to listen on cannot be had.
+            CannotListenError: An address to listen on cannot be had, or needs a token.
         """
         settings = self._settings
         objects = open_objects(settings.events) if settings.events else None
-        with listen(settings.listen) as listener:
+        with ExitStack() as stack:
+            devices = stack.enter_context(listen(settings.listen))
+            readers = stack.enter_context(self._listen_to_readers()) if settings.admin else None
             state = open_state(settings.database, keeps_events=objects is not None)
-            try:
-                archive = Archive(state.spool(), objects) if objects is not None else None
-                upkeep = Upkeep(state, archive, settings.days, tell)
-                writer = GroupCommit(state)
-                intake = Intake(
-                    state, writer, AddressLimits(settings.limit), lambda: settings.products
-                )
-                served = [Served(create_app(intake), listener)]
-                # Of what a request costs, the loop of the standard library is a third.
-                with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                    runner.run(run(served, writer, [upkeep.run], lambda: ready(url_of(listener))))
-            finally:
-                state.close()
+            stack.callback(state.close)
+            archive = Archive(state.spool(), objects) if objects is not None else None
+            advisories = Advisories(settings.repository) if settings.repository else None
+            writer = GroupCommit(state)
+            intake = Intake(
+                state, writer, AddressLimits(settings.limit), self._products(advisories)
+            )
+            answers = Answers(state, advisories.fixes if advisories else lambda _: {})
+            figures = Figures(answers, intake.counts, lambda: writer.queued, state.spool())
+            served = [Served(create_app(intake), devices)]
+            if readers is not None:
+                served.append(Served(api.create_app(answers, figures, settings.token), readers))
+            if settings.otlp:
+                from repoint.fleet.interfaces.otlp import OtlpPush
+
+                stack.callback(OtlpPush(figures, settings.otlp).close)
+            upkeep = Upkeep(state, archive, advisories, settings.days, tell)
+
+            def report_ready() -> None:
+                ready(url_of(devices), url_of(readers) if readers is not None else "")
+
+            # Of what a request costs, the loop of the standard library is a third.
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(run(served, writer, [upkeep.run], report_ready))
+
+    def _listen_to_readers(self) -> socket.socket:
+        listener = listen(self._settings.admin, "--admin")
+        host = str(listener.getsockname()[0])
+        if not self._settings.token and not ipaddress.ip_address(host).is_loopback:
+            listener.close()
+            raise CannotListenError(
+                f"{self._settings.admin} can be reached from other machines, and no token is set",
+                hint="Set REPOINT_FLEET_TOKEN, or listen on 127.0.0.1",
+            )
+        return listener
+
+    def _products(self, advisories: Advisories | None) -> Callable[[], frozenset[str] | None]:
+        if self._settings.products is None and advisories is not None:
+            return advisories.products
+        return lambda: self._settings.products

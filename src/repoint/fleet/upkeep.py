@@ -8,12 +8,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from repoint.fleet.advisories.source import Advisories
 from repoint.fleet.events.archive import Archive
 from repoint.fleet.stores.state import SqlState
 from repoint.model.errors import RepointError
 
 _EVERY_MINUTE: Final = 60.0
 _EVERY_HOUR: Final = 3600.0
+_ADVISORIES: Final = 600
+"""Seconds for which the advisories are not read again."""
 
 
 @dataclass
@@ -22,6 +25,7 @@ class Upkeep:
 
     Attributes:
         archive: The store of events; None if events are not kept.
+        advisories: What letters fix; None if nobody says so.
         days: Days after which an id of which nothing was heard, and an event, are forgotten.
         tell: Called with what went wrong; once, until it works again or something else goes wrong.
         troubles: What goes wrong at present, by the work.
@@ -29,15 +33,18 @@ class Upkeep:
 
     state: SqlState
     archive: Archive | None
+    advisories: Advisories | None
     days: int
     tell: Callable[[str], None]
     troubles: dict[str, str] = field(default_factory=dict)
+    _advisories_read: int = 0
 
     async def run(self) -> None:
         """Work until the task is cancelled."""
         last = 0.0
         while True:
             await self._attempt(self._export)
+            await self._attempt(self._read_advisories)
             if time.monotonic() - last >= _EVERY_HOUR or not last:
                 last = time.monotonic()
                 await self._attempt(self._tidy)
@@ -56,6 +63,11 @@ class Upkeep:
     def _export(self, now: int) -> None:
         if self.archive is not None:
             self.archive.export(now)
+
+    def _read_advisories(self, now: int) -> None:
+        if self.advisories is not None and now - self._advisories_read >= _ADVISORIES:
+            self.advisories.read()
+            self._advisories_read = now
 
     def _tidy(self, now: int) -> None:
         self.state.prune(now, self.days)

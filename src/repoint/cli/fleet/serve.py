@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -28,6 +29,31 @@ def serve(
     listen: Annotated[
         str, typer.Option(help="Address and port for the reports of devices.")
     ] = "127.0.0.1:8080",
+    admin: Annotated[
+        str,
+        typer.Option(
+            help="Address and port for programs that read: /metrics and /api/v1. "
+            "On a network it needs a token in REPOINT_FLEET_TOKEN.",
+            show_default="none",
+        ),
+    ] = "",
+    repository: Annotated[
+        str,
+        typer.Option(
+            "--repository",
+            "-r",
+            envvar="REPOINT_REPOSITORY",
+            help="Folder or address of the repository: its products and what each letter fixes.",
+            show_default="none",
+        ),
+    ] = "",
+    otlp: Annotated[
+        str,
+        typer.Option(
+            help="Push figures to this OTLP address, as in http://127.0.0.1:4318/v1/metrics.",
+            show_default="none",
+        ),
+    ] = "",
     product: Annotated[
         list[str] | None,
         typer.Option(help="Take reports of this product only. May be repeated."),
@@ -52,8 +78,16 @@ def serve(
             limit=limit,
             events=events,
             days=days,
+            admin=admin,
+            token=os.environ.get("REPOINT_FLEET_TOKEN", ""),
+            repository=repository,
+            otlp=otlp,
         )
     )
-    collector.run(
-        lambda url: print(f"Reports are taken at {url}/v1/reports", flush=True), print_error
-    )
+    collector.run(_report_ready, print_error)
+
+
+def _report_ready(devices: str, readers: str) -> None:
+    if readers:
+        print(f"Programs read {readers}/metrics and {readers}/api/v1/products")
+    print(f"Reports are taken at {devices}/v1/reports", flush=True)

@@ -20,8 +20,12 @@ _REASONS = {
 }
 
 
-def listen(address: str) -> socket.socket:
+def listen(address: str, option: str = "--listen") -> socket.socket:
     """Return a socket that listens on ``HOST:PORT``; port 0 chooses a free one.
+
+    Args:
+        address: The address.
+        option: The option that chooses it, for a hint.
 
     Raises:
         CannotListenError: The address has another form, or is not available.
@@ -36,12 +40,12 @@ def listen(address: str) -> socket.socket:
     try:
         listener = socket.create_server((host, int(port)), family=family, backlog=2048)
     except UnicodeError:
-        raise _refused(address, "it is not a host name") from None
+        raise _refused(address, "it is not a host name", option) from None
     except OSError as error:
         number = error.errno or 0
         # The resolver's own errors have negative numbers.
         unknown = "no address has this name" if number < 0 else os.strerror(number)
-        raise _refused(address, _REASONS.get(number, unknown)) from None
+        raise _refused(address, _REASONS.get(number, unknown), option) from None
     # Head and body are sent apart. Without this, the body would wait for an acknowledgement.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
@@ -53,7 +57,7 @@ def url_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _refused(address: str, reason: str) -> CannotListenError:
+def _refused(address: str, reason: str, option: str) -> CannotListenError:
     return CannotListenError(
-        f"Cannot listen on {address[:60]!r}: {reason}", hint="Choose another with --listen"
+        f"Cannot listen on {address[:60]!r}: {reason}", hint=f"Choose another with {option}"
     )

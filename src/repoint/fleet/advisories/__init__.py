@@ -1,0 +1,1 @@
+"""What each letter fixes, and so which devices are exposed to which CVE."""

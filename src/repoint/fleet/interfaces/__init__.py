@@ -1,0 +1,1 @@
+"""What other programs read: Prometheus, OTLP, a JSON API and CSV."""

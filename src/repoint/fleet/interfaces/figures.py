@@ -1,0 +1,126 @@
+"""The figures of a fleet at one moment, for systems that record figures over time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from repoint.fleet.advisories.exposure import Exposure
+from repoint.fleet.intake.app import Counts
+from repoint.fleet.interfaces.answers import Answers
+from repoint.fleet.records import LetterName
+from repoint.fleet.stores.spool import Spool
+
+_FRESH: Final = 10.0
+"""Seconds for which figures from the database are used again."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure, with a value for each set of labels.
+
+    Attributes:
+        kind: Whether it only grows while the collector runs, or goes up and down.
+        labels: The names of the labels.
+        values: The values of the labels, and the figure.
+    """
+
+    name: str
+    kind: Literal["counter", "gauge"]
+    help: str
+    labels: tuple[str, ...]
+    values: tuple[tuple[tuple[str, ...], float], ...]
+
+
+@dataclass
+class Figures:
+    """The figures of a collector.
+
+    Attributes:
+        queued: Returns how many reports wait for a transaction.
+    """
+
+    answers: Answers
+    counts: Counts
+    queued: Callable[[], int]
+    spool: Spool
+
+    def __post_init__(self) -> None:
+        self._lock = threading.Lock()
+        self._read_at = 0.0
+        self._from_database: tuple[Figure, ...] = ()
+
+    def current(self) -> list[Figure]:
+        """Return all figures.
+
+        Raises:
+            DatabaseAwayError: The database does not answer.
+        """
+        with self._lock:
+            if time.monotonic() - self._read_at > _FRESH or not self._read_at:
+                self._from_database = tuple(self._read())
+                self._read_at = time.monotonic()
+            return [*self._of_process(), *self._from_database]
+
+    def _of_process(self) -> Iterator[Figure]:
+        counts = self.counts
+        yield Figure(
+            "repoint_reports", "counter", "Reports that were taken and are on disk.", ("kind",),
+            tuple(((kind,), float(value)) for kind, value in counts.reports.items()),
+        )  # fmt: skip
+        yield Figure(
+            "repoint_answers", "counter", "Answers to devices.", ("status",),
+            tuple(((str(status),), float(value)) for status, value in counts.answers.items()),
+        )  # fmt: skip
+        yield _plain("repoint_answer_seconds", "counter", "Time that the answers took.",
+                     counts.seconds)  # fmt: skip
+        yield _plain("repoint_forgotten_ids", "counter", "Ids whose deletion was asked for.",
+                     counts.forgotten)  # fmt: skip
+        yield _plain("repoint_queued_reports", "gauge", "Reports that wait for a transaction.",
+                     self.queued())  # fmt: skip
+
+    def _read(self) -> Iterator[Figure]:
+        waiting = self.spool.waiting()
+        yield _plain("repoint_spooled_reports", "gauge",
+                     "Reports that wait for the store of events.", waiting.reports)  # fmt: skip
+        if waiting.oldest is not None:
+            yield _plain("repoint_spool_oldest_timestamp_seconds", "gauge",
+                         "When the oldest report came that waits for the store of events.",
+                         waiting.oldest * 3600)  # fmt: skip
+        now = int(time.time())
+        devices, exposed, letters, cves = [], [], [], []
+        for product in self.answers.products():
+            for one in self.answers.adoption(product, now):
+                devices.append((_labels(one.letter), float(one.devices)))
+                exposed.append((_labels(one.letter), float(one.exposed)))
+            for outcome in self.answers.outcomes(product):
+                for state in ("staged", "confirmed", "failed", "transient", "silent"):
+                    labels = (*_labels(outcome.letter), outcome.ring, state)
+                    letters.append((labels, float(getattr(outcome, state))))
+            last: dict[str, Exposure] = {
+                one.cve: one for one in self.answers.exposure(product, now)
+            }
+            cves += [((product, cve), float(one.devices)) for cve, one in last.items()]
+        yield Figure("repoint_devices", "gauge", "Devices with a letter in force.", _LETTER,
+                     tuple(devices))  # fmt: skip
+        yield Figure("repoint_devices_running_replaced_code", "gauge",
+                     "Devices of these on which some process runs replaced code.", _LETTER,
+                     tuple(exposed))  # fmt: skip
+        yield Figure("repoint_letter_devices", "gauge", "Devices by what became of a letter.",
+                     (*_LETTER, "ring", "state"), tuple(letters))  # fmt: skip
+        yield Figure("repoint_cve_exposed_devices", "gauge", "Devices that are exposed to a CVE.",
+                     ("product", "cve"), tuple(cves))  # fmt: skip
+
+
+_LETTER: Final = LetterName.__struct_fields__
+
+
+def _labels(name: LetterName) -> tuple[str, ...]:
+    return name.product, name.platform, name.version, name.build, name.letter
+
+
+def _plain(name: str, kind: Literal["counter", "gauge"], text: str, value: float) -> Figure:
+    return Figure(name, kind, text, (), (((), float(value)),))
