@@ -54,7 +54,7 @@ test-slow: $(READY)
 
 # Updates the pictures of docs/settings.md and docs/fleet.md.
 pictures: $(READY)
-	REPOINT_PICTURES=$(CURDIR)/docs/images $(BIN)/pytest -q tests/page -k "journey or a_refused_page"
+	REPOINT_PICTURES=$(CURDIR)/docs/images $(BIN)/pytest -q tests/page -k "journey or a_refused_page or the_owner_sees"
 	REPOINT_PICTURES=$(CURDIR)/docs/images REPOINT_PICTURE_DEVICES=48000 \
 		$(BIN)/pytest -q tests/fleet/page -k from_a_first_look_to_a_halt
 

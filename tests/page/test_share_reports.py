@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, ViewportSize, expect
 
 from repoint.model.baseline import About
 from tests.page.conftest import enroll
@@ -18,6 +18,7 @@ from tests.places import Place
 from tests.serving import WebServer
 from tests.world import Vendor
 
+PICTURE = ViewportSize(width=960, height=860)
 PANEL = "/product/acme-kiosk/"
 FLEET = "https://fleet.acme.example"
 ABOUT = About("Acme Kiosk", "Acme Displays GmbH", "https://acme.example/security", FLEET)
@@ -51,9 +52,10 @@ def sharing(place: Place) -> str:
 
 @pytest.mark.slow
 def test_the_owner_sees_what_would_be_sent_turns_it_on_and_off_again(
-    chromium: Browser, kiosk: Place
+    chromium: Browser, kiosk: Place, pictures: Callable[[str], Path]
 ) -> None:
     with settings(kiosk.folder / "store") as served, opened(chromium, served) as panel:
+        panel.page.set_viewport_size(PICTURE)
         group = panel.group("Share Reports")
         switch = group.get_by_role("switch")
         expect(group).to_contain_text("Nothing about this device is sent to anyone.")
@@ -67,6 +69,7 @@ def test_the_owner_sees_what_would_be_sent_turns_it_on_and_off_again(
         switch.click()
         expect(panel.sheet).to_contain_text("fleet.acme.example")
         expect(panel.sheet).to_contain_text("Reports name no person, no file and no device")
+        panel.page.screenshot(path=pictures("reports"), animations="disabled")
         panel.give()
         panel.press("Turn On")
         panel.done()
@@ -141,7 +144,7 @@ def test_what_is_shown_is_what_would_be_sent(kiosk: Place) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("language", ["en-US", "de-DE"])
 def test_it_is_usable_light_and_dark_narrow_and_wide(
-    chromium: Browser, kiosk: Place, pictures: Callable[[str], Path], language: str
+    chromium: Browser, kiosk: Place, tmp_path: Path, language: str
 ) -> None:
     problems: dict[str, list[str]] = {}
     with (
@@ -159,8 +162,8 @@ def test_it_is_usable_light_and_dark_narrow_and_wide(
                         found.append("the page scrolls sideways")
                     if found:
                         problems[f"{state}, {scheme}, {size['width']}"] = found
-                    name = f"{state}-{language[:2]}-{scheme}-{size['width']}"
-                    panel.page.screenshot(path=pictures(name), full_page=True)
+                    name = f"{state}-{language[:2]}-{scheme}-{size['width']}.png"
+                    panel.page.screenshot(path=tmp_path / name, full_page=True)
 
         look("reports-panel")
         panel.page.locator("form[action=reports] button").click()
