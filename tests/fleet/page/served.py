@@ -18,7 +18,7 @@ from argon2 import PasswordHasher
 from repoint.fleet.page.app import create_app
 from repoint.fleet.page.auth.accounts import Role
 from repoint.fleet.page.auth.address import Address
-from repoint.fleet.page.auth.oidc import Provider
+from repoint.fleet.page.auth.oidc import Provider, ProviderSettings
 from repoint.fleet.page.server import configure, listen
 from repoint.fleet.page.state import PageState
 from repoint.fleet.page.vendor import VendorSide
@@ -57,14 +57,17 @@ class Served:
 @contextlib.contextmanager
 def served(
     fleet: FleetState, folder: Path, vendor: VendorSide | None = None, *, clock: float | None = None,
-    public: str = "", provider: Provider | None = None,
+    public: str = "", provider: ProviderSettings | None = None, secret: str = "",
 ) -> Iterator[Served]:  # fmt: skip
     """Serve the page until the end of the block."""
     listener = listen("127.0.0.1", 0)
     port = listener.getsockname()[1]
     address = Address(public or f"http://127.0.0.1:{port}")
     time_of_day = time.time if clock is None else lambda: clock
-    page = PageState(fleet, folder, address, vendor, provider, time_of_day)
+    known = None
+    if provider is not None:
+        known = Provider(provider, secret, address.origin, time_of_day)
+    page = PageState(fleet, folder, address, vendor, known, time_of_day)
     server = uvicorn.Server(configure(create_app(page)))
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()

@@ -102,10 +102,11 @@ async def back_from_provider(request: Request) -> Response:
         pending = page.pending.take(
             query.get("state", ""), request.cookies.get(_pending_cookie(page), "")
         )
-        if pending is None:
-            return _page(request, 403, error="again")
-        if "code" not in query:
+        # Some providers send no state with an error.
+        if "error" in query:
             return _page(request, 403, error="refused")
+        if pending is None or "code" not in query:
+            return _page(request, 403, error="again")
         try:
             person = provider.finish(pending, query["code"])
         except ProviderError as error:
