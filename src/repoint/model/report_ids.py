@@ -36,5 +36,20 @@ def device_id(secret: bytes, product: str, token: str) -> str:
     return _digits(secret, b"repoint device 1\0" + f"{product}\0{token}".encode())
 
 
+def event_nonce(secret: bytes, product: str, number: int, when: int) -> str:
+    """Return the nonce of an event of the history: 32 hexadecimal digits.
+
+    It is not drawn by chance, so that what will be sent can be shown before it is written down, and
+    so that an event that is noted twice still counts once.
+
+    Args:
+        secret: The device's secret, which never leaves it.
+        product: The product.
+        number: The number of the entry in the history.
+        when: When it was, in seconds since 1970.
+    """
+    return _digits(secret, b"repoint nonce 1\0" + f"{product}\0{number}\0{when}".encode())
+
+
 def _digits(secret: bytes, message: bytes) -> str:
     return hmac.digest(secret, message, hashlib.sha256)[:16].hex()

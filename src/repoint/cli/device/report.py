@@ -59,10 +59,10 @@ def _show(batch: tuple[Report, ...], json: bool) -> None:
     import msgspec
 
     from repoint.cli.terminal import print_text
-    from repoint.device.report.sending import encode_batch
+    from repoint.device.report.sending import bodies
 
-    body = encode_batch(batch)
-    print_text((body if json else msgspec.json.format(body, indent=2)).decode() + "\n")
+    for body in bodies(batch):
+        print_text((body if json else msgspec.json.format(body, indent=2)).decode() + "\n")
 
 
 def _require_on(reporting: Reporting) -> None:

@@ -11,7 +11,7 @@ from repoint.device.status.status import Status
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation, HistoryEntry
 from repoint.model.report import Failure, Kind, Report
-from repoint.model.report_ids import letter_id
+from repoint.model.report_ids import event_nonce, letter_id
 from repoint.model.version import has_letter, parse_label
 
 TYPE_CHECKING = False
@@ -45,13 +45,15 @@ class Writer(msgspec.Struct, frozen=True):
         """Note what has happened since the history was read last."""
         entries = self.state.history.entries()
         # A history that is shorter than it was is another one.
-        for entry in entries[spool.history if spool.history <= len(entries) else 0 :]:
-            spool = self._with_entry(spool, entry)
+        first = spool.history if spool.history <= len(entries) else 0
+        for number, entry in enumerate(entries[first:], first):
+            spool = self._with_entry(spool, number, entry)
         return msgspec.structs.replace(spool, history=len(entries))
 
     def with_failure(self, spool: Spool, letter: str, failure: Failure) -> Spool:
         """Note that a letter could not be installed."""
-        return self._with_event(spool, "failed", letter, failure, 0)
+        event = self._event("failed", letter, failure, new_nonce(self.rng))
+        return spool.with_event(self._name(letter), event, self.moment, 0)
 
     def with_count(self, spool: Spool, status: Status) -> Spool:
         """Note the count of this week, if it is due."""
@@ -69,7 +71,7 @@ class Writer(msgspec.Struct, frozen=True):
             exposed=min(exposed, _MOST_EXPOSED), ring=self.ring, device=self.device,
         )  # fmt: skip
 
-    def _with_entry(self, spool: Spool, entry: HistoryEntry) -> Spool:
+    def _with_entry(self, spool: Spool, number: int, entry: HistoryEntry) -> Spool:
         kind = _KINDS.get(entry.event)
         if kind is None or not has_letter(entry.label):
             return spool
@@ -81,19 +83,21 @@ class Writer(msgspec.Struct, frozen=True):
         if kind == "failed":
             mark = self.state.marks.get(Generation.of(baseline, letter))
             failure = (mark.cause or "other") if mark is not None else "other"
+        nonce = event_nonce(self.secret, self.state.name, number, entry.when)
+        event = self._event(kind, letter, failure, nonce)
         age = self.moment.now - entry.when
-        return self._with_event(spool, kind, letter, failure, age)
+        return spool.with_event(self._name(letter), event, self.moment, age)
 
-    def _with_event(
-        self, spool: Spool, kind: Kind, letter: str, failure: Failure | None, age: int
-    ) -> Spool:
+    def _name(self, letter: str) -> str:
+        return Generation.of(self.state.documents.enrolment().baseline, letter).folder
+
+    def _event(self, kind: Kind, letter: str, failure: Failure | None, nonce: str) -> Report:
         baseline = self.state.documents.enrolment().baseline
-        report = Report(
-            "1.0", kind, new_nonce(self.rng), self.state.name, baseline, __version__,
+        return Report(
+            "1.0", kind, nonce, self.state.name, baseline, __version__,
             letter=letter, ring=self.ring, failure=failure, device=self.device,
             id=letter_id(self.secret, self.state.name, baseline, letter),
         )  # fmt: skip
-        return spool.with_event(Generation.of(baseline, letter).folder, report, self.moment, age)
 
 
 def _letter(label: str) -> str:

@@ -23,7 +23,7 @@ from repoint.device.policy.preferences import (
 from repoint.device.report.events import Writer
 from repoint.device.report.failures import failure_of
 from repoint.device.report.moment import Moment
-from repoint.device.report.spool import WEEK, Spool, draw, new_nonce
+from repoint.device.report.spool import WEEK, Spool, Waiting, draw, new_nonce
 from repoint.device.report.spool_file import SpoolFile
 from repoint.device.status.status import Status
 from repoint.device.store.product_state import ProductState
@@ -121,11 +121,16 @@ class Reports:
         Without consent, it is what would be sent with it.
         """
         state = self.store.one(product)
-        reporting, spool = self.reporting(product), SpoolFile(state).read()
-        counted = any(report.kind == "count" for report in reporting.waiting)
-        nonce = spool.nonce or new_nonce(self.rng)
-        writer = self._writer(state, b"")
-        return reporting.waiting if counted else (*reporting.waiting, writer.count(status, nonce))
+        spool, secret = SpoolFile(state).read(), known_secret(state)
+        address = self._address(state)
+        writer = self._writer(state, secret or b"")
+        waiting: tuple[Waiting, ...] = ()
+        if address and spool.address == address and secret is not None:
+            waiting = writer.with_history(spool).waiting
+        reports = [report for each in waiting if (report := each.at(writer.moment)) is not None]
+        if not any(report.kind == "count" for report in reports):
+            reports.append(writer.count(status, spool.nonce or new_nonce(self.rng)))
+        return tuple(reports)
 
     def turn_on(self, product: str | None, address: str = "") -> str:
         """Record that the owner consents, and return where reports go.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -12,7 +12,7 @@ import msgspec
 from repoint.device.fetch.message import LIMIT, Answer, Message, deliver
 from repoint.device.fetch.network import Network
 from repoint.device.report.moment import Moment
-from repoint.device.report.spool import Deletion, Spool
+from repoint.device.report.spool import Deletion, Spool, in_requests, is_linkable
 from repoint.device.report.spool_file import SpoolFile
 from repoint.model.errors import RepointError
 from repoint.model.report import Report
@@ -62,14 +62,13 @@ class Sending:
             if not spool.address or owed or time.monotonic() >= end:
                 return done and not owed
             batch = spool.batch(self.moment())
-            is_linkable = any(report.kind != "count" or report.device for report in batch)
             is_due = now or spool.delays.are_over(self._now())
             # A count goes with another run than events, and so over another connection.
-            if not batch or not is_due or (sent_events and not is_linkable):
+            if not batch or not is_due or (sent_events and not is_linkable(batch[0])):
                 return done
             if not self._post(spool.address, batch):
                 return False
-            sent_events = is_linkable
+            sent_events = is_linkable(batch[0])
         return done
 
     def _post(self, address: str, batch: tuple[Report, ...]) -> bool:
@@ -124,6 +123,11 @@ class Sending:
 def encode_batch(batch: tuple[Report, ...]) -> bytes:
     """Return the body of a request: the very bytes that are sent."""
     return msgspec.json.encode(batch)
+
+
+def bodies(reports: Sequence[Report]) -> list[bytes]:
+    """Return the body of each request that reports would be sent in."""
+    return [encode_batch(batch) for batch in in_requests(reports)]
 
 
 def ask_to_delete(network: Network, deletion: Deletion) -> bool:

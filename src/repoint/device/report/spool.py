@@ -7,6 +7,7 @@ after that until what was sent is deleted.
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
 import msgspec
 
@@ -204,13 +205,9 @@ class Spool(msgspec.Struct, frozen=True, omit_defaults=True):
         return noted._bounded((*noted.waiting, Waiting(report, moment, age)))
 
     def batch(self, moment: Moment) -> tuple[Report, ...]:
-        """Return the reports of the next request.
-
-        Events and a count that carries no id do not go together, so that they cannot be linked.
-        """
+        """Return the reports of the next request: see `in_requests`."""
         reports = [report for each in self.waiting if (report := each.at(moment)) is not None]
-        events = [report for report in reports if report.kind != "count" or report.device]
-        return tuple((events or reports)[: self.most])
+        return next(iter(in_requests(reports, self.most)), ())
 
     def with_delivered(self, reports: tuple[Report, ...], now: int) -> Spool:
         """Record that the fleet has stored the reports."""
@@ -275,6 +272,24 @@ class Draw(msgspec.Struct, frozen=True):
     minute: int
     week: int
     nonce: str
+
+
+def is_linkable(report: Report) -> bool:
+    """Return whether a report carries an id; only a count of an unmanaged device does not."""
+    return report.kind != "count" or bool(report.device)
+
+
+def in_requests(reports: Sequence[Report], most: int = MAX_BATCH) -> list[tuple[Report, ...]]:
+    """Divide reports into requests.
+
+    Events and a count that carries no id do not go together, so that they cannot be linked.
+
+    Args:
+        reports: The reports.
+        most: How many of them go into one request.
+    """
+    parts = [r for r in reports if is_linkable(r)], [r for r in reports if not is_linkable(r)]
+    return [tuple(part[n : n + most]) for part in parts for n in range(0, len(part), most)]
 
 
 def week_of(now: int, minute: int) -> int:

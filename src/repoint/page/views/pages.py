@@ -8,7 +8,7 @@ import msgspec
 from markupsafe import Markup
 from starlette.responses import RedirectResponse, Response
 
-from repoint.device.report.sending import encode_batch
+from repoint.device.report.sending import bodies
 from repoint.model.errors import RepointError
 from repoint.page.i18n.translation import Translation
 from repoint.page.jobs import Job
@@ -92,7 +92,7 @@ def sent(context: RequestContext) -> Response:
     device, product = context.app.device(), context.product
     reporting = device.reports.reporting(product)
     address = reporting.address or reporting.proposed
-    batch = encode_batch(device.reports.preview(product, device.status(product)))
+    requests = bodies(device.reports.preview(product, device.status(product)))
     breadcrumbs = [*_breadcrumbs(context), (context.translate("page.title"), "./")]
     return context.page(
         "sent.html",
@@ -100,7 +100,7 @@ def sent(context: RequestContext) -> Response:
         is_on=bool(reporting.address),
         address=f"{address}/v1/reports" if address else "",
         answer=reporting.answer,
-        body=msgspec.json.format(batch, indent=2).decode(),
+        bodies=[msgspec.json.format(body, indent=2).decode() for body in requests],
     )
 
 
