@@ -16,6 +16,7 @@ from benchmarks.results import Group, Row, goal, shown
 
 JOB = ("<!-- results: written by `make bench` -->", "<!-- end of results -->")
 DEVICE = ("<!-- device: written by `make bench-device` -->", "<!-- end of device -->")
+FILES = ("<!-- files: written by `make bench-files` -->", "<!-- end of files -->")
 """The marks in the page between which a run writes its tables."""
 _BUSY = 1.0
 """Load beside our own one process, above which the times cannot be trusted much."""

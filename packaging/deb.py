@@ -37,6 +37,8 @@ def build(out: Path, maintainer: str) -> Path:
         path = ROOT / name
         shutil.copytree(path, source / name) if path.is_dir() else shutil.copy(path, source)
     shutil.move(source / "debian/50repoint", source)
+    (source / "dpkg.cfg.d").mkdir()
+    shutil.move(source / "debian/repoint.cfg", source / "dpkg.cfg.d/repoint")
     now = _time()
     version = _output("-c", "import repoint; print(repoint.__version__)", python=sys.executable)
     _step(f"Installing Repoint and {len(bundled())} packages that Debian lacks")

@@ -228,7 +228,9 @@ class Agent:
             return True  # if the clock was set back, the age of the last check is unknown
         if agent_state.retry:
             return agent_state.retry <= now
-        return last.when + CHECK_EVERY - _SLACK <= now or self._has_turn_come(state, now)
+        if last.when + CHECK_EVERY - _SLACK <= now or self._has_turn_come(state, now):
+            return True
+        return bool(self.device.changed_outside(state.name))
 
     def _has_turn_come(self, state: ProductState, now: int) -> bool:
         """Return whether the turn of this device in a rollout has come since the last check."""

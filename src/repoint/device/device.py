@@ -211,6 +211,12 @@ class Device:
             follow_move(state, client, now=self._now())
             return moved
 
+    def changed_outside(self, product: str | None) -> list[str]:
+        """Return the components that something else has changed: see `update.check`."""
+        from repoint.device.update.check import changed_outside
+
+        return changed_outside(self.store.one(product), self.host)
+
     def check(self, product: str | None) -> Checked:
         """Check the repository; see `update.check`."""
         from repoint.device.update.check import check

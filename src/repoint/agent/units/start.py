@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from repoint.agent.units.unit_files import ACTIVATE, WATCH
+from repoint.agent.units.unit_files import ACTIVATE, AGENT, WATCH
 from repoint.host.interpreter import module_command
 from repoint.host.systemd.services import Systemd, TransientUnit
 from repoint.model.errors import RepointError
@@ -26,6 +26,11 @@ def start_activation(systemd: Systemd) -> None:
         raise CannotHandOverError(
             f"{ACTIVATE} cannot be started: {reason}", hint="Run `repoint agent install` again"
         )
+
+
+def start_update_run(systemd: Systemd) -> bool:
+    """Start the unit that makes an update run, without waiting; return whether that worked."""
+    return systemd.is_booted() and not systemd.start_own(AGENT).reason
 
 
 def start_watch(store: Path, systemd: Systemd) -> None:

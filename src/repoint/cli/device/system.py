@@ -32,6 +32,34 @@ def merge(store: StoreOption = None) -> None:
 
 
 @app.command()
+def changed(store: StoreOption = None) -> None:
+    """Look whether something has written through a graft point, and have that checked.
+
+    The package manager calls it after its work. It uses no network itself, and waits for nothing.
+    """
+    from repoint.agent.overview.overview import about_of
+    from repoint.agent.units.start import start_update_run
+    from repoint.cli.device.device import for_each, open_device
+    from repoint.cli.output import report_troubles
+
+    device = open_device(store, automatic=True)
+    found: dict[str, list[str]] = {}
+
+    def look(name: str) -> None:
+        components = device.changed_outside(name)
+        if components:
+            found[about_of(device.store.product(name)).name or name] = components
+
+    troubles = for_each([state.name for state in device.store.enrolled()], look)
+    if found:
+        checked = start_update_run(device.host.systemd)
+        then = "Repoint checks it in the background" if checked else "Run `repoint check`"
+        for name, components in found.items():
+            print(f"{name}: {', '.join(components)} was changed by something else. {then}.")
+    report_troubles(troubles)
+
+
+@app.command()
 def watch(store: StoreOption = None) -> None:
     """Wait for letters on trial, then confirm them or roll them back.
 

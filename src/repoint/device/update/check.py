@@ -13,7 +13,7 @@ from repoint.device.outcomes import Nothing
 from repoint.device.store.files import damaged
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import HistoryEntry
-from repoint.device.store.trees.intact import Damage, describe_differences, examine
+from repoint.device.store.trees.intact import Damage, describe_differences, examine, glance
 from repoint.device.strategy.strategy import replaced_points
 from repoint.device.update.choice import next_offer
 from repoint.device.update.enrolment.recognize import DifferentTreesError, OtherComponentsError
@@ -162,6 +162,16 @@ def _require_intact(state: ProductState, damage: Damage) -> None:
         remove, install = state.command("remove"), state.command("install")
         hint = f"Run {remove}, then {install}; or reinstall the product"
     raise StoreDamagedError(f"{state.name} was changed in place: {what}", hint=hint)
+
+
+def changed_outside(state: ProductState, host: Host) -> list[str]:
+    """Return the components that something else than Repoint has replaced or changed in place.
+
+    This is a look at names and times, for whoever wants to know whether a check is due.
+    """
+    replaced = {point.component for point in replaced_points(state, host)}
+    active = state.links.active()
+    return sorted(replaced | (set(glance(state, active)) if active is not None else set()))
 
 
 def update_documents(state: ProductState, client: RepositoryClient) -> None:
