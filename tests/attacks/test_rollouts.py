@@ -112,6 +112,32 @@ def test_the_vendor_overrides_a_halt_from_the_far_future(
     assert place.device.check(None).offer is not None
 
 
+@pytest.mark.parametrize("left", [(), ("z",)], ids=["no halts", "another letter's"])
+def test_the_thief_of_the_guards_keys_cannot_lift_a_halt(
+    place: Place, rollouts: Rollouts, take_over: Take, left: tuple[str, ...]
+) -> None:
+    rollouts.halt(A, reason="It crashes")
+    assert place.device.check(None).offer is None
+    mirror = take_over(*GUARD)
+    letters = tuple(HaltedLetter(NAME, each, 1, "Because I can") for each in left)
+    mirror.put("acme-kiosk.halt", {HALT: encode_record(Halt("1.0", "acme-kiosk", letters))})
+    mirror.lead_to("acme-kiosk.halt")
+    assert place.device.check(None).offer is None
+    assert "It crashes" in place.device.check(None).nothing.message  # type: ignore[union-attr]
+
+
+def test_the_vendor_lifts_a_halt_from_the_far_future_that_is_no_longer_published(
+    place: Place, vendor: Vendor, rollouts: Rollouts
+) -> None:
+    for document in (halted(since=LAST_MOMENT), halted()):
+        with vendor.repository.publication(no_passphrase) as publication:
+            publication.put_halt("acme-kiosk", document)
+        assert place.device.check(None).offer is None
+    rollouts.resume(A)
+    assert place.device.check(None).offer is not None
+    assert place.product.documents.halts() == ()
+
+
 def test_a_mirror_frozen_before_a_halt_is_refused_after_a_day(
     place: Place, rollouts: Rollouts, take_over: Take, monkeypatch: pytest.MonkeyPatch
 ) -> None:

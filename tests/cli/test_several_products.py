@@ -15,7 +15,7 @@ from tests.cli.command import refusal, repoint, works
 from tests.cli.test_terminal import Terminal
 from tests.places import Place
 from tests.serving import WebServer
-from tests.world import FIXED, NAME, Vendor
+from tests.world import FIXED, NAME, PLATFORM, Vendor
 
 X, Y = "CVE-2026-1000", "CVE-2026-2000"
 
@@ -92,9 +92,14 @@ def test_what_takes_something_away_names_one_product(
     refusal(answer, "Several products are enrolled", "--product: acme-kiosk, lamp")
 
 
-def test_after_the_enrolment_it_is_known_what_is_offered(place: Place, vendor: Vendor) -> None:
+def test_after_the_enrolment_it_is_known_what_is_offered(
+    place: Place, vendor: Vendor, tmp_path: Path
+) -> None:
     vendor.release(None, X)
-    place.enroll()
+    (tmp_path / "root.json").write_bytes(vendor.root)
+    options = ("--product", vendor.product, "--root", tmp_path / "root.json")
+    graft = ("--graft", f"engine={place.graft}", "--platform", PLATFORM)
+    works("enroll", place.server.url, *options, *graft, "--store", place.folder / "store")
     said = works("status", "--store", place.folder / "store")
     assert said.startswith(f"Not protected: {X} is not fixed here.")
     assert "available  26.3.1 (a)" in said and "last check 20" in said

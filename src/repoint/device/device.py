@@ -154,9 +154,8 @@ class Device:
         wanted: BaselineFilter,
         ring: str = "",
     ) -> Enrolment:
-        """Enrol a product, and store what the repository offers; see `update.enroll`."""
+        """Enrol a product; see `update.enroll`."""
         from repoint.device.store.founding import founding
-        from repoint.device.update.check import client_for, follow_move
         from repoint.device.update.enrolment.enroll import EnrolmentRequest, enroll, graft_points
 
         network = self._network(url)
@@ -165,10 +164,7 @@ class Device:
         # Whatever can be refused without the store is refused before the store exists.
         points = graft_points(state, self.host, grafts)
         with founding(self.store.path), self._transactions.of_store("repoint enroll"):
-            enrolment = enroll(state, self.host, request, points, now=self._now())
-            # The enrolment is valid without this, so what fails is only recorded.
-            follow_move(state, client_for(state, network), now=self._now())
-            return enrolment
+            return enroll(state, self.host, request, points, now=self._now())
 
     def unenroll(self, product: str | None) -> Unenrolled:
         """Unenrol a product, in whatever state it is; see `update.unenroll`."""

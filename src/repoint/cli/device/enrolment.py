@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +12,7 @@ import typer
 from repoint.cli.device.device import open_device
 from repoint.cli.options import ProductOption, StoreOption, command_line, named, path
 from repoint.cli.terminal import print
+from repoint.model.errors import RepointError
 
 
 def enroll(
@@ -104,6 +106,10 @@ def enroll(
                 more = counted(len(differences) - 20, "more path")
                 print(f"  {component}: and {more}", file=sys.stderr)
         raise
+    # So that `status` knows at once what is offered. The enrolment is valid without it, and a check
+    # that fails is recorded.
+    with contextlib.suppress(RepointError):
+        device.check(product)
     print(f"Enrolled {product} {enrolment.baseline}. The installed files are the vendor's.")
     for point in enrolment.grafts:
         print(f"  {point.component} at {point.path}")

@@ -12,6 +12,8 @@ from repoint.device.store.records import (
     Generation,
     GraftPoint,
     Grafts,
+    KeptHalt,
+    KeptHalts,
     LastCheck,
     Positions,
     UserSettings,
@@ -112,6 +114,15 @@ class Documents:
         success = before.success if before is not None else 0
         check = LastCheck(now, error, success if error else now, note)
         self._records.write("checked.json", check)
+
+    def halts(self) -> tuple[KeptHalt, ...]:
+        """Return the halts that this device has seen."""
+        return (self._records.read("halts.json", KeptHalts) or KeptHalts()).halts
+
+    def set_halts(self, halts: tuple[KeptHalt, ...]) -> None:
+        """Write the halts that this device has seen."""
+        if halts or self._records.exists("halts.json"):
+            self._records.write("halts.json", KeptHalts(halts))
 
     def positions(self) -> dict[str, int]:
         """Return the position of this device for each letter that is rolled out."""

@@ -48,6 +48,30 @@ class Enrolment(msgspec.Struct, frozen=True):
     ring: str = ""
 
 
+class KeptHalt(msgspec.Struct, frozen=True):
+    """A halt that this device has seen.
+
+    Attributes:
+        baseline: The baseline of the letter.
+        letter: The letter.
+        since: Since when it counts, in seconds since 1970.
+        reason: The reason.
+        resumed: The `resumed` of the letter's offer then. Only a later one ends the halt.
+    """
+
+    baseline: BaselineName
+    letter: str
+    since: int
+    reason: str
+    resumed: int
+
+
+class KeptHalts(msgspec.Struct, frozen=True):
+    """The halts that this device has seen, and that the vendor has not ended."""
+
+    halts: tuple[KeptHalt, ...] = ()
+
+
 class Positions(msgspec.Struct, frozen=True):
     """The position of this device for each letter that is rolled out: see `model.rollout`."""
 

@@ -12,13 +12,13 @@ from repoint.device.os_errors import COMPLETED_NEXT, explained
 from repoint.device.outcomes import Nothing
 from repoint.device.store.files import damaged
 from repoint.device.store.product_state import ProductState
-from repoint.device.store.records import HistoryEntry
+from repoint.device.store.records import HistoryEntry, KeptHalt
 from repoint.device.store.trees.intact import Damage, describe_differences, examine, glance
 from repoint.device.strategy.strategy import replaced_points
 from repoint.device.update.choice import next_offer
 from repoint.device.update.enrolment.recognize import DifferentTreesError, OtherComponentsError
 from repoint.device.update.enrolment.supersede import supersede
-from repoint.device.update.turn import record_positions, without_halted
+from repoint.device.update.turn import halts_in_force, record_positions, without_halted
 from repoint.fs.regular import NotAFileError, read_regular
 from repoint.host.host import Host
 from repoint.model.catalog import Catalog, Offer
@@ -187,10 +187,9 @@ def update_documents(state: ProductState, client: RepositoryClient) -> None:
 
 
 def follow_move(state: ProductState, client: RepositoryClient, *, now: int) -> None:
-    """Store what the repository says about the baseline that a person has chosen just now.
+    """Store what the repository says about the baseline that a person has just moved to.
 
-    The enrolment, or the move, has happened. So a failure is recorded as one of the check, and not
-    raised.
+    The move has happened, so a failure is recorded as one of the check, and not raised.
     """
     try:
         update_documents(state, client)
@@ -202,7 +201,8 @@ def follow_move(state: ProductState, client: RepositoryClient, *, now: int) -> N
 
 def _store_documents(state: ProductState, client: RepositoryClient) -> None:
     """Store the catalog, and the records of improvements, so that people see what they fix."""
-    catalog = read_catalog(state.name, client)
+    catalog, halts = read_catalog(state, client)
+    state.documents.set_halts(halts)
     state.documents.set_catalog(catalog)
     record_positions(state, catalog)
     baseline = state.documents.enrolment().baseline
@@ -217,12 +217,18 @@ def _store_documents(state: ProductState, client: RepositoryClient) -> None:
     state.documents.keep_improvements({offer.letter for offer in known})
 
 
-def read_catalog(product: str, client: RepositoryClient) -> Catalog:
-    """Download the catalog of a product; what a halt stops is paused in it."""
-    path = names.catalog_path(product)
+def read_catalog(
+    state: ProductState, client: RepositoryClient
+) -> tuple[Catalog, tuple[KeptHalt, ...]]:
+    """Download the catalog of a product; return it, and the halts that stop its letters.
+
+    What a halt stops is paused in it.
+    """
+    path = names.catalog_path(state.name)
     catalog = decode_record(client.read(path), Catalog, path)
     catalog.require_sound()
-    return without_halted(catalog.with_short_reasons(), _read_halt(product, client))
+    halts = halts_in_force(catalog, _read_halt(state.name, client), state.documents.halts())
+    return without_halted(catalog.with_short_reasons(), halts), halts
 
 
 def _read_halt(product: str, client: RepositoryClient) -> Halt | None:

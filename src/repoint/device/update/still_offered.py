@@ -136,7 +136,7 @@ def _current_catalog(
     def ask() -> None:
         client = RepositoryClient(url, folder / "metadata", folder / "downloads", root, how)
         try:
-            answer.append(read_catalog(state.name, client) if client.has_news() else None)
+            answer.append(read_catalog(state, client)[0] if client.has_news() else None)
         except RepointError as error:
             answer.append(error)
         except OSError as error:

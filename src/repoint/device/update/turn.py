@@ -6,9 +6,12 @@ kept beside the catalog, so that anyone who may read the store can tell when its
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import msgspec
 
 from repoint.device.store.product_state import ProductState
+from repoint.device.store.records import KeptHalt
 from repoint.device.store.secret import device_secret
 from repoint.model.baseline import BaselineName
 from repoint.model.catalog import Catalog, Offer
@@ -88,14 +91,36 @@ def record_positions(state: ProductState, catalog: Catalog) -> None:
     )
 
 
-def without_halted(catalog: Catalog, halt: Halt | None) -> Catalog:
+def halts_in_force(
+    catalog: Catalog, halt: Halt | None, kept: Collection[KeptHalt]
+) -> tuple[KeptHalt, ...]:
+    """Return the halts that stop offers of a catalog: those seen before, and those published now.
+
+    The key that signs halts may be stolen. It can only stop: a halt that is no longer published
+    counts until the catalog, which another key signs, resumes the offer.
+    """
+    offers = {(offer.baseline, offer.letter): offer for offer in catalog.offers}
+    found: dict[tuple[BaselineName, str], KeptHalt] = {}
+    for each in kept:
+        offer = offers.get((each.baseline, each.letter))
+        if offer is not None and offer.resumed <= each.resumed:
+            found[each.baseline, each.letter] = each
+    for letter in halt.letters if halt is not None else ():
+        offer = offers.get((letter.baseline, letter.letter))
+        if offer is not None and letter.stops(offer):
+            found[letter.baseline, letter.letter] = KeptHalt(
+                letter.baseline, letter.letter, letter.since, letter.reason, offer.resumed
+            )
+    return tuple(found.values())
+
+
+def without_halted(catalog: Catalog, halts: Collection[KeptHalt]) -> Catalog:
     """Return a catalog in which every letter that a halt stops is paused, with its reason."""
-    if halt is None:
-        return catalog
-    stopped = {offer: halt.halted(offer) for offer in catalog.offers if offer.state == "offered"}
+    stopped = {(halt.baseline, halt.letter): halt for halt in halts}
     offers = tuple(
-        msgspec.structs.replace(offer, state="paused", since=letter.since, reason=letter.reason)
-        if (letter := stopped.get(offer)) is not None
+        msgspec.structs.replace(offer, state="paused", since=halt.since, reason=halt.reason)
+        if offer.state == "offered"
+        and (halt := stopped.get((offer.baseline, offer.letter))) is not None
         else offer
         for offer in catalog.offers
     )
