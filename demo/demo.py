@@ -207,7 +207,7 @@ def vendor_publishes(demo: Demo, new: Path) -> None:
         message.append(output[1].removeprefix("pillow: ") + ";")
         message.append(next(line for line in output if "patch " in line).strip() + ".")
     with demo.step("publish") as message:
-        message.append(demo.repoint("publish", PRODUCT, "--exploited") + ".")
+        message.append(demo.repoint("publish", PRODUCT, "--exploited", "--ramp", "100%") + ".")
 
 
 def device_installs(demo: Demo) -> dict[str, float]:
