@@ -216,3 +216,10 @@ def test_a_hundred_thousand_reports_from_one_address_are_mostly_turned_away(
         statuses = list(pool.map(lambda _: limited.request("POST", text).status, range(500)))
     assert statuses.count(202) <= 2
     assert set(statuses) == {202, 429}
+
+
+def test_what_is_no_http_says_nothing_in_the_journal(collector: CollectorProcess) -> None:
+    for _ in range(3):
+        with socket.create_connection(("127.0.0.1", collector.port)) as stranger:
+            stranger.sendall(b"\x16\x03\x01 no HTTP\r\n\r\n")
+            assert b"400" in stranger.recv(4096)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterator
@@ -41,6 +42,8 @@ async def run(
         jobs: What runs beside them, until it is cancelled.
         ready: Called when all applications accept requests.
     """
+    # Warnings are about what strangers send, which must not fill the journal.
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)
     servers = [_Server(each) for each in served]
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
