@@ -16,6 +16,7 @@ def _fleet(module: str, attribute: str, help_text: str) -> CommandEntry:
 class _Commands(LazyGroup):
     entries = {  # noqa: RUF012 (as in the base class)
         "serve": _fleet("serve", "serve", "Take the reports of devices, and answer about them."),
+        "query": _fleet("query", "query", "Ask the stored events with SQL, as a table of CSV."),
         "guard": _fleet("guard", "guard", "Watch the reports, and halt a letter that goes wrong."),
         "open": _fleet(
             "open_page", "open_page", "Serve the fleet page, and open it in the browser."
