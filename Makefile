@@ -6,11 +6,7 @@ READY := $(VENV)/.ready
 SECONDS ?= 60
 CUTS ?= 3
 
-<<<<<<< HEAD
-.PHONY: help docs demo demo-page test test-slow pictures tools services emulator lint deb deb-check machine machine-cuts fuzz faults faults-sample faults-disks bench bench-job bench-delta bench-device bench-files lock clean
-=======
-.PHONY: help docs demo demo-page test test-slow pictures tools services emulator lint deb deb-check machine machine-cuts fuzz faults faults-sample faults-disks bench bench-job bench-delta bench-device bench-fleet lock clean
->>>>>>> a049e4c (benchmarks: measure the collector beside goosebit)
+.PHONY: help docs demo demo-page test test-slow pictures tools services emulator lint deb deb-check machine machine-cuts fuzz faults faults-sample faults-disks bench bench-job bench-delta bench-device bench-files bench-fleet lock clean
 help:
 	@echo "make demo        take a real fix from a vendor to a running program and back"
 	@echo "make demo-page   open the Settings page on the demo's device, until Ctrl-C"
@@ -26,13 +22,9 @@ help:
 	@echo "                 make faults-sample: every twentieth point)"
 	@echo "make bench       measure everything, compared with other tools (an hour or two;"
 	@echo "                 make bench-job: the main job only, make bench-delta: the patches only,"
-<<<<<<< HEAD
 	@echo "                 make bench-device: start-up time and disk space only,"
 	@echo "                 make bench-files: a component of 100,000 files only)"
-=======
-	@echo "                 make bench-device: start-up time and disk space only)"
 	@echo "make bench-fleet   measure the collector with ten million devices, beside goosebit"
->>>>>>> a049e4c (benchmarks: measure the collector beside goosebit)
 	@echo "make machine     test the package on a machine that boots, with power cuts (CUTS=3)"
 	@echo "make machine-cuts   cut the power of that machine a thousand times (CUTS=1000; half an hour)"
 	@echo "make clean       remove everything that these targets create"
@@ -118,14 +110,12 @@ bench: bench-job bench-delta bench-device bench-files
 bench-device: $(READY)
 	@$(BIN)/python -m benchmarks.device
 
-<<<<<<< HEAD
 bench-files: $(READY)
 	@$(BIN)/python -m benchmarks.files
-=======
+
 # Half an hour or more: it fills a database with ten million devices.
 bench-fleet: $(READY)
 	@$(BIN)/python -m benchmarks.fleet
->>>>>>> a049e4c (benchmarks: measure the collector beside goosebit)
 
 bench-job: $(READY)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
