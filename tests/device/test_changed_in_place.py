@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -10,13 +11,16 @@ from pathlib import Path
 import pytest
 
 from repoint.agent.overview.overview import read_overview
-from repoint.device.errors import StoreDamagedError
+from repoint.device.errors import StillRunningError, StoreDamagedError
+from repoint.device.store.trees.intact import examine
+from repoint.device.store.trees.trees import OPEN
 from repoint.fs.removal import remove_tree
 from repoint.model.baseline import BaselineName
 from repoint.model.errors import RepointError
 from repoint.tree.look import look_at, touched
 from repoint.tree.scan import scan_tree
-from tests.places import Place
+from tests.cli.command import works
+from tests.places import MAPS_A_LIBRARY, Place, reason_of
 from tests.world import FIXED, OLD, PLATFORM, Files, Vendor, write_tree
 
 NEXT = BaselineName(PLATFORM, "26.4", "26A10")
@@ -141,7 +145,7 @@ def test_a_damaged_improvement_is_built_anew_after_a_removal(improved: Place) ->
     tree.write_text("changed by somebody\n")
     with pytest.raises(StoreDamagedError) as error:
         improved.device.check(None)
-    assert "`repoint remove`, then `repoint install`" in error.value.hint
+    assert "`repoint repair`" in error.value.hint
     improved.device.remove(None, why="")
     improved.device.install(None, user_initiated=True)
     improved.device.restart(None)
@@ -279,3 +283,69 @@ def test_a_look_costs_little(tmp_path: Path) -> None:
     started = time.perf_counter()
     assert touched(tree, entries, record) == []
     assert time.perf_counter() - started < 1
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
+def test_a_repair_prepares_again_what_was_changed(
+    improved: Place, change: Callable[[Path], object]
+) -> None:
+    state = improved.product
+    active = state.links.active()
+    assert active is not None
+    change(improved.graft.resolve())
+    if examine(state, active.baseline):
+        # Where the file system cannot clone, both trees have this file.
+        with pytest.raises(StoreDamagedError, match="The baseline of engine was changed"):
+            improved.device.repair(None)
+        return
+    assert improved.device.repair(None) == ["engine"]
+    assert improved.device.status(None).protected
+    improved.device.check(None)
+    assert improved.text("share/readme") == FIXED["share/readme"]
+    assert improved.text() == FIXED["main.py"]
+    assert stat.S_IMODE(improved.graft.resolve().stat().st_mode) == OPEN
+    last = improved.device.history(None)[-1]
+    assert (last.event, last.label) == ("repaired", "26.3.1 (a)")
+    assert reason_of(improved.device.repair(None)) == "not damaged"
+
+
+def test_a_repair_that_is_cut_off_after_the_exchange_is_completed_by_the_next_command(
+    improved: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (improved.graft.resolve() / "main.py").unlink()
+
+    def cut(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("repoint.device.update.repair.wake_trees", cut)
+    with pytest.raises(KeyboardInterrupt):
+        improved.device.repair(None)
+    monkeypatch.undo()
+    improved.device.check(None)
+    assert improved.device.status(None).protected
+    assert stat.S_IMODE(improved.graft.resolve().stat().st_mode) == OPEN
+
+
+def test_a_tree_that_a_program_uses_is_not_repaired(improved: Place) -> None:
+    improved.run(MAPS_A_LIBRARY, launched=False)
+    (improved.graft.resolve() / "main.py").unlink()
+    with pytest.raises(StillRunningError, match="programs run from it"):
+        improved.device.repair(None)
+    improved.stop()
+    assert improved.device.repair(None) == ["engine"]
+
+
+def test_a_baseline_that_was_changed_cannot_be_repaired(place: Place) -> None:
+    place.enroll()
+    (place.graft.resolve() / "main.py").unlink()
+    with pytest.raises(StoreDamagedError, match="The baseline of engine was changed") as error:
+        place.device.repair(None)
+    assert "Reinstall" in error.value.hint
+
+
+def test_the_command_says_what_it_undoes(improved: Place) -> None:
+    store = improved.folder / "store"
+    assert works("repair", "--store", store) == "Nothing of acme-kiosk was changed.\n"
+    (improved.graft.resolve() / "main.py").write_text("changed\n")
+    said = works("repair", "--store", store)
+    assert "engine at" in said and "Repaired engine." in said

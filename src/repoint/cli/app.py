@@ -38,6 +38,11 @@ ENTRIES = {
     "restart": _device(
         "restart", "restart", "Restart what runs old code, to bring what is staged into force."
     ),
+    "repair": _device(
+        "install",
+        "repair",
+        "Undo what has changed the files of an improvement in force, such as another program.",
+    ),
     "remove": _device("remove", "remove", "Remove the improvement and return to the baseline."),
     "history": _device("device", "history", "Show what happened on this device, when and why."),
     "settings": _device(

@@ -294,6 +294,16 @@ class Device:
                 raise error
         return result
 
+    def repair(
+        self, product: str | None, *, progress: Progress | None = None
+    ) -> list[str] | Nothing:
+        """Prepare again what was changed in place; see `update.repair`."""
+        from repoint.device.update.repair import repair
+
+        with self._transactions.of_product("repoint repair", product) as state:
+            network = self._network(state.documents.enrolment().repository)
+            return repair(state, self.host, network, now=self._now(), progress=progress)
+
     def remove(self, product: str | None, *, why: str) -> Removed | Nothing:
         """Remove the improvement; see `update.remove`.
 

@@ -32,6 +32,7 @@ class Nothing:
         "nothing staged",
         "nothing to restart",
         "not installed",
+        "not damaged",
     ]
     message: str
     hint: str = ""
@@ -42,7 +43,7 @@ class Nothing:
     @property
     def is_refusal(self) -> bool:
         """False if everything that was asked for is done already."""
-        return self.reason not in ("up to date", "already staged")
+        return self.reason not in ("up to date", "already staged", "not damaged")
 
     def as_error(self) -> NothingToDoError:
         """Return the error for a person who asked for the operation."""

@@ -1,4 +1,4 @@
-"""``repoint install``: stage what the last check found, for every product or one."""
+"""``repoint install`` stages what the last check found; ``repoint repair`` prepares it again."""
 
 from __future__ import annotations
 
@@ -70,6 +70,34 @@ def install(
     if json and (records or len(products) > 1):
         print_json(records[0] if len(products) == 1 else records)
     report_troubles(troubles)
+
+
+def repair(
+    product: EveryProductOption = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    store: StoreOption = None,
+) -> None:
+    """Undo what has changed the files of an improvement in force, such as another program."""
+    from repoint.cli.output import report_troubles
+    from repoint.cli.progress import progress_bar
+    from repoint.device.outcomes import Nothing
+
+    device = open_device(store)
+
+    def repair_one(name: str) -> None:
+        changed = [graft for graft in device.status(name).grafts if graft.damaged]
+        for graft in changed:
+            print(f"{graft.component} at {graft.path}: {graft.damaged}")
+        if changed and not yes and sys.stdin.isatty():
+            confirm("Undo these changes?", abort=True)
+        with progress_bar(_STEPS) as report:
+            repaired = device.repair(name, progress=report)
+        if isinstance(repaired, Nothing):
+            print(f"{repaired}.")
+        else:
+            print(f"Repaired {', '.join(repaired)}.")
+
+    report_troubles(for_each(named_products(device, product), repair_one))
 
 
 def _install(

@@ -21,7 +21,7 @@ from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation
 from repoint.device.store.store import Store
 from repoint.device.store.trees.gc import clear_leftovers, clear_product
-from repoint.device.store.trees.in_force import rest_trees
+from repoint.device.store.trees.in_force import rest_trees, wake_trees
 from repoint.device.strategy.strategy import show_active, strategy_of
 from repoint.host.errors import CannotMergeError
 from repoint.host.host import Host
@@ -76,6 +76,12 @@ class Recovery:
         with contextlib.suppress(SupersededError, CannotMergeError):
             count_machine_start(self.state, self.host, now=self.now)
 
+    def open_active(self) -> None:
+        """Open the trees in force, which a repair has made anew, to all accounts."""
+        active = self.state.links.active()
+        if active is not None:
+            wake_trees(self.state, active)
+
     def merge_active(self) -> None:
         """Show programs what is active, and stop a layer from shadowing an updated base.
 
@@ -124,6 +130,7 @@ STEPS: tuple[Step, ...] = (
     Recovery.finish_reset,
     Recovery.finish_grafts,
     Recovery.count_machine_start,
+    Recovery.open_active,
     Recovery.merge_active,
     Recovery.drop_staged,
     Recovery.complete_rollback,

@@ -159,8 +159,7 @@ def _require_intact(state: ProductState, damage: Damage) -> None:
     what = "; ".join(f"{name}: {describe_differences(d)}" for name, d in damage.items())
     hint = "Reinstall the product, then run `repoint check`"
     if active.letter and not examine(state, active.baseline):
-        remove, install = state.command("remove"), state.command("install")
-        hint = f"Run {remove}, then {install}; or reinstall the product"
+        hint = f"Undo that with {state.command('repair')}, or reinstall the product"
     raise StoreDamagedError(f"{state.name} was changed in place: {what}", hint=hint)
 
 

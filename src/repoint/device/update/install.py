@@ -180,7 +180,7 @@ def _prepare(
         state.store, component.improved.seal, component.entries, component.baseline.ignore
     )
     if component.improved.patch_size and changed:
-        patch = _download(client, candidate, name, progress)
+        patch = download_patch(client, candidate, name, progress)
         staged.downloaded += component.improved.patch_size
     downloaded = time.monotonic()
     seal, unguarded = prepare_tree(state.store, staged.improvement, component, patch, progress)
@@ -190,9 +190,10 @@ def _prepare(
     staged.add_seconds("prepare", time.monotonic() - downloaded)
 
 
-def _download(
+def download_patch(
     client: RepositoryClient, candidate: Candidate, name: str, progress: Progress | None
 ) -> Path:
+    """Download the patch of one component, or resume its download, and verify it."""
     baseline, letter = candidate.baseline, candidate.offer.letter
     path = names.patch_path(baseline.product, baseline.name, letter, name)
     target = client.find_required(path)

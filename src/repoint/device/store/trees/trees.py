@@ -16,7 +16,7 @@ from repoint.fs.exchange import exchange
 from repoint.fs.removal import remove_tree
 from repoint.model.tree import Entry
 from repoint.tree.build import TreeFiles, build_tree
-from repoint.tree.errors import SealMismatchError
+from repoint.tree.errors import SealMismatchError, UnfitTreeError
 from repoint.tree.privileges import without_privileges
 from repoint.tree.scan import ALWAYS_IGNORED
 from repoint.tree.verify import verify_tree
@@ -73,7 +73,7 @@ def add_tree(
         return verified
     try:
         verified = verify_stored(path, entries, seal, ignore=ignore, progress=progress)
-    except SealMismatchError:
+    except (SealMismatchError, UnfitTreeError):
         # It was changed in place. Programs that run from it keep what they have open.
         _replace_tree(store, seal, entries, files, progress)
         verified = seal
