@@ -234,7 +234,7 @@ def _nonce_number(nonce: str) -> int:
 def _event(report: Report, names: Names, now: int) -> Event:
     return Event(
         names.letter(report), status_of(report), now - report.age,
-        names.word("ring", report.ring), names.word("agent", report.agent),
+        names.word("ring", report.ring), names.word("agent", report.agent), now,
     )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ The rules:
 
 - An event that happened before the one that is known changes nothing. At one moment, the staging
   comes before what follows it.
+- A time that is yet to come is no time: the collector's clock was wrong.
 - A device counts once for each letter: under what its last event says, and under ``EVER_STAGED``.
   It keeps that place when it goes on to another letter, unless it was still waiting.
 - A count of a device with an id says what is in force there. A count without one stands for a week.
@@ -33,6 +34,9 @@ WEEK = 7 * 24
 
 BUCKET = 300
 """Seconds: how exactly `since` of the roll-ups is kept."""
+
+_SKEW = 300
+"""Seconds by which the clocks of several collectors may differ."""
 
 DEVICE = 1
 """The flag of a row whose id identifies a device."""
@@ -73,13 +77,19 @@ class Row:
 
 @dataclass(slots=True, frozen=True)
 class Event:
-    """An event, with numbers for names; `time` is in seconds since 1970."""
+    """An event, with numbers for names.
+
+    Attributes:
+        time: When it happened, in seconds since 1970.
+        now: When its report came, in seconds since 1970.
+    """
 
     letter: int
     status: int
     time: int
     ring: int
     agent: int
+    now: int
 
 
 @dataclass(slots=True, frozen=True)
@@ -142,10 +152,10 @@ def after_event(
     row: Row | None, event: Event, *, device: bool, changes: Changes, patience: int = PATIENCE
 ) -> Row:
     """Return the row of an id after an event."""
-    old = row or Row(flags=DEVICE if device else 0)
+    old = _believable(row or Row(flags=DEVICE if device else 0), event.now)
     order = (event.time, event.status != STAGED)
     if old.status and order < (old.event_time, old.status != STAGED):
-        return old
+        return row or old
     ever = is_after_staging(event.status)
     new_to_letter = old.letter != event.letter or old.status == NOTHING
     was_ever = bool(old.flags & WAS_STAGED) and not new_to_letter
@@ -182,9 +192,9 @@ def after_event(
 
 def after_count(row: Row | None, count: Count, changes: Changes) -> Row:
     """Return the row of a device after a count."""
-    old = row or Row(flags=DEVICE)
+    old = _believable(row or Row(flags=DEVICE), count.time)
     if count.time < old.reported:
-        return old
+        return row or old
     new = dataclasses.replace(
         old,
         in_force=count.letter,
@@ -224,6 +234,18 @@ def forget(row: Row, now: int, changes: Changes) -> None:
     _leave(row, changes)
     if row.in_force:
         changes.adopt(row.in_force, now // HOUR, -1, -int(row.exposed > 0))
+
+
+def _believable(row: Row, now: int) -> Row:
+    """Return a row without times that are yet to come: the collector's clock was wrong then.
+
+    Otherwise nothing that comes would count until that time.
+    """
+    if max(row.event_time, row.reported) <= now + _SKEW:
+        return row
+    return dataclasses.replace(
+        row, event_time=min(row.event_time, now), reported=min(row.reported, now)
+    )
 
 
 def _key(row: Row, status: int) -> TallyKey:
