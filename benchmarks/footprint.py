@@ -22,7 +22,7 @@ GOALS = {"": 90.0, "download": 15.0, "installed": 70.0}
 def measure(progress: Callable[[], None]) -> list[Group]:
     """Install each choice into a fresh environment, with compiled modules as pip leaves them."""
     rows = []
-    for extras in ("", "page", "vendor", "page,vendor"):
+    for extras in ("", "page", "vendor", "page,vendor", "fleet"):
         sizes = installed_sizes(extras)
         name = f"`pip install repoint[{extras}]`" if extras else "`pip install repoint`, a device"
         rows.append(Row(name, (_mb(sum(sizes.values())), _largest(sizes)), goal=GOALS.get(extras)))

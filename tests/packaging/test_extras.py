@@ -82,3 +82,18 @@ def test_the_page_loads_with_the_extra_page(tmp_path: Path) -> None:
 def test_a_plain_device_loads_every_room_of_a_device(tmp_path: Path) -> None:
     rooms = ("model", "fs", "tree", "image", "host", "device", "agent")
     loads(make_environment(tmp_path / "plain"), *(f"repoint.{room}" for room in rooms))
+
+
+def test_the_fleet_loads_with_the_extra_fleet_and_opens_a_database(tmp_path: Path) -> None:
+    python = make_environment(tmp_path / "fleet", "fleet")
+    rooms = ("advisories", "events", "guard", "intake", "interfaces", "page")
+    loads(python, *(f"repoint.fleet.{room}" for room in rooms))
+    code = (
+        "from repoint.fleet.stores.opening import open_state\n"
+        f"print(open_state('sqlite:///{tmp_path}/fleet.db').products())"
+    )
+    completed = subprocess.run(
+        [python, "-I", "-c", code],
+        capture_output=True, text=True, timeout=SECONDS, env=environment(), check=False,
+    )  # fmt: skip
+    assert (completed.stdout, completed.stderr) == ("[]\n", "")
