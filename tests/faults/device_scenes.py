@@ -203,7 +203,9 @@ class DeviceScene:
         if status.protected and not in_place:
             yield "status says protected although a graft point is not ours"
         fixed = all(cve.state == "in force" for cve in status.cves)
-        if status.protected != (status.checked and in_place and fixed and not status.staged):
+        # While the record of what is offered could not be had, nobody knows what it fixes.
+        known = status.checked and status.verdict != "unchecked"
+        if status.protected != (known and in_place and fixed and not status.staged):
             yield f"status says protected={status.protected}, but {status.cves}"
         for cve in status.cves:
             if cve.state == "in force" and running < cve.improvement:
