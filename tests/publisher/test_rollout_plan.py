@@ -20,9 +20,12 @@ DAY = 86_400
         ("1% 100% over 1d", [(0, 10_000), (DAY, ALL)]),
         (
             DEFAULT_RAMP["routine"],
-            [(0, 10_000), (DAY, 100_000), (2 * DAY, 500_000), (3 * DAY, ALL)],
+            [(0, 100), (4 * DAY // 3, 10_000), (8 * DAY // 3, 100_000), (4 * DAY, ALL)],
         ),
-        (DEFAULT_RAMP["exploited"], [(0, 10_000), (DAY // 2, 100_000), (DAY, ALL)]),
+        (
+            DEFAULT_RAMP["exploited"],
+            [(0, 1_000), (DAY // 3, 10_000), (2 * DAY // 3, 100_000), (DAY, ALL)],
+        ),
         (
             "  0.5%   12.25%  100%   over  1w ",
             [(0, 5_000), (7 * DAY // 2, 122_500), (7 * DAY, ALL)],

@@ -36,9 +36,9 @@ class Outcome(msgspec.Struct, frozen=True):
         confirmed: Devices whose last event is a confirmation.
         failed: Devices whose last event is a failure that is not transient.
         transient: Devices whose last event is a transient failure.
-        silent: Devices that staged it longer ago than the store's patience, and reported nothing
-            since.
-        late: Devices that were silent for longer than that, and then confirmed it or failed.
+        waited: Devices that staged it longer ago than the store's patience, whatever followed.
+        silent: Devices of these that have reported nothing since.
+        late: Devices of these that were silent for so long, and then confirmed it or failed.
     """
 
     letter: LetterName
@@ -48,6 +48,7 @@ class Outcome(msgspec.Struct, frozen=True):
     confirmed: int
     failed: int
     transient: int
+    waited: int
     silent: int
     late: int
 

@@ -14,7 +14,9 @@ def outcome(
     ring: str = "", *, staged: int = 0, confirmed: int = 0, failed: int = 0, silent: int = 0
 ) -> Outcome:
     """Return the outcome of a letter that failed before it was staged."""
-    return Outcome(LETTER, ring, staged + failed, staged, confirmed, failed, 0, silent, 0)
+    return Outcome(
+        LETTER, ring, staged + failed, staged, confirmed, failed, 0, confirmed + silent, silent, 0
+    )
 
 
 def bad(

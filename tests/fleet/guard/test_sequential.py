@@ -61,7 +61,7 @@ def test_an_intolerable_letter_is_rarely_called_good_first() -> None:
 
 @pytest.mark.parametrize("share", [0.0, 0.02, 0.2, 0.5, 0.8, 0.97])
 def test_as_many_silent_devices_as_for_the_letter_before_are_tolerated(share: float) -> None:
-    test = silence_test(Counts(settled=10_000, silent=int(share * 10_000)), Limits(), 2)
+    test = silence_test(Counts(waited=10_000, silent=int(share * 10_000)), Limits(), 2)
     assert 0 < test.tolerable < test.intolerable < 1
     assert test.verdict(int(share * 5_000), 5_000) == "good"
     assert test.verdict(2_000, 2_000) == "bad"

@@ -42,6 +42,8 @@ _DEVIATIONS = 3.0
 """Standard deviations by which the silent share of the letter before may be larger than it
 seems."""
 
+_MOST_SILENCE = 0.999
+
 _STEADY_HOURS = 6
 _STEADY_RATE = 5
 
@@ -69,26 +71,25 @@ class Counts(msgspec.Struct, frozen=True):
     Attributes:
         tried: Devices that staged it or failed to.
         failed: Devices on which it failed.
-        settled: Devices that confirmed it or on which it failed, and the silent ones.
-        silent: Devices that staged it and were silent for longer than the store's patience, whether
-            or not they still are.
+        waited: Devices that staged it longer ago than the store's patience.
+        silent: Devices of these that were silent for so long, whether or not they still are.
     """
 
     tried: int = 0
     failed: int = 0
-    settled: int = 0
+    waited: int = 0
     silent: int = 0
 
     @classmethod
     def of(cls, outcomes: Iterable[Outcome]) -> Counts:
         """Return the sum of some outcomes."""
-        tried = failed = settled = silent = 0
+        tried = failed = waited = silent = 0
         for each in outcomes:
             tried += each.tried
             failed += each.failed
-            settled += each.confirmed + each.failed + each.silent
+            waited += each.waited
             silent += each.silent + each.late
-        return cls(tried, failed, settled, silent)
+        return cls(tried, failed, waited, silent)
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -138,10 +139,10 @@ def judge(
         )
         if arriving:
             earlier = Counts.of(_in_group(before, ring, rings))
-            if earlier.settled < ENOUGH:
+            if earlier.waited < ENOUGH:
                 earlier = Counts.of(before)
             test = silence_test(earlier, limits, tests)
-            findings.append(_finding("silence", ring, test, (counts.silent, counts.settled)))
+            findings.append(_finding("silence", ring, test, (counts.silent, counts.waited)))
     return findings
 
 
@@ -159,16 +160,15 @@ def failure_test(limits: Limits, tests: int) -> SequentialTest:
 def silence_test(before: Counts, limits: Limits, tests: int) -> SequentialTest:
     """Return the test of silence, as one of some.
 
-    The habits of people differ from letter to letter more than chance does, so the share that must
-    be found is at least half again as large as the tolerable one.
+    How many devices wait for long depends on the hour and the day at which a letter comes, and less
+    on the letter. So twice the share of the letter before is tolerable.
     """
-    share = UNKNOWN_SILENCE
-    if before.settled >= ENOUGH:
-        share = before.silent / before.settled
-        share += _DEVIATIONS * (share * (1 - share) / before.settled) ** 0.5
-    tolerable = min(share + limits.tolerable, 0.999)
-    more = max(limits.intolerable - limits.tolerable, tolerable / 2)
-    intolerable = min(tolerable + more, (1 + tolerable) / 2)
+    tolerable = UNKNOWN_SILENCE
+    if before.waited >= ENOUGH:
+        share = before.silent / before.waited
+        share += _DEVIATIONS * (share * (1 - share) / before.waited) ** 0.5
+        tolerable = min(limits.tolerable + 2 * share, (1 + share) / 2, _MOST_SILENCE)
+    intolerable = max(limits.intolerable, min(1.5 * tolerable, (1 + tolerable) / 2))
     return SequentialTest(tolerable, intolerable, limits.false_alarms / tests, limits.missed)
 
 

@@ -119,6 +119,7 @@ def outcomes(
         if status == EVER_STAGED:
             entry["staged"] += devices
             entry["tried"] += devices
+            entry["waited"] += devices if long else 0
         elif status == LATE:
             entry["late"] += devices
         elif status == CONFIRMED:
@@ -133,7 +134,8 @@ def outcomes(
     found = [
         Outcome(names.by_number[letter], names.word_of("ring", ring),
                 *(max(0, entry[name]) for name in
-                  ("tried", "staged", "confirmed", "failed", "transient", "silent", "late")))
+                  ("tried", "staged", "confirmed", "failed", "transient", "waited", "silent",
+                 "late")))
         for (letter, ring), entry in counts.items() if any(entry.values())
     ]  # fmt: skip
     return sorted(found, key=lambda one: (_letter_order(one.letter), one.ring))

@@ -45,8 +45,11 @@ WAS_STAGED = 2
 WAS_LATE = 4
 """The flag of a row whose letter was confirmed or failed after a long silence."""
 
-PATIENCE = 24 * HOUR
-"""Seconds after which a device that has staged a letter, and reported nothing since, is silent."""
+PATIENCE = 28 * HOUR
+"""Seconds after which a device that has staged a letter, and reported nothing since, is silent.
+
+Whatever happens once a day has happened by then, and was reported.
+"""
 
 
 @dataclass(slots=True, frozen=True)

@@ -15,8 +15,8 @@ from repoint.model.rollout import ALL, Step
 from repoint.publisher.errors import RolloutPlanError
 
 DEFAULT_RAMP: dict[Urgency, str] = {
-    "routine": "1% 10% 50% 100% over 3d",
-    "exploited": "1% 10% 100% over 24h",
+    "routine": "0.01% 1% 10% 100% over 4d",
+    "exploited": "0.1% 1% 10% 100% over 24h",
 }
 """The ramp of a rollout for which none is given, by urgency."""
 
