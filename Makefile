@@ -6,10 +6,11 @@ READY := $(VENV)/.ready
 SECONDS ?= 60
 CUTS ?= 3
 
-.PHONY: help docs demo demo-page test test-slow pictures tools services emulator lint deb deb-check machine machine-cuts fuzz faults faults-sample faults-disks bench bench-job bench-delta bench-device bench-files bench-fleet lock clean
+.PHONY: help docs demo demo-page test test-slow pictures tools services emulator lint deb deb-check machine machine-cuts fuzz faults faults-sample faults-disks fleet-sim demo-fleet bench bench-job bench-delta bench-device bench-files bench-fleet lock clean
 help:
 	@echo "make demo        take a real fix from a vendor to a running program and back"
 	@echo "make demo-page   open the Settings page on the demo's device, until Ctrl-C"
+	@echo "make demo-fleet  a hundred devices, a bad letter, and what stops it"
 	@echo "make test        check format, lint and types, and run the tests"
 	@echo "make test-slow   run the tests that take longer"
 	@echo "make tools       install the programs that tests run besides Python (Debian, as root)"
@@ -25,6 +26,7 @@ help:
 	@echo "                 make bench-device: start-up time and disk space only,"
 	@echo "                 make bench-files: a component of 100,000 files only)"
 	@echo "make bench-fleet   measure the collector with ten million devices, beside goosebit"
+	@echo "make fleet-sim   simulate rollouts to ten million devices (some minutes)"
 	@echo "make machine     test the package on a machine that boots, with power cuts (CUTS=3)"
 	@echo "make machine-cuts   cut the power of that machine a thousand times (CUTS=1000; half an hour)"
 	@echo "make clean       remove everything that these targets create"
@@ -41,6 +43,9 @@ demo: $(READY)
 
 demo-page: $(READY)
 	@$(BIN)/python demo/page.py --wheels .cache/wheels --keep .cache/demo
+
+demo-fleet: $(READY)
+	@$(BIN)/python demo/fleet.py
 
 lint: $(READY)
 	$(BIN)/ruff format --check .
@@ -120,6 +125,10 @@ bench-fleet: $(READY)
 bench-job: $(READY)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
 	@$(BIN)/python -m benchmarks --wheels .cache/wheels
+
+# Needs about 3 GiB of memory.
+fleet-sim: $(READY)
+	@$(BIN)/python -m repoint.fleet.simulation --write docs/benchmarks.md docs/fleet.md
 
 deb: $(READY)
 	@$(BIN)/python packaging/deb.py
