@@ -37,7 +37,7 @@ class Scene:
         self.rollouts = Publisher(
             vendor.repository, passphrases=no_passphrase, clock=lambda: self.now
         ).rollouts
-        self.rollouts.start(A, parse_ramp("1% 10% 100% over 2d", rings=("early",)))
+        self.rollouts.start(A, parse_ramp("1% 10% 100% over 2d", rings=("early",)), narrow=True)
         self.state = open_state(f"sqlite:///{folder}/fleet.db", clock=lambda: self.now)
         self.told: list[Announcement] = []
 

@@ -110,7 +110,7 @@ def test_a_letter_that_only_waits_as_the_one_before_it_is_not_silent(scene: Scen
     scene.report(confirmed(60, "b", age=2 * DAY), silent(40, "b"))
     scene.look()
     assert scene.halted() == []
-    scene.report(silent(100, "b"))
+    scene.report(silent(900, "b"))
     scene.look()
     assert [letter.letter for letter in scene.halts().letters] == ["b"]
 

@@ -56,10 +56,11 @@ def test_a_letter_without_confirmations_for_a_day_is_silent() -> None:
     assert bad([outcome(staged=40, silent=40)]) == [("silence", "")]
 
 
-def test_devices_may_be_as_silent_as_with_the_letter_before() -> None:
+def test_devices_may_be_half_again_as_silent_as_with_the_letter_before() -> None:
     before = [outcome(staged=10_000, confirmed=6_000, silent=4_000)]
     assert bad([outcome(staged=1_000, confirmed=600, silent=400)], before) == []
-    assert bad([outcome(staged=1_000, confirmed=350, silent=650)], before) == [("silence", "")]
+    assert bad([outcome(staged=1_000, confirmed=400, silent=600)], before) == []
+    assert bad([outcome(staged=1_000, confirmed=100, silent=900)], before) == [("silence", "")]
 
 
 def test_a_letter_before_that_few_devices_had_says_nothing_about_silence() -> None:
