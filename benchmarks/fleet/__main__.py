@@ -105,7 +105,7 @@ def _space(space: size.Size, day: size.Day, devices: int) -> Group:
     rows = (
         Row("rows of all devices and their index, once staged", (megabytes(space.inserted),)),
         Row("the same, once each row was replaced", (megabytes(space.confirmed),)),
-        Row("nonces of two days, 64 bits each", (megabytes(space.nonces),)),
+        Row("nonces of a day, 64 bits each", (megabytes(space.nonces),)),
         Row("the whole database", (megabytes(whole),), 1500.0),
         Row(f"a day of weekly counts: {day.counts:,}", (megabytes(day.count_bytes),)),
         Row(f"events of a day, with one letter a month: {day.events:,}",

@@ -41,7 +41,7 @@ class Size:
     Attributes:
         inserted: Bytes of their rows and the index once all have staged a letter.
         confirmed: The same once all have confirmed it, which replaces each row.
-        rest: Bytes of everything else: roll-ups, dictionaries, nonces of two days.
+        rest: Bytes of everything else: roll-ups, dictionaries, nonces of a day.
         nonces: Bytes of the nonces in it.
     """
 
@@ -67,13 +67,13 @@ def fill_up(url: str, devices: int) -> Size:
         for part in range(_PARTS):
             connection.execute(_CONFIRM, (_PARTS, part))
             connection.execute("VACUUM states")
-        # Two days of nonces: a seventh of the devices counts in a day, and each stages and confirms
+        # A day of nonces: a seventh of the devices counts in a day, and each stages and confirms
         # a letter once in a month.
         a_day = devices // 7 + devices * 2 // 30
         connection.execute(
-            "INSERT INTO nonces SELECT (random() * 9e18)::bigint, n %% 48 "
+            "INSERT INTO nonces SELECT (random() * 9e18)::bigint, n %% 24 "
             "FROM generate_series(1, %s) n ON CONFLICT DO NOTHING",
-            (2 * a_day,),
+            (a_day,),
         )
         connection.execute("VACUUM ANALYZE")
         confirmed = _bytes(connection, "states")

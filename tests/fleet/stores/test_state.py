@@ -331,12 +331,12 @@ def test_old_history_goes_and_the_sums_stay(state: SqlState, clock: Clock) -> No
     assert outcome(state) == (0, 0, 0, 0, 0)
 
 
-def test_a_nonce_is_known_for_two_days(state: SqlState, clock: Clock) -> None:
+def test_a_nonce_is_known_for_a_day(state: SqlState, clock: Clock) -> None:
     report = count()
     state.add([report], NOW)
-    state.prune(NOW + 2 * DAY, 90)
-    state.add([report], NOW + 2 * DAY)
-    clock.now = NOW + 3 * DAY
+    state.prune(NOW + DAY, 90)
+    state.add([report], NOW + DAY)
+    clock.now = NOW + 2 * DAY
     assert devices(state, PLAIN, clock.now) == 1
     state.prune(clock.now, 90)
     state.add([report], clock.now)

@@ -10,7 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from repoint.fleet.stores.tables import adoption, nonces, states, tallies
 from repoint.fleet.stores.transitions import BUCKET, HOUR, Changes
 
-NONCES: Final = 48
+NONCES: Final = 24
 """Hours for which a nonce is known. A report that is sent again later is rare, and counts at most
 once more."""
 
