@@ -185,7 +185,8 @@ def run(demo: Demo, *, page: bool) -> None:
         show_reports(demo, admin, "b")
         demo.console.print(
             f"\nOne bad letter, stopped by what devices reported, and one good letter everywhere: "
-            f"{time.monotonic() - started:.0f} seconds."
+            f"{time.monotonic() - started:.0f} seconds.",
+            soft_wrap=True,
         )
         if page:
             open_page(demo)
@@ -223,8 +224,9 @@ def bad_letter(demo: Demo, pool: Pool, guard: subprocess.Popen[str]) -> None:
         failed = sum(each.failed == "a" for each in seen)
         spared = sum(not each.failed and not each.in_force for each in seen)
         message.append(
-            f"All devices looked for updates. {failed} had their turn: the health check failed, "
-            f"and they returned to {VERSION} by themselves. {spared} wait for their turn."
+            f"All devices looked for updates. {failed} took it: the health check failed, and they "
+            f"returned to {VERSION} by themselves. {spared} did not: their turn had not come, or "
+            "the guard was quicker."
         )
     with demo.step() as message:
         message.append(f"[bold red]{halted(demo)}[/]. No person had to do anything.")
@@ -287,7 +289,8 @@ def show_reports(demo: Demo, port: int, letter: str) -> None:
     why = f" ({', '.join(sorted(reasons))})" if reasons else ""
     demo.console.print(
         f"   [dim]The collector says of ({letter}): {outcome['tried']} devices tried it, "
-        f"{outcome['confirmed']} confirmed it, it failed on {outcome['failed']}{why}.[/]"
+        f"{outcome['confirmed']} confirmed it, it failed on {outcome['failed']}{why}.[/]",
+        soft_wrap=True,
     )
 
 
