@@ -15,6 +15,7 @@ from repoint.fleet.page.auth.budget import RequestBudget
 from repoint.fleet.page.auth.oidc import Provider
 from repoint.fleet.page.auth.sessions import Sessions
 from repoint.fleet.page.auth.sign_in import PendingSignIns, SignIn
+from repoint.fleet.page.recent import RecentFigures
 from repoint.fleet.page.vendor import VendorSide
 from repoint.fleet.records import FleetState
 from repoint.page.page_store import PageStore
@@ -50,6 +51,7 @@ class PageState:
         self.sign_in = SignIn(store, self.accounts, self.clock)
         self.pending = PendingSignIns(time.monotonic)
         self.budget = RequestBudget()
+        self.figures = RecentFigures(self.fleet, self.now)
         self.audit = Audit(store.folder / _AUDIT, self.clock)
 
     def now(self) -> int:

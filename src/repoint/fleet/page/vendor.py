@@ -12,10 +12,10 @@ from pathlib import Path
 
 import msgspec
 
+from repoint.fleet.advisories.exposure import BaselineKey, Fixes
 from repoint.fleet.page.audit import Action
 from repoint.model.baseline import BaselineName
 from repoint.model.errors import RepointError
-from repoint.model.reopened import ClaimedFix, claimed_fixes
 from repoint.model.version import Letter
 from repoint.publisher.catalog.catalogs import Selection, read_catalog, read_improvement
 from repoint.publisher.rollout.control import Rollouts, ShownRollout
@@ -67,12 +67,12 @@ class Published:
 
     Attributes:
         rollouts: The improvements, the latest first.
-        fixes: For each baseline, the fixes of its latest letter.
+        fixes: What each letter fixes.
         newest: For each baseline, its latest letter that is not withdrawn.
     """
 
     rollouts: tuple[Rollout, ...]
-    fixes: dict[BaselineName, tuple[ClaimedFix, ...]]
+    fixes: Fixes
     newest: dict[BaselineName, str]
 
 
@@ -225,16 +225,17 @@ class VendorSide:
             product
         )
         titles: dict[tuple[str, str], str] = {}
-        fixes: dict[BaselineName, tuple[ClaimedFix, ...]] = {}
+        fixes: dict[BaselineKey, dict[str, frozenset[str]]] = {}
         newest: dict[BaselineName, str] = {}
         for listed in catalog.baselines:
             offers = [o for o in catalog.offers if o.baseline == listed.name]
             for offer in sorted(offers, key=lambda each: Letter(each.letter)):
                 improvement = read_improvement(self._repository, product, listed.name, offer.letter)
                 titles[offer.label, listed.name.platform] = improvement.title
+                cves = [cve for each in improvement.advisories for cve in each.advisory.cves()]
+                fixes.setdefault(_key(product, listed.name), {})[offer.letter] = frozenset(cves)
                 if offer.state != "withdrawn":
                     newest[listed.name] = offer.letter
-                    fixes[listed.name] = tuple(claimed_fixes(improvement.advisories).values())
         return Published(_grouped(product, shown, titles), fixes, newest)
 
     def _current(self) -> _Known:
@@ -252,6 +253,10 @@ class VendorSide:
             if version != self._version:
                 self._version, self._known = version, _Known()
             return self._known
+
+
+def _key(product: str, name: BaselineName) -> BaselineKey:
+    return BaselineKey(product, name.platform, name.version, name.build)
 
 
 def _grouped(

@@ -67,6 +67,10 @@ class Names:
         """Return the ring or the version of the agent with a number."""
         return self._words_by_number.get((subject, number), "")
 
+    def rings(self) -> list[int]:
+        """Return the numbers of all rings, and 0 for none."""
+        return [0, *(number for (subject, _), number in self._words.items() if subject == "ring")]
+
     def products(self) -> list[str]:
         """Return the names of all products, in order."""
         return sorted({name.product for name in self._letters})

@@ -11,9 +11,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from repoint.fleet.advisories.exposure import Fixes, exposures
 from repoint.fleet.records import Adoption, LetterName
 from repoint.model.baseline import BaselineName
-from repoint.model.reopened import ClaimedFix
 from repoint.model.rollout import ALL, LAST_MOMENT, Rollout
 from repoint.model.version import Letter, Version
 
@@ -65,7 +65,7 @@ def adoption_chart(rows: Sequence[Adoption]) -> Chart:
     for row in rows:
         by_label[row.letter.label][row.time] += row.devices
         names[row.letter.label] = row.letter
-    times = _shown_times({row.time for row in rows})
+    times = shown_times({row.time for row in rows})
     latest = sorted(names, key=lambda label: _order(names[label]), reverse=True)
     shown = sorted(
         sorted(latest, key=lambda label: _peak(by_label[label]), reverse=True)[:SERIES],
@@ -77,22 +77,13 @@ def adoption_chart(rows: Sequence[Adoption]) -> Chart:
     )
 
 
-def exposure_chart(
-    rows: Sequence[Adoption], fixes: Mapping[BaselineName, Sequence[ClaimedFix]]
-) -> Chart:
-    """Return the devices that are exposed to each CVE.
-
-    A device is exposed if the letter in force lacks the fix, or has it while a process still runs
-    the code that it replaced. CVEs with the same curve share it.
-    """
-    times = _shown_times({row.time for row in rows})
+def exposure_chart(rows: Sequence[Adoption], fixes: Fixes) -> Chart:
+    """Return the devices that are exposed to each CVE. CVEs with the same curve share it."""
+    times = shown_times({row.time for row in rows})
     shown = set(times)
-    curves: dict[str, dict[int, float]] = defaultdict(lambda: defaultdict(float))
-    for row in rows:
-        if row.time not in shown:
-            continue
-        for cve, letter in _cves(fixes.get(_baseline(row.letter), ())).items():
-            curves[cve][row.time] += row.exposed if has_letter(row.letter, letter) else row.devices
+    curves: dict[str, dict[int, float]] = defaultdict(dict)
+    for each in exposures([row for row in rows if row.time in shown], fixes):
+        curves[each.cve][each.time] = each.devices
     groups: dict[tuple[float, ...], list[str]] = defaultdict(list)
     for cve, values in curves.items():
         groups[tuple(values.get(time, 0.0) for time in times)].append(cve)
@@ -129,7 +120,7 @@ def rollout_chart(
             own[row.time] += row.devices if has_letter(row.letter, letter.letter) else 0
     real = {time: 100 * own[time] / all_devices[time] for time in all_devices if all_devices[time]}
     steps = _known_steps(rollout, now, stopped)
-    times = tuple(sorted({*_shown_times(set(real)), *(time for time, _ in steps)}))
+    times = tuple(sorted({*shown_times(set(real)), *(time for time, _ in steps)}))
     return Chart(
         times,
         (
@@ -179,7 +170,7 @@ def _planned(time: int, steps: Sequence[tuple[int, float]]) -> float:
     return next((share for start, share in reversed(steps) if start <= time), 0.0)
 
 
-def _shown_times(times: set[int]) -> tuple[int, ...]:
+def shown_times(times: set[int]) -> tuple[int, ...]:
     """Return the last time of each stretch, so that there are about a hundred."""
     ordered = sorted(times)
     if not ordered:
@@ -188,16 +179,6 @@ def _shown_times(times: set[int]) -> tuple[int, ...]:
     width = next((w for w in (HOUR, 3 * HOUR, 6 * HOUR, DAY) if span / w <= _ROWS), DAY)
     groups = itertools.groupby(ordered, key=lambda time: time // width)
     return tuple(list(group)[-1] for _, group in groups)
-
-
-def _cves(fixes: Sequence[ClaimedFix]) -> dict[str, str]:
-    """Return the CVE ids, each with the first letter that has all its fixes."""
-    found: dict[str, str] = {}
-    for fix in fixes:
-        if fix.name.startswith("CVE-"):
-            known = found.get(fix.name, fix.letter)
-            found[fix.name] = max(known, fix.letter, key=Letter)
-    return found
 
 
 def has_letter(name: LetterName, letter: str) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from starlette.responses import RedirectResponse, Response
 
 from repoint.fleet.page.audit import Action, Entry
+from repoint.fleet.page.figures.curves import DAY, HOUR
 from repoint.fleet.page.figures.rollouts import Card, card
 from repoint.fleet.page.vendor import ChangedMeanwhileError, VendorSide
 from repoint.fleet.page.views.context import Context, View
@@ -123,8 +124,8 @@ def _card(context: Context, fields: dict[str, str]) -> Card:
     rollout = vendor.find(context.product, fields.get("label", ""), fields.get("platform", ""))
     if rollout is None:
         raise RequestRefusedError("missing", 404)
-    rows = context.page.fleet.adoption(context.product, context.now - 2 * 3600)
-    outcomes = context.page.fleet.outcomes(context.product)
+    rows = context.page.figures.adoption(context.product, 2 * HOUR)
+    outcomes = context.page.figures.outcomes(context.product, context.now - 30 * DAY)
     return card(rollout, rows, outcomes, context.now)
 
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from starlette.responses import RedirectResponse, Response
 
 from repoint.fleet.page.audit import Action
-from repoint.fleet.page.figures.curves import DAY, adoption_chart, exposure_chart
+from repoint.fleet.page.figures.curves import DAY, HOUR, adoption_chart, exposure_chart
 from repoint.fleet.page.figures.rollouts import Card, State, card
 from repoint.fleet.page.figures.summary import Summary, failure_reasons, summarize
 from repoint.fleet.page.vendor import Rollout, VendorSide
 from repoint.fleet.page.views.context import Context
-from repoint.fleet.records import Adoption
+from repoint.fleet.records import Outcome
 
 SPANS = {"1": DAY, "7": 7 * DAY, "30": 30 * DAY, "90": 90 * DAY}
 """The spans of time that the charts can show: days, and seconds."""
@@ -25,7 +25,10 @@ _KEYS: tuple[Action, ...] = ("pause", "halt")
 _SHOWN_ACTIONS = 6
 _SHOWN_ROLLOUTS = 6
 _URGENCY: dict[State, int] = {"halted": 0, "paused": 1, "under way": 2}
-_STALE = 3 * 3600
+_LONGEST = 180 * DAY
+"""Seconds of a rollout that are shown."""
+
+_STALE = 3 * HOUR
 """Seconds after which figures are called old. A fleet sends reports all the time."""
 
 _AHEAD = 300
@@ -50,8 +53,8 @@ def products(context: Context) -> Response:
         return RedirectResponse(context.path_of(context.products[0]), 303)
     lines = []
     for name in context.products:
-        rows = context.page.fleet.adoption(name, context.now - 2 * 3600)
-        outcomes = context.page.fleet.outcomes(name, context.now - 30 * DAY)
+        rows = context.page.figures.adoption(name, 2 * HOUR)
+        outcomes = context.page.figures.outcomes(name, context.now - 30 * DAY)
         published, _ = context.published(name)
         leads = [card(each, rows, outcomes, context.now) for each in published.rollouts[:4]]
         lead = _lead(leads)
@@ -62,19 +65,17 @@ def products(context: Context) -> Response:
 
 def product(context: Context) -> Response:
     """Show a product: its rollouts, its curves, its failures, and who changed what."""
-    fleet, name, now = context.page.fleet, context.product, context.now
+    figures, name, now = context.page.figures, context.product, context.now
     span = context.query.get("days", "")
     span = span if span in SPANS else _DEFAULT_SPAN
-    since = now - SPANS[span]
     hindrances: dict[str, str] = {}
     published, problem = context.published(name)
-    reaches = [_started(each) for each in published.rollouts[:_SHOWN_ROLLOUTS]]
-    all_rows = fleet.adoption(name, max(0, min([since, *reaches, now])))
-    rows = [row for row in all_rows if row.time >= since]
-    outcomes = fleet.outcomes(name)
-    cards = [card(each, all_rows, outcomes, now) for each in published.rollouts]
+    rows = figures.adoption(name, SPANS[span])
+    cards = [card(each, rows, [], now) for each in published.rollouts]
     leading = _leading(cards)
-    earlier = [each for each in cards if each not in leading]
+    shown = [each.rollout for each in leading]
+    outcomes = figures.outcomes(name, min([now - SPANS["30"], *(_started(now, r) for r in shown)]))
+    earlier = [each for each in cards if each.rollout not in shown]
     if context.page.vendor is not None and problem is None and context.session.may_change:
         hindrances = _hindrances(context.page.vendor, name)
     summary = summarize(rows, outcomes, published.newest)
@@ -89,16 +90,16 @@ def product(context: Context) -> Response:
         lead=lead,
         lead_alone=lead is not None and _is_alone(lead, cards),
         tone=tone_of(lead, summary),
-        cards=leading,
+        cards=[_detailed(context, each, outcomes) for each in shown],
         earlier=earlier,
         adoption=adoption_chart(rows),
         exposure=exposure_chart(rows, published.fixes),
-        reasons=failure_reasons(fleet.failures(name, since)),
+        reasons=failure_reasons(figures.failures(name, SPANS[span])),
         actions=context.page.audit.entries(name)[:_SHOWN_ACTIONS],
         has_repository=context.page.vendor is not None,
         problem=problem,
         hindrances=hindrances,
-        notices=_notices(rows, published.rollouts, now),
+        notices=_notices(context, summary, published.rollouts),
     )
 
 
@@ -163,17 +164,26 @@ def _is_alone(lead: Card, cards: list[Card]) -> bool:
     )
 
 
-def _started(rollout: Rollout) -> int:
-    schedule = rollout.shown[0].offer.rollout
-    return schedule.started if schedule is not None else rollout.shown[0].offer.since
+def _detailed(context: Context, rollout: Rollout, outcomes: list[Outcome]) -> Card:
+    """Return the card of a rollout with its own curve, which begins with the rollout."""
+    rows = context.page.figures.adoption_since(context.product, _started(context.now, rollout))
+    return card(rollout, rows, outcomes, context.now)
 
 
-def _notices(rows: list[Adoption], rollouts: tuple[Rollout, ...], now: int) -> list[str]:
+def _started(now: int, rollout: Rollout) -> int:
+    """Return when a rollout started, but not more than half a year ago."""
+    offer = rollout.shown[0].offer
+    started = offer.rollout.started if offer.rollout is not None else offer.since
+    return max(started, now - _LONGEST)
+
+
+def _notices(context: Context, summary: Summary, rollouts: tuple[Rollout, ...]) -> list[str]:
     """Return what may make the figures wrong: the keys of the texts that say so."""
     notices = []
+    received = context.page.figures.received(_STALE)
     changes = [each.offer.since for rollout in rollouts for each in rollout.shown]
-    if max((*changes, *(row.time for row in rows)), default=0) > now + _AHEAD:
+    if max((*changes, *received), default=0) > context.now + _AHEAD:
         notices.append("clock")
-    if rows and now - max(row.time for row in rows) > _STALE:
+    elif summary.devices and not any(received.values()):
         notices.append("stale")
     return notices
