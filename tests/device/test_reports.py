@@ -176,6 +176,30 @@ def test_a_week_later_a_count_says_what_is_in_force(fleet: Fleet, vendor: Vendor
     assert fleet.server.kinds().count("count") == 1
 
 
+def test_a_run_that_does_not_see_processes_leaves_the_count_to_one_that_does(
+    fleet: Fleet,
+) -> None:
+    fleet.consent()
+    fleet.now += WEEK
+    handed: list[str] = []
+
+    def run() -> None:
+        agent = Agent(
+            fleet.device, lambda: fleet.now, random.Random(4), lambda store: Conditions(),
+            hand_over=lambda: handed.append("handed over"),
+        )  # fmt: skip
+        list(agent.run())
+
+    run()
+    assert handed == ["handed over"]
+    assert (fleet.waiting, fleet.server.requests) == ([], [])
+    list(Agent(fleet.device, lambda: fleet.now, random.Random(4)).activate())
+    assert (fleet.waiting, fleet.server.requests) == (["count"], [])
+    run()
+    assert fleet.server.kinds() == ["count"]
+    assert handed == ["handed over"]
+
+
 def test_what_is_shown_is_what_is_sent(fleet: Fleet, vendor: Vendor) -> None:
     fleet.consent()
     fleet.server.answer = status(503)
