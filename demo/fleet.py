@@ -225,7 +225,7 @@ def bad_letter(demo: Demo, pool: Pool, guard: subprocess.Popen[str]) -> None:
         spared = sum(not each.failed and not each.in_force for each in seen)
         message.append(
             f"All devices looked for updates. {failed} took it: the health check failed, and they "
-            f"returned to {VERSION} by themselves. {spared} did not: their turn had not come, or "
+            f"returned to {VERSION} automatically. {spared} did not: their turn had not come, or "
             "the guard was quicker."
         )
     with demo.step() as message:
