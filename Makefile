@@ -52,11 +52,14 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+# Compiled first: where Python may write no bytecode, each program that a test starts would compile it.
 test: lint
+	@$(BIN)/python -m compileall -q src tests
 	$(BIN)/pytest -n auto -m "not slow"
 
 # The tests that take too long to run at every commit.
 test-slow: $(READY)
+	@$(BIN)/python -m compileall -q src tests
 	$(BIN)/pytest -n auto -m slow
 
 # Updates the pictures of docs/settings.md and docs/fleet.md.

@@ -48,7 +48,7 @@ def test_a_setting_can_be_changed_without_the_page(enrolled: Place) -> None:
     store = str(enrolled.folder / "store")
     status, out, err = without(PAGE, "settings", "automatic", "off", "--store", store)
     assert (status, err) == (0, "")
-    assert out == "Automatically Install: off\n"
+    assert out == "Automatically Install: off\nShare Reports: off\n"
 
 
 @pytest.mark.parametrize("command", ["init", "refresh", "rotate"])

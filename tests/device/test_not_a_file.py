@@ -49,7 +49,8 @@ def test_what_is_not_a_file_is_one_clear_error_and_holds_nothing_up(
 ) -> None:
     place.enroll()
     path = place.folder / "store" / name
-    content = path.read_bytes() if path.exists() else b""
+    place.device.check(None)
+    content = path.read_bytes() if path.exists() else None
     for kind, make in KINDS.items():
         path.unlink(missing_ok=True)
         make(path)
@@ -66,5 +67,6 @@ def test_what_is_not_a_file_is_one_clear_error_and_holds_nothing_up(
             path.rmdir()
         else:
             path.unlink(missing_ok=True)
-        path.write_bytes(content)
+        if content is not None:
+            path.write_bytes(content)
     place.device.check(None)
