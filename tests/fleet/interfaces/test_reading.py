@@ -189,6 +189,13 @@ def test_a_repository_that_is_not_there_is_named(where: str) -> None:
         Advisories(where).read()
 
 
+def test_devices_with_a_letter_that_is_newer_than_what_was_read_are_unknown() -> None:
+    new = LetterName(PRODUCT, "linux-x86_64", "26.3.1", "A", "b")
+    fixes = {BaselineKey(PRODUCT, "linux-x86_64", "26.3.1", "A"): {"a": frozenset({"CVE-1-1"})}}
+    found = exposures([Adoption(0, new, 7, 0)], fixes)
+    assert [(one.devices, one.unknown) for one in found] == [(0, 7)]
+
+
 def test_devices_with_a_baseline_of_which_nobody_speaks_are_unknown() -> None:
     old = LetterName(PRODUCT, "linux-x86_64", "26.3.1", "A", "a")
     new = LetterName(PRODUCT, "linux-x86_64", "27.0", "B", "")

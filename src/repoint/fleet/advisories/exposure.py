@@ -32,6 +32,7 @@ class Exposure(msgspec.Struct, frozen=True):
         devices: Devices whose letter in force lacks the fix, or on which some process still ran
             replaced code.
         unknown: Devices with a baseline of which no letter fixes it: perhaps it was never affected.
+            Also devices with a letter that the repository did not have when it was last read.
     """
 
     time: int
@@ -51,10 +52,12 @@ def exposures(adoption: Iterable[Adoption], fixes: Fixes) -> list[Exposure]:
         if not times or times[-1] != entry.time:
             times.append(entry.time)
         baseline = baseline_of(entry.letter)
-        held = fixes.get(baseline, {}).get(entry.letter.letter, frozenset())
+        letters = fixes.get(baseline, {})
+        held = letters.get(entry.letter.letter, frozenset())
+        is_known = not entry.letter.letter or entry.letter.letter in letters
         for cve in cves:
             key = (entry.time, cve)
-            if cve not in known.get(baseline, ()):
+            if not is_known or cve not in known.get(baseline, ()):
                 unknown[key] += entry.devices
             else:
                 exposed[key] += entry.exposed if cve in held else entry.devices

@@ -117,7 +117,7 @@ def rollout_chart(
         letter = next((each for each in wanted if _same_baseline(each, row.letter)), None)
         if letter is not None:
             all_devices[row.time] += row.devices
-            own[row.time] += row.devices if has_letter(row.letter, letter.letter) else 0
+            own[row.time] += row.devices if has_letter(row.letter, letter, stopped) else 0
     real = {time: 100 * own[time] / all_devices[time] for time in all_devices if all_devices[time]}
     steps = _known_steps(rollout, now, stopped)
     times = tuple(sorted({*shown_times(set(real)), *(time for time, _ in steps)}))
@@ -181,9 +181,15 @@ def shown_times(times: set[int]) -> tuple[int, ...]:
     return tuple(list(group)[-1] for _, group in groups)
 
 
-def has_letter(name: LetterName, letter: str) -> bool:
-    """Return whether a letter contains another one. The baseline contains none."""
-    return bool(name.letter) and Letter(name.letter) >= Letter(letter)
+def has_letter(in_force: LetterName, letter: LetterName, stopped: int | None) -> bool:
+    """Return whether devices with one letter in force have taken another one of their baseline.
+
+    A later letter contains what an earlier one brought, unless that was stopped. The baseline
+    contains none.
+    """
+    if stopped is not None:
+        return in_force.letter == letter.letter
+    return bool(in_force.letter) and Letter(in_force.letter) >= Letter(letter.letter)
 
 
 def _baseline(name: LetterName) -> BaselineName:

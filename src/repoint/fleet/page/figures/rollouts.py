@@ -92,7 +92,7 @@ def card(rollout: Rollout, rows: Sequence[Adoption], outcomes: Sequence[Outcome]
         reason=shown.halt.reason if shown.halt is not None else offer.reason,
         since=_since(rollout),
         share=100.0 if schedule is None else 100 * share_now(schedule, now, stopped) / ALL,
-        real=_real(names, rows),
+        real=_real(names, rows, stopped),
         rings=schedule.steps[number].rings if schedule is not None and number >= 0 else (),
         next=following,
         next_time=time,
@@ -160,13 +160,15 @@ def _following(rollout: Rollout, number: int) -> Step | None:
     return schedule.steps[number + 1]
 
 
-def _real(names: Sequence[LetterName], rows: Sequence[Adoption]) -> float | None:
+def _real(
+    names: Sequence[LetterName], rows: Sequence[Adoption], stopped: int | None
+) -> float | None:
     own = total = 0
     for row in devices_now(rows):
         wanted = next((each for each in names if _baseline(each) == _baseline(row.letter)), None)
         if wanted is not None:
             total += row.devices
-            own += row.devices if has_letter(row.letter, wanted.letter) else 0
+            own += row.devices if has_letter(row.letter, wanted, stopped) else 0
     return 100 * own / total if total else None
 
 
