@@ -15,7 +15,7 @@ from repoint.model.errors import RepointError
 
 _EVERY_MINUTE: Final = 60.0
 _EVERY_HOUR: Final = 3600.0
-_ADVISORIES: Final = 600
+_ADVISORIES: Final = 60
 """Seconds for which the advisories are not read again."""
 
 
