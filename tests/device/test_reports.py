@@ -270,7 +270,8 @@ def test_whatever_the_server_does_the_update_ends_as_without_it(
     fleet.server.answer = status(202)
     fleet.now += 25 * HOUR
     fleet.run()
-    assert fleet.waiting == []
+    # The weekly count may have fallen due at that very moment.
+    assert set(fleet.waiting) <= {"count"}
     assert took < 8
 
 
