@@ -282,14 +282,14 @@ def test_the_commands_start_show_and_stop_a_rollout(vendor: Vendor, tmp_path: Pa
     label = "26.3.1 (a)"
     options = ("--ring", "early", "--manual", "--narrow")
     said = repoint("start", "acme-kiosk", label, *options)
-    assert "the ring early and 1 % of all devices" in said
-    assert "10 %" in repoint("promote", "acme-kiosk", label)
+    assert "the ring early and 0.01 % of all devices" in said
+    assert "1 %" in repoint("promote", "acme-kiosk", label)
     assert "halted at" not in repoint("show", "acme-kiosk")
     repoint("halt", "acme-kiosk", label, "--reason", "It crashes")
-    assert "halted at 10 %: It crashes" in repoint("show", "acme-kiosk")
+    assert "halted at 1 %: It crashes" in repoint("show", "acme-kiosk")
     repoint("resume", "acme-kiosk", label)
     repoint("pause", "acme-kiosk", label, "--reason", "Lunch")
-    assert "paused at 10 %: Lunch" in repoint("show", "acme-kiosk")
+    assert "paused at 1 %: Lunch" in repoint("show", "acme-kiosk")
     repoint("resume", "acme-kiosk", label)
     assert "offered to all devices" in repoint("finish", "acme-kiosk", label)
     plan = tmp_path / "plan.toml"
@@ -305,8 +305,8 @@ def test_the_commands_start_show_and_stop_a_rollout(vendor: Vendor, tmp_path: Pa
     ("options", "said"),
     [
         ((), None),
-        (("--ring", "early"), "offered to the ring early and 1 % of all devices, and to"),
-        (("--exploited",), "offered to 1 % of devices, and to 10 % of devices from"),
+        (("--ring", "early"), "offered to the ring early and 0.01 % of all devices, and to"),
+        (("--exploited",), "offered to 0.1 % of devices, and to 1 % of devices from"),
         (("--exploited", "--ramp", "100%"), "offered to all devices"),
         (("--ring", "early", "--manual"), "`repoint rollout promote` goes on to"),
     ],
@@ -331,7 +331,7 @@ def test_a_reason_that_would_mislead_is_refused(rollouts: Rollouts) -> None:
 def test_a_change_is_made_only_in_the_state_that_its_condition_accepts(
     vendor: Vendor, rollouts: Rollouts, clock: Clock
 ) -> None:
-    rollouts.start(A, STEPS)
+    rollouts.start(A, STEPS, narrow=True)
     seen = rollouts.show("acme-kiosk")
 
     class ChangedError(RepointError):

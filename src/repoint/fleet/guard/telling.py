@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import threading
 from collections.abc import Callable, Sequence
@@ -14,6 +15,9 @@ from repoint.fleet.guard.announcements import Announcement
 from repoint.fleet.guard.errors import TellingError
 from repoint.fleet.guard.guard import Tell
 from repoint.model.printable import one_line
+
+_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ")
+"""Environment variables of a mail command."""
 
 SECONDS = 10
 """The time that one message may take."""
@@ -86,7 +90,14 @@ def mail(command: Sequence[str]) -> Tell:
         text = f"Subject: Repoint: {title}: {message.event}\n\n{message.text}\n\n{message.hint}\n"
         try:
             done = subprocess.run(
-                command, input=text.encode(), capture_output=True, timeout=SECONDS, check=False
+                command,
+                input=text.encode(),
+                capture_output=True,
+                timeout=SECONDS,
+                check=False,
+                cwd="/",
+                # Not the guard's own: it may hold a passphrase or the database's password.
+                env={name: os.environ[name] for name in _INHERITED if name in os.environ},
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise TellingError(
