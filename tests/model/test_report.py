@@ -43,6 +43,7 @@ def test_a_report_survives_its_json_form(report: Report) -> None:
         (COUNT, {"exposed": -1}),
         (COUNT, {"nonce": "0" * 31}),
         (COUNT, {"agent": "<script>"}),
+        (COUNT, {"agent": "+1+cmd"}),
         (COUNT, {"device": "me"}),
         (COUNT, {"ring": "../x"}),
         (COUNT, {"hostname": "kiosk-7"}),

@@ -12,6 +12,7 @@ from repoint.fleet.advisories.source import Advisories
 from repoint.fleet.events.archive import Archive
 from repoint.fleet.stores.state import SqlState
 from repoint.model.errors import RepointError
+from repoint.model.printable import one_line
 
 _EVERY_MINUTE: Final = 60.0
 _EVERY_HOUR: Final = 3600.0
@@ -47,16 +48,21 @@ class Upkeep:
             await self._attempt(self._read_advisories)
             if time.monotonic() - last >= _EVERY_HOUR or not last:
                 last = time.monotonic()
-                await self._attempt(self._tidy)
+                for work in (self._prune, self._compact, self._forget, self._expire):
+                    await self._attempt(work)
             await asyncio.sleep(_EVERY_MINUTE)
 
     async def _attempt(self, work: Callable[[int], None]) -> None:
         try:
             await asyncio.to_thread(work, int(time.time()))
-        except RepointError as error:
-            if str(error) != self.troubles.get(work.__name__):
-                self.tell(str(error))
-            self.troubles[work.__name__] = str(error)
+        except Exception as error:  # whatever fails, the other work goes on, and it is tried again
+            trouble = str(error)
+            if not isinstance(error, RepointError):
+                reason = one_line(trouble).strip()[:200] or type(error).__name__
+                trouble = f"Upkeep failed: {reason}. It is tried again"
+            if trouble != self.troubles.get(work.__name__):
+                self.tell(trouble)
+            self.troubles[work.__name__] = trouble
         else:
             self.troubles.pop(work.__name__, None)
 
@@ -69,9 +75,17 @@ class Upkeep:
             self.advisories.read()
             self._advisories_read = now
 
-    def _tidy(self, now: int) -> None:
+    def _prune(self, now: int) -> None:
         self.state.prune(now, self.days)
+
+    def _compact(self, now: int) -> None:
         if self.archive is not None:
             self.archive.compact(now)
+
+    def _forget(self, _: int) -> None:
+        if self.archive is not None:
             self.archive.forget()
+
+    def _expire(self, now: int) -> None:
+        if self.archive is not None:
             self.archive.expire(now, self.days)

@@ -55,7 +55,7 @@ MAX_AGE = 90 * 86_400
 """Seconds after which an event is dropped, by the device and by the collector."""
 
 _ID = re.compile(r"[0-9a-f]{32}")
-_AGENT = re.compile(r"[0-9A-Za-z.+~_-]{1,40}")
+_AGENT = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+~_-]{0,39}")
 
 
 class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -11,7 +11,7 @@ from typing import Final
 
 from repoint.fleet.events.file_names import DAY, EventFile, hour_file, readable_files
 from repoint.fleet.events.objects import EventStoreError, ObjectStore
-from repoint.fleet.events.parquet import from_lines, has_any, merged
+from repoint.fleet.events.parquet import UnreadableEventsError, from_lines, has_any, merged
 from repoint.fleet.stores.spool import Spool
 
 _HOUR: Final = 3600
@@ -61,11 +61,17 @@ class Archive:
         end = min(now - _SETTLED, now if oldest is None else oldest * _HOUR)
         today = datetime.fromtimestamp(end, UTC).date()
         number = 0
+        trouble: EventStoreError | None = None
         for day in sorted({file.date for file in kept if file.date < today}):
             files = [file for file in kept if file.date == day]
             if len(files) > 1 or files[0].part != DAY:
-                self._merge(files)
-                number += 1
+                try:
+                    self._merge(files)
+                    number += 1
+                except UnreadableEventsError as error:  # the other days are merged all the same
+                    trouble = _named(error, f"of {day}")
+        if trouble is not None:
+            raise trouble
         return number
 
     def forget(self) -> int:
@@ -79,11 +85,17 @@ class Archive:
         if not forgotten:
             return 0
         number = 0
+        trouble: EventStoreError | None = None
         for file in readable_files(self._objects.names())[0]:
             data = self._objects.read(file.name)
-            if has_any(data, forgotten):
-                self._objects.replace(file.name, merged([data], forgotten))
-                number += 1
+            try:
+                if has_any(data, forgotten):
+                    self._objects.replace(file.name, merged([data], forgotten))
+                    number += 1
+            except UnreadableEventsError as error:
+                trouble = _named(error, f"in {file.name}")
+        if trouble is not None:
+            raise trouble
         # What waits may have events of these ids, and is written without them as long as their
         # deletions are known.
         oldest = self._spool.waiting().oldest
@@ -120,3 +132,7 @@ class Archive:
                 f"The store of events returns another content of {name} than it was given",
                 hint="Events wait in the database until it works again",
             )
+
+
+def _named(error: UnreadableEventsError, where: str) -> EventStoreError:
+    return UnreadableEventsError(f"{error.message} ({where})", hint=error.hint)

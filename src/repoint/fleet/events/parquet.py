@@ -8,13 +8,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from repoint.fleet.events.objects import EventStoreError
+from repoint.model.printable import one_line
+
 if TYPE_CHECKING:
     import duckdb
+
+
+class UnreadableEventsError(EventStoreError):
+    """A file of events is damaged, or there is no room to read it."""
+
 
 _TEXTS: Final = (
     "kind", "product", "platform", "version", "build", "letter", "staged", "ring", "agent",
     "failure",
 )  # fmt: skip
+
+_HINT: Final = "Look for a damaged file among the events, and for space in the temporary folder"
 
 _LINE: Final = {
     "received": "BIGINT", "time": "BIGINT", "exposed": "INTEGER", "id": "VARCHAR",
@@ -36,7 +46,11 @@ _WRITTEN: Final = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 9, ROW_GR
 
 @contextmanager
 def open_duckdb() -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open a database in memory, with a folder for what does not fit."""
+    """Open a database in memory, with a folder for what does not fit.
+
+    Raises:
+        UnreadableEventsError: A file is damaged, or there is no room for temporary files.
+    """
     import duckdb
 
     with tempfile.TemporaryDirectory(prefix="repoint-events.") as folder:
@@ -51,6 +65,11 @@ def open_duckdb() -> Iterator[duckdb.DuckDBPyConnection]:
         )
         try:
             yield connection
+        except duckdb.Error as error:
+            reason = one_line(str(error)).strip()[:200]
+            raise UnreadableEventsError(
+                f"Events cannot be read or written: {reason}", hint=_HINT
+            ) from error
         finally:
             connection.close()
 

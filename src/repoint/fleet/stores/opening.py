@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sqlite3
 import time
 from collections.abc import Callable
@@ -71,7 +73,7 @@ def open_state(
 def _sqlite(address: sa.URL) -> sa.Engine:
     if not address.database or address.database == ":memory:":
         raise DatabaseAddressError("The address names no file", hint=_HINT)
-    Path(address.database).parent.mkdir(parents=True, exist_ok=True)
+    _create_private(Path(address.database))
     engine = sa.create_engine(
         address, connect_args={"timeout": 30, "isolation_level": None}, query_cache_size=200
     )
@@ -89,6 +91,25 @@ def _sqlite(address: sa.URL) -> sa.Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
+
+
+def _create_private(path: Path) -> None:
+    """Create the file of a database for its owner only, and take other accounts' rights away.
+
+    Whoever may read it can lock it, and knows the ids. SQLite gives the files beside it its mode.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        for name in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
+            with contextlib.suppress(FileNotFoundError):
+                if name.stat().st_mode & 0o077:
+                    name.chmod(0o600)
+    except OSError as error:
+        raise DatabaseAddressError(
+            f"{path} cannot be used as a database: {error.strerror}",
+            hint="Name a file that this account may write",
+        ) from error
 
 
 def _postgresql(address: sa.URL) -> sa.Engine:

@@ -1,0 +1,48 @@
+"""The file of an SQLite database belongs to its owner alone."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from repoint.fleet.stores.errors import DatabaseAddressError
+from repoint.fleet.stores.opening import open_state
+from tests.fleet.reports import count
+
+NOW = 1_790_000_000
+
+
+def modes(folder: Path) -> set[int]:
+    return {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    before = os.umask(0o022)
+    made = tmp_path / "fleet"
+    made.mkdir()
+    os.umask(before)
+    return made
+
+
+def test_other_accounts_can_neither_read_nor_lock_the_database(folder: Path) -> None:
+    state = open_state(f"sqlite:///{folder}/fleet.db")
+    state.add([count()], NOW)
+    assert modes(folder) == {0o600}
+    assert len(list(folder.iterdir())) == 3
+
+
+def test_a_database_that_others_could_read_is_closed_to_them(folder: Path) -> None:
+    path = folder / "fleet.db"
+    open_state(f"sqlite:///{path}").add([count()], NOW)
+    path.chmod(0o644)
+    open_state(f"sqlite:///{path}").add([count()], NOW)
+    assert modes(folder) == {0o600}
+
+
+def test_a_folder_in_the_place_of_the_database_is_one_clear_error(folder: Path) -> None:
+    with pytest.raises(DatabaseAddressError, match="cannot be used as a database"):
+        open_state(f"sqlite:///{folder}")
