@@ -163,7 +163,7 @@ class TestTrouble:
         assert scene.halted() == []
         (message,) = scene.told
         assert message.text.startswith("acme-kiosk is not guarded: ")
-    assert "cannot be used as a database" in message.text
+        assert "cannot be used as a database" in message.text
 
     def test_it_goes_on_when_the_database_is_back(self, scene: Scene) -> None:
         scene.report(failed(8))
