@@ -257,7 +257,7 @@ def devices(machine: Machine, expected: tuple[int, int] = (0, 0)) -> tuple[int, 
     service is such a process, and a timer may start it at any moment.
     """
     found = (0, 0)
-    for _ in range(120):
+    for _ in range(600):
         uuids = machine.run("cat /sys/block/dm-*/dm/uuid 2>/dev/null || true").split()
         loops = machine.run("losetup --list --noheadings -O NAME").split()
         # The verified root is not an image; it has no loop device below it.
