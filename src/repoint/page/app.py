@@ -17,13 +17,13 @@ from repoint.page.auth.sessions import LIFETIME
 from repoint.page.i18n.translation import translation_for
 from repoint.page.idle_timeout import IdleTimer
 from repoint.page.views import changes, pages, sheets
+from repoint.page.views.endpoints import asset
 from repoint.page.views.live_updates import progress
 from repoint.page.views.rendering import Renderer
 from repoint.page.views.request_context import (
-    form_endpoint,
+    ENDPOINTS,
     home_of,
     require_same_account,
-    view_endpoint,
 )
 
 _SESSION = home_of("{key}").removesuffix("/")
@@ -63,14 +63,17 @@ def create_app(state: AppState, idle: float) -> ASGIApp:
             Route("/assets/{name}", asset),
             Route("/", no_session),
             Route("/closed", closed),
-            Route(f"{_SESSION}/", view_endpoint(pages.products)),
-            Route(f"{_PRODUCT}/", view_endpoint(pages.panel)),
-            Route(f"{_PRODUCT}/history", view_endpoint(pages.history)),
-            Route(f"{_PRODUCT}/sent", view_endpoint(pages.sent)),
+            Route(f"{_SESSION}/", ENDPOINTS.view(pages.products)),
+            Route(f"{_PRODUCT}/", ENDPOINTS.view(pages.panel)),
+            Route(f"{_PRODUCT}/history", ENDPOINTS.view(pages.history)),
+            Route(f"{_PRODUCT}/sent", ENDPOINTS.view(pages.sent)),
             Route(f"{_PRODUCT}/progress", progress),
-            *(Route(f"{_PRODUCT}/{name}", view_endpoint(sheet)) for name, sheet in _SHEETS.items()),
             *(
-                Route(f"{_PRODUCT}/{name}", form_endpoint(change), methods=["POST"])
+                Route(f"{_PRODUCT}/{name}", ENDPOINTS.view(sheet))
+                for name, sheet in _SHEETS.items()
+            ),
+            *(
+                Route(f"{_PRODUCT}/{name}", ENDPOINTS.form(change), methods=["POST"])
                 for name, change in _CHANGES.items()
             ),
         ],
@@ -119,15 +122,6 @@ async def no_session(_: Request) -> Response:
 async def closed(_: Request) -> Response:
     """Show that the page is closed. A page that is no longer used leads here."""
     raise RequestRefusedError("closed")
-
-
-async def asset(request: Request) -> Response:
-    """Return a style sheet, script or icon. They are public, so no session is needed."""
-    renderer: Renderer = request.app.state.renderer
-    response = renderer.asset(request.path_params["name"])
-    if response is None:
-        raise RequestRefusedError("missing", 404)
-    return response
 
 
 def _refused(request: Request, error: Exception) -> Response:

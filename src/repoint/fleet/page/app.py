@@ -17,14 +17,14 @@ from repoint.fleet.page.auth.request_checks import RequestChecks
 from repoint.fleet.page.state import PageState
 from repoint.fleet.page.views import changes, fleet, signing
 from repoint.fleet.page.views.context import (
+    ENDPOINTS,
     TooManyRequestsError,
-    form_endpoint,
     translation_of,
-    view_endpoint,
 )
 from repoint.model.errors import RepointError
 from repoint.page.auth.errors import RequestRefusedError
 from repoint.page.auth.sessions import LIFETIME
+from repoint.page.views.endpoints import asset
 from repoint.page.views.rendering import FOLDER, Renderer
 
 
@@ -34,14 +34,14 @@ def create_app(page: PageState) -> ASGIApp:
     product = f"{base}/product/{{product}}"
     actions: tuple[Action, ...] = get_args(Action)
     pages = [
-        Route(f"{base}/", view_endpoint(fleet.products)),
-        Route(f"{base}/find", view_endpoint(fleet.find)),
-        Route(f"{base}/audit", view_endpoint(fleet.audit)),
-        Route(f"{base}/sign-out", form_endpoint(signing.sign_out), methods=["POST"]),
-        Route(f"{product}/", view_endpoint(fleet.product)),
-        *(Route(f"{product}/{name}", view_endpoint(changes.sheet_view(name))) for name in actions),
+        Route(f"{base}/", ENDPOINTS.view(fleet.products)),
+        Route(f"{base}/find", ENDPOINTS.view(fleet.find)),
+        Route(f"{base}/audit", ENDPOINTS.view(fleet.audit)),
+        Route(f"{base}/sign-out", ENDPOINTS.form(signing.sign_out), methods=["POST"]),
+        Route(f"{product}/", ENDPOINTS.view(fleet.product)),
+        *(Route(f"{product}/{name}", ENDPOINTS.view(changes.sheet_view(name))) for name in actions),
         *(
-            Route(f"{product}/{name}", form_endpoint(changes.change_view(name)), methods=["POST"])
+            Route(f"{product}/{name}", ENDPOINTS.form(changes.change_view(name)), methods=["POST"])
             for name in actions
         ),
     ]
@@ -73,15 +73,6 @@ def create_app(page: PageState) -> ASGIApp:
 async def closed(_: Request) -> Response:
     """Lead to the page for signing in."""
     return RedirectResponse(signing.SIGN_IN, 303)
-
-
-async def asset(request: Request) -> Response:
-    """Return a style sheet, script or icon. They are public, so no session is needed."""
-    renderer: Renderer = request.app.state.renderer
-    response = renderer.asset(request.path_params["name"])
-    if response is None:
-        raise RequestRefusedError("missing", 404)
-    return response
 
 
 def _refused(request: Request, error: Exception) -> Response:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import cached_property
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from repoint.page.app_state import AppState
 from repoint.page.auth.errors import RequestRefusedError
-from repoint.page.auth.sessions import Secrets, Session, form_token, is_form_token
+from repoint.page.auth.sessions import Secrets, Session, form_token
 from repoint.page.i18n.translation import Translation, translation_for
-from repoint.page.views.forms import read_form
+from repoint.page.views.endpoints import Endpoints
 from repoint.page.views.panel import Panel, read_panel
 from repoint.page.views.rendering import Renderer
 
@@ -95,37 +93,6 @@ class RequestContext:
         return RedirectResponse(self.path_of(self.product), 303)
 
 
-View = Callable[[RequestContext], Response]
-Endpoint = Callable[[Request], Awaitable[Response]]
-
-
-def view_endpoint(view: View) -> Endpoint:
-    """Return an endpoint for a view that changes nothing."""
-
-    async def endpoint(request: Request) -> Response:
-        return await run_in_threadpool(lambda: view(context_of(request)))
-
-    return endpoint
-
-
-def form_endpoint(change: View) -> Endpoint:
-    """Return an endpoint for a form, which must carry the session's token."""
-
-    async def endpoint(request: Request) -> Response:
-        form = await read_form(request)
-
-        def respond() -> Response:
-            context = context_of(request, form)
-            if not is_form_token(context.secret, form.get("token", "")):
-                raise RequestRefusedError("forged")
-            require_same_account(request)
-            return change(context)
-
-        return await run_in_threadpool(respond)
-
-    return endpoint
-
-
 def context_of(request: Request, form: dict[str, str] | None = None) -> RequestContext:
     """Return the context of a request.
 
@@ -158,3 +125,7 @@ def require_same_account(request: Request) -> None:
     """
     if request.state.connection.uid() != request.state.uid:
         raise RequestRefusedError("forged")
+
+
+ENDPOINTS = Endpoints(context_of, require_same_account)
+"""Makes endpoints of the views of this page."""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -16,9 +15,9 @@ from repoint.fleet.page.i18n import CATALOGUE
 from repoint.fleet.page.state import PageState
 from repoint.fleet.page.vendor import Published
 from repoint.page.auth.errors import RequestRefusedError
-from repoint.page.auth.sessions import Secrets, form_token, is_form_token
+from repoint.page.auth.sessions import Secrets, form_token
 from repoint.page.i18n.translation import Translation, translation_for
-from repoint.page.views.forms import read_form
+from repoint.page.views.endpoints import Endpoints
 from repoint.page.views.rendering import Renderer
 from repoint.repository.errors import RepositoryError
 
@@ -114,36 +113,6 @@ class Context:
         )
 
 
-View = Callable[[Context], Response]
-Endpoint = Callable[[Request], Awaitable[Response]]
-
-
-def view_endpoint(view: View) -> Endpoint:
-    """Return an endpoint for a view that changes nothing."""
-
-    async def endpoint(request: Request) -> Response:
-        return await run_in_threadpool(lambda: view(_context(request, {})))
-
-    return endpoint
-
-
-def form_endpoint(change: View) -> Endpoint:
-    """Return an endpoint for a form, which must carry the session's token."""
-
-    async def endpoint(request: Request) -> Response:
-        form = await read_form(request)
-
-        def respond() -> Response:
-            context = _context(request, form)
-            if not is_form_token(context.secret, form.get("token", "")):
-                raise RequestRefusedError("forged")
-            return change(context)
-
-        return await run_in_threadpool(respond)
-
-    return endpoint
-
-
 def secrets_of(request: Request) -> Secrets:
     """Return the secrets that a request carries; they may belong to no session."""
     page: PageState = request.app.state.page
@@ -175,3 +144,9 @@ def _context(request: Request, form: dict[str, str]) -> Context:
         dict(request.query_params),
         form,
     )
+
+
+View = Callable[[Context], Response]
+
+ENDPOINTS = Endpoints(_context)
+"""Makes endpoints of the views of this page."""
