@@ -84,6 +84,10 @@ class Improvement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
         """The title of its own advisory."""
         return self.advisories[-1].advisory.title
 
+    def cves(self) -> tuple[str, ...]:
+        """Return all CVE ids of its advisories, each once, in their order."""
+        return tuple(dict.fromkeys(c for each in self.advisories for c in each.advisory.cves()))
+
     @property
     def download_size(self) -> int:
         """Bytes of all patches."""

@@ -208,8 +208,7 @@ def _print_drafts(publisher: Publisher, drafts: list[Draft]) -> None:
     for draft in drafts:
         improvement = draft.improvement
         print(f"  {improvement.label} for {improvement.baseline}: {improvement.title}")
-        cves = dict.fromkeys(cve for each in improvement.advisories for cve in each.advisory.cves())
-        print(f"    fixes {', '.join(cves) or 'no CVE id'}")
+        print(f"    fixes {', '.join(improvement.cves()) or 'no CVE id'}")
         print(f"    {size(improvement.download_size)}, built {moment(improvement.created)}")
         for reason in publisher.withdrawn_within(improvement):
             print(f"    contains {reason}")

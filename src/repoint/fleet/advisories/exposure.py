@@ -9,6 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from repoint.fleet.records import Adoption, LetterName
+from repoint.model.baseline import BaselineName
 
 
 class BaselineKey(NamedTuple):
@@ -18,6 +19,11 @@ class BaselineKey(NamedTuple):
     platform: str
     version: str
     build: str
+
+    @classmethod
+    def of(cls, product: str, name: BaselineName | LetterName) -> BaselineKey:
+        """Return the key of a baseline, or of the baseline of a letter."""
+        return cls(product, name.platform, name.version, name.build)
 
 
 Fixes = Mapping[BaselineKey, Mapping[str, frozenset[str]]]
@@ -51,7 +57,7 @@ def exposures(adoption: Iterable[Adoption], fixes: Fixes) -> list[Exposure]:
     for entry in adoption:
         if not times or times[-1] != entry.time:
             times.append(entry.time)
-        baseline = baseline_of(entry.letter)
+        baseline = BaselineKey.of(entry.letter.product, entry.letter)
         letters = fixes.get(baseline, {})
         held = letters.get(entry.letter.letter, frozenset())
         is_known = not entry.letter.letter or entry.letter.letter in letters
@@ -66,8 +72,3 @@ def exposures(adoption: Iterable[Adoption], fixes: Fixes) -> list[Exposure]:
         for time in times
         for cve in cves
     ]
-
-
-def baseline_of(name: LetterName) -> BaselineKey:
-    """Return the baseline of a letter."""
-    return BaselineKey(name.product, name.platform, name.version, name.build)

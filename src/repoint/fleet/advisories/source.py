@@ -101,16 +101,13 @@ class Advisories:
         if data is None:
             return
         for offer in decode_record(data, Catalog, path).offers:
-            key = BaselineKey(
-                product, offer.baseline.platform, offer.baseline.version, offer.baseline.build
-            )
+            key = BaselineKey.of(product, offer.baseline)
             if offer.letter in self._fixes.get(key, {}):
                 continue
             path = improvement_path(product, offer.baseline, offer.letter)
             record = _target(updater, path)
             if record is not None:
-                advisories = decode_record(record, Improvement, path).advisories
-                cves = frozenset(cve for each in advisories for cve in each.advisory.cves())
+                cves = frozenset(decode_record(record, Improvement, path).cves())
                 with self._lock:
                     self._fixes.setdefault(key, {})[offer.letter] = cves
 

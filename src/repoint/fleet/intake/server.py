@@ -51,7 +51,7 @@ async def run(
         loop.add_signal_handler(number, stop.set)
     writing = asyncio.create_task(writer.run())
     serving = [asyncio.create_task(server.serve_on()) for server in servers]
-    others = [asyncio.create_task(_run(job)) for job in jobs]
+    others = [asyncio.ensure_future(job()) for job in jobs]
     waiting = asyncio.create_task(stop.wait())
     try:
         while not all(server.started for server in servers) and not stop.is_set():
@@ -68,10 +68,6 @@ async def run(
         for other in others:
             other.cancel()
         await asyncio.gather(*others, return_exceptions=True)
-
-
-async def _run(job: Callable[[], Awaitable[None]]) -> None:
-    await job()
 
 
 class _Server(uvicorn.Server):

@@ -232,8 +232,8 @@ class VendorSide:
             for offer in sorted(offers, key=lambda each: Letter(each.letter)):
                 improvement = read_improvement(self._repository, product, listed.name, offer.letter)
                 titles[offer.label, listed.name.platform] = improvement.title
-                cves = [cve for each in improvement.advisories for cve in each.advisory.cves()]
-                fixes.setdefault(_key(product, listed.name), {})[offer.letter] = frozenset(cves)
+                key = BaselineKey.of(product, listed.name)
+                fixes.setdefault(key, {})[offer.letter] = frozenset(improvement.cves())
                 if offer.state != "withdrawn":
                     newest[listed.name] = offer.letter
         return Published(_grouped(product, shown, titles), fixes, newest)
@@ -253,10 +253,6 @@ class VendorSide:
             if version != self._version:
                 self._version, self._known = version, _Known()
             return self._known
-
-
-def _key(product: str, name: BaselineName) -> BaselineKey:
-    return BaselineKey(product, name.platform, name.version, name.build)
 
 
 def _grouped(
