@@ -9,6 +9,7 @@ from hypothesis import settings
 
 from tests.places import Place
 from tests.serving import WebServer
+from tests.taker import Taker
 from tests.world import Vendor
 
 # On a busy machine, the duration of an example says nothing.
@@ -38,6 +39,14 @@ def vendor(tmp_path: Path) -> Vendor:
 @pytest.fixture
 def server(vendor: Vendor) -> Iterator[WebServer]:
     made = WebServer(vendor.public)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def taker() -> Iterator[Taker]:
+    """A server that takes reports."""
+    made = Taker()
     yield made
     made.close()
 

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,13 +15,6 @@ from tests.cli.command import environment
 from tests.places import Place
 from tests.taker import Taker, status
 from tests.world import PLATFORM, Vendor
-
-
-@pytest.fixture
-def taker() -> Iterator[Taker]:
-    made = Taker()
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -23,13 +23,6 @@ def authority(tmp_path: Path) -> Authority:
 
 
 @pytest.fixture
-def taker() -> Iterator[Taker]:
-    made = Taker()
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def secure(authority: Authority) -> Iterator[Taker]:
     """A server with a certificate of a private authority, which asks for one of the client."""
     made = Taker()

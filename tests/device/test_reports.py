@@ -7,7 +7,6 @@ import json
 import random
 import stat
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -83,13 +82,6 @@ class Fleet:
     def rules(self, text: str) -> None:
         self.policy.mkdir(exist_ok=True)
         (self.policy / "10-test.toml").write_text(text)
-
-
-@pytest.fixture
-def taker() -> Iterator[Taker]:
-    made = Taker()
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -15,11 +15,12 @@ from urllib.parse import quote, urlencode
 import uvicorn
 from argon2 import PasswordHasher
 
+from repoint.fleet.listening import listen_at
 from repoint.fleet.page.app import create_app
 from repoint.fleet.page.auth.accounts import Role
 from repoint.fleet.page.auth.address import Address
 from repoint.fleet.page.auth.oidc import Provider, ProviderSettings
-from repoint.fleet.page.server import configure, listen
+from repoint.fleet.page.server import configure
 from repoint.fleet.page.state import PageState
 from repoint.fleet.page.vendor import VendorSide
 from repoint.fleet.records import FleetState
@@ -60,7 +61,7 @@ def served(
     public: str = "", provider: ProviderSettings | None = None, secret: str = "",
 ) -> Iterator[Served]:  # fmt: skip
     """Serve the page until the end of the block."""
-    listener = listen("127.0.0.1", 0)
+    listener = listen_at("127.0.0.1", 0)
     port = listener.getsockname()[1]
     address = Address(public or f"http://127.0.0.1:{port}")
     time_of_day = time.time if clock is None else lambda: clock
