@@ -163,11 +163,7 @@ def require_reports_address(address: str, policy: Policy) -> None:
     Raises:
         PolicyForbidsError: The policy does not allow it.
     """
-    if not policy.allows(address):
-        raise PolicyForbidsError(
-            f"Reports to {address} are not allowed by {policy.locked_by('repositories')}",
-            hint="Ask your administrator",
-        )
+    _require_allowed("Reports to", address, policy)
 
 
 def require_repository(repository: str, policy: Policy) -> None:
@@ -176,8 +172,12 @@ def require_repository(repository: str, policy: Policy) -> None:
     Raises:
         PolicyForbidsError: The policy does not allow it.
     """
-    if not policy.allows(repository):
+    _require_allowed("Improvements from", repository, policy)
+
+
+def _require_allowed(what: str, address: str, policy: Policy) -> None:
+    if not policy.allows(address):
         raise PolicyForbidsError(
-            f"Improvements from {repository} are not allowed by {policy.locked_by('repositories')}",
+            f"{what} {address} are not allowed by {policy.locked_by('repositories')}",
             hint="Ask your administrator",
         )
