@@ -17,11 +17,11 @@ from repoint.fleet.events.objects import open_objects
 from repoint.fleet.intake.app import Intake, create_app
 from repoint.fleet.intake.group_commit import GroupCommit
 from repoint.fleet.intake.limits import AddressLimits
-from repoint.fleet.intake.listening import CannotListenError, listen, url_of
 from repoint.fleet.intake.server import Served, run
 from repoint.fleet.interfaces import api
 from repoint.fleet.interfaces.answers import Answers
 from repoint.fleet.interfaces.figures import Figures
+from repoint.fleet.listening import CannotListenError, listen, url_of
 from repoint.fleet.stores.opening import open_state
 from repoint.fleet.upkeep import Upkeep
 from repoint.model.names import check_product

@@ -36,9 +36,8 @@ def listen(address: str, option: str = "--listen") -> socket.socket:
         raise CannotListenError(
             f"{address[:60]!r} is no address to listen on", hint="Write it as 127.0.0.1:8080"
         )
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        listener = socket.create_server((host, int(port)), family=family, backlog=2048)
+        return listen_at(host, int(port))
     except UnicodeError:
         raise _refused(address, "it is not a host name", option) from None
     except OSError as error:
@@ -46,6 +45,16 @@ def listen(address: str, option: str = "--listen") -> socket.socket:
         # The resolver's own errors have negative numbers.
         unknown = "no address has this name" if number < 0 else os.strerror(number)
         raise _refused(address, _REASONS.get(number, unknown), option) from None
+
+
+def listen_at(host: str, port: int) -> socket.socket:
+    """Return a socket that listens at an address and a port; port 0 chooses a free one.
+
+    Raises:
+        OSError: It is not available.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.create_server((host, port), family=family, backlog=2048)
     # Head and body are sent apart. Without this, the body would wait for an acknowledgement.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener

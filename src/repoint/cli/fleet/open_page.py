@@ -47,9 +47,9 @@ def open_page(
     ] = None,
 ) -> None:  # fmt: skip
     """Serve the fleet page until it is stopped, and open it in the browser."""
+    from repoint.fleet.listening import listen_at
     from repoint.fleet.page.auth.accounts import Accounts
     from repoint.fleet.page.auth.address import address_for
-    from repoint.fleet.page.server import listen as listen_at
     from repoint.fleet.page.server import serve
     from repoint.fleet.page.state import PageState
     from repoint.fleet.stores.opening import open_state

@@ -21,20 +21,6 @@ _SECONDS = 10.0
 """Seconds that a client may take to send a request."""
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens.
-
-    Args:
-        host: The address.
-        port: The port; 0 for any.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.create_server((host, port), family=family)
-    # Head and body are sent apart. Without this, the body would wait for an acknowledgement.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return listener
-
-
 def serve(page: PageState, listener: socket.socket) -> None:
     """Serve the page until the process gets SIGINT or SIGTERM."""
     # uvicorn raises a signal again after it has shut down; this process must end quietly.

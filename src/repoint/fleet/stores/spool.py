@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import uuid
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
 
-from repoint.fleet.stores.failures import as_fleet_errors
+from repoint.fleet.stores.failures import as_fleet_errors, write_transaction
 from repoint.fleet.stores.tables import deletions, spool
 from repoint.model.report import Report
 
@@ -107,7 +105,7 @@ class Spool:
 
     def drop(self, chunk: Chunk) -> None:
         """Forget reports that the store of events has."""
-        with self._writing() as connection:
+        with write_transaction(self._engine) as connection:
             connection.execute(
                 spool.delete().where(spool.c.number.between(chunk.first, chunk.last))
             )
@@ -129,17 +127,8 @@ class Spool:
 
     def drop_forgotten(self, until: int) -> None:
         """Note that the store of events has forgotten the ids of deletions up to a time."""
-        with self._writing() as connection:
+        with write_transaction(self._engine) as connection:
             connection.execute(deletions.delete().where(deletions.c.time <= until))
-
-    @contextmanager
-    def _writing(self) -> Iterator[sa.Connection]:
-        with (
-            as_fleet_errors(),
-            self._engine.connect().execution_options(writes=True) as connection,
-            connection.begin(),
-        ):
-            yield connection
 
 
 def encode_reports(reports: list[Report], now: int) -> bytes:

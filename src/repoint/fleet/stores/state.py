@@ -13,7 +13,7 @@ from repoint.fleet.records import Adoption, DeviceState, FailureGroup, LetterNam
 from repoint.fleet.stores import retention, rollups
 from repoint.fleet.stores.bulk import Bulk
 from repoint.fleet.stores.codes import failure_of, kind_of, letter_number, letter_text, status_of
-from repoint.fleet.stores.failures import as_fleet_errors
+from repoint.fleet.stores.failures import as_fleet_errors, write_transaction
 from repoint.fleet.stores.names import Names
 from repoint.fleet.stores.spool import Spool, encode_reports
 from repoint.fleet.stores.tables import deletions, letters, spool, words
@@ -212,11 +212,7 @@ class SqlState:
 
     @contextmanager
     def _writing(self) -> Iterator[sa.Connection]:
-        with (
-            as_fleet_errors(),
-            self._engine.connect().execution_options(writes=True) as connection,
-            connection.begin(),
-        ):
+        with write_transaction(self._engine) as connection:
             self._bulk.lock(connection)
             yield connection
 
