@@ -155,7 +155,7 @@ def main() -> None:
 
 
 def run(demo: Demo, *, page: bool) -> None:
-    """Tell the story."""
+    """Run the demonstration."""
     started = time.monotonic()
     demo.heading("The vendor")
     with demo.step() as message:

@@ -46,7 +46,7 @@ def counts(count: int, seed: int) -> Iterator[list[Report]]:
 
 
 def fill(state: SqlState, devices: int, end: int, seed: int = 1) -> None:
-    """Let so many devices stage and confirm a letter, and be counted once, in the last days."""
+    """Add devices that staged and confirmed a letter, and sent one count, in the last days."""
     spent = 0
     for kind, batch in events(devices, seed):
         moment = end - DAYS * 86_400 + DAYS * 86_400 * spent // (2 * devices)

@@ -24,7 +24,7 @@ ALLOWED = {
     "delta/sandbox/child.py": {"subprocess.Popen"},
     "delta/encoding.py": {"subprocess.Popen"},
     # The mail command of the guard, which knows no host.
-    "fleet/guard/telling.py": {"subprocess.run"},
+    "fleet/guard/notifications.py": {"subprocess.run"},
     # These become another program: that of the person, and the command itself in UTF-8 mode.
     "device/activate/launch.py": {"os.execve"},
     "cli/terminal.py": {"os.execv"},
@@ -62,7 +62,7 @@ def test_a_process_of_ours_names_its_environment_and_its_folder() -> None:
         "host/run.py",
         "delta/sandbox/child.py",
         "delta/encoding.py",
-        "fleet/guard/telling.py",
+        "fleet/guard/notifications.py",
     ):
         for node in ast.walk(ast.parse((SOURCE / name).read_text())):
             if isinstance(node, ast.Call) and dotted(node.func) in ALLOWED[name]:

@@ -69,13 +69,13 @@ class Collector:
             check_product(product)
         self._settings = settings
 
-    def run(self, ready: Callable[[str, str], None], tell: Callable[[str], None]) -> None:
+    def run(self, ready: Callable[[str, str], None], notify: Callable[[str], None]) -> None:
         """Serve until SIGINT or SIGTERM.
 
         Args:
             ready: Called when requests are accepted, with the address for devices and that for
                 programs that read, which is empty if there is none.
-            tell: Called with what goes wrong meanwhile.
+            notify: Called with what goes wrong meanwhile.
 
         Raises:
             FleetStoreError: The database cannot be opened.
@@ -104,7 +104,7 @@ class Collector:
                 from repoint.fleet.interfaces.otlp import OtlpPush
 
                 stack.callback(OtlpPush(figures, settings.otlp).close)
-            upkeep = Upkeep(state, archive, advisories, settings.days, tell)
+            upkeep = Upkeep(state, archive, advisories, settings.days, notify)
 
             def report_ready() -> None:
                 ready(url_of(devices), url_of(readers) if readers is not None else "")

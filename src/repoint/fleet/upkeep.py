@@ -28,7 +28,7 @@ class Upkeep:
         archive: The store of events; None if events are not kept.
         advisories: What letters fix; None if nobody says so.
         days: Days after which an id of which nothing was heard, and an event, are forgotten.
-        tell: Called with what went wrong; once, until it works again or something else goes wrong.
+        notify: Called with what went wrong; once, until it works again or another thing goes wrong.
         troubles: What goes wrong at present, by the work.
     """
 
@@ -36,7 +36,7 @@ class Upkeep:
     archive: Archive | None
     advisories: Advisories | None
     days: int
-    tell: Callable[[str], None]
+    notify: Callable[[str], None]
     troubles: dict[str, str] = field(default_factory=dict)
     _advisories_read: int = 0
 
@@ -61,7 +61,7 @@ class Upkeep:
                 reason = one_line(trouble).strip()[:200] or type(error).__name__
                 trouble = f"Upkeep failed: {reason}. It is tried again"
             if trouble != self.troubles.get(work.__name__):
-                self.tell(trouble)
+                self.notify(trouble)
             self.troubles[work.__name__] = trouble
         else:
             self.troubles.pop(work.__name__, None)

@@ -39,19 +39,19 @@ class Scene:
         ).rollouts
         self.rollouts.start(A, parse_ramp("1% 10% 100% over 2d", rings=("early",)), narrow=True)
         self.state = open_state(f"sqlite:///{folder}/fleet.db", clock=lambda: self.now)
-        self.told: list[Announcement] = []
+        self.announced: list[Announcement] = []
 
     def guard(
         self,
         state: Callable[[], FleetState] | None = None,
-        *tell: Callable[[Announcement], None],
+        *notify: Callable[[Announcement], None],
         halts_exploited: bool = False,
     ) -> Guard:
         return Guard(
             self.vendor.repository,
             no_passphrase,
             state or (lambda: self.state),
-            [self.told.append, *tell],
+            [self.announced.append, *notify],
             halts_exploited=halts_exploited,
             clock=lambda: self.now,
         )
@@ -71,7 +71,7 @@ class Scene:
         self.state.add([report for group in groups for report in group], self.now)
 
     def steady_flow(self, hours: int = 24) -> None:
-        """Let reports of another product arrive in each of the last hours."""
+        """Add reports of another product in each of the last hours."""
         for hour in range(hours + 1):
             reports = [event("staged", new_id(), product="other") for _ in range(6)]
             self.state.add(reports, self.now - hour * HOUR)

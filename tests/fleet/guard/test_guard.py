@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from repoint.fleet.guard.announcements import REPEAT, Announcement
-from repoint.fleet.guard.errors import SecondGuardError, TellingError
+from repoint.fleet.guard.errors import NotificationError, SecondGuardError
 from repoint.fleet.guard.guard import only_guard
 from repoint.fleet.records import FleetState
 from repoint.fleet.stores.opening import open_state
@@ -56,12 +56,12 @@ def test_what_the_guard_does_if(scene: Scene, case: str) -> None:
     scene.report(reports())
     seen = scene.look()
     assert [halt.reason for halt in scene.halts().letters] == ([reason] if reason else [])
-    assert [message.event for message in scene.told] == (["halted"] if reason else [])
+    assert [message.event for message in scene.announced] == (["halted"] if reason else [])
     assert not seen.is_troubled
     if reason:
-        assert reason in scene.told[0].text
+        assert reason in scene.announced[0].text
         assert scene.look().decisions == {PRODUCT: []}
-        assert len(scene.told) == 1
+        assert len(scene.announced) == 1
 
 
 def test_counts_begin_again_with_the_last_resumption(scene: Scene) -> None:
@@ -129,7 +129,7 @@ class TestExploited:
         for _ in range(3):
             guard.look()
         assert scene.halted() == []
-        (message,) = scene.told
+        (message,) = scene.announced
         assert message.event == "decide"
         assert (
             'repoint rollout halt acme-kiosk "26.3.1 (b)" --platform linux-x86_64' in message.hint
@@ -140,7 +140,7 @@ class TestExploited:
         guard.look()
         scene.now += REPEAT
         guard.look()
-        assert [message.event for message in scene.told] == ["decide", "decide"]
+        assert [message.event for message in scene.announced] == ["decide", "decide"]
 
     def test_it_is_halted_if_the_operator_has_said_so(self, scene: Scene) -> None:
         scene.guard(halts_exploited=True).look()
@@ -161,7 +161,7 @@ class TestTrouble:
         for _ in range(3):
             assert guard.look().is_troubled
         assert scene.halted() == []
-        (message,) = scene.told
+        (message,) = scene.announced
         assert message.text.startswith("acme-kiosk is not guarded: ")
         assert "cannot be used as a database" in message.text
 
@@ -186,8 +186,8 @@ class TestTrouble:
         guard = scene.guard()
         with exclusive_work(scene.vendor.repository.path / "lock", "publishing"):
             assert guard.look().is_troubled
-        assert [message.event for message in scene.told] == ["trouble", "trouble"]
-        assert "could not be halted" in scene.told[-1].text
+        assert [message.event for message in scene.announced] == ["trouble", "trouble"]
+        assert "could not be halted" in scene.announced[-1].text
         assert scene.halted() == []
         assert not guard.look().is_troubled
         assert scene.halted() == [NAME]
@@ -197,7 +197,7 @@ class TestTrouble:
         away = key.rename(key.with_name("away"))
         guard = scene.guard()
         assert guard.look().is_troubled
-        assert scene.told[0].text.startswith("acme-kiosk could not be halted: ")
+        assert scene.announced[0].text.startswith("acme-kiosk could not be halted: ")
         scene.report(failed(8))
         guard.look()
         assert scene.halted() == []
@@ -210,7 +210,7 @@ class TestTrouble:
         scene.now -= 3 * DAY
         assert scene.look().is_troubled
         assert scene.halted() == []
-        assert "The clock of this machine is behind" in scene.told[0].text
+        assert "The clock of this machine is behind" in scene.announced[0].text
 
     def test_a_clock_that_is_fast_makes_no_device_silent(self, scene: Scene) -> None:
         scene.steady_flow()
@@ -235,7 +235,7 @@ class TestTrouble:
         guard = scene.guard(lambda: Slow())  # type: ignore[arg-type, return-value]
         assert not guard.look().is_troubled
         assert scene.halted() == []
-        assert scene.told == []
+        assert scene.announced == []
 
     def test_a_message_that_reached_nobody_is_sent_again_and_only_there(self, scene: Scene) -> None:
         scene.report(failed(8))
@@ -244,7 +244,7 @@ class TestTrouble:
 
         def unreliable(message: Announcement) -> None:
             if not works:
-                raise TellingError("The webhook does not answer")
+                raise NotificationError("The webhook does not answer")
             delivered.append(message)
 
         guard = scene.guard(None, unreliable)
@@ -252,7 +252,7 @@ class TestTrouble:
         works = True
         assert not guard.look().is_troubled
         assert [message.event for message in delivered] == ["halted"]
-        assert [message.event for message in scene.told] == ["halted"]
+        assert [message.event for message in scene.announced] == ["halted"]
 
 
 def test_only_one_guard_watches_a_repository(scene: Scene) -> None:

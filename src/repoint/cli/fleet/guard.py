@@ -15,7 +15,7 @@ from repoint.cli.terminal import print
 
 if TYPE_CHECKING:
     from repoint.fleet.guard.announcements import Announcement
-    from repoint.fleet.guard.guard import Guard, Round, Tell
+    from repoint.fleet.guard.guard import Guard, Notify, Round
 
 _AGAIN = 10.0
 """Seconds after which something that failed is tried again."""
@@ -56,7 +56,7 @@ def guard(
     import contextlib
 
     from repoint.cli.passphrases import asking
-    from repoint.fleet.guard import telling
+    from repoint.fleet.guard import notifications
     from repoint.fleet.guard.errors import SecondGuardError
     from repoint.fleet.guard.guard import Guard, only_guard
     from repoint.fleet.stores.errors import DatabaseAwayError
@@ -64,9 +64,9 @@ def guard(
     from repoint.repository.repository import Repository
 
     opened = Repository.open(repository)
-    ways: list[Tell] = [_tell, *map(telling.webhook, webhook or [])]
+    ways: list[Notify] = [_notify, *map(notifications.webhook, webhook or [])]
     if mail_command is not None:
-        ways.append(telling.mail(command_line(mail_command, "--mail-command")))
+        ways.append(notifications.mail(command_line(mail_command, "--mail-command")))
     state = Opened(database)
     with contextlib.suppress(DatabaseAwayError):  # it may come back
         state()
@@ -103,8 +103,8 @@ def _watch(guard: Guard, every: float) -> None:
         time.sleep(min(every, _AGAIN) if seen.is_troubled else every)
 
 
-def _tell(message: Announcement) -> None:
-    """Tell the journal and whoever reads the output."""
+def _notify(message: Announcement) -> None:
+    """Write a message to the journal, and to a terminal."""
     from repoint.host.systemd.journal import WARNING, Journal
 
     fields = [

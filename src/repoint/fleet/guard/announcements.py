@@ -1,4 +1,4 @@
-"""What the guard tells people, and how often, without I/O."""
+"""What the guard reports to people, and how often, without I/O."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Event = Literal["halted", "decide", "trouble"]
 its work, and tries again."""
 
 REPEAT = 6 * 3600
-"""Seconds after which something that still holds is told again."""
+"""Seconds after which something that still holds is reported again."""
 
 _MOST_WAITING = 1000
 
@@ -43,7 +43,7 @@ class Announcement(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def subject(self) -> tuple[str, ...]:
-        """What it is about: a message about the same thing is not told twice in a row."""
+        """What it is about: a message about the same thing is not reported twice in a row."""
         what = self.text if self.event == "trouble" else ""
         return (self.event, self.product, self.label, self.platform, self.build, what)
 
@@ -56,29 +56,31 @@ class Announcements:
     """
 
     def __init__(self) -> None:
-        self._told: dict[tuple[str, ...], int] = {}
+        self._delivered: dict[tuple[str, ...], int] = {}
         self._waiting: list[Announcement] = []
 
     def due(self, messages: list[Announcement]) -> list[Announcement]:
-        """Return what has to be told, given what holds now; forget what no longer holds."""
+        """Return the messages that are due, given what holds now; forget what no longer holds."""
         subjects = {message.subject for message in messages}
-        self._told = {subject: when for subject, when in self._told.items() if subject in subjects}
+        self._delivered = {
+            subject: when for subject, when in self._delivered.items() if subject in subjects
+        }
         self._waiting += [message for message in messages if message.event == "halted"]
         del self._waiting[:-_MOST_WAITING]
         lasting = [message for message in messages if message.event != "halted"]
         return [*self._waiting, *(message for message in lasting if self._is_due(message))]
 
-    def told(self, message: Announcement) -> None:
+    def delivered(self, message: Announcement) -> None:
         """Note that a message was delivered."""
         if message.event == "halted":
             self._waiting.remove(message)
         else:
-            self._told[message.subject] = message.time
+            self._delivered[message.subject] = message.time
 
     def _is_due(self, message: Announcement) -> bool:
-        told = self._told.get(message.subject)
+        delivered = self._delivered.get(message.subject)
         # A clock that was set back must not silence the guard.
-        return told is None or not 0 <= message.time - told < REPEAT
+        return delivered is None or not 0 <= message.time - delivered < REPEAT
 
 
 def about(decision: Decision, product: str, event: Event, now: int) -> Announcement:

@@ -13,7 +13,7 @@ from repoint.model.catalog import Offer
 from repoint.model.report import TRANSIENT, Failure
 
 Act = Literal["watch", "ask", "halt"]
-"""``watch``: nothing is wrong. ``ask``: tell a person, who decides. ``halt``: stop it."""
+"""``watch``: nothing is wrong. ``ask``: notify a person, who decides. ``halt``: stop it."""
 
 _WORDS: dict[Failure, str] = {
     "network": "the network failed",

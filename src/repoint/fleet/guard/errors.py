@@ -21,5 +21,5 @@ class WrongClockError(GuardError):
     """The clock of this machine is wrong."""
 
 
-class TellingError(GuardError):
+class NotificationError(GuardError):
     """A message could not be delivered."""

@@ -1,4 +1,4 @@
-"""The guard at work: read the reports and the rollouts, decide, halt, and tell."""
+"""The guard at work: read the reports and the rollouts, decide, halt, and notify people."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LOCK_FILE = "guard.lock"
 HOUR = 3600
 _DAY = 24 * HOUR
 
-Tell = Callable[[Announcement], None]
+Notify = Callable[[Announcement], None]
 """Deliver a message, in a bounded time; raise an error if it has reached nobody."""
 
 
@@ -56,13 +56,13 @@ class Guard:
     """A guard of all products of a repository.
 
     It keeps nothing: each round computes everything from the published documents and the store.
-    What it cannot read or publish, it leaves as it is, tells people, and tries again.
+    What it cannot read or publish, it leaves as it is, notifies people, and tries again.
 
     Args:
         repository: The repository.
         passphrases: Returns the passphrase of a role's key file.
         state: Returns the store; asked in each round until it has answered once.
-        tell: Every way in which people are told; each delivers a message in a bounded time.
+        notify: Every way in which people are notified; each delivers a message in a bounded time.
         limits: What is tolerated.
         halts_exploited: Whether it halts a letter whose fixes are exploited, instead of asking.
         clock: Returns seconds since 1970.
@@ -73,7 +73,7 @@ class Guard:
         repository: Repository,
         passphrases: Passphrases,
         state: Callable[[], FleetState],
-        tell: list[Tell],
+        notify: list[Notify],
         limits: Limits | None = None,
         *,
         halts_exploited: bool = False,
@@ -83,13 +83,13 @@ class Guard:
         self._passphrases = passphrases
         self._state = state
         self._has_keys: set[str] = set()
-        self._ways = [(each, Announcements()) for each in tell]
+        self._ways = [(each, Announcements()) for each in notify]
         self._limits = limits or Limits()
         self._halts_exploited = halts_exploited
         self._clock = clock
 
     def look(self) -> Round:
-        """Look at every offered letter once, halt what goes wrong, and tell people."""
+        """Look at every offered letter once, halt what goes wrong, and notify people."""
         decisions: dict[str, list[Decision]] = {}
         messages: list[Announcement] = []
         with self._noting(messages, "Nothing is guarded"):
@@ -198,14 +198,14 @@ class Guard:
 
     def _say(self, messages: list[Announcement]) -> list[str]:
         failed = []
-        for tell, announcements in self._ways:
+        for notify, announcements in self._ways:
             for message in announcements.due(messages):
                 try:
-                    tell(message)
+                    notify(message)
                 except RepointError as error:
                     failed.append(str(error))
                     break  # the next one would wait as long
-                announcements.told(message)
+                announcements.delivered(message)
         return failed
 
     def _now(self) -> int:

@@ -1,4 +1,4 @@
-"""Let the reports of many requests share a transaction.
+"""Commit the reports of many requests in one transaction.
 
 A commit waits for the disk. While it does, further requests gather, and share the next one. So a
 lone request waits for one commit, and a thousand at once wait for two.

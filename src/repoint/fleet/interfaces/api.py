@@ -1,6 +1,6 @@
 """The JSON API, CSV and ``/metrics``, on a listener of their own.
 
-Devices never reach this listener: it tells who runs what. On a network it needs a token.
+Devices never reach this listener: it shows who runs what. On a network it needs a token.
 """
 
 from __future__ import annotations

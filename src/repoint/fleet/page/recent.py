@@ -116,7 +116,7 @@ class RecentFigures:
         try:
             self._read(key, read)
         except Exception:
-            # Who looks next reads them again, and is told why that fails.
+            # The next request reads them again, and shows why that fails.
             with self._lock:
                 self._entries.pop(key, None)
 

@@ -14,7 +14,7 @@ from repoint.model.report import Report
 Subject = Literal["ring", "agent"]
 
 MAX_LETTERS: Final = 50_000
-"""Letters of all products that a fleet has at most. Forged reports could name any number."""
+"""The most letters of all products together. Forged reports could name any number."""
 
 MAX_WORDS: Final = 1000
 """Rings and versions of the agent, each."""

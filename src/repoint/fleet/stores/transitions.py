@@ -121,7 +121,7 @@ class Move:
 
 
 TallyKey = tuple[int, int, int, int]
-"""Letter, ring, status and bucket."""
+"""A letter, a ring, a status and a bucket of time."""
 
 
 @dataclass(slots=True)

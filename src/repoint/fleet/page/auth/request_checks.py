@@ -50,6 +50,6 @@ class RequestChecks:
         try:
             await self.app(scope, receive, send)
         except Exception as error:
-            # The person has been told already; the operator of the server needs one line.
+            # The person has seen a page already; the operator of the server needs one line.
             what = one_line(f"{scope['method']} {scope['path']}: {type(error).__name__}: {error}")
             _LOG.error("The fleet page could not answer %s", what[:500])

@@ -1,4 +1,4 @@
-"""The ways to tell people: a webhook and a command that takes mail. Each has a bounded time."""
+"""The ways to notify people: a webhook and a mail command. Each has a bounded time."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import msgspec
 import urllib3
 
 from repoint.fleet.guard.announcements import Announcement
-from repoint.fleet.guard.errors import TellingError
-from repoint.fleet.guard.guard import Tell
+from repoint.fleet.guard.errors import NotificationError
+from repoint.fleet.guard.guard import Notify
 from repoint.model.printable import one_line
 
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ")
@@ -23,7 +23,7 @@ SECONDS = 10
 """The time that one message may take."""
 
 
-def webhook(address: str) -> Tell:
+def webhook(address: str) -> Notify:
     """Return a way that posts each message as a JSON object.
 
     A redirection is not followed: the message would go where nobody asked for it to go.
@@ -32,11 +32,11 @@ def webhook(address: str) -> Tell:
         address: The address, with ``https`` or ``http``.
 
     Raises:
-        TellingError: It is no such address.
+        NotificationError: It is no such address.
     """
     parts = urlsplit(address)
     if parts.scheme not in ("https", "http") or not parts.hostname:
-        raise TellingError(
+        raise NotificationError(
             f"{address[:80]!r} is not the address of a webhook",
             hint="Write it as https://chat.example.com/hooks/1",
         )
@@ -54,38 +54,40 @@ def webhook(address: str) -> Tell:
         answer.close()
         return answer.status
 
-    def tell(message: Announcement) -> None:
+    def notify(message: Announcement) -> None:
         # The timeout of a socket starts again with each byte that a slow server sends.
         thread = _Thread(lambda: post(message))
         try:
             status = thread.result(SECONDS)
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise TellingError(
+            raise NotificationError(
                 f"The webhook at {parts.hostname} does not answer: {one_line(str(error))[:200]}",
                 hint="The message is sent again",
             ) from error
         if not 200 <= status < 300:
-            raise TellingError(
+            raise NotificationError(
                 f"The webhook at {parts.hostname} answered {status}",
                 hint="The message is sent again",
             )
 
-    return tell
+    return notify
 
 
-def mail(command: Sequence[str]) -> Tell:
+def mail(command: Sequence[str]) -> Notify:
     """Return a way that gives each message to a command such as ``sendmail``, on standard input.
 
     Args:
         command: The program and its arguments; no shell sees them.
 
     Raises:
-        TellingError: The command is empty.
+        NotificationError: The command is empty.
     """
     if not command:
-        raise TellingError("The mail command is empty", hint="Write it as 'sendmail ops@example'")
+        raise NotificationError(
+            "The mail command is empty", hint="Write it as 'sendmail ops@example'"
+        )
 
-    def tell(message: Announcement) -> None:
+    def notify(message: Announcement) -> None:
         title = f"{message.product} {message.label}".strip() or "the guard"
         text = f"Subject: Repoint: {title}: {message.event}\n\n{message.text}\n\n{message.hint}\n"
         try:
@@ -100,18 +102,18 @@ def mail(command: Sequence[str]) -> Tell:
                 env={name: os.environ[name] for name in _INHERITED if name in os.environ},
             )
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise TellingError(
+            raise NotificationError(
                 f"The mail command failed: {one_line(str(error))[:200]}",
                 hint="The message is sent again",
             ) from error
         if done.returncode != 0:
             reason = one_line(done.stderr.decode(errors="replace"))[:200]
-            raise TellingError(
+            raise NotificationError(
                 f"The mail command ended with status {done.returncode}: {reason}",
                 hint="The message is sent again",
             )
 
-    return tell
+    return notify
 
 
 class _Thread(threading.Thread):

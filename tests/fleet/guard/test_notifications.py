@@ -13,9 +13,9 @@ from typing import ClassVar
 
 import pytest
 
-from repoint.fleet.guard import telling
+from repoint.fleet.guard import notifications
 from repoint.fleet.guard.announcements import Announcement
-from repoint.fleet.guard.errors import TellingError
+from repoint.fleet.guard.errors import NotificationError
 
 MESSAGE = Announcement(
     "halted", "Halted acme-kiosk 26.3.1 (a): it failed", "Publish the next letter", 1_800_000_000,
@@ -55,7 +55,7 @@ def hook() -> Iterator[str]:
 
 
 def test_a_webhook_gets_the_message_as_json(hook: str) -> None:
-    telling.webhook(f"{hook}/hook")(MESSAGE)
+    notifications.webhook(f"{hook}/hook")(MESSAGE)
     ((path, body),) = _Handler.received
     assert path == "/hook"
     assert json.loads(body) == {
@@ -76,37 +76,37 @@ def test_a_webhook_gets_the_message_as_json(hook: str) -> None:
 def test_any_other_answer_of_a_webhook_is_a_failure_and_a_redirection_is_not_followed(
     hook: str, status: int
 ) -> None:
-    with pytest.raises(TellingError, match=f"answered {status}"):
-        telling.webhook(f"{hook}/{status}")(MESSAGE)
+    with pytest.raises(NotificationError, match=f"answered {status}"):
+        notifications.webhook(f"{hook}/{status}")(MESSAGE)
     assert len(_Handler.received) == 1
 
 
 def test_a_webhook_that_answers_byte_by_byte_holds_nobody_up(
     hook: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(telling, "SECONDS", 0.5)
+    monkeypatch.setattr(notifications, "SECONDS", 0.5)
     started = time.monotonic()
-    with pytest.raises(TellingError, match="does not answer"):
-        telling.webhook(f"{hook}/slow")(MESSAGE)
+    with pytest.raises(NotificationError, match="does not answer"):
+        notifications.webhook(f"{hook}/slow")(MESSAGE)
     assert time.monotonic() - started < 2
 
 
 def test_a_webhook_that_nobody_serves_is_a_failure() -> None:
-    with pytest.raises(TellingError, match=r"127\.0\.0\.1 does not answer"):
-        telling.webhook("http://127.0.0.1:9/hook")(MESSAGE)
+    with pytest.raises(NotificationError, match=r"127\.0\.0\.1 does not answer"):
+        notifications.webhook("http://127.0.0.1:9/hook")(MESSAGE)
 
 
 @pytest.mark.parametrize(
     "address", ["", "hook", "ftp://example.com/", "file:///etc/passwd", "https://"]
 )
 def test_what_is_no_web_address_is_refused(address: str) -> None:
-    with pytest.raises(TellingError, match="is not the address of a webhook"):
-        telling.webhook(address)
+    with pytest.raises(NotificationError, match="is not the address of a webhook"):
+        notifications.webhook(address)
 
 
 def test_a_mail_command_gets_the_message_on_its_input_and_no_shell_sees_it(tmp_path: Path) -> None:
     program = "import sys; open(sys.argv[1], 'w').write(sys.stdin.read() + sys.argv[2])"
-    telling.mail([sys.executable, "-c", program, str(tmp_path / "mail"), "$(id); x"])(MESSAGE)
+    notifications.mail([sys.executable, "-c", program, str(tmp_path / "mail"), "$(id); x"])(MESSAGE)
     assert (tmp_path / "mail").read_text() == (
         "Subject: Repoint: acme-kiosk 26.3.1 (a): halted\n\n"
         "Halted acme-kiosk 26.3.1 (a): it failed\n\nPublish the next letter\n$(id); x"
@@ -124,11 +124,11 @@ def test_a_mail_command_gets_the_message_on_its_input_and_no_shell_sees_it(tmp_p
 def test_a_mail_command_that_fails_is_a_failure(
     command: list[str], reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(telling, "SECONDS", 0.5)
-    with pytest.raises(TellingError, match=reason):
-        telling.mail(command)(MESSAGE)
+    monkeypatch.setattr(notifications, "SECONDS", 0.5)
+    with pytest.raises(NotificationError, match=reason):
+        notifications.mail(command)(MESSAGE)
 
 
 def test_a_mail_command_without_a_program_is_refused() -> None:
-    with pytest.raises(TellingError, match="is empty"):
-        telling.mail([])
+    with pytest.raises(NotificationError, match="is empty"):
+        notifications.mail([])
