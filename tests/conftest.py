@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
@@ -11,6 +12,9 @@ from tests.places import Place
 from tests.serving import WebServer
 from tests.taker import Taker
 from tests.world import Vendor
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 # On a busy machine, the duration of an example says nothing.
 settings.register_profile("repoint", deadline=None)
@@ -27,6 +31,15 @@ def same_surroundings() -> Iterator[None]:
     for surroundings in (environment, left):
         surroundings.pop("PYTEST_CURRENT_TEST", None)
     assert left == environment, "the test leaves other environment variables behind"
+
+
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """The browser of all tests of a process, which can have only one at a time."""
+    from tests.page.browsing import browser
+
+    with browser(tmp_path_factory.mktemp("browser")) as started:
+        yield started
 
 
 @pytest.fixture

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
 from repoint.agent.agent_state import AgentState, write_agent_state
-from tests.page.browsing import browser
 from tests.page.kiosk import Kiosk, kiosk, vendor_folder
 from tests.page.panel import LONG
 from tests.page.settings import Settings, set_test_passcode, settings
@@ -34,12 +33,6 @@ class Fort:
         """Whether no attack has changed anything."""
         device = self.place.device
         return device.preferences.settings(None).automatic and not device.status(None).staged
-
-
-@pytest.fixture(scope="session")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    with browser(tmp_path_factory.mktemp("browser")) as started:
-        yield started
 
 
 @pytest.fixture

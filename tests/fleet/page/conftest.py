@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
 from repoint.fleet.page.vendor import VendorSide
 from repoint.fleet.records import FleetState
@@ -16,7 +16,6 @@ from repoint.fleet.stores.opening import open_state
 from repoint.repository.repository import Repository
 from tests.fleet.page.served import Served, served, write_accounts
 from tests.fleet.page.vendor_world import fill, make_repository
-from tests.page.browsing import browser
 from tests.page.panel import LONG
 from tests.world import no_passphrase
 
@@ -65,12 +64,6 @@ def world(template: tuple[Path, int], tmp_path: Path) -> Iterator[World]:
 def page(world: World) -> Iterator[Served]:
     with served(world.fleet, world.folder, world.vendor) as running:
         yield running
-
-
-@pytest.fixture(scope="session")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    with browser(tmp_path_factory.mktemp("browser")) as started:
-        yield started
 
 
 @pytest.fixture
