@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from repoint.fs.exchange import rename_new
 from repoint.fs.folders import open_folder
 from repoint.fs.regular import open_regular
 
@@ -118,7 +119,7 @@ def make_folder(path: Path, *, mode: int = 0o755) -> None:
         temporary.mkdir(mode)
     try:
         _set_folder_mode(temporary, mode)
-        temporary.rename(path)
+        rename_new(temporary, path)
     except OSError:
         # Another process created the folder first, or it cannot be created.
         with contextlib.suppress(OSError):
