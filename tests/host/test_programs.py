@@ -17,13 +17,12 @@ from tests.places import wait_for
 
 
 @pytest.fixture
-def as_root(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def as_root(tmp_path: Path, run_folder: Path) -> Path:
     """A folder for root's programs and logs that other accounts can enter."""
     if os.geteuid() != 0:
         pytest.skip("only root can start programs of others")
-    base = tmp_path_factory.getbasetemp()
     for folder in (tmp_path, *tmp_path.parents):
-        if folder.is_relative_to(base) or folder.name == "pytest-of-root":
+        if folder.is_relative_to(run_folder) or folder.name == "pytest-of-root":
             folder.chmod(0o755)
     return tmp_path
 

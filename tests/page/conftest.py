@@ -36,11 +36,8 @@ class Fort:
 
 
 @pytest.fixture
-def viewer_kiosk(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kiosk]:
-    shared = tmp_path_factory.getbasetemp()
-    if shared.name.startswith("popen-"):  # a worker of pytest-xdist; its parent is the run's
-        shared = shared.parent
-    with kiosk(tmp_path, vendor_folder(shared)) as device:
+def viewer_kiosk(tmp_path: Path, run_folder: Path) -> Iterator[Kiosk]:
+    with kiosk(tmp_path, vendor_folder(run_folder)) as device:
         yield device
 
 
