@@ -227,19 +227,20 @@ def test_a_port_that_is_used_again_does_not_lend_its_new_owner(
             raise OSError("Protocol not supported")
 
         monkeypatch.setattr("repoint.host.kernel.peers.ask_kernel", refuse)
+    own = ("127.77.1.2", 0)  # no other program takes a port at this address meanwhile
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        first = socket.create_connection(listener.getsockname())
+        first = socket.create_connection(listener.getsockname(), source_address=own)
         address = first.getsockname()
         accepted, _ = listener.accept()
-        assert uid_of_peer(accepted) == os.geteuid()
-        _reset(first)
-        with socket.create_connection(listener.getsockname(), source_address=address):
-            again, peer = listener.accept()
-            assert peer == address
-            assert uid_of_peer(again) == os.geteuid()
-            assert uid_of_peer(accepted) is None
-            again.close()
-        accepted.close()
+        with accepted:
+            assert uid_of_peer(accepted) == os.geteuid()
+            _reset(first)
+            with socket.create_connection(listener.getsockname(), source_address=address):
+                again, peer = listener.accept()
+                with again:
+                    assert peer == address
+                    assert uid_of_peer(again) == os.geteuid()
+                    assert uid_of_peer(accepted) is None
 
 
 @contextmanager
