@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.fleet.collector import CollectorProcess
@@ -37,8 +38,9 @@ def measure(database: str) -> Recovery:
     collector = CollectorProcess(database, *options)
     for _ in range(ROUNDS):
         thread = threading.Thread(target=_load, args=(collector, acknowledged))
+        before = len(acknowledged)
         thread.start()
-        time.sleep(1.0)
+        _wait(lambda taken=before: len(acknowledged) > taken)
         begun = time.perf_counter()
         collector.kill()
         collector = CollectorProcess(database, *options)
@@ -55,6 +57,14 @@ def measure(database: str) -> Recovery:
     first_byte = {name: _times(collector, path) for name, path in paths.items()}
     collector.stop()
     return Recovery(tuple(seconds), len(acknowledged), lost, first_byte)
+
+
+def _wait(begun: Callable[[], bool]) -> None:
+    """Let the load run for a second after its first reports are taken; a busy machine needs more."""
+    deadline = time.monotonic() + 60
+    while not begun() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(1.0)
 
 
 def _load(collector: CollectorProcess, acknowledged: set[str]) -> None:
