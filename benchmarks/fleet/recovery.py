@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.fleet.collector import CollectorProcess
@@ -40,7 +39,7 @@ def measure(database: str) -> Recovery:
         thread = threading.Thread(target=_load, args=(collector, acknowledged))
         before = len(acknowledged)
         thread.start()
-        _wait(lambda taken=before: len(acknowledged) > taken)
+        _wait(acknowledged, before)
         begun = time.perf_counter()
         collector.kill()
         collector = CollectorProcess(database, *options)
@@ -59,10 +58,10 @@ def measure(database: str) -> Recovery:
     return Recovery(tuple(seconds), len(acknowledged), lost, first_byte)
 
 
-def _wait(begun: Callable[[], bool]) -> None:
-    """Let the load run for a second after its first reports are taken; a busy machine needs more."""
+def _wait(acknowledged: set[str], before: int) -> None:
+    """Let the load run for a second after its first reports are taken."""
     deadline = time.monotonic() + 60
-    while not begun() and time.monotonic() < deadline:
+    while len(acknowledged) == before and time.monotonic() < deadline:
         time.sleep(0.01)
     time.sleep(1.0)
 
