@@ -168,6 +168,10 @@ def test_a_second_halt_counts_even_if_the_clock_was_set_back(
         (["start", "pause"], "finish", "it is paused"),
         (["start", "pause"], "start", "is paused"),
         (["halt"], "halt", "already halted.*: because"),
+        (["halt"], "pause", "is halted for .*: because"),
+        (["start", "halt"], "promote", "is halted for .*: because"),
+        (["start", "halt"], "finish", "is halted for .*: because"),
+        (["halt"], "start", "is halted for .*: because"),
         (["withdraw"], "start", "is withdrawn"),
         (["withdraw"], "pause", "already withdrawn"),
         (["withdraw"], "resume", "is withdrawn"),
@@ -299,6 +303,9 @@ def test_the_commands_start_show_and_stop_a_rollout(vendor: Vendor, tmp_path: Pa
     assert "✓ the ring lab\n  · all devices, 20" in repoint("show", "acme-kiosk")
     repoint("promote", "acme-kiosk", label)
     assert "✓ the ring lab\n  ✓ all devices\n" in repoint("show", "acme-kiosk")
+    repoint("halt", "acme-kiosk", label, "--reason", "It crashes")
+    works("withdraw", "acme-kiosk", label, "--reason", "Replaced by (b)", env=environment)
+    assert "withdrawn: Replaced by (b)" in repoint("show", "acme-kiosk")
 
 
 @pytest.mark.parametrize(

@@ -30,10 +30,10 @@ def print_rollouts(shown: list[ShownRollout]) -> None:
 
 def described(offer: Offer, halt: HaltedLetter | None = None) -> str:
     """Return the state of a rollout, in a few words."""
-    reason = halt.reason if halt is not None else offer.reason
-    because = f": {reason}" if reason else ""
     if offer.state == "withdrawn":
-        return f"withdrawn{because}"
+        # A withdrawal is the last word about a letter, whatever stopped it before.
+        return f"withdrawn{_because(offer.reason)}"
+    because = _because(halt.reason if halt is not None else offer.reason)
     rollout = offer.rollout
     if halt is not None or offer.state == "paused":
         stopped = "halted" if halt is not None else "paused"
@@ -52,6 +52,10 @@ def described(offer: Offer, halt: HaltedLetter | None = None) -> str:
         return f"{text}; `repoint rollout promote` goes on to {_reach(rollout.steps[number + 1])}"
     later = rollout.steps[number + 1]
     return f"{text}, and to {_reach(later)} from {moment(rollout.started + later.after)}"
+
+
+def _because(reason: str) -> str:
+    return f": {reason}" if reason else ""
 
 
 def share(millionths: int) -> str:

@@ -143,6 +143,20 @@ def require_haltable(offer: Offer, halt: HaltedLetter | None) -> None:
         )
 
 
+def require_not_halted(offer: Offer, halt: HaltedLetter | None) -> None:
+    """Refuse to change the schedule of what is halted: a halt stops more than a pause does.
+
+    Raises:
+        RolloutStateError: A halt stops it.
+    """
+    if halt is not None and offer.state != "withdrawn":
+        raise RolloutStateError(
+            f"{offer.label} is halted for {offer.baseline}: {halt.reason}",
+            hint="No device installs or activates it. End the halt with `repoint rollout resume`, "
+            "withdraw it for good with `repoint withdraw`, or publish the next letter",
+        )
+
+
 def _under_way(offer: Offer) -> Rollout:
     if offer.state != "offered" or offer.rollout is None:
         raise RolloutStateError(

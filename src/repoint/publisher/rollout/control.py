@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 
 import msgspec
@@ -79,33 +78,28 @@ class Rollouts:
                 that do not have it yet.
         """
         rollout = changes.new_rollout(steps, self._clock(), manual=manual)
-        return self._change(selection, lambda offer: changes.started(offer, rollout, narrow=narrow))
+        return self._change(
+            selection, lambda each: changes.started(_running(each), rollout, narrow=narrow)
+        )
 
     def pause(self, selection: Selection, *, reason: str = "") -> list[Offer]:
         """Pause a rollout: no device installs the improvement, and the schedule stands still."""
         now = self._clock()
-        return self._change(selection, lambda offer: changes.paused(offer, now, reason))
+        return self._change(selection, lambda each: changes.paused(_running(each), now, reason))
 
     def resume(self, selection: Selection) -> list[Offer]:
         """Resume what was paused or halted, from where the schedule stood."""
         now = self._clock()
-
-        @functools.cache  # read under the lock, and once for all offers
-        def halts() -> Halt:
-            return self.halts(selection.product)
-
-        return self._change(
-            selection, lambda offer: changes.resumed(offer, halts().halted(offer), now)
-        )
+        return self._change(selection, lambda each: changes.resumed(each.offer, each.halt, now))
 
     def promote(self, selection: Selection) -> list[Offer]:
         """Go on to the next step now."""
         now = self._clock()
-        return self._change(selection, lambda offer: changes.promoted(offer, now))
+        return self._change(selection, lambda each: changes.promoted(_running(each), now))
 
     def finish(self, selection: Selection) -> list[Offer]:
         """Give the improvement to all devices at once."""
-        return self._change(selection, changes.finished)
+        return self._change(selection, lambda each: changes.finished(_running(each)))
 
     def halt(self, selection: Selection, *, reason: str) -> list[HaltedLetter]:
         """Halt an improvement with the key of the halt role alone, and return the new halts.
@@ -149,15 +143,25 @@ class Rollouts:
             return Halt("1.0", product)
         return decode_record(self._repository.read_target(path), Halt, path)
 
-    def _change(self, selection: Selection, change: Callable[[Offer], Offer]) -> list[Offer]:
+    def _change(self, selection: Selection, change: Callable[[ShownRollout], Offer]) -> list[Offer]:
         product = selection.product
+        # Whatever another command changes, it has changed before the lock is held.
         with self._repository.publication(self._passphrases) as publication:
             catalog = read_catalog(self._repository, product)
-            selected = selection.of(catalog)
-            if self._condition is not _always:
-                halts = self.halts(product)
-                self._condition([ShownRollout(offer, halts.halted(offer)) for offer in selected])
-            changed = {offer: change(offer) for offer in selected}
+            halts = self.halts(product)
+            shown = [ShownRollout(offer, halts.halted(offer)) for offer in selection.of(catalog)]
+            self._condition(shown)
+            changed = {each.offer: change(each) for each in shown}
             offers = tuple(changed.get(offer, offer) for offer in catalog.offers)
             put_catalog(publication, msgspec.structs.replace(catalog, offers=offers))
         return list(changed.values())
+
+
+def _running(shown: ShownRollout) -> Offer:
+    """Return the offer of a rollout that no halt stops.
+
+    Raises:
+        RolloutStateError: A halt stops it.
+    """
+    changes.require_not_halted(shown.offer, shown.halt)
+    return shown.offer
