@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,22 @@ def test_a_promotion_goes_to_the_next_step_and_the_rest_of_the_ramp_follows_from
     assert share(vendor, clock) == ALL
     with pytest.raises(RolloutStateError, match="at its last step"):
         rollouts.promote(A)
+
+
+def test_a_rollout_began_when_it_began_whatever_moves_its_schedule(
+    vendor: Vendor, rollouts: Rollouts, clock: Clock
+) -> None:
+    rollouts.start(A, STEPS, narrow=True)
+    clock.now += 100
+    rollouts.promote(A)
+    assert rollout(vendor).beginning == NOW
+    rollouts.pause(A)
+    clock.now += DAY
+    rollouts.resume(A)
+    rollouts.promote(A)
+    assert rollout(vendor).beginning == NOW
+    rollouts.start(A, STEPS, narrow=True)
+    assert rollout(vendor).beginning == clock.now
 
 
 def test_a_manual_rollout_waits_for_every_promotion(
@@ -300,9 +317,10 @@ def test_the_commands_start_show_and_stop_a_rollout(vendor: Vendor, tmp_path: Pa
     plan.write_text('[[step]]\nrings = ["lab"]\n[[step]]\nafter = "1d"\nshare = "100%"\n')
     said = repoint("start", "acme-kiosk", label, "--plan", str(plan), "--narrow")
     assert "offered to the ring lab, and to all devices from" in said
-    assert "✓ the ring lab\n  · all devices, 20" in repoint("show", "acme-kiosk")
+    began = "✓ the ring lab, since 20.*\n  "
+    assert re.search(f"{began}· all devices, 20", repoint("show", "acme-kiosk"))
     repoint("promote", "acme-kiosk", label)
-    assert "✓ the ring lab\n  ✓ all devices\n" in repoint("show", "acme-kiosk")
+    assert re.search(f"{began}✓ all devices\n", repoint("show", "acme-kiosk"))
     repoint("halt", "acme-kiosk", label, "--reason", "It crashes")
     works("withdraw", "acme-kiosk", label, "--reason", "Replaced by (b)", env=environment)
     assert "withdrawn: Replaced by (b)" in repoint("show", "acme-kiosk")

@@ -69,16 +69,19 @@ class Rollout(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
 
     Attributes:
         seed: 32 hexadecimal digits that decide the positions; new for each letter.
-        started: When it started, in seconds since 1970. A pause and a promotion move it.
+        started: The time that the steps count from, in seconds since 1970. A pause and a promotion
+            move it.
         steps: The steps, in order. Each gives it to all devices that the one before gives it to.
         reached: The number of the step that is in force, counted from 0, if only a person goes on
             to the next; None if time does.
+        begun: When it began, in seconds since 1970, if `started` was moved since; else 0.
     """
 
     seed: str
     started: Moment
     steps: tuple[Step, ...]
     reached: int | None = None
+    begun: Moment = 0
 
     def __post_init__(self) -> None:
         if not _SEED.fullmatch(self.seed):
@@ -94,6 +97,15 @@ class Rollout(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
                 raise InvalidRecordError("A step of a rollout reaches fewer devices than before it")
         if self.reached is not None and not 0 <= self.reached < len(self.steps):
             raise InvalidRecordError(f"A rollout of {len(self.steps)} steps has no {self.reached}")
+
+    @property
+    def beginning(self) -> int:
+        """When it began, in seconds since 1970, whatever has moved its schedule since."""
+        return self.begun or self.started
+
+    def moved_to(self, started: int) -> Rollout:
+        """Return the rollout with steps that count from another time."""
+        return msgspec.structs.replace(self, started=started, begun=self.beginning)
 
     def step_at(self, now: int) -> int:
         """Return the number of the step in force; -1 before the start."""

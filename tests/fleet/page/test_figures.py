@@ -23,6 +23,16 @@ def test_a_letter_that_was_stopped_is_in_no_later_one(
     assert has_letter(in_force, B, stopped) is has
 
 
+def test_what_is_planned_begins_with_the_rollout_after_a_promotion() -> None:
+    began, now = 1_000_000, 1_010_000
+    ramp = (Step(0, ALL // 100), Step(100_000, ALL // 2), Step(200_000, ALL))
+    promoted = Rollout("0" * 32, began, ramp).moved_to(now - 100_000)
+    chart = rollout_chart(promoted, [B], [], now, stopped=None)
+    planned = chart.curves[0]
+    assert chart.times == (began, now, now + 100_000)
+    assert planned.values == (1.0, 50.0, 100.0)
+
+
 def test_a_halted_letter_is_not_in_force_where_the_next_one_is() -> None:
     rollout = Rollout("0" * 32, 0, (Step(0, ALL),))
     chart = rollout_chart(rollout, [B], [Adoption(0, C, 20, 0)], 3600, stopped=60)

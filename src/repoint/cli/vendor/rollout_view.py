@@ -23,8 +23,12 @@ def print_rollouts(shown: list[ShownRollout]) -> None:
             continue
         reached = rollout.step_at(int(time.time()))
         for number, step in enumerate(rollout.steps):
-            # A pause and a promotion move the start, so when a step was reached is not known.
-            when = _when(each, number, step) if number > reached else ""
+            # A pause and a promotion move the schedule, so when a later step was reached is not
+            # known.
+            if number > reached:
+                when = _when(each, number, step)
+            else:
+                when = f", since {moment(rollout.beginning)}" if number == 0 else ""
             print(f"  {'✓' if number <= reached else '·'} {_reach(step)}{when}")
 
 

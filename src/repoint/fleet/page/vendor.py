@@ -270,8 +270,8 @@ def _grouped(
 
 def _latest_first(rollout: Rollout) -> tuple[int, Letter, str]:
     offer = rollout.shown[0].offer
-    started = offer.rollout.started if offer.rollout is not None else offer.since
-    return started, Letter(offer.letter), rollout.platform
+    began = offer.rollout.beginning if offer.rollout is not None else offer.since
+    return began, Letter(offer.letter), rollout.platform
 
 
 def _digest(shown: list[ShownRollout]) -> Seen:

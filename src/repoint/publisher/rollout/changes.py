@@ -84,7 +84,7 @@ def resumed(offer: Offer, halt: HaltedLetter | None, now: int) -> Offer:
     rollout = offer.rollout
     if rollout is not None:
         stood = max(now - max(min(stopped), rollout.started), 0)
-        rollout = msgspec.structs.replace(rollout, started=rollout.started + stood)
+        rollout = rollout.moved_to(rollout.started + stood)
     return msgspec.structs.replace(
         offer,
         state="offered",
@@ -111,7 +111,7 @@ def promoted(offer: Offer, now: int) -> Offer:
     if rollout.reached is not None:
         rollout = msgspec.structs.replace(rollout, reached=number)
     else:
-        rollout = msgspec.structs.replace(rollout, started=now - rollout.steps[number].after)
+        rollout = rollout.moved_to(now - rollout.steps[number].after)
     return msgspec.structs.replace(offer, rollout=rollout)
 
 

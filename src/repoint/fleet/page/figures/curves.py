@@ -112,7 +112,7 @@ def rollout_chart(
     own: dict[int, float] = defaultdict(float)
     all_devices: dict[int, float] = defaultdict(float)
     for row in rows:
-        if row.time + HOUR <= rollout.started:
+        if row.time + HOUR <= rollout.beginning:
             continue
         letter = next((each for each in wanted if _same_baseline(each, row.letter)), None)
         if letter is not None:
@@ -147,23 +147,30 @@ def _curve(name: str, values: Sequence[float | None], more: int = 0) -> Curve:
 
 
 def _known_steps(rollout: Rollout, now: int, stopped: int | None) -> list[tuple[int, float]]:
-    """Return when each known step came or comes, with its share in percent."""
-    if stopped is not None:
+    """Return when each known step came or comes, with its share in percent.
+
+    The first came when the rollout began, and none before. After a pause or a promotion, that is
+    all that is known of those that have passed.
+    """
+    if stopped is not None or rollout.reached is not None:
         share = share_now(rollout, now, stopped)
         passed = [
-            (rollout.started + step.after, 100 * step.share / ALL)
-            for step in rollout.steps
-            if rollout.reached is None and rollout.started + step.after <= stopped
+            (time, part)
+            for time, part in _scheduled(rollout)
+            if rollout.reached is None and (stopped is None or time <= stopped)
         ]
-        return [*(passed or [(rollout.started, 100 * share / ALL)]), (now, 100 * share / ALL)]
-    if rollout.reached is not None:
-        share = rollout.share_at(now)
-        return [(rollout.started, 100 * share / ALL), (now, 100 * share / ALL)]
-    steps = [
-        (min(rollout.started + step.after, LAST_MOMENT), 100 * step.share / ALL)
-        for step in rollout.steps
-    ]
+        return [*(passed or [(rollout.beginning, 100 * share / ALL)]), (now, 100 * share / ALL)]
+    steps = _scheduled(rollout)
     return [*steps, (now, steps[-1][1])] if now > steps[-1][0] else steps
+
+
+def _scheduled(rollout: Rollout) -> list[tuple[int, float]]:
+    began = rollout.beginning
+    times = [began, *(max(began, rollout.started + step.after) for step in rollout.steps[1:])]
+    return [
+        (min(time, LAST_MOMENT), 100 * step.share / ALL)
+        for time, step in zip(times, rollout.steps, strict=True)
+    ]
 
 
 def _planned(time: int, steps: Sequence[tuple[int, float]]) -> float:

@@ -149,7 +149,7 @@ def _since(rollout: Rollout) -> int:
     if shown.halt is not None:
         return shown.halt.since
     if shown.offer.state == "offered" and shown.offer.rollout is not None:
-        return shown.offer.rollout.started
+        return shown.offer.rollout.beginning
     return shown.offer.since
 
 

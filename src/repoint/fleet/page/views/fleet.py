@@ -173,8 +173,8 @@ def _detailed(context: Context, rollout: Rollout, outcomes: list[Outcome]) -> Ca
 def _started(now: int, rollout: Rollout) -> int:
     """Return when a rollout started, but not more than half a year ago."""
     offer = rollout.shown[0].offer
-    started = offer.rollout.started if offer.rollout is not None else offer.since
-    return max(started, now - _LONGEST)
+    began = offer.rollout.beginning if offer.rollout is not None else offer.since
+    return max(began, now - _LONGEST)
 
 
 def _notices(context: Context, summary: Summary, rollouts: tuple[Rollout, ...]) -> list[str]:
