@@ -13,19 +13,24 @@ from repoint.model.rollout import Moment
 from repoint.model.texts import MAX_REASON, check_text
 from repoint.model.version import Letter
 
+Halter = Literal["person", "guard"]
+"""Who halts: a person, or the program that watches what devices report."""
 
-class HaltedLetter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+
+class HaltedLetter(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """An improvement that must not be installed or activated.
 
     Attributes:
         since: Seconds since 1970. The halt counts until the catalog resumes the offer after it.
         reason: The reason, which people at devices read.
+        by: Who halted it.
     """
 
     baseline: BaselineName
     letter: str
     since: Moment
     reason: str
+    by: Halter = "person"
 
     def __post_init__(self) -> None:
         Letter(self.letter)

@@ -57,6 +57,7 @@ def test_what_the_guard_does_if(scene: Scene, case: str) -> None:
     seen = scene.look()
     assert [halt.reason for halt in scene.halts().letters] == ([reason] if reason else [])
     assert [message.event for message in scene.announced] == (["halted"] if reason else [])
+    assert [each.by for each in scene.halts().letters] == (["guard"] if reason else [])
     assert not seen.is_troubled
     if reason:
         assert reason in scene.announced[0].text

@@ -27,7 +27,7 @@ ARM = BaselineName("linux-aarch64", "26.3.1", "25D2128")
 STARTED = 42 * HOUR
 """How long ago the rollout of (b) started."""
 
-_FIXES = {
+ADVISORIES = {
     "a": Advisory(
         "Fix in image decoding",
         (
@@ -67,7 +67,9 @@ def make_repository(folder: Path, now: int) -> Repository:
         time = now - ago
         for baseline in (INTEL, ARM):
             publisher.improve(
-                ImprovementRequest(PRODUCT, baseline, {"engine": sources[letter]}, _FIXES[letter])
+                ImprovementRequest(
+                    PRODUCT, baseline, {"engine": sources[letter]}, ADVISORIES[letter]
+                )
             )
         steps = parse_ramp("1% 10% 50% 100% over 3d", rings=("early",))
         publisher.publish(PRODUCT, urgency="exploited" if letter == "a" else "routine", steps=steps)

@@ -40,7 +40,9 @@ def described(offer: Offer, halt: HaltedLetter | None = None) -> str:
     because = _because(halt.reason if halt is not None else offer.reason)
     rollout = offer.rollout
     if halt is not None or offer.state == "paused":
-        stopped = "halted" if halt is not None else "paused"
+        stopped = "paused"
+        if halt is not None:
+            stopped = "halted by the guard" if halt.by == "guard" else "halted"
         at = f" at {share(rollout.share_at(_stopped_at(offer, halt)))}" if rollout else ""
         return f"{stopped}{at}{because}"
     if rollout is None:

@@ -186,7 +186,7 @@ class Guard:
             product, judged.label, judged.baseline.platform, judged.baseline.build
         )
         rollouts = Rollouts(self._repository, self._passphrases, self._now, unchanged)
-        rollouts.halt(selection, reason=decision.reason)
+        rollouts.halt(selection, reason=decision.reason, by="guard")
 
     @contextlib.contextmanager
     def _noting(self, messages: list[Announcement], what: str, product: str = "") -> Iterator[None]:

@@ -35,7 +35,7 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
         id: Identifies the change.
         when: Seconds since 1970.
         who: The person.
-        by: What the person signed in with: an ``account`` or the OpenID ``provider``.
+        by: What the person signed in with: an ``account`` or the OpenID ``provider``; or ``guard``.
         action: What the person did.
         reason: Why; may be empty.
         result: ``done``, the message of the error that refused it, or empty while it is not known.

@@ -16,6 +16,7 @@ from repoint.fleet.advisories.exposure import BaselineKey, Fixes
 from repoint.fleet.page.audit import Action
 from repoint.model.baseline import BaselineName
 from repoint.model.errors import RepointError
+from repoint.model.halt import HaltedLetter
 from repoint.model.version import Letter
 from repoint.publisher.catalog.catalogs import Selection, read_catalog, read_improvement
 from repoint.publisher.rollout.control import Rollouts, ShownRollout
@@ -69,11 +70,21 @@ class Published:
         rollouts: The improvements, the latest first.
         fixes: What each letter fixes.
         newest: For each baseline, its latest letter that is not withdrawn.
+        halts: The last halt of each letter, also of those that were resumed since.
     """
 
     rollouts: tuple[Rollout, ...]
     fixes: Fixes
     newest: dict[BaselineName, str]
+    halts: tuple[HaltedLetter, ...] = ()
+
+    def is_superseded(self, rollout: Rollout) -> bool:
+        """Return whether a later letter, not withdrawn, has taken the place of an improvement."""
+        return all(
+            Letter(self.newest.get(each.offer.baseline, each.offer.letter))
+            > Letter(each.offer.letter)
+            for each in rollout.shown
+        )
 
 
 @dataclass
@@ -221,9 +232,8 @@ class VendorSide:
         if product not in self.products():
             return Published((), {}, {})
         catalog = read_catalog(self._repository, product)
-        shown = Rollouts(self._repository, self._passphrases, lambda: int(self._clock())).show(
-            product
-        )
+        rollouts = Rollouts(self._repository, self._passphrases, lambda: int(self._clock()))
+        shown, halts = rollouts.show(product), rollouts.halts(product).letters
         titles: dict[tuple[str, str], str] = {}
         fixes: dict[BaselineKey, dict[str, frozenset[str]]] = {}
         newest: dict[BaselineName, str] = {}
@@ -236,7 +246,7 @@ class VendorSide:
                 fixes.setdefault(key, {})[offer.letter] = frozenset(improvement.cves())
                 if offer.state != "withdrawn":
                     newest[listed.name] = offer.letter
-        return Published(_grouped(product, shown, titles), fixes, newest)
+        return Published(_grouped(product, shown, titles), fixes, newest, halts)
 
     def _current(self) -> _Known:
         """Return what is known of the published state, which is nothing after a publication."""

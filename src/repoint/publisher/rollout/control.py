@@ -8,7 +8,7 @@ import msgspec
 
 from repoint.model.catalog import Offer, Urgency
 from repoint.model.encoding import decode_record, encode_record
-from repoint.model.halt import Halt, HaltedLetter
+from repoint.model.halt import Halt, HaltedLetter, Halter
 from repoint.model.rollout import Step
 from repoint.model.texts import check_reason
 from repoint.publisher.catalog.catalogs import Selection, put_catalog, read_catalog
@@ -101,10 +101,13 @@ class Rollouts:
         """Give the improvement to all devices at once."""
         return self._change(selection, lambda each: changes.finished(_running(each)))
 
-    def halt(self, selection: Selection, *, reason: str) -> list[HaltedLetter]:
+    def halt(
+        self, selection: Selection, *, reason: str, by: Halter = "person"
+    ) -> list[HaltedLetter]:
         """Halt an improvement with the key of the halt role alone, and return the new halts.
 
-        Devices neither install nor activate it until `resume`. The catalog does not change.
+        Devices neither install nor activate it until `resume`. The catalog does not change. A halt
+        stays in the document after it has ended, until the same letter is halted again.
         """
         product, now = selection.product, self._clock()
         reason = check_reason(reason)
@@ -117,7 +120,7 @@ class Rollouts:
                 changes.require_haltable(offer, halts.halted(offer))
             # It must count even if the clock was set back since the last resumption.
             new = [
-                HaltedLetter(offer.baseline, offer.letter, max(now, offer.resumed + 1), reason)
+                HaltedLetter(offer.baseline, offer.letter, max(now, offer.resumed + 1), reason, by)
                 for offer in offers
             ]
             replaced = {(letter.baseline, letter.letter) for letter in new}

@@ -17,7 +17,9 @@ from repoint.fleet.page.figures.curves import (
 from repoint.fleet.page.vendor import Rollout
 from repoint.fleet.records import Adoption, LetterName, Outcome
 from repoint.model.baseline import BaselineName
+from repoint.model.halt import HaltedLetter
 from repoint.model.rollout import ALL, Step
+from repoint.publisher.rollout.control import ShownRollout
 
 State = Literal["halted", "paused", "withdrawn", "under way", "complete"]
 
@@ -30,6 +32,7 @@ class Card:
         rollout: The rollout.
         state: Its state.
         reason: Why it is stopped; may be empty.
+        by_guard: Whether the guard halted it.
         since: When that state started, in seconds since 1970.
         share: The share of devices that has had its turn, in percent.
         real: The share that has the letter in force, in percent; None if it is not known.
@@ -44,6 +47,7 @@ class Card:
     rollout: Rollout
     state: State
     reason: str
+    by_guard: bool
     since: int
     share: float
     real: float | None
@@ -72,7 +76,7 @@ class Card:
 def card(rollout: Rollout, rows: Sequence[Adoption], outcomes: Sequence[Outcome], now: int) -> Card:
     """Return the card of a rollout."""
     shown = rollout.shown[0]
-    offer, schedule = shown.offer, shown.offer.rollout
+    schedule = shown.offer.rollout
     stopped = _stopped(rollout)
     state = _state(rollout, now)
     names = [_name(rollout.product, each.offer.baseline, each.offer.letter)
@@ -89,7 +93,8 @@ def card(rollout: Rollout, rows: Sequence[Adoption], outcomes: Sequence[Outcome]
     return Card(
         rollout=rollout,
         state=state,
-        reason=shown.halt.reason if shown.halt is not None else offer.reason,
+        reason=_reason(_deciding(rollout)),
+        by_guard=state == "halted" and any(_is_by_guard(each.halt) for each in rollout.shown),
         since=_since(rollout),
         share=100.0 if schedule is None else 100 * share_now(schedule, now, stopped) / ALL,
         real=_real(names, rows, stopped),
@@ -112,8 +117,8 @@ def state_of(rollout: Rollout, now: int) -> State:
 
 def _state(rollout: Rollout, now: int) -> State:
     offers = [each.offer for each in rollout.shown]
-    # What stops some builds is said first.
-    if any(each.halt is not None for each in rollout.shown):
+    # What stops some builds is said first. A withdrawal is the last word about a letter.
+    if any(_halt(each) is not None for each in rollout.shown):
         return "halted"
     if any(offer.state == "withdrawn" for offer in offers):
         return "withdrawn"
@@ -121,6 +126,25 @@ def _state(rollout: Rollout, now: int) -> State:
         return "paused"
     schedule = offers[0].rollout
     return "under way" if schedule is not None and schedule.is_under_way(now) else "complete"
+
+
+def _halt(shown: ShownRollout) -> HaltedLetter | None:
+    """Return the halt that matters: none if the letter was withdrawn."""
+    return shown.halt if shown.offer.state != "withdrawn" else None
+
+
+def _deciding(rollout: Rollout) -> ShownRollout:
+    """Return the build that decides the state: a halted one, or one that is not offered."""
+    return min(rollout.shown, key=lambda each: (_halt(each) is None, each.offer.state == "offered"))
+
+
+def _reason(shown: ShownRollout) -> str:
+    halt = _halt(shown)
+    return halt.reason if halt is not None else shown.offer.reason
+
+
+def _is_by_guard(halt: HaltedLetter | None) -> bool:
+    return halt is not None and halt.by == "guard"
 
 
 def _actions(state: State, has_next: bool) -> tuple[Action, ...]:
@@ -145,9 +169,10 @@ def _stopped(rollout: Rollout) -> int | None:
 
 
 def _since(rollout: Rollout) -> int:
-    shown = rollout.shown[0]
-    if shown.halt is not None:
-        return shown.halt.since
+    shown = _deciding(rollout)
+    halt = _halt(shown)
+    if halt is not None:
+        return halt.since
     if shown.offer.state == "offered" and shown.offer.rollout is not None:
         return shown.offer.rollout.beginning
     return shown.offer.since

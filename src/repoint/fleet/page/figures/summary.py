@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from repoint.fleet.page.figures.curves import devices_now
-from repoint.fleet.records import Adoption, FailureGroup, Outcome
+from repoint.fleet.records import Adoption, FailureGroup, LetterName, Outcome
 from repoint.model.baseline import BaselineName
 from repoint.model.report import TRANSIENT, Failure
 from repoint.model.version import Letter
@@ -23,8 +23,9 @@ class Summary:
         behind: Devices that lack the newest published letter of their baseline, or on which a
             process still runs replaced code.
         uncared: Devices of baselines for which nothing is published.
-        failed: Devices whose last event is a failure that is not transient.
-        silent: Devices that staged a letter and reported nothing since.
+        failed: Devices whose last event about the newest published letter is a failure that is not
+            transient. What earlier letters did is history.
+        silent: Devices that staged the newest published letter and reported nothing since.
     """
 
     devices: int
@@ -77,23 +78,36 @@ def summarize(
     """
     current = behind = uncared = 0
     for row in devices_now(rows):
-        name = row.letter
-        letter = newest.get(BaselineName(name.platform, name.version, name.build))
+        letter = newest.get(_baseline(row.letter))
         if letter is None:
             uncared += row.devices
-        elif name.letter and Letter(name.letter) >= Letter(letter):
+        elif _is_current(row.letter, letter):
             current += row.devices - row.exposed
             behind += row.exposed
         else:
             behind += row.devices
+    last = [
+        outcome
+        for outcome in outcomes
+        if _is_current(outcome.letter, newest.get(_baseline(outcome.letter), ""))
+    ]
     return Summary(
         devices=current + behind + uncared,
         current=current,
         behind=behind,
         uncared=uncared,
-        failed=sum(outcome.failed for outcome in outcomes),
-        silent=sum(outcome.silent for outcome in outcomes),
+        failed=sum(outcome.failed for outcome in last),
+        silent=sum(outcome.silent for outcome in last),
     )
+
+
+def _baseline(name: LetterName) -> BaselineName:
+    return BaselineName(name.platform, name.version, name.build)
+
+
+def _is_current(name: LetterName, newest: str) -> bool:
+    """Return whether a letter is the newest, or later; no letter is newest if that is empty."""
+    return bool(name.letter) and (not newest or Letter(name.letter) >= Letter(newest))
 
 
 def failure_reasons(groups: Sequence[FailureGroup]) -> list[FailureReason]:

@@ -112,7 +112,7 @@ def _since(context: Context, shown: Card) -> tuple[Entry, ...]:
         since = context.now
     return tuple(
         entry
-        for entry in context.page.audit.entries(rollout.product)
+        for entry in context.changes([rollout.product])
         if (entry.label, entry.platform) == (rollout.label, rollout.platform)
         and entry.result == "done"
         and entry.when >= since

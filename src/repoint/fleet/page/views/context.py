@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from repoint.fleet.page.audit import Entry
 from repoint.fleet.page.auth.sessions import Session
+from repoint.fleet.page.changes import with_guard
 from repoint.fleet.page.i18n import CATALOGUE
 from repoint.fleet.page.state import PageState
 from repoint.fleet.page.vendor import Published
@@ -89,6 +91,11 @@ class Context:
             return self.page.vendor.published(product), None
         except RepositoryError as error:
             return _NOTHING, error
+
+    def changes(self, products: Sequence[str]) -> list[Entry]:
+        """Return who changed the rollouts of products, people and the guard, newest first."""
+        entries = self.page.audit.entries(products[0] if len(products) == 1 else None)
+        return with_guard(entries, {name: self.published(name)[0] for name in products})
 
     @property
     def home(self) -> str:

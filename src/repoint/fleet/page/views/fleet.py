@@ -11,7 +11,7 @@ from repoint.fleet.page.audit import Action
 from repoint.fleet.page.figures.curves import DAY, HOUR, adoption_chart, exposure_chart
 from repoint.fleet.page.figures.rollouts import Card, State, card
 from repoint.fleet.page.figures.summary import Summary, failure_reasons, summarize
-from repoint.fleet.page.vendor import Rollout, VendorSide
+from repoint.fleet.page.vendor import Published, Rollout, VendorSide
 from repoint.fleet.page.views.context import Context
 from repoint.fleet.records import Outcome
 
@@ -57,7 +57,7 @@ def products(context: Context) -> Response:
         outcomes = context.page.figures.outcomes(name, context.now - 30 * DAY)
         published, _ = context.published(name)
         leads = [card(each, rows, outcomes, context.now) for each in published.rollouts[:4]]
-        lead = _lead(leads)
+        lead = _lead(leads, published)
         summary = summarize(rows, outcomes, published.newest)
         lines.append(ProductLine(name, summary, tone_of(lead, summary), lead))
     return context.show("products.html", lines=lines, products=context.products, product="")
@@ -72,14 +72,14 @@ def product(context: Context) -> Response:
     published, problem = context.published(name)
     rows = figures.adoption(name, SPANS[span])
     cards = [card(each, rows, [], now) for each in published.rollouts]
-    leading = _leading(cards)
+    leading = _leading(cards, published)
     shown = [each.rollout for each in leading]
     outcomes = figures.outcomes(name, min([now - SPANS["30"], *(_started(now, r) for r in shown)]))
     earlier = [each for each in cards if each.rollout not in shown]
     if context.page.vendor is not None and problem is None and context.session.may_change:
         hindrances = _hindrances(context.page.vendor, name)
     summary = summarize(rows, outcomes, published.newest)
-    lead = _lead(cards)
+    lead = _lead(cards, published)
     return context.show(
         "product.html",
         products=context.products,
@@ -95,7 +95,7 @@ def product(context: Context) -> Response:
         adoption=adoption_chart(rows),
         exposure=exposure_chart(rows, published.fixes),
         reasons=failure_reasons(figures.failures(name, SPANS[span])),
-        actions=context.page.audit.entries(name)[:_SHOWN_ACTIONS],
+        actions=context.changes([name])[:_SHOWN_ACTIONS],
         has_repository=context.page.vendor is not None,
         problem=problem,
         hindrances=hindrances,
@@ -117,8 +117,9 @@ def find(context: Context) -> Response:
 def audit(context: Context) -> Response:
     """Show who changed what, newest first."""
     return context.show(
-        "audit.html", products=context.products, product="", actions=context.page.audit.entries()
-    )
+        "audit.html", products=context.products, product="",
+        actions=context.changes(context.products),
+    )  # fmt: skip
 
 
 def _hindrances(vendor: VendorSide, product: str) -> dict[str, str]:
@@ -137,23 +138,31 @@ def tone_of(lead: Card | None, summary: Summary) -> str:
     return "good" if summary.current_share >= 0.95 and not summary.failed else "calm"
 
 
-def _lead(cards: list[Card]) -> Card | None:
-    """Return the rollout that matters most: a halted one, then one under way, then the latest."""
-    return next(iter(_leading(cards)), None)
+def _lead(cards: list[Card], published: Published) -> Card | None:
+    """Return the rollout that matters most: a halted one, then one under way, then the latest.
+
+    What a later letter has taken the place of is history, and never leads.
+    """
+    leading = _leading(cards, published)
+    return next((each for each in leading if not published.is_superseded(each.rollout)), None)
 
 
-def _leading(cards: list[Card]) -> list[Card]:
-    """Return what needs eyes: the latest improvement of each platform, and what is not complete."""
+def _leading(cards: list[Card], published: Published) -> list[Card]:
+    """Return what needs eyes: the latest improvement of each platform, and what is not complete.
+
+    A letter that was stopped needs none any more if a later one has taken its place.
+    """
     latest: dict[str, Card] = {}
     for each in cards:
         latest.setdefault(each.rollout.platform, each)
-    shown = [
-        each
-        for each in cards
-        if each is latest[each.rollout.platform] or each.state not in ("complete", "withdrawn")
-    ]
+
+    def matters(each: Card) -> bool:
+        if each.state == "under way" or each is latest[each.rollout.platform]:
+            return True
+        return each.state in ("halted", "paused") and not published.is_superseded(each.rollout)
+
     # What is stopped waits for a person.
-    shown.sort(key=lambda each: _URGENCY.get(each.state, len(_URGENCY)))
+    shown = sorted(filter(matters, cards), key=lambda each: _URGENCY.get(each.state, len(_URGENCY)))
     return shown[:_SHOWN_ROLLOUTS]
 
 
