@@ -200,3 +200,22 @@ def _children(tasks: Path) -> list[int]:
     ]
     # It has begun to work when it has loaded what it needs, and read its task.
     return [pid for pid in found if "/new" in Path(f"/proc/{pid}/maps").read_text()]
+
+
+class _NotWantedError(Exception):
+    pass
+
+
+def test_what_the_report_of_progress_raises_ends_the_encoding(tmp_path: Path) -> None:
+    def report(done: int, total: int) -> None:
+        reports.append(done)
+        if len(reports) > 1:
+            raise _NotWantedError
+
+    (tmp_path / "new").write_bytes(random.Random(1).randbytes(30_000_000))
+    (tmp_path / "payloads").mkdir()
+    reports: list[int] = []
+    with pytest.raises(_NotWantedError):
+        encode_all([PatchInput("new", tmp_path / "new")], tmp_path / "payloads", 1, report)
+    # It takes half a minute, and nothing was done when the second report came.
+    assert reports == [0, 0]

@@ -35,6 +35,9 @@ from repoint.delta.sandbox.process import (
 )
 from repoint.model.errors import RepointError
 
+_SECONDS = 0.5
+"""Between two reports while all processes encode."""
+
 _WORTH_A_PROCESS = 256 << 10
 """Size of both files in bytes from which encoding takes longer than handing over the task."""
 
@@ -97,6 +100,8 @@ def encode_all(
 ) -> list[Encoded]:
     """Encode every input. Payloads become files in `folder`, which the caller removes.
 
+    `progress` is also called while nothing is done; what it raises ends the processes.
+
     Raises:
         DeltaChildError: No codec could encode a file, for lack of memory or disk.
         OSError: A file does not exist.
@@ -130,6 +135,9 @@ def encode_all(
             ]
         missing = Counter(task.index for task in tasks)
         for result in _results(tasks, weights, workers):
+            if result is None:
+                progress(halves // 2, total)
+                continue
             if result.fatal:
                 raise DeltaChildError(f"cannot encode {inputs[result.index].name}: {result.error}")
             if result.error:
@@ -224,8 +232,13 @@ def _encoded(each: PatchInput, result: EncodeResult | None, folder: Path, reason
         return Encoded(len(view), digest, result.codec, payload)
 
 
-def _results(tasks: list[EncodeTask], weights: list[int], workers: int) -> Iterator[EncodeResult]:
-    """Yield the results of all tasks in any order; small ones run here, large ones in workers."""
+def _results(
+    tasks: list[EncodeTask], weights: list[int], workers: int
+) -> Iterator[EncodeResult | None]:
+    """Yield the results of all tasks in any order; small ones run here, large ones in workers.
+
+    Every moment without a result yields None, so that the caller can end the work.
+    """
     large = [task for task in tasks if weights[task.index] >= _WORTH_A_PROCESS]
     # Longest first, so that no processor idles at the end.
     large.sort(key=lambda task: -weights[task.index])
@@ -233,8 +246,15 @@ def _results(tasks: list[EncodeTask], weights: list[int], workers: int) -> Itera
         for task in tasks:
             if weights[task.index] < _WORTH_A_PROCESS:
                 yield run_task(task)
-        for _ in large:
-            yield results.get()
+        left = len(large)
+        while left:
+            try:
+                result = results.get(timeout=_SECONDS)
+            except queue.Empty:
+                yield None
+                continue
+            left -= 1
+            yield result
 
 
 class _Workers:

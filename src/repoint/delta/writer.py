@@ -41,7 +41,8 @@ def write_patch(
         out: Path of the patch.
         inputs: The new files, each with its old file, if any.
         annex: Bytes to add to the header, at most 64 MiB.
-        progress: Called with the bytes of the new files that are done, and their total.
+        progress: Called with the bytes of the new files that are done, and their total, also while
+            nothing is done. What it raises ends the work.
         workers: Number of encoding processes; by default the number of processors.
 
     Returns:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from repoint.fs.durable import sync_folder
@@ -30,18 +30,37 @@ def scratch_folder(target: Path, *, mode: int = 0o777) -> Iterator[Path]:
         OSError: They cannot be created.
     """
     clear_scratch(target)
-    missing = [folder for folder in target.parents if not folder.exists()]
+    with (
+        folders_above([target], mode=mode),
+        tempfile.TemporaryDirectory(prefix=_PREFIX, dir=target.parent) as scratch,
+        exclusive_folder_lock(Path(scratch)),
+    ):
+        yield Path(scratch)
+
+
+@contextlib.contextmanager
+def folders_above(targets: Iterable[Path], *, mode: int = 0o777) -> Iterator[None]:
+    """Create the folders above some paths; at the end, remove those that are still empty.
+
+    Threads that work below the same folders need this around all of them: what one of them created
+    and removed, another one would miss.
+
+    Args:
+        targets: The paths.
+        mode: Permission bits of the folders that do not exist yet, less the umask.
+
+    Raises:
+        OSError: They cannot be created.
+    """
+    above = {folder for target in targets for folder in target.parents}
+    missing = sorted(folder for folder in above if not folder.exists())
     try:
-        for folder in reversed(missing):
+        for folder in missing:
             folder.mkdir(mode=mode)
             sync_folder(folder.parent)
-        with (
-            tempfile.TemporaryDirectory(prefix=_PREFIX, dir=target.parent) as scratch,
-            exclusive_folder_lock(Path(scratch)),
-        ):
-            yield Path(scratch)
+        yield
     finally:
-        for folder in missing:
+        for folder in reversed(missing):
             with contextlib.suppress(OSError):
                 folder.rmdir()
 

@@ -16,6 +16,7 @@ from repoint.publisher.catalog.catalogs import put_catalog, read_catalog
 from repoint.publisher.catalog.retirement import require_in_care
 from repoint.publisher.errors import LetterTakenError, UnknownImprovementError
 from repoint.publisher.improve.drafts import Draft, clear_drafts, read_drafts, remove_draft
+from repoint.publisher.improve.patches import PatchStore
 from repoint.repository import names
 from repoint.repository.keys import Passphrases
 from repoint.repository.repository import Repository
@@ -70,6 +71,8 @@ def publish(
             put_catalog(publication, changed)
     for draft in new:
         remove_draft(draft.folder)
+    # Nothing is left to build, unless somebody builds more right now; then it is built anew.
+    PatchStore(repository, product).clear()
     return [draft.improvement for draft in drafts]
 
 

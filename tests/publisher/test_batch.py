@@ -1,0 +1,243 @@
+"""Improvements for many baselines in one run: the same as one at a time, and taken up again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from repoint.model.baseline import BaselineName
+from repoint.publisher.errors import LostFixesError
+from repoint.publisher.improve import patches
+from repoint.publisher.improve.batch import Outcome, Run, build_all, plan_all
+from repoint.publisher.improve.request import ImprovementRequest
+from tests.cli.command import everything
+from tests.world import FIXED, OLD, PLATFORM, Files, Vendor, advisory, big
+
+ARM = "linux-aarch64"
+NAMES = [
+    BaselineName(platform, version, build)
+    for version, build in (("26.3.1", "25D2128"), ("26.4.0", "25E246"))
+    for platform in (PLATFORM, ARM)
+]
+WHEN = 1_700_000_500
+
+
+@pytest.fixture
+def vendor(tmp_path: Path) -> Vendor:
+    made = Vendor(tmp_path)
+    for number, name in enumerate(NAMES):
+        made.baseline({"engine": own(OLD, number // 2)}, name=name)
+    return made
+
+
+@pytest.fixture
+def executor() -> Iterator[Executor]:
+    with ThreadPoolExecutor(4) as made:
+        yield made
+
+
+def own(files: Files, number: int) -> Files:
+    """The files of one version; its platforms have the same ones."""
+    return {**files, "lib/own.so": big(10 + number, 5_000)}
+
+
+def requests(vendor: Vendor, narrow: bool = True) -> list[ImprovementRequest]:
+    return [
+        ImprovementRequest(
+            vendor.product, name, {"engine": vendor.source(own(FIXED, number // 2))}, advisory(),
+            narrow=narrow,
+        )
+        for number, name in enumerate(NAMES)
+    ]  # fmt: skip
+
+
+def run(executor: Executor, finished: Callable[[Outcome], None] = lambda _: None) -> Run:
+    return Run(executor, finished, workers=1)
+
+
+def states(outcomes: list[Outcome]) -> list[str | None]:
+    return [outcome.state for outcome in outcomes]
+
+
+def drafts(vendor: Vendor) -> dict[str, str]:
+    return everything(vendor.repository.path / "drafts")
+
+
+def encoded(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The patches that are made from now on, and not taken from somewhere."""
+    made: list[Path] = []
+    former = patches.write_patch
+
+    def counted(out: Path, *arguments: object, **more: object) -> object:
+        made.append(out)
+        return former(out, *arguments, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(patches, "write_patch", counted)
+    return made
+
+
+def test_the_bytes_are_the_same_as_one_at_a_time(vendor: Vendor, executor: Executor) -> None:
+    asked = requests(vendor)
+    with ThreadPoolExecutor(1) as alone:
+        build_all(vendor.repository, asked, run(alone), created=WHEN)
+    before = drafts(vendor)
+    assert len([path for path in before if path.endswith(".patch")]) == len(NAMES)
+    for path in (vendor.repository.path / "drafts").glob("*/*/*/*/a"):
+        for file in path.iterdir():
+            file.unlink()
+        path.rmdir()
+    build_all(vendor.repository, asked, run(executor), created=WHEN)
+    assert drafts(vendor) == before
+
+
+def test_outcomes_come_in_the_order_of_the_requests(vendor: Vendor, executor: Executor) -> None:
+    seen: list[Outcome] = []
+    outcomes = build_all(
+        vendor.repository, requests(vendor), run(executor, seen.append), created=WHEN
+    )
+    assert seen == outcomes
+    assert [outcome.request.baseline for outcome in seen] == NAMES
+    assert [outcome.label for outcome in seen] == ["26.3.1 (a)"] * 2 + ["26.4.0 (a)"] * 2
+
+
+def test_a_patch_between_the_same_files_is_made_once(
+    vendor: Vendor, executor: Executor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = encoded(monkeypatch)
+    build_all(vendor.repository, requests(vendor), run(executor), created=WHEN)
+    # `lib/own.so` does not change, so all four baselines need the same patch.
+    assert len(made) == 1
+
+
+def test_a_second_run_takes_the_drafts_of_the_first(
+    vendor: Vendor, executor: Executor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = requests(vendor)
+    assert set(states(build_all(vendor.repository, asked[:3], run(executor), created=WHEN))) == {
+        "new"
+    }
+    before = drafts(vendor)
+    outcomes = build_all(vendor.repository, asked, run(executor), created=WHEN + 60)
+    assert states(outcomes) == ["drafted"] * 3 + ["new"]
+    assert outcomes[0].improvement is not None
+    assert outcomes[0].improvement.created == WHEN
+    after = drafts(vendor)
+    assert {path: after[path] for path in before if path.endswith(("patch", "json"))} == {
+        path: text for path, text in before.items() if path.endswith(("patch", "json"))
+    }
+
+
+def test_what_is_published_is_not_built_again(vendor: Vendor, executor: Executor) -> None:
+    asked = requests(vendor)
+    build_all(vendor.repository, asked[:2], run(executor), created=WHEN)
+    vendor.publish()
+    outcomes = build_all(vendor.repository, asked, run(executor), created=WHEN)
+    assert states(outcomes) == ["published"] * 2 + ["new"] * 2
+
+
+def test_a_changed_source_or_advisory_gets_the_next_letter(
+    vendor: Vendor, executor: Executor
+) -> None:
+    first, second = requests(vendor)[:2]
+    build_all(vendor.repository, [first, second], run(executor), created=WHEN)
+    changed = ImprovementRequest(
+        vendor.product, NAMES[0], {"engine": vendor.source({**own(FIXED, 0), "new": "x"})},
+        advisory(), narrow=True,
+    )  # fmt: skip
+    told = ImprovementRequest(
+        vendor.product, NAMES[1], second.sources, advisory("CVE-2023-4863", "CVE-2023-5129")
+    )
+    outcomes = build_all(vendor.repository, [changed, told], run(executor), created=WHEN)
+    assert [(each.state, each.label) for each in outcomes] == [("new", "26.3.1 (b)")] * 2
+
+
+def test_a_baseline_that_has_the_fix_is_not_concerned(vendor: Vendor, executor: Executor) -> None:
+    fixed = BaselineName(PLATFORM, "26.5.0", "25F1")
+    vendor.baseline({"engine": own(FIXED, 0)}, name=fixed)
+    one = requests(vendor)[0]
+    same = ImprovementRequest(vendor.product, fixed, one.sources, one.advisory, narrow=True)
+    outcomes = build_all(vendor.repository, [one, same], run(executor), created=WHEN)
+    assert states(outcomes) == ["new", "unconcerned"]
+    assert outcomes[1].left_out == ("engine",)
+
+
+def test_an_improvement_that_is_refused_does_not_keep_the_others_from_being_built(
+    vendor: Vendor, executor: Executor
+) -> None:
+    vendor.release({"engine": own(FIXED, 0)}, "CVE-2020-1000")
+    vendor.withdraw("a")
+    outcomes = build_all(vendor.repository, requests(vendor), run(executor), created=WHEN)
+    assert isinstance(outcomes[0].error, LostFixesError)
+    assert states(outcomes) == [None, "new", "new", "new"]
+
+
+def test_a_plan_says_what_would_be_built_and_leaves_nothing(
+    vendor: Vendor, executor: Executor
+) -> None:
+    build_all(vendor.repository, requests(vendor)[:1], run(executor), created=WHEN)
+    before = everything(vendor.folder, ".25D2128.lock", ".25E246.lock", "sources")
+    outcomes = plan_all(vendor.repository, requests(vendor), run(executor))
+    assert states(outcomes) == ["drafted", "new", "new", "new"]
+    assert all(outcome.layers for outcome in outcomes)
+    assert everything(vendor.folder, ".25D2128.lock", ".25E246.lock", "sources") == before
+
+
+def test_finished_patches_of_an_interrupted_run_are_taken(
+    vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(KeyboardInterrupt), ThreadPoolExecutor(1) as alone:
+        build_all(vendor.repository, requests(vendor), run(alone, interrupt), created=WHEN)
+    assert kept(vendor)
+    assert vendor.publisher.drafts(vendor.product) != []
+    made = encoded(monkeypatch)
+    with ThreadPoolExecutor(1) as alone:
+        build_all(vendor.repository, requests(vendor), run(alone), created=WHEN)
+    assert made == []
+    assert kept(vendor) == []
+
+
+def test_a_damaged_kept_patch_is_made_anew(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(KeyboardInterrupt), ThreadPoolExecutor(1) as alone:
+        build_all(vendor.repository, requests(vendor), run(alone, interrupt), created=WHEN)
+    patch = kept(vendor)[0]
+    content = bytearray(patch.read_bytes())
+    content[-1] ^= 1
+    patch.unlink()
+    patch.write_bytes(content)
+    made = encoded(monkeypatch)
+    with ThreadPoolExecutor(1) as alone:
+        outcomes = build_all(vendor.repository, requests(vendor), run(alone), created=WHEN)
+    assert len(made) == 1
+    assert not any(outcome.error for outcome in outcomes)
+
+
+def test_an_interruption_ends_what_is_being_encoded(
+    vendor: Vendor, executor: Executor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def endless(
+        out: Path, inputs: object, *, progress: Callable[[int, int], None], workers: int
+    ) -> object:
+        while True:
+            progress(0, 1)
+            time.sleep(0.01)
+
+    monkeypatch.setattr(patches, "write_patch", endless)
+    fixed = BaselineName(PLATFORM, "1.0", "1")
+    vendor.baseline({"engine": own(FIXED, 0)}, name=fixed)
+    one = requests(vendor)[0]
+    asked = [ImprovementRequest(vendor.product, fixed, one.sources, one.advisory, narrow=True), one]
+    with pytest.raises(KeyboardInterrupt):
+        build_all(vendor.repository, asked, run(executor, interrupt), created=WHEN)
+    assert not (vendor.repository.path / "drafts").exists()
+
+
+def interrupt(outcome: Outcome) -> None:
+    raise KeyboardInterrupt
+
+
+def kept(vendor: Vendor) -> list[Path]:
+    return list((vendor.repository.path / "drafts" / vendor.product).glob(".patches/*"))
