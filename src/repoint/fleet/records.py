@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -22,6 +22,20 @@ class LetterName(msgspec.Struct, frozen=True, order=True):
     def label(self) -> str:
         """The label that people read, such as ``26.3.1 (a)``."""
         return f"{self.version} ({self.letter})" if self.letter else self.version
+
+
+class SignedNames(NamedTuple):
+    """What the signed documents of a repository name, so that no stranger can have made it up.
+
+    Attributes:
+        products: The products.
+        letters: Their baselines, and the letters of these.
+        rings: The rings of all rollouts.
+    """
+
+    products: frozenset[str]
+    letters: frozenset[LetterName]
+    rings: frozenset[str]
 
 
 class Outcome(msgspec.Struct, frozen=True):

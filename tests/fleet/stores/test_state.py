@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-import msgspec
 import pytest
 
 from repoint.fleet.records import LetterName, Outcome
-from repoint.fleet.stores import names as names_module
 from repoint.fleet.stores.errors import (
     DatabaseAddressError,
     DatabaseAwayError,
     DatabaseTooNewError,
-    TooManyNamesError,
 )
 from repoint.fleet.stores.opening import PATIENCE, open_state
 from repoint.fleet.stores.state import SqlState
@@ -252,27 +249,6 @@ def test_two_processes_that_add_at_once_lose_no_device(database: str, state: Sql
         list(pool.map(work, (state, other)))
     assert outcome(state) == (200, 200, 0, 0, 0)
     other.close()
-
-
-def test_too_many_names_are_refused_with_the_report_that_has_them(
-    state: SqlState, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(names_module, "MAX_LETTERS", 2)
-    state.add([event("staged", new_id(), "a"), event("staged", new_id(), "b")], NOW)
-    with pytest.raises(TooManyNamesError) as refused:
-        state.add([event("staged", new_id(), "a"), event("staged", new_id(), "c")], NOW)
-    assert refused.value.index == 1
-    assert state.outcomes(PRODUCT)[0].staged == 1, "the whole batch is refused"
-
-
-def test_no_more_than_a_thousand_versions_of_the_agent_are_told_apart(
-    state: SqlState, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(names_module, "MAX_WORDS", 1)
-    one, other = event("staged", new_id()), event("staged", new_id())
-    state.add([one, msgspec.structs.replace(other, agent="9")], NOW)
-    assert state.find(one.id)[0].agent == "0.1.0"
-    assert state.find(other.id)[0].agent == ""
 
 
 def test_the_letters_of_other_products_are_not_shown(state: SqlState) -> None:

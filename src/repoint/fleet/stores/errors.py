@@ -25,7 +25,7 @@ class DatabaseTooNewError(FleetStoreError):
 
 
 class TooManyNamesError(FleetStoreError):
-    """The reports name more letters or rings than any vendor has.
+    """The reports name new letters, and there are more than any vendor has.
 
     Attributes:
         index: The report with the first name that is too many.

@@ -2,50 +2,64 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import Final, Literal
 
 import sqlalchemy as sa
 
 from repoint.fleet.records import LetterName
-from repoint.fleet.stores.errors import TooManyNamesError
-from repoint.fleet.stores.tables import letters, words
+from repoint.fleet.stores.tables import letters, revisions, words
 from repoint.model.report import Report
 
 Subject = Literal["ring", "agent"]
 
-MAX_LETTERS: Final = 50_000
-"""The most letters of all products together. Forged reports could name any number."""
-
-MAX_WORDS: Final = 1000
-"""Rings and versions of the agent, each."""
+_OTHER: Final = "other"
 
 
 class Names:
-    """The dictionaries, as one transaction sees them.
+    """The dictionaries, as one transaction sees them. They do not change.
 
-    A name that is new gets its number in the database at once, and stays here only if the
-    transaction is committed: make a copy for each one.
+    Attributes:
+        by_number: The letter with each number.
+        last_letter: The largest of these numbers; 0 for none.
+        revision: Grows with each change of the dictionaries; -1 for none that were read.
     """
 
     def __init__(
-        self, of_letters: dict[LetterName, int], of_words: dict[tuple[Subject, str], int]
+        self,
+        of_letters: dict[LetterName, int],
+        of_words: dict[tuple[Subject, str], int],
+        revision: int = -1,
     ) -> None:
+        self.revision = revision
         self._letters = of_letters
         self._words = of_words
         self.by_number = {number: name for name, number in of_letters.items()}
+        self.last_letter = max(self.by_number, default=0)
         self._words_by_number = {(key[0], number): key[1] for key, number in of_words.items()}
+        self._products: dict[str, list[int]] = defaultdict(list)
+        self._baselines: dict[LetterName, list[int]] = defaultdict(list)
+        for name, number in of_letters.items():
+            self._products[name.product].append(number)
+            self._baselines[_baseline(name)].append(number)
+        for line in self._baselines.values():
+            line.sort(key=self._order)
 
     @classmethod
     def read(cls, connection: sa.Connection) -> Names:
         """Read the dictionaries."""
+        revision = connection.scalar(sa.select(revisions.c.number)) or 0
         return cls(
             {LetterName(*row[1:]): row[0] for row in connection.execute(sa.select(letters))},
             {(row[0], row[2]): row[1] for row in connection.execute(sa.select(words))},
+            revision,
         )
 
-    def count(self) -> tuple[int, int]:
-        """Return how many letters and words there are: others may have added some."""
-        return len(self._letters), len(self._words)
+    def with_new(
+        self, of_letters: dict[LetterName, int], of_words: dict[tuple[Subject, str], int]
+    ) -> Names:
+        """Return the dictionaries with some more names."""
+        return Names(self._letters | of_letters, self._words | of_words, self.revision + 1)
 
     def knows(self, report: Report) -> bool:
         """Return whether all names of a report have numbers."""
@@ -56,8 +70,13 @@ class Names:
         )
 
     def letter(self, report: Report) -> int:
-        """Return the number of the letter of a report."""
-        return self._letters[letter_name(report)]
+        """Return the number of the letter of a report, or of the other letters of its product."""
+        name = letter_name(report)
+        return self._letters.get(name) or self._letters[other_letters(report.product)]
+
+    def number(self, name: LetterName) -> int:
+        """Return the number of a letter; 0 if it has none."""
+        return self._letters.get(name, 0)
 
     def word(self, subject: Subject, word: str) -> int:
         """Return the number of a ring or a version of the agent; 0 if it has none."""
@@ -67,52 +86,29 @@ class Names:
         """Return the ring or the version of the agent with a number."""
         return self._words_by_number.get((subject, number), "")
 
+    def words(self, subject: Subject) -> dict[str, int]:
+        """Return the numbers of all rings or versions of the agent."""
+        return {key[1]: number for key, number in self._words.items() if key[0] == subject}
+
     def rings(self) -> list[int]:
         """Return the numbers of all rings, and 0 for none."""
-        return [0, *(number for (subject, _), number in self._words.items() if subject == "ring")]
+        return [0, *self.words("ring").values()]
 
     def products(self) -> list[str]:
         """Return the names of all products, in order."""
-        return sorted({name.product for name in self._letters})
+        return sorted(self._products)
 
-    def siblings(self, letter: int) -> list[int]:
-        """Return the numbers of the earlier letters of the same baseline."""
-        own = self.by_number[letter]
-        order = (len(own.letter), own.letter)
-        return [
-            number
-            for name, number in self._letters.items()
-            if (name.product, name.platform, name.version, name.build)
-            == (own.product, own.platform, own.version, own.build)
-            and (len(name.letter), name.letter) < order
-        ]
+    def of(self, product: str) -> list[int]:
+        """Return the numbers of the letters of a product."""
+        return self._products.get(product, [])
 
-    def add(self, connection: sa.Connection, reports: list[Report]) -> Names:
-        """Return the dictionaries with the names of some reports.
+    def line(self, letter: int) -> list[int]:
+        """Return the numbers of the letters of the same baseline, in their order."""
+        return self._baselines[_baseline(self.by_number[letter])]
 
-        Raises:
-            TooManyNamesError: There would be too many.
-        """
-        of_letters, of_words = dict(self._letters), dict(self._words)
-        for index, report in enumerate(reports):
-            name = letter_name(report)
-            if name not in of_letters:
-                _require_room(len(of_letters) < MAX_LETTERS, index)
-                of_letters[name] = 1 + max(of_letters.values(), default=0)
-                connection.execute(
-                    letters.insert().values(
-                        number=of_letters[name],
-                        product=name.product,
-                        platform=name.platform,
-                        version=name.version,
-                        build=name.build,
-                        letter=name.letter,
-                    )
-                )
-            if report.ring:
-                _require_room(_add_word(connection, of_words, "ring", report.ring), index, "a ring")
-            _add_word(connection, of_words, "agent", report.agent)
-        return Names(of_letters, of_words)
+    def _order(self, number: int) -> tuple[int, str]:
+        letter = self.by_number[number].letter
+        return len(letter), letter
 
 
 def letter_name(report: Report) -> LetterName:
@@ -121,28 +117,10 @@ def letter_name(report: Report) -> LetterName:
     return LetterName(report.product, name.platform, name.version, name.build, report.letter)
 
 
-def _add_word(
-    connection: sa.Connection,
-    of_words: dict[tuple[Subject, str], int],
-    subject: Subject,
-    word: str,
-) -> bool:
-    """Give a word a number, and return whether it has one."""
-    if (subject, word) in of_words:
-        return True
-    taken = [number for key, number in of_words.items() if key[0] == subject]
-    if len(taken) >= MAX_WORDS:
-        return False
-    number = 1 + max(taken, default=0)
-    connection.execute(words.insert().values(subject=subject, number=number, word=word))
-    of_words[(subject, word)] = number
-    return True
+def other_letters(product: str) -> LetterName:
+    """Return the name under which letters of a product are counted that get none of their own."""
+    return LetterName(product, _OTHER, _OTHER, _OTHER, "")
 
 
-def _require_room(there_is: bool, index: int, what: str = "a letter") -> None:
-    if not there_is:
-        raise TooManyNamesError(
-            f"Report {index} names {what} that is new, and there are more than any vendor has",
-            hint="Name the products of the fleet, so that reports of others are refused",
-            index=index,
-        )
+def _baseline(name: LetterName) -> LetterName:
+    return LetterName(name.product, name.platform, name.version, name.build, "")

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.exc import ArgumentError
 
+from repoint.fleet.records import SignedNames
 from repoint.fleet.stores.bulk import Bulk, PostgreSQL, SQLite
 from repoint.fleet.stores.errors import DatabaseAddressError
 from repoint.fleet.stores.failures import as_fleet_errors
@@ -30,6 +31,7 @@ def open_state(
     clock: Callable[[], float] = time.time,
     patience: int = PATIENCE,
     keeps_events: bool = False,
+    signed: Callable[[], SignedNames | None] = lambda: None,
 ) -> SqlState:
     """Open the state of a fleet; create or update its tables if they are not up to date.
 
@@ -40,6 +42,7 @@ def open_state(
             since, is silent.
         keeps_events: Whether reports are spooled for a store of events, which takes them from
             there.
+        signed: Returns what signed documents name; None if nobody knows.
 
     Raises:
         DatabaseAddressError: The address names no such database.
@@ -67,7 +70,9 @@ def open_state(
     except BaseException:
         engine.dispose()
         raise
-    return SqlState(engine, bulk, clock=clock, patience=patience, keeps_events=keeps_events)
+    return SqlState(
+        engine, bulk, clock=clock, patience=patience, keeps_events=keeps_events, signed=signed
+    )
 
 
 def _sqlite(address: sa.URL) -> sa.Engine:

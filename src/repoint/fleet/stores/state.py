@@ -9,14 +9,25 @@ from contextlib import contextmanager
 
 import sqlalchemy as sa
 
-from repoint.fleet.records import Adoption, DeviceState, FailureGroup, LetterName, Outcome
-from repoint.fleet.stores import retention, rollups
+from repoint.fleet.records import (
+    Adoption,
+    DeviceState,
+    FailureGroup,
+    LetterName,
+    Outcome,
+    SignedNames,
+)
+from repoint.fleet.stores import retention
 from repoint.fleet.stores.bulk import Bulk
 from repoint.fleet.stores.codes import failure_of, kind_of, letter_number, letter_text, status_of
 from repoint.fleet.stores.failures import as_fleet_errors, write_transaction
 from repoint.fleet.stores.names import Names
+from repoint.fleet.stores.new_names import NewNames
+from repoint.fleet.stores.rollups import answers
+from repoint.fleet.stores.rollups import changes as rollups
+from repoint.fleet.stores.rollups.unused_names import drop_names
 from repoint.fleet.stores.spool import Spool, encode_reports
-from repoint.fleet.stores.tables import deletions, letters, spool, words
+from repoint.fleet.stores.tables import deletions, revisions, spool
 from repoint.fleet.stores.transitions import (
     DEVICE,
     HOUR,
@@ -50,12 +61,14 @@ class SqlState:
         clock: Callable[[], float],
         patience: int,
         keeps_events: bool,
+        signed: Callable[[], SignedNames | None],
     ) -> None:
         self._engine = engine
         self._bulk = bulk
         self._clock = clock
         self._patience = patience
         self._keeps_events = keeps_events
+        self._signed = signed
         self._names = Names({}, {})
         self._lock = threading.Lock()
 
@@ -73,7 +86,7 @@ class SqlState:
         Raises:
             DatabaseAwayError: The database does not answer; perhaps the reports are on disk, and
                 they may be added again.
-            TooManyNamesError: They name more letters than any vendor has; none is on disk.
+            TooManyNamesError: They name new letters, and there is no room; none is on disk.
         """
         with self._writing() as connection:
             names = self._current_names(connection)
@@ -81,7 +94,7 @@ class SqlState:
             if not fresh:
                 return
             if not all(map(names.knows, fresh)):
-                names = names.add(connection, fresh)
+                names = self._new_names(names, fresh).write(connection)
             changes = Changes()
             self._bulk.write(connection, self._replay(connection, fresh, names, now, changes))
             rollups.apply(connection, changes, names, now)
@@ -92,8 +105,22 @@ class SqlState:
                     spool.insert().values(hour=now // HOUR, reports=len(fresh), body=body)
                 )
         with self._lock:
-            if names.count() > self._names.count():
+            if names.revision > self._names.revision:
                 self._names = names
+
+    def unsigned_names(self, reports: list[Report]) -> int:
+        """Return how many new names of reports would get a number that no signed document names.
+
+        It asks no database, so it may be too many.
+
+        Raises:
+            TooManyNamesError: There is no room for them.
+        """
+        with self._lock:
+            names = self._names
+        if names.revision < 0 or all(map(names.knows, reports)):
+            return 0
+        return self._new_names(names, reports).unsigned
 
     def forget(self, ids: Sequence[str], now: int) -> None:
         """Delete what is known of ids, as if they had never reported.
@@ -114,7 +141,11 @@ class SqlState:
                 connection.execute(deletions.insert(), [{"id": one, "time": now} for one in bound])
 
     def prune(self, now: int, days: int) -> None:
-        """Forget ids of which nothing was heard for some days, old nonces and old history."""
+        """Forget ids of which nothing was heard for some days, old nonces and old history.
+
+        Where names are scarce, those go that were not heard for as long.
+        """
+        before = now - days * 86_400
         with self._writing() as connection:
             retention.drop_nonces(connection, now)
             retention.fold_history(connection, now)
@@ -122,8 +153,10 @@ class SqlState:
         while more:
             with self._writing() as connection:
                 changes = Changes()
-                more = retention.drop_states(connection, now - days * 86_400, now, changes)
+                more = retention.drop_states(connection, before, now, changes)
                 rollups.apply(connection, changes, self._current_names(connection), now)
+        with self._writing() as connection:
+            drop_names(connection, self._current_names(connection), self._signed(), before)
 
     def products(self) -> list[str]:
         """Return the products of which there are reports, in order."""
@@ -134,22 +167,22 @@ class SqlState:
         """Return what became of each letter that was staged since a time, by letter and ring."""
         silent_before = int(self._clock()) - self._patience
         with self._reading() as (connection, names):
-            return rollups.outcomes(connection, names, product, since, silent_before)
+            return answers.outcomes(connection, names, product, since, silent_before)
 
     def adoption(self, product: str, since: int) -> list[Adoption]:
         """Return the adoption of each letter by the hour, oldest first."""
         with self._reading() as (connection, names):
-            return list(rollups.adoptions(connection, names, product, since, int(self._clock())))
+            return list(answers.adoptions(connection, names, product, since, int(self._clock())))
 
     def failures(self, product: str, since: int = 0) -> list[FailureGroup]:
         """Return the failures, the largest group first."""
         with self._reading() as (connection, names):
-            return rollups.failures(connection, names, product, since)
+            return answers.failures(connection, names, product, since)
 
     def received(self, since: int) -> dict[int, int]:
         """Return how many reports came in each hour from a time on, by the start of the hour."""
         with self._reading() as (connection, _):
-            return rollups.received_since(connection, since)
+            return answers.received_since(connection, since)
 
     def find(self, identity: str) -> list[DeviceState]:
         """Return what is known of an id."""
@@ -200,15 +233,18 @@ class SqlState:
         return {key: row for key, row in sorted(rows.items()) if before.get(key) is not row}
 
     def _current_names(self, connection: sa.Connection) -> Names:
-        """Return the dictionaries, read again if another process has added to them."""
-        count = (
-            connection.scalar(sa.select(sa.func.count()).select_from(letters)),
-            connection.scalar(sa.select(sa.func.count()).select_from(words)),
-        )
+        """Return the dictionaries, read again if any process has changed them."""
+        revision = connection.scalar(sa.select(revisions.c.number))
         with self._lock:
-            if self._names.count() != count:
+            if self._names.revision != revision:
                 self._names = Names.read(connection)
             return self._names
+
+    def _new_names(self, names: Names, reports: list[Report]) -> NewNames:
+        new = NewNames(names, self._signed())
+        for index, report in enumerate(reports):
+            new.include(index, report)
+        return new
 
     @contextmanager
     def _writing(self) -> Iterator[sa.Connection]:

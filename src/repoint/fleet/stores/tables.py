@@ -39,6 +39,13 @@ words = sa.Table(
 )
 """The rings and the versions of the agent. The number 0 is the empty word, and not in the table."""
 
+revisions = sa.Table(
+    "revisions",
+    TABLES,
+    sa.Column("number", sa.BigInteger, nullable=False),
+)
+"""One row, which grows with each change of `letters` and `words`: when to read them again."""
+
 states = sa.Table(
     "states",
     TABLES,

@@ -1,13 +1,12 @@
-"""The roll-ups in the database: apply changes, and answer what people look at."""
+"""What people look at, from the roll-ups."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from repoint.fleet.records import Adoption, FailureGroup, LetterName, Outcome
 from repoint.fleet.stores.codes import (
@@ -21,88 +20,21 @@ from repoint.fleet.stores.codes import (
     is_transient,
 )
 from repoint.fleet.stores.names import Names
-from repoint.fleet.stores.tables import adoption, received, tallies
-from repoint.fleet.stores.transitions import BUCKET, HOUR, Changes
+from repoint.fleet.stores.tables import adoption, letters, received, tallies
+from repoint.fleet.stores.transitions import BUCKET, HOUR
 
 _FIRST_FAILURE: Final = 10
 _STATUSES: Final = (STAGED, CONFIRMED, EVER_STAGED, LATE, *FAILURES.values())
 _FEW: Final = 20
 """Rings. Of more, a database reads the tallies in one go faster than one by one."""
-
-
-def apply(connection: sa.Connection, changes: Changes, names: Names, now: int) -> None:
-    """Add changes to the roll-ups."""
-    _add_moves(connection, changes, names, now)
-    # In the order of the keys, so that no two transactions wait for each other.
-    rows: list[dict[str, Any]] = [
-        {"letter": key[0], "ring": key[1], "status": key[2], "bucket": key[3],
-         "devices": entry[0], "first": entry[1], "last": entry[2]}
-        for key, entry in sorted(changes.tallies.items()) if entry[0]
-    ]  # fmt: skip
-    if rows:
-        on_sqlite = connection.dialect.name == "sqlite"
-        least, greatest = (sa.func.min, sa.func.max) if on_sqlite else (
-            sa.func.least, sa.func.greatest)  # fmt: skip
-        statement = _insert(connection, tallies)
-        new = statement.excluded
-        adds = new.devices > 0
-        connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=list(tallies.primary_key.columns),
-                set_={
-                    "devices": tallies.c.devices + new.devices,
-                    "first": sa.case((adds, least(tallies.c.first, new.first)),
-                                     else_=tallies.c.first),
-                    "last": sa.case((adds, greatest(tallies.c.last, new.last)),
-                                    else_=tallies.c.last),
-                },
-            ),
-            rows,
-        )  # fmt: skip
-    rows = [
-        {"letter": key[0], "hour": key[1], "devices": entry[0], "exposed": entry[1]}
-        for key, entry in sorted(changes.adoption.items()) if any(entry)
-    ]  # fmt: skip
-    if rows:
-        statement = _insert(connection, adoption)
-        new = statement.excluded
-        connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=list(adoption.primary_key.columns),
-                set_={
-                    "devices": adoption.c.devices + new.devices,
-                    "exposed": adoption.c.exposed + new.exposed,
-                },
-            ),
-            rows,
-        )
-
-
-def count_received(connection: sa.Connection, reports: int, now: int) -> None:
-    """Note that reports came."""
-    statement = _insert(connection, received).values(hour=now // HOUR, reports=reports)
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=[received.c.hour],
-            set_={"reports": received.c.reports + statement.excluded.reports},
-        )
-    )
+_LISTED: Final = 1000
+"""Letters that a statement lists. More than 32,766 would be too many for SQLite."""
 
 
 def received_since(connection: sa.Connection, since: int) -> dict[int, int]:
     """Return how many reports came in each hour, by the start of the hour."""
     query = sa.select(received.c.hour, received.c.reports).where(received.c.hour >= since // HOUR)
     return {row[0] * HOUR: row[1] for row in connection.execute(query)}
-
-
-def in_force(connection: sa.Connection, numbers: Sequence[int], hour: int) -> dict[int, int]:
-    """Return how many devices have each of some letters in force in an hour."""
-    query = (
-        sa.select(adoption.c.letter, sa.func.sum(adoption.c.devices))
-        .where(adoption.c.letter.in_(numbers), adoption.c.hour <= hour)
-        .group_by(adoption.c.letter)
-    )
-    return {row[0]: int(row[1]) for row in connection.execute(query)}
 
 
 def outcomes(
@@ -149,12 +81,11 @@ def adoptions(
 ) -> Iterator[Adoption]:
     """Yield the adoption of each letter by the hour, oldest first."""
     first, last = since // HOUR, now // HOUR
-    numbers = _of_product(names, product)
     start = sa.case((adoption.c.hour < first, first), else_=adoption.c.hour)
     query = (
         sa.select(adoption.c.letter, start, sa.func.sum(adoption.c.devices),
                   sa.func.sum(adoption.c.exposed))
-        .where(adoption.c.letter.in_(numbers), adoption.c.hour <= last)
+        .where(_of_product(adoption.c.letter, names, product), adoption.c.hour <= last)
         .group_by(adoption.c.letter, start)
     )  # fmt: skip
     steps: dict[int, list[tuple[int, int, int]]] = defaultdict(list)
@@ -163,7 +94,7 @@ def adoptions(
     if not steps:
         return
     current: dict[int, list[int]] = {}
-    order = {number: _letter_order(names.by_number[number]) for number in numbers}
+    order = {number: _letter_order(names.by_number[number]) for number in names.of(product)}
     for hour in range(max(first, min(steps)), last + 1):
         for letter, devices, exposed in steps.get(hour, ()):
             entry = current.setdefault(letter, [0, 0])
@@ -207,7 +138,7 @@ def _since(
     of the time directly, and does not read those of years.
     """
     conditions = [
-        tallies.c.letter.in_(_of_product(names, product)),
+        _of_product(tallies.c.letter, names, product),
         tallies.c.status.in_(list(statuses)),
         tallies.c.bucket >= -(-since // BUCKET),
     ]
@@ -215,35 +146,19 @@ def _since(
     return [*conditions, tallies.c.ring.in_(rings)] if len(rings) <= _FEW else conditions
 
 
-def _of_product(names: Names, product: str) -> list[int]:
-    return [number for number, name in names.by_number.items() if name.product == product]
+def _of_product(
+    column: sa.ColumnElement[int], names: Names, product: str
+) -> sa.ColumnElement[bool]:
+    """Return the condition that a letter belongs to a product."""
+    numbers = names.of(product)
+    if len(numbers) <= _LISTED:
+        return column.in_(numbers)
+    return column.in_(
+        sa.select(letters.c.number).where(
+            letters.c.product == product, letters.c.number <= max(numbers)
+        )
+    )
 
 
 def _letter_order(name: LetterName) -> tuple[Any, ...]:
     return name.product, name.platform, name.version, name.build, len(name.letter), name.letter
-
-
-def _add_moves(connection: sa.Connection, changes: Changes, names: Names, now: int) -> None:
-    """Move devices to letters, each from the earlier letter that most devices have in force."""
-    counts: dict[int, int] = {}
-    for move in changes.moves:
-        earlier = names.siblings(move.letter)
-        unknown = [number for number in earlier if number not in counts]
-        if unknown:
-            counts |= dict.fromkeys(unknown, 0) | in_force(connection, unknown, now // HOUR)
-            for (letter, hour), entry in changes.adoption.items():
-                if letter in unknown and hour <= now // HOUR:
-                    counts[letter] += entry[0]
-        changes.adopt(move.letter, move.hour, 1, 0)
-        changes.adopt(move.letter, move.until, -1, 0)
-        if move.letter in counts:
-            counts[move.letter] += 1
-        source = max(earlier, key=lambda number: (counts[number], number), default=None)
-        if source is not None and counts[source] > 0:
-            counts[source] -= 1
-            changes.adopt(source, move.hour, -1, 0)
-            changes.adopt(source, move.until, 1, 0)
-
-
-def _insert(connection: sa.Connection, table: sa.Table) -> Any:
-    return (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(table)
