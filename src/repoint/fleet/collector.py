@@ -26,6 +26,10 @@ from repoint.fleet.stores.opening import open_state
 from repoint.fleet.upkeep import Upkeep
 from repoint.model.names import check_product
 
+_NEW_NAMES = 100
+_NEW_NAMES_SECONDS = 3600.0
+"""Names that no signed document names, which one address may bring in within these seconds."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -87,13 +91,22 @@ class Collector:
         with ExitStack() as stack:
             devices = stack.enter_context(listen(settings.listen))
             readers = stack.enter_context(self._listen_to_readers()) if settings.admin else None
-            state = open_state(settings.database, keeps_events=objects is not None)
+            advisories = Advisories(settings.repository) if settings.repository else None
+            state = open_state(
+                settings.database,
+                keeps_events=objects is not None,
+                signed=advisories.signed if advisories else lambda: None,
+            )
             stack.callback(state.close)
             archive = Archive(state.spool(), objects) if objects is not None else None
-            advisories = Advisories(settings.repository) if settings.repository else None
             writer = GroupCommit(state)
             intake = Intake(
-                state, writer, AddressLimits(settings.limit), self._products(advisories)
+                state,
+                writer,
+                AddressLimits(settings.limit),
+                AddressLimits(_NEW_NAMES if settings.limit else 0, _NEW_NAMES_SECONDS),
+                self._products(advisories),
+                notify,
             )
             answers = Answers(state, advisories.fixes if advisories else lambda _: {})
             figures = Figures(answers, intake.counts, lambda: writer.queued, state.spool())

@@ -44,8 +44,9 @@ class Upkeep:
         """Work until the task is cancelled."""
         last = 0.0
         while True:
-            await self._attempt(self._export)
+            # First, because until then made-up names are not told from the vendor's.
             await self._attempt(self._read_advisories)
+            await self._attempt(self._export)
             if time.monotonic() - last >= _EVERY_HOUR or not last:
                 last = time.monotonic()
                 for work in (self._prune, self._compact, self._forget, self._expire):

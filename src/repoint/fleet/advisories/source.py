@@ -17,6 +17,7 @@ from tuf.api.metadata import Metadata, Targets
 from tuf.ngclient import FetcherInterface, Updater
 
 from repoint.fleet.advisories.exposure import BaselineKey, Fixes
+from repoint.fleet.records import LetterName, SignedNames
 from repoint.model.catalog import Catalog
 from repoint.model.encoding import decode_record
 from repoint.model.errors import InvalidRecordError, RepointError
@@ -50,6 +51,7 @@ class Advisories:
         self._lock = threading.Lock()
         self._fixes: dict[BaselineKey, dict[str, frozenset[str]]] = {}
         self._products: frozenset[str] | None = None
+        self._signed: SignedNames | None = None
 
     def products(self) -> frozenset[str] | None:
         """Return the products of the repository; None until it was read once."""
@@ -60,6 +62,14 @@ class Advisories:
         """Return what the letters of a product fix; nothing until it was read once."""
         with self._lock:
             return {key: letters for key, letters in self._fixes.items() if key.product == product}
+
+    def signed(self) -> SignedNames | None:
+        """Return what the documents of the repository name; None until it was read once.
+
+        What an earlier catalog named stays: devices report about it for weeks.
+        """
+        with self._lock:
+            return self._signed
 
     def read(self) -> None:
         """Read the repository again. A letter never changes, so each is read once.
@@ -90,17 +100,26 @@ class Advisories:
         targets = Metadata[Targets].from_file(str(folder / "targets.json")).signed
         delegated = targets.delegations
         products = sorted(delegated.roles or ()) if delegated is not None else []
+        letters, rings = set[LetterName](), set[str]()
         for product in products:
-            self._read_product(updater, product)
+            catalog = self._read_product(updater, product)
+            if catalog is not None:
+                letters |= _letters_of(catalog)
+                rings |= _rings_of(catalog)
         with self._lock:
             self._products = frozenset(products)
+            before = self._signed or SignedNames(frozenset(), frozenset(), frozenset())
+            self._signed = SignedNames(
+                self._products, before.letters | letters, before.rings | rings
+            )
 
-    def _read_product(self, updater: Updater, product: str) -> None:
+    def _read_product(self, updater: Updater, product: str) -> Catalog | None:
         path = catalog_path(product)
         data = _target(updater, path)
         if data is None:
-            return
-        for offer in decode_record(data, Catalog, path).offers:
+            return None
+        catalog = decode_record(data, Catalog, path)
+        for offer in catalog.offers:
             key = BaselineKey.of(product, offer.baseline)
             if offer.letter in self._fixes.get(key, {}):
                 continue
@@ -110,6 +129,27 @@ class Advisories:
                 cves = frozenset(decode_record(record, Improvement, path).cves())
                 with self._lock:
                     self._fixes.setdefault(key, {})[offer.letter] = cves
+        return catalog
+
+
+def _letters_of(catalog: Catalog) -> set[LetterName]:
+    named = [(each.name, "") for each in catalog.baselines]
+    named += [(each.baseline, each.letter) for each in catalog.offers]
+    named += [(each.baseline, "") for each in catalog.offers]
+    return {
+        LetterName(catalog.product, name.platform, name.version, name.build, letter)
+        for name, letter in named
+    }
+
+
+def _rings_of(catalog: Catalog) -> set[str]:
+    return {
+        ring
+        for offer in catalog.offers
+        if offer.rollout is not None
+        for step in offer.rollout.steps
+        for ring in step.rings
+    }
 
 
 def _target(updater: Updater, path: str) -> bytes | None:

@@ -30,6 +30,9 @@ _DRAINED: Final = 16 * 1024 * 1024
 """Bytes of a body that are read; those above `MAX_BODY` are thrown away."""
 _RETRY_AFTER_BUSY: Final = 30
 _RETRY_AFTER_AWAY: Final = 60
+_RETRY_AFTER_FULL: Final = 3600
+_SAID_AGAIN: Final = 3600.0
+"""Seconds after which the journal may say again what strangers can cause."""
 
 
 @dataclass
@@ -54,16 +57,22 @@ class Intake:
     """What the intake works with.
 
     Attributes:
+        limits: The reports, and the ids to forget, that an address may send.
+        names: The names that no signed document names, which an address may bring in.
         products: The products whose reports are taken; None for all.
+        notify: Called with what the operator should know.
         clock: The time, in seconds since 1970.
     """
 
     state: SqlState
     writer: GroupCommit
     limits: AddressLimits
+    names: AddressLimits
     products: Callable[[], frozenset[str] | None]
+    notify: Callable[[str], None]
     clock: Callable[[], float] = time.time
     counts: Counts = field(default_factory=Counts)
+    _said: float | None = None
 
     async def take(self, request: _Request) -> _Answer:
         """Answer ``POST /v1/reports``."""
@@ -71,6 +80,9 @@ class Intake:
         reports = read_reports(await request.body(), self.products())
         if len(reports) > 1:
             self._limit(request, len(reports) - 1)
+        new = self.state.unsigned_names(reports)
+        if new and (wait := self.names.wait(request.address, new, time.monotonic())):
+            raise _LaterError("Too many new names from this address", 429, wait)
         await self.writer.add(reports)
         self.counts.reports.update(report.kind for report in reports)
         return _Answer(202)
@@ -82,6 +94,13 @@ class Intake:
         await asyncio.to_thread(self.state.forget, ids, int(self.clock()))
         self.counts.forgotten += len(ids)
         return _Answer(202)
+
+    def note_full(self, error: TooManyNamesError) -> None:
+        """Say that there is no room for names: once, as strangers decide how often it happens."""
+        now = time.monotonic()
+        if self._said is None or now - self._said >= _SAID_AGAIN:
+            self._said = now
+            self.notify(f"Reports with new letters have to wait. {error}")
 
     def _limit(self, request: _Request, reports: int) -> None:
         wait = self.limits.wait(request.address, reports, time.monotonic())
@@ -181,7 +200,8 @@ async def _answered(intake: Intake, scope: Scope, receive: Receive) -> _Answer:
     except RefusedError as error:
         return _Answer(error.status, error.message, report=error.index)
     except TooManyNamesError as error:
-        return _Answer(400, error.message, report=error.index)
+        intake.note_full(error)
+        return _Answer(503, error.message, report=error.index, wait=_RETRY_AFTER_FULL)
     except _LaterError as error:
         return _Answer(error.status, str(error), wait=error.wait)
     except BusyError as error:

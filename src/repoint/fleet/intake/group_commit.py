@@ -52,7 +52,7 @@ class GroupCommit:
         Raises:
             BusyError: Too many reports wait.
             DatabaseAwayError: The database does not answer.
-            TooManyNamesError: The reports name more letters than any vendor has.
+            TooManyNamesError: The reports name new letters, and there is no room for them.
         """
         if self.queued + len(reports) > _QUEUE or self._closing:
             raise BusyError("More reports come than the database takes")

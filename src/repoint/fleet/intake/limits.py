@@ -1,4 +1,4 @@
-"""How many reports one address may send: a bucket of tokens for each."""
+"""How much one address may send: a bucket of tokens for each."""
 
 from __future__ import annotations
 
@@ -13,23 +13,24 @@ _MOST_ADDRESSES: Final = 100_000
 class AddressLimits:
     """The limits of all addresses. An IPv6 network of 64 bits, which one customer has, is one."""
 
-    def __init__(self, per_minute: int) -> None:
+    def __init__(self, most: int, seconds: float = 60.0) -> None:
         """Set the limit.
 
         Args:
-            per_minute: Reports that an address may send in a minute, and at once after a minute
-                of silence; 0 for no limit.
+            most: What an address may send in a time, and at once after as long a silence; 0 for no
+                limit.
+            seconds: The time.
         """
-        self._capacity = float(per_minute)
-        self._rate = per_minute / 60
+        self._capacity = float(most)
+        self._rate = most / seconds
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
-    def wait(self, address: str, reports: int, now: float) -> int:
-        """Take tokens for reports from an address; return seconds to wait if there are too few.
+    def wait(self, address: str, number: int, now: float) -> int:
+        """Take tokens from an address; return seconds to wait if there are too few.
 
         Args:
             address: The address of the peer, as text.
-            reports: How many it sends. More than fit into an empty bucket take all that fit.
+            number: How many. More than fit into an empty bucket take all that fit.
             now: The time, in seconds of a clock that only moves forward.
         """
         if not self._capacity:
@@ -37,7 +38,7 @@ class AddressLimits:
         key = network_of(address)
         tokens, last = self._buckets.pop(key, (self._capacity, now))
         tokens = min(self._capacity, tokens + (now - last) * self._rate)
-        needed = min(float(reports), self._capacity)
+        needed = min(float(number), self._capacity)
         enough = tokens >= needed
         self._buckets[key] = (tokens - needed if enough else tokens, now)
         if len(self._buckets) > _MOST_ADDRESSES:

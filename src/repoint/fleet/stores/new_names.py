@@ -114,7 +114,7 @@ class NewNames:
                 raise TooManyNamesError(
                     f"Report {index} names a letter that is new, and there are more than any "
                     "vendor has",
-                    hint="Name the repository of the fleet, so that made-up names need no room",
+                    hint="Name the repository with --repository: what it names always has room",
                     index=index,
                 )
         self.letters[name] = self._next_letter
