@@ -117,7 +117,7 @@ class Collector:
                 from repoint.fleet.interfaces.otlp import OtlpPush
 
                 stack.callback(OtlpPush(figures, settings.otlp).close)
-            upkeep = Upkeep(state, archive, advisories, settings.days, notify)
+            upkeep = Upkeep(state, archive, advisories, settings.days, notify, objects)
 
             def report_ready() -> None:
                 ready(url_of(devices), url_of(readers) if readers is not None else "")

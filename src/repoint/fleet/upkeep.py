@@ -10,9 +10,9 @@ from typing import Final
 
 from repoint.fleet.advisories.source import Advisories
 from repoint.fleet.events.archive import Archive
+from repoint.fleet.events.objects import ObjectStore
+from repoint.fleet.outages import Outages
 from repoint.fleet.stores.state import SqlState
-from repoint.model.errors import RepointError
-from repoint.model.printable import one_line
 
 _EVERY_MINUTE: Final = 60.0
 _EVERY_HOUR: Final = 3600.0
@@ -28,8 +28,8 @@ class Upkeep:
         archive: The store of events; None if events are not kept.
         advisories: What letters fix; None if nobody says so.
         days: Days after which an id of which nothing was heard, and an event, are forgotten.
-        notify: Called with what went wrong; once, until it works again or another thing goes wrong.
-        troubles: What goes wrong at present, by the work.
+        notify: Called with what went wrong and with what works again, once each.
+        objects: The files of the store of events; None if events are not kept.
     """
 
     state: SqlState
@@ -37,7 +37,9 @@ class Upkeep:
     advisories: Advisories | None
     days: int
     notify: Callable[[str], None]
-    troubles: dict[str, str] = field(default_factory=dict)
+    objects: ObjectStore | None = None
+    _outages: Outages = field(default_factory=Outages)
+    _store_seen: bool = False
     _advisories_read: int = 0
 
     async def run(self) -> None:
@@ -46,10 +48,13 @@ class Upkeep:
         while True:
             # First, because until then made-up names are not told from the vendor's.
             await self._attempt(self._read_advisories)
+            await self._attempt(self._ask_database)
+            await self._attempt(self._ask_store)
             await self._attempt(self._export)
-            if time.monotonic() - last >= _EVERY_HOUR or not last:
-                last = time.monotonic()
-                for work in (self._prune, self._compact, self._forget, self._expire):
+            due = time.monotonic() - last >= _EVERY_HOUR or not last
+            last = time.monotonic() if due else last
+            for work in (self._prune, self._compact, self._forget, self._expire):
+                if due or self._outages.concerns(work.__name__):
                     await self._attempt(work)
             await asyncio.sleep(_EVERY_MINUTE)
 
@@ -57,15 +62,24 @@ class Upkeep:
         try:
             await asyncio.to_thread(work, int(time.time()))
         except Exception as error:  # whatever fails, the other work goes on, and it is tried again
-            trouble = str(error)
-            if not isinstance(error, RepointError):
-                reason = one_line(trouble).strip()[:200] or type(error).__name__
-                trouble = f"Upkeep failed: {reason}. It is tried again"
-            if trouble != self.troubles.get(work.__name__):
-                self.notify(trouble)
-            self.troubles[work.__name__] = trouble
+            said = self._outages.failed(work.__name__, error)
         else:
-            self.troubles.pop(work.__name__, None)
+            said = self._outages.succeeded(work.__name__)
+        if said:
+            self.notify(said)
+
+    def _ask_database(self, now: int) -> None:
+        """Ask the database anything, so that an outage is noticed when no report comes."""
+        self.state.received(now)
+
+    def _ask_store(self, _: int) -> None:
+        """Ask the store of events anything at the start, so that wrong settings are noticed then.
+
+        It is asked until it has answered once. Later, the other work notices an outage.
+        """
+        if self.objects is not None and not self._store_seen:
+            self.objects.names()
+            self._store_seen = True
 
     def _export(self, now: int) -> None:
         if self.archive is not None:

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final, Protocol
 from urllib.parse import urlsplit
 
+from repoint.fleet.events.failures import explained
 from repoint.fs.durable import make_folder, sync_folder, write_durably
 from repoint.model.errors import RepointError
 
@@ -131,7 +132,7 @@ class Bucket:
                 f"AWS_ENDPOINT_URL names {endpoint.hostname} without encryption",
                 hint="Use https, or http on this machine only",
             )
-        self._where = f"s3://{bucket}"
+        self._where = f"s3://{bucket}" + (f" at {endpoint.netloc}" if endpoint.netloc else "")
         self._store = S3Store(
             bucket,
             prefix=prefix or None,
@@ -200,8 +201,5 @@ class Bucket:
 
 
 def _failed(where: object, reason: str) -> EventStoreError:
-    first = reason.strip().splitlines()[0] if reason.strip() else "unknown error"
-    return EventStoreError(
-        f"The store of events {where} failed: {first[:300]}",
-        hint="Events wait in the database until it works again",
-    )
+    meaning, todo = explained(reason)
+    return EventStoreError(f"The store of events {where} failed: {meaning}", hint=todo)
