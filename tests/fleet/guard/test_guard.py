@@ -192,6 +192,7 @@ class TestTrouble:
         assert scene.halted() == []
         assert not guard.look().is_troubled
         assert scene.halted() == [NAME]
+        assert [message.event for message in scene.announced[2:]] == ["halted", "recovered"]
 
     def test_a_missing_key_is_told_before_it_is_needed(self, scene: Scene) -> None:
         key = next((scene.vendor.repository.path / "keys").glob("acme-kiosk.halt*"))

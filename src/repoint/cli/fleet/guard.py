@@ -105,7 +105,7 @@ def _watch(guard: Guard, every: float) -> None:
 
 def _notify(message: Announcement) -> None:
     """Write a message to the journal, and to a terminal."""
-    from repoint.host.systemd.journal import WARNING, Journal
+    from repoint.host.systemd.journal import NOTICE, WARNING, Journal
 
     fields = [
         ("PRODUCT", message.product),
@@ -114,7 +114,8 @@ def _notify(message: Announcement) -> None:
         ("GUARD", message.event),
     ]
     text = f"{message.text}. {message.hint}".strip()
-    if not Journal().log("guard", text, WARNING, fields) or sys.stdout.isatty():
+    priority = NOTICE if message.event == "recovered" else WARNING
+    if not Journal().log("guard", text, priority, fields) or sys.stdout.isatty():
         print(text, flush=True)
 
 

@@ -199,7 +199,7 @@ class Guard:
     def _say(self, messages: list[Announcement]) -> list[str]:
         failed = []
         for notify, announcements in self._ways:
-            for message in announcements.due(messages):
+            for message in announcements.due(messages, self._now()):
                 try:
                     notify(message)
                 except RepointError as error:
