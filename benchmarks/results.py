@@ -40,6 +40,8 @@ class Row:
         first, second = self.cells[:2]
         if not (isinstance(first, Figure) and isinstance(second, Figure)) or not first.median:
             return ""
+        if first.unit != second.unit:
+            return ""
         return f"{second.median / first.median:.2g}x" if second.median else ""
 
 
