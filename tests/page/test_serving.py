@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -212,8 +214,6 @@ def test_the_passcode_of_an_installation_permits_its_restart_for_ten_minutes(
 
 
 def test_a_refusal_of_the_control_socket_is_an_error_with_a_hint(tmp_path: Path) -> None:
-    import threading
-
     path = tmp_path / "page.sock"
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
@@ -232,3 +232,41 @@ def test_a_refusal_of_the_control_socket_is_an_error_with_a_hint(tmp_path: Path)
         thread.join()
     assert "another account" in refused.value.message
     assert refused.value.hint
+
+
+def test_a_request_for_a_link_waits_while_the_queue_of_the_server_is_full(tmp_path: Path) -> None:
+    path = tmp_path / "page.sock"
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket(socket.AF_UNIX))
+        listener.bind(str(path))
+        listener.listen(0)
+        hoard = []
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                held = stack.enter_context(socket.socket(socket.AF_UNIX))
+                held.setblocking(False)
+                held.connect(str(path))
+                hoard.append(held)
+        assert hoard
+        links: list[str | None] = []
+        thread = threading.Thread(target=lambda: links.append(request_link(path, None)))
+        thread.start()
+        thread.join(0.2)
+        assert thread.is_alive(), f"it did not wait: {links}"
+        for _ in hoard:
+            listener.accept()[0].close()
+        connection = stack.enter_context(listener.accept()[0])
+        assert connection.recv(100)
+        connection.sendall(b'{"link": "http://127.0.0.1:1/open/x"}\n')
+        thread.join()
+    assert links == ["http://127.0.0.1:1/open/x"]
+
+
+def test_a_server_that_does_not_answer_is_not_waited_for_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("repoint.page.control_socket._TIMEOUT", 0.05)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "page.sock"))
+        listener.listen()
+        assert request_link(tmp_path / "page.sock", None) is None

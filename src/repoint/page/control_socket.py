@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import struct
 from pathlib import Path
 
 import msgspec
@@ -35,7 +36,7 @@ def request_link(path: Path, uid: int | None) -> str | None:
         uid: The account that the link is for, if root requests it for another account.
 
     Returns:
-        The link. None if no server listens.
+        The link. None if no server listens, or none answers in time.
 
     Raises:
         PageNotOpenedError: The server refuses.
@@ -45,7 +46,7 @@ def request_link(path: Path, uid: int | None) -> str | None:
     except OSError:
         return None
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(_TIMEOUT)
+        _limit_waits(connection, _TIMEOUT)
         try:
             # A socket address holds 107 bytes (man 7 unix), and the path may be longer.
             connection.connect(f"/proc/self/fd/{folder}/{path.name}")
@@ -65,3 +66,14 @@ def request_link(path: Path, uid: int | None) -> str | None:
             hint="Run it as the account that the store belongs to",
         )
     return response.link
+
+
+def _limit_waits(connection: socket.socket, seconds: float) -> None:
+    """Let the kernel end each wait of a blocking socket after this long (socket(7)).
+
+    A socket of Python with a timeout does not block. If others have filled the server's queue, it
+    would be refused at once, but a blocking one waits for its turn.
+    """
+    limit = struct.pack("@ll", int(seconds), int(seconds % 1 * 1e6))
+    for option in (socket.SO_SNDTIMEO, socket.SO_RCVTIMEO):
+        connection.setsockopt(socket.SOL_SOCKET, option, limit)
