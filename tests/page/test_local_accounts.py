@@ -17,42 +17,16 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 from playwright.sync_api import Browser, expect
+from starlette.datastructures import Headers
 
 from repoint.host.kernel.peers import owner, uid_of_peer
 from repoint.host.kernel.socket_table import SocketRecord, read_tables
-from repoint.page.auth.account_limits import AccountLimits
-from repoint.page.auth.login_links import LoginLinks
-from repoint.page.auth.sessions import Sessions
-from repoint.page.page_store import PageStore
+from repoint.page.auth.request_checks import first_cookie
 from tests.page.conftest import Fort
 from tests.page.settings import PASSCODE, Client
+from tests.page.stranger import PRELUDE, as_root
 
 PANEL = "/product/acme-kiosk/"
-STRANGER = 1234
-
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another account")
-
-_PRELUDE = f"""
-import os, socket, struct, sys, time
-os.setgroups([]); os.setgid({STRANGER}); os.setuid({STRANGER})
-port, request = int(sys.argv[1]), sys.stdin.buffer.read()
-def connect(family=socket.AF_INET, address="127.0.0.1", source=None):
-    k = socket.socket(family)
-    k.settimeout(5)
-    if source: k.bind(source)
-    k.connect((address, port))
-    return k
-def abort(k):
-    k.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    k.close()
-def answer(k):
-    got = b""
-    try:
-        while chunk := k.recv(65536): got += chunk
-    except OSError: pass
-    print(got.decode("latin-1"))
-"""
-
 MANNERS = {
     "waits for the response": "k = connect(); k.sendall(request); answer(k)",
     "closes at once": "k = connect(); k.sendall(request); k.close()",
@@ -131,13 +105,12 @@ def stolen(fort: Fort) -> Stolen:
 
 def act(manner: str, port: int, request: bytes) -> str:
     """Send a request as another account, and return all that it gets."""
-    command = [sys.executable, "-I", "-c", _PRELUDE + manner, str(port)]
+    command = [sys.executable, "-I", "-c", PRELUDE + manner, str(port)]
     done = subprocess.run(command, input=request, capture_output=True, timeout=60)
     stderr = done.stderr.decode()
     # A connection that the server refuses may be reset before the request is sent.
-    assert done.returncode == 0 or "ConnectionResetError" in stderr or "BrokenPipe" in stderr, (
-        stderr
-    )
+    refused = ("ConnectionResetError", "BrokenPipe", "not connected")
+    assert done.returncode == 0 or any(sign in stderr for sign in refused), stderr
     return done.stdout.decode()
 
 
@@ -243,101 +216,30 @@ def test_a_port_that_is_used_again_does_not_lend_its_new_owner(
                     assert uid_of_peer(accepted) is None
 
 
-@contextmanager
-def stranger_holds(port: int, script: str) -> Iterator[None]:
-    """Another account holds connections until the end of the block."""
-    command = [sys.executable, "-I", "-c", _PRELUDE + script + "\nprint('ready', flush=True)\n"
-               "time.sleep(60)", str(port)]  # fmt: skip
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.close()
-        try:
-            assert process.stdout.readline() == b"ready\n"
-            yield
-        finally:
-            process.kill()
-
-
-@as_root
 @pytest.mark.parametrize(
-    "script",
+    ("cookies", "value"),
     [
-        "held = [connect() for _ in range(300)]",
-        "held = [connect() for _ in range(300)]\nfor k in held:\n try: k.sendall(b'GET / HT')\n"
-        " except OSError: pass",
-    ],
-    ids=["silent", "half a head"],
-)
-def test_a_hoard_of_connections_keeps_nobody_else_out(fort: Fort, script: str) -> None:
-    owner = Client.entered(fort.served)
-    with stranger_holds(owner.port, script):
-        for _ in range(3):
-            assert owner.send("GET", PANEL)[0].status == 200
-        assert Client.entered(fort.served).send("GET", PANEL)[0].status == 200
-
-
-@as_root
-def test_a_hoard_of_control_connections_keeps_nobody_else_out(fort: Fort) -> None:
-    path = fort.place.folder / "store/page.sock"
-    for folder in path.parents:
-        if folder.stat().st_uid == 0 and folder != Path("/"):
-            folder.chmod(folder.stat().st_mode | 0o055)
-    script = (
-        "held = []\nos.chdir(os.path.dirname(sys.argv[2]))\nfor _ in range(200):\n"
-        " k = socket.socket(socket.AF_UNIX); k.setblocking(False)\n"
-        " try: k.connect('page.sock')\n except OSError: continue\n held.append(k)"
-    ).replace("sys.argv[2]", repr(str(path)))
-    with stranger_holds(0, script):
-        assert fort.served.link()
-
-
-LIMITS = AccountLimits(each=3, total=9, is_privileged=lambda uid: uid < 10)
-
-
-@pytest.mark.parametrize(
-    ("held", "uid", "evicted"),
-    [
-        ([], 50, []),
-        ([0, 50, 50], 50, []),
-        ([50, 0, 50, 50], 50, [0]),  # its own oldest
-        ([50] * 3 + [0], 0, []),
-        ([0] + [50] * 3, 50, [1]),
-        ([0, 0, 0, 50, 51, 52, 53, 54, 55], 56, [3]),  # the oldest of those without privileges
-        ([0, 0, 0, 50, 51, 52, 53, 54, 55], 1, [3]),
-        ([0, 0, 0, 1, 1, 1, 2, 2, 2], 50, []),  # none, if all have privileges
+        ("", ""),
+        ("page=own", "own"),
+        ("page=own; page=foreign", "own"),  # longer paths come first
+        ("other=1; page=own; page=foreign; page=third", "own"),
+        ("xpage=1; page-=2;page=own", "own"),
+        ("page", ""),
+        (" page=own ;page=foreign", "own"),
+        ("other=page=foreign; page=own=", "own="),
     ],
 )
-def test_an_account_displaces_itself_first_and_never_an_administrator(
-    held: list[int], uid: int, evicted: list[int]
+def test_a_cookie_of_another_port_does_not_displace_that_of_the_session(
+    cookies: str, value: str
 ) -> None:
-    assert LIMITS.to_evict(uid, list(enumerate(held))) == evicted
+    assert first_cookie(Headers({"cookie": cookies}), "page") == value
 
 
-def test_forty_links_of_one_account_leave_those_of_others() -> None:
-    links = LoginLinks(lambda: 0.0, AccountLimits(8, 256, lambda uid: uid == 0))
-    roots, persons = links.create(0), links.create(1000)
-    strangers = [links.create(STRANGER) for _ in range(40)]
-    for uid in range(100_000, 101_000):  # accounts that it creates in a user namespace
-        links.create(uid)
-    assert links.owner(roots) == 0
-    assert links.owner(persons) is None
-    assert [links.owner(secret) for secret in strangers[:32]] == [None] * 32
-    fresh = links.create(1000)
-    for _ in range(40):
-        links.create(STRANGER)
-    assert links.owner(fresh) == 1000
-
-
-def test_forty_sessions_of_one_account_leave_those_of_others(tmp_path: Path) -> None:
-    sessions = Sessions(
-        PageStore(tmp_path), lambda: 1e9, AccountLimits(3, 9, lambda uid: uid == 0), boot="one"
-    )
-    roots, persons = sessions.begin(0), sessions.begin(1000)
-    for _ in range(40):
-        sessions.begin(STRANGER)
-    assert sessions.find(roots)
-    assert sessions.find(persons)
+def test_a_session_goes_on_beside_cookies_that_another_port_has_set(fort: Fort) -> None:
+    owner = Client.entered(fort.served)
+    name = owner.cookie.partition("=")[0]
+    owner.cookie += f"; {name}=foreign; {name}="
+    assert owner.send("GET", PANEL)[0].status == 200
 
 
 @pytest.mark.slow

@@ -16,6 +16,7 @@ from repoint.page.auth.passcode_guard import PasscodeGuard
 from repoint.page.auth.passcodes import account_name, may_change, passcode_for
 from repoint.page.auth.request_checks import LINK_PATH
 from repoint.page.auth.sessions import Sessions
+from repoint.page.auth.turns import Turns
 from repoint.page.connections import Connections
 from repoint.page.idle_timeout import IdleTimer
 from repoint.page.jobs import Jobs
@@ -56,6 +57,7 @@ class AppState:
         )
         self.connections = Connections(AccountLimits(32, 256, self.may_change))
         self.clients = Connections(AccountLimits(8, 64, self.may_change))
+        self.turns = Turns(self.may_change)
         self.jobs = Jobs()
         self.idle = IdleTimer(time.monotonic)
 

@@ -23,6 +23,13 @@ from repoint.page.page_store import PageStore
 IDLE_TIMEOUT = 600.0
 """Seconds without a request until the server stops."""
 
+ACCEPTED_AT_ONCE = 64
+"""Connections that are accepted before those that are already open are served again. Each takes a
+descriptor before its account is known, so a burst could use up all that the process may have."""
+
+_QUEUE = 2048
+"""Connections that wait in the kernel until they are accepted."""
+
 _FIRST_FD = 3
 """The first descriptor that systemd passes (man 3 sd_listen_fds)."""
 
@@ -82,7 +89,7 @@ def _exit(*_: object) -> None:
 
 async def _serve(store: Path, listeners: Listeners, idle: float) -> None:
     app = AppState(store, listeners.page.getsockname()[1])
-    server = uvicorn.Server(
+    server = _Server(
         uvicorn.Config(
             create_app(app, idle),
             http=functools.partial(PageProtocol, connections=app.connections),  # type: ignore[arg-type]
@@ -93,6 +100,7 @@ async def _serve(store: Path, listeners: Listeners, idle: float) -> None:
             server_header=False,
             proxy_headers=False,
             timeout_graceful_shutdown=2,
+            backlog=ACCEPTED_AT_ONCE,
         )
     )
     control = await ControlServer(app).listen(listeners.control)
@@ -103,6 +111,16 @@ async def _serve(store: Path, listeners: Listeners, idle: float) -> None:
         watchdog.cancel()
         control.close()
         await asyncio.to_thread(app.jobs.shut_down)
+
+
+class _Server(uvicorn.Server):
+    """A server with a queue that is longer than what it accepts at once."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        # asyncio takes one number for both.
+        for listener in sockets or ():
+            listener.listen(_QUEUE)
 
 
 async def _stop_when_idle(server: uvicorn.Server, app: AppState, seconds: float) -> None:

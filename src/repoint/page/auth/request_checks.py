@@ -109,3 +109,18 @@ def foreign_reason(scope: Scope, host: str, own_origin: str, *, followed: bool) 
     if scope["method"] not in _SAFE_METHODS and origin is None:
         return "it does not name the page that sent it"
     return ""
+
+
+def first_cookie(headers: Headers, name: str) -> str:
+    """Return the value of the first cookie of a name; empty if there is none.
+
+    Servers at other ports of an address can set cookies of any name, too, but not for the path of a
+    session, which they do not know. Browsers send those with longer paths first (RFC 6265, section
+    5.4).
+    """
+    for header in headers.getlist("cookie"):
+        for cookie in header.split(";"):
+            key, _, value = cookie.strip().partition("=")
+            if key == name:
+                return value
+    return ""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -36,16 +38,21 @@ class Endpoints(Generic[Context]):
     Attributes:
         context_of: Returns the context of a request and its form; refuses one without a session.
         require: Refuses a request at the moment of acting on it; None to refuse none.
+        turn: Waits until a request may be worked on, and holds its place.
     """
 
     context_of: Callable[[Request, dict[str, str]], Context]
     require: Callable[[Request], None] | None = None
+    turn: Callable[[Request], AbstractAsyncContextManager[None]] = lambda _: (
+        contextlib.nullcontext()
+    )
 
     def view(self, view: Callable[[Context], Response]) -> Endpoint:
         """Return an endpoint for a view that changes nothing."""
 
         async def endpoint(request: Request) -> Response:
-            return await run_in_threadpool(lambda: view(self.context_of(request, {})))
+            async with self.turn(request):
+                return await run_in_threadpool(lambda: view(self.context_of(request, {})))
 
         return endpoint
 
@@ -63,7 +70,8 @@ class Endpoints(Generic[Context]):
                     self.require(request)
                 return change(context)
 
-            return await run_in_threadpool(respond)
+            async with self.turn(request):
+                return await run_in_threadpool(respond)
 
         return endpoint
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,6 +11,7 @@ from starlette.responses import RedirectResponse, Response
 
 from repoint.page.app_state import AppState
 from repoint.page.auth.errors import RequestRefusedError
+from repoint.page.auth.request_checks import first_cookie
 from repoint.page.auth.sessions import Secrets, Session, form_token
 from repoint.page.i18n.translation import Translation, translation_for
 from repoint.page.views.endpoints import Endpoints
@@ -100,7 +102,7 @@ def context_of(request: Request, form: dict[str, str] | None = None) -> RequestC
         RequestRefusedError: The request belongs to no session.
     """
     app: AppState = request.app.state.app_state
-    secret = Secrets(request.path_params["key"], request.cookies.get(app.cookie, ""))
+    secret = Secrets(request.path_params["key"], first_cookie(request.headers, app.cookie))
     session = app.sessions.find(secret)
     # A session is valid only for its own account, and for root, which can act as any account.
     if session is None or request.state.uid not in (session.uid, 0):
@@ -127,5 +129,11 @@ def require_same_account(request: Request) -> None:
         raise RequestRefusedError("forged")
 
 
-ENDPOINTS = Endpoints(context_of, require_same_account)
+def turn_of(request: Request) -> AbstractAsyncContextManager[None]:
+    """Wait for the turn of the account that sent a request."""
+    app: AppState = request.app.state.app_state
+    return app.turns.turn(request.state.uid)
+
+
+ENDPOINTS = Endpoints(context_of, require_same_account, turn_of)
 """Makes endpoints of the views of this page."""

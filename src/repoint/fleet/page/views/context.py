@@ -17,6 +17,7 @@ from repoint.fleet.page.i18n import CATALOGUE
 from repoint.fleet.page.state import PageState
 from repoint.fleet.page.vendor import Published
 from repoint.page.auth.errors import RequestRefusedError
+from repoint.page.auth.request_checks import first_cookie
 from repoint.page.auth.sessions import Secrets, form_token
 from repoint.page.i18n.translation import Translation, translation_for
 from repoint.page.views.endpoints import Endpoints
@@ -124,7 +125,7 @@ def secrets_of(request: Request) -> Secrets:
     """Return the secrets that a request carries; they may belong to no session."""
     page: PageState = request.app.state.page
     key = "" if page.address.secure else request.path_params.get("key", "")
-    return Secrets(key, request.cookies.get(page.address.cookie, ""))
+    return Secrets(key, first_cookie(request.headers, page.address.cookie))
 
 
 def translation_of(request: Request) -> Translation:
