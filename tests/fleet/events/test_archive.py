@@ -19,6 +19,8 @@ from repoint.fleet.events.objects import (
     open_objects,
 )
 from repoint.fleet.events.query import QueryError, query
+from repoint.fleet.stores import state as state_module
+from repoint.fleet.stores.errors import TooManyDeletionsError
 from repoint.fleet.stores.opening import open_state
 from repoint.fleet.stores.state import SqlState
 from tests.fleet.reports import count, event, new_id
@@ -160,6 +162,24 @@ def test_a_deleted_id_is_in_no_file_afterwards(state: SqlState, objects: ObjectS
     assert len(state.spool().forgotten()) == 2, "known until nothing that waits can have them"
     archive.forget()
     assert state.spool().forgotten() == {}
+
+
+def test_many_deletions_of_ids_that_nobody_knows_cost_little(
+    state: SqlState, objects: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state_module, "_MOST_DELETIONS", 3000)
+    archive = Archive(state.spool(), objects)
+    gone, kept = new_id(), new_id()
+    state.add([event("staged", gone), event("staged", kept), count()], NOW)
+    archive.export(NOW + 2 * HOUR)
+    for _ in range(3):
+        state.forget([new_id() for _ in range(1000)], NOW + 3 * HOUR)
+    with pytest.raises(TooManyDeletionsError):
+        state.forget([gone, new_id()], NOW + 3 * HOUR)
+    assert archive.forget() == 1, "an id that is known is deleted all the same"
+    assert query(objects, "SELECT id FROM events ORDER BY id", FIRST, LAST).rows == [
+        (UUID(kept),), (None,)
+    ]  # fmt: skip
 
 
 def test_old_days_are_deleted(state: SqlState, objects: ObjectStore) -> None:

@@ -218,6 +218,14 @@ def test_a_hundred_thousand_reports_from_one_address_are_mostly_turned_away(
     assert set(statuses) == {202, 429}
 
 
+def test_each_id_to_forget_counts_against_the_limit(limited: CollectorProcess) -> None:
+    assert limited.request("DELETE", body(*[new_id() for _ in range(200)])).status == 202
+    refused = limited.request("DELETE", body(*[new_id() for _ in range(200)]))
+    assert refused.status == 429
+    assert int(refused.headers["retry-after"]) > 0
+    assert limited.request("DELETE", body(new_id())).status == 202
+
+
 def test_what_is_no_http_says_nothing_in_the_journal(collector: CollectorProcess) -> None:
     for _ in range(3):
         with socket.create_connection(("127.0.0.1", collector.port)) as stranger:

@@ -38,7 +38,9 @@ _SELECTED: Final = ", ".join(
      "try_cast(nullif(device, '') AS UUID) AS device"]
 )  # fmt: skip
 
-_ORDER: Final = "product, platform, version, build, letter, kind, failure, ring, agent, time, id"
+_ORDER: Final = (
+    "product, platform, version, build, letter, kind, failure, ring, agent, time, events.id"
+)
 """Equal values side by side, and times that grow, need the fewest bytes."""
 
 _WRITTEN: Final = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 9, ROW_GROUP_SIZE 122880"
@@ -107,7 +109,7 @@ def has_any(file: bytes, forgotten: Mapping[str, int]) -> bool:
     with tempfile.TemporaryDirectory(prefix="repoint-events.") as folder, open_duckdb() as db:
         _add_forgotten(db, forgotten)
         create_view(db, store_all(Path(folder), [file]))
-        found = db.execute(f"SELECT 1 FROM events WHERE {_IS_FORGOTTEN} LIMIT 1").fetchone()  # noqa: S608
+        found = db.execute(f"SELECT 1 FROM {_FROM} WHERE {_IS_FORGOTTEN} LIMIT 1").fetchone()  # noqa: S608
         return found is not None
 
 
@@ -130,21 +132,30 @@ def create_view(db: duckdb.DuckDBPyConnection, paths: Sequence[Path]) -> None:
         db.execute(f"CREATE VIEW events AS SELECT {_SELECTED} FROM empty LIMIT 0")  # noqa: S608
 
 
+_FROM: Final = (
+    "events LEFT JOIN forgotten AS one ON one.id = events.id "
+    "LEFT JOIN forgotten AS other ON other.id = events.device"
+)
+"""Two joins by one value each. One by either of two values would compare each row with each id."""
+
 _IS_FORGOTTEN: Final = (
-    "EXISTS (SELECT 1 FROM forgotten f WHERE f.id IN (events.id, events.device) "
-    "AND events.received <= make_timestamp(f.until * 1000000))"
+    "events.received <= make_timestamp("
+    "greatest(coalesce(one.until, -1), coalesce(other.until, -1)) * 1000000)"
 )
 
 
 def _add_forgotten(db: duckdb.DuckDBPyConnection, forgotten: Mapping[str, int]) -> None:
     db.execute("CREATE TABLE forgotten (id UUID, until BIGINT)")
-    if forgotten:
-        db.executemany("INSERT INTO forgotten VALUES (?, ?)", list(forgotten.items()))
+    # In one statement: one for each row takes a millisecond.
+    db.execute(
+        "INSERT INTO forgotten SELECT unnest($1::VARCHAR[])::UUID, unnest($2::BIGINT[])",
+        [list(forgotten), list(forgotten.values())],
+    )
 
 
 def _written(db: duckdb.DuckDBPyConnection, target: Path) -> bytes:
     db.execute(
-        f"COPY (SELECT * FROM events WHERE NOT {_IS_FORGOTTEN} ORDER BY {_ORDER}) "  # noqa: S608
+        f"COPY (SELECT events.* FROM {_FROM} WHERE NOT {_IS_FORGOTTEN} ORDER BY {_ORDER}) "  # noqa: S608
         f"TO '{target}' ({_WRITTEN})"
     )
     return target.read_bytes()

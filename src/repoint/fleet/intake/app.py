@@ -22,7 +22,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from repoint.fleet.intake.group_commit import BusyError, GroupCommit
 from repoint.fleet.intake.limits import AddressLimits
 from repoint.fleet.intake.parsing import MAX_BODY, RefusedError, read_ids, read_reports
-from repoint.fleet.stores.errors import DatabaseAwayError, TooManyNamesError
+from repoint.fleet.stores.errors import (
+    DatabaseAwayError,
+    TooManyDeletionsError,
+    TooManyNamesError,
+)
 from repoint.fleet.stores.state import SqlState
 
 _SECONDS_FOR_BODY: Final = 20.0
@@ -31,6 +35,8 @@ _DRAINED: Final = 16 * 1024 * 1024
 _RETRY_AFTER_BUSY: Final = 30
 _RETRY_AFTER_AWAY: Final = 60
 _RETRY_AFTER_FULL: Final = 3600
+_FORGETTING: Final = 8
+"""Deletions at once. Each locks the database for a moment, and reports have to go on."""
 _SAID_AGAIN: Final = 3600.0
 """Seconds after which the journal may say again what strangers can cause."""
 
@@ -73,6 +79,7 @@ class Intake:
     clock: Callable[[], float] = time.time
     counts: Counts = field(default_factory=Counts)
     _said: float | None = None
+    _forgetting: int = 0
 
     async def take(self, request: _Request) -> _Answer:
         """Answer ``POST /v1/reports``."""
@@ -91,7 +98,15 @@ class Intake:
         """Answer ``DELETE /v1/reports``."""
         self._limit(request, 1)
         ids = read_ids(await request.body())
-        await asyncio.to_thread(self.state.forget, ids, int(self.clock()))
+        if len(ids) > 1:
+            self._limit(request, len(ids) - 1)
+        if self._forgetting >= _FORGETTING:
+            raise BusyError("More deletions come than the database takes")
+        self._forgetting += 1
+        try:
+            await asyncio.to_thread(self.state.forget, ids, int(self.clock()))
+        finally:
+            self._forgetting -= 1
         self.counts.forgotten += len(ids)
         return _Answer(202)
 
@@ -204,7 +219,7 @@ async def _answered(intake: Intake, scope: Scope, receive: Receive) -> _Answer:
         return _Answer(503, error.message, report=error.index, wait=_RETRY_AFTER_FULL)
     except _LaterError as error:
         return _Answer(error.status, str(error), wait=error.wait)
-    except BusyError as error:
+    except (BusyError, TooManyDeletionsError) as error:
         return _Answer(503, error.message, wait=_RETRY_AFTER_BUSY)
     except DatabaseAwayError:
         # The cause is for the operator's journal, not for strangers.

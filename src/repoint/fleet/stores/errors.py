@@ -34,3 +34,7 @@ class TooManyNamesError(FleetStoreError):
     def __init__(self, message: str, *, hint: str, index: int) -> None:
         super().__init__(message, hint=hint)
         self.index = index
+
+
+class TooManyDeletionsError(FleetStoreError):
+    """The store of events has to forget so many ids that unknown ones have to wait."""

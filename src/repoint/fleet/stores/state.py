@@ -20,6 +20,7 @@ from repoint.fleet.records import (
 from repoint.fleet.stores import retention
 from repoint.fleet.stores.bulk import Bulk
 from repoint.fleet.stores.codes import failure_of, kind_of, letter_number, letter_text, status_of
+from repoint.fleet.stores.errors import TooManyDeletionsError
 from repoint.fleet.stores.failures import as_fleet_errors, write_transaction
 from repoint.fleet.stores.names import Names
 from repoint.fleet.stores.new_names import NewNames
@@ -42,6 +43,9 @@ from repoint.fleet.stores.transitions import (
     move_anonymous,
 )
 from repoint.model.report import Report
+
+_MOST_DELETIONS = 200_000
+"""Ids that wait until the store of events has forgotten them."""
 
 _UNKNOWN = LetterName("", "", "", "", "")
 
@@ -126,6 +130,10 @@ class SqlState:
         """Delete what is known of ids, as if they had never reported.
 
         The store of events forgets them when it next rewrites its files.
+
+        Raises:
+            TooManyDeletionsError: The store of events has too much to forget already for ids of
+                which nothing is known here; all others are deleted.
         """
         unique = sorted(set(ids))
         with self._writing() as connection:
@@ -135,10 +143,21 @@ class SqlState:
                 forget(row, now, changes)
             self._bulk.delete(connection, list(rows))
             rollups.apply(connection, changes, self._current_names(connection), now)
-            if self._keeps_events:
-                bound = [self._bulk.bind(one) for one in unique]
+            if not self._keeps_events:
+                return
+            waiting = connection.scalar(sa.select(sa.func.count()).select_from(deletions)) or 0
+            unknown = [one for one in unique if one not in rows]
+            # Strangers can make up unknown ids only.
+            taken = unknown[: max(0, _MOST_DELETIONS - waiting)]
+            bound = [self._bulk.bind(one) for one in (*rows, *taken)]
+            if bound:
                 connection.execute(deletions.delete().where(deletions.c.id.in_(bound)))
                 connection.execute(deletions.insert(), [{"id": one, "time": now} for one in bound])
+        if len(taken) < len(unknown):
+            raise TooManyDeletionsError(
+                "Too many ids wait to be forgotten",
+                hint="See whether the store of events works",
+            )
 
     def prune(self, now: int, days: int) -> None:
         """Forget ids of which nothing was heard for some days, old nonces and old history.
