@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import json
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -30,11 +31,17 @@ class Answer(NamedTuple):
 class CollectorProcess:
     """``repoint fleet serve``, on a free port of loopback."""
 
-    def __init__(self, database: str, *options: str, port: int = 0) -> None:
+    def __init__(
+        self, database: str, *options: str, port: int = 0, descriptors: int | None = None
+    ) -> None:
+        def limit() -> None:
+            if descriptors is not None:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
+
         self.process = subprocess.Popen(
             [sys.executable, "-m", "repoint", "fleet", "serve", "--database", database,
              "--listen", f"127.0.0.1:{port}", *options],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=limit,
         )  # fmt: skip
         assert self.process.stdout is not None
         assert self.process.stderr is not None

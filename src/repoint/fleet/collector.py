@@ -17,6 +17,7 @@ from repoint.fleet.events.objects import open_objects
 from repoint.fleet.intake.app import Intake, create_app
 from repoint.fleet.intake.group_commit import GroupCommit
 from repoint.fleet.intake.limits import AddressLimits
+from repoint.fleet.intake.protocol import FOR_READERS, room_for_devices
 from repoint.fleet.intake.server import Served, run
 from repoint.fleet.interfaces import api
 from repoint.fleet.interfaces.answers import Answers
@@ -85,6 +86,7 @@ class Collector:
             FleetStoreError: The database cannot be opened.
             EventAddressError: The address of the events is none.
             CannotListenError: An address to listen on cannot be had, or needs a token.
+            PartFailedError: A part of it has ended by itself.
         """
         settings = self._settings
         objects = open_objects(settings.events) if settings.events else None
@@ -110,9 +112,10 @@ class Collector:
             )
             answers = Answers(state, advisories.fixes if advisories else lambda _: {})
             figures = Figures(answers, intake.counts, lambda: writer.queued, state.spool())
-            served = [Served(create_app(intake), devices)]
+            served = [Served(create_app(intake), devices, room_for_devices())]
             if readers is not None:
-                served.append(Served(api.create_app(answers, figures, settings.token), readers))
+                readable = api.create_app(answers, figures, settings.token)
+                served.append(Served(readable, readers, FOR_READERS))
             if settings.otlp:
                 from repoint.fleet.interfaces.otlp import OtlpPush
 

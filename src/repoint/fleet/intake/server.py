@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import signal
 import socket
@@ -15,17 +16,28 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from repoint.fleet.intake.group_commit import GroupCommit
+from repoint.fleet.intake.protocol import Connections, StrangersProtocol
+from repoint.model.errors import RepointError
+from repoint.model.printable import one_line
 
 _SECONDS_TO_FINISH: Final = 5
-_MOST_CONNECTIONS: Final = 4096
+
+
+class PartFailedError(RepointError):
+    """A part of the collector has ended before the others."""
 
 
 @dataclass(frozen=True)
 class Served:
-    """An application and the socket that it is served on."""
+    """An application and the socket that it is served on.
+
+    Attributes:
+        connections: How many there may be at once.
+    """
 
     app: ASGIApp
     listener: socket.socket
+    connections: int
 
 
 async def run(
@@ -41,6 +53,10 @@ async def run(
         writer: Takes what the applications give it; runs until all of them have ended.
         jobs: What runs beside them, until it is cancelled.
         ready: Called when all applications accept requests.
+
+    Raises:
+        PartFailedError: A server, the writer or a job has ended by itself. Reports that were
+            acknowledged are on disk.
     """
     # Warnings are about what strangers send, which must not fill the journal.
     logging.getLogger("uvicorn").setLevel(logging.ERROR)
@@ -52,22 +68,33 @@ async def run(
     writing = asyncio.create_task(writer.run())
     serving = [asyncio.create_task(server.serve_on()) for server in servers]
     others = [asyncio.ensure_future(job()) for job in jobs]
-    waiting = asyncio.create_task(stop.wait())
+    stopped = asyncio.create_task(stop.wait())
+    parts = [*serving, writing, *others]
+    ended: set[asyncio.Future[None]] = set()
     try:
         while not all(server.started for server in servers) and not stop.is_set():
             await asyncio.sleep(0.01)
         ready()
-        await asyncio.wait([waiting, *serving, writing], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([stopped, *parts], return_when=asyncio.FIRST_COMPLETED)
+        if not stop.is_set():
+            ended = {part for part in parts if part.done()}
     finally:
-        waiting.cancel()
+        stopped.cancel()
         for server in servers:
             server.should_exit = True
-        await asyncio.gather(*serving)
+        await asyncio.gather(*serving, return_exceptions=True)
         writer.close()
-        await writing
+        await asyncio.gather(writing, return_exceptions=True)
         for other in others:
             other.cancel()
         await asyncio.gather(*others, return_exceptions=True)
+    for part in ended:
+        error = None if part.cancelled() else part.exception()
+        reason = one_line(f"{type(error).__name__} {error}")[:200] if error else "it has ended"
+        raise PartFailedError(
+            f"A part of the collector has failed: {reason}",
+            hint="Start it again; a service manager does so by itself",
+        ) from error
 
 
 class _Server(uvicorn.Server):
@@ -80,7 +107,9 @@ class _Server(uvicorn.Server):
                 lifespan="off",
                 ws="none",
                 server_header=False,
-                limit_concurrency=_MOST_CONNECTIONS,
+                http=functools.partial(  # type: ignore[arg-type]
+                    StrangersProtocol, connections=Connections(served.connections)
+                ),
                 timeout_graceful_shutdown=_SECONDS_TO_FINISH,
             )
         )

@@ -1,0 +1,132 @@
+"""HTTP for strangers: what one of them can hold is bounded in time, in bytes and in connections."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+from typing import Any, Final
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from repoint.page.timed_protocol import RequestTimer
+
+SECONDS: Final = 25.0
+"""Seconds that a client may take to send a request, and that it may stay silent before it."""
+
+_LONGEST_HEAD: Final = 32 * 1024
+_LONGEST_REQUEST: Final = 20 * 1024 * 1024
+"""Bytes with the head, and with what surrounds the parts of a body."""
+
+_MOST_CONNECTIONS: Final = 4096
+FOR_READERS: Final = 64
+"""Connections of programs that read. Devices cannot take them."""
+_FOR_OTHERS: Final = 256
+"""Descriptors for the database, its files, the store of events and the repository."""
+_FEWEST: Final = 16
+
+
+class Connections:
+    """The connections of one listener.
+
+    Args:
+        most: How many there may be. When all are taken, the one that has waited longest for its
+            request ends.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._waiting: dict[StrangersProtocol, None] = {}
+
+    def admit(self, protocol: StrangersProtocol, number: int) -> None:
+        """Take a new connection, which may end another, or itself."""
+        self._waiting[protocol] = None
+        if number > self._most:
+            oldest = next(iter(self._waiting))
+            self.forget(oldest)
+            oldest.transport.abort()
+
+    def wait(self, protocol: StrangersProtocol) -> None:
+        """Note that a connection waits for a request."""
+        self._waiting[protocol] = None
+
+    def forget(self, protocol: StrangersProtocol) -> None:
+        """Note that a connection does not wait."""
+        self._waiting.pop(protocol, None)
+
+
+class StrangersProtocol(HttpToolsProtocol):
+    """HTTP with limits for each request, and a number of connections.
+
+    Args:
+        connections: The connections of the listener.
+        seconds: The time that a client may take to send a request, however many bytes arrive.
+    """
+
+    def __init__(
+        self, *arguments: Any, connections: Connections, seconds: float = SECONDS, **named: Any
+    ) -> None:
+        super().__init__(*arguments, **named)
+        self._room = connections
+        self._seconds = seconds
+        self._size = 0
+        self._in_head = True
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Accept a connection."""
+        super().connection_made(transport)
+        self._timer = RequestTimer(transport, self._seconds)
+        self._timer.follow(None)
+        self._room.admit(self, len(self.connections))
+
+    def data_received(self, data: bytes) -> None:
+        """Process what the client has sent."""
+        self._size += len(data)
+        if self._in_head and self._size > _LONGEST_HEAD:
+            self.send_400_response("The head of the request is too long")
+        elif self._size > _LONGEST_REQUEST:
+            self.transport.abort()
+        else:
+            super().data_received(data)
+            self._timer.follow(self.cycle)
+
+    def on_message_begin(self) -> None:
+        """Begin to read a request."""
+        super().on_message_begin()
+        self._size = 0
+        self._in_head = True
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header; what comes after the body is none."""
+        if self._in_head:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """Begin to answer the request."""
+        self._in_head = False
+        self._room.forget(self)
+        super().on_headers_complete()
+
+    def on_response_complete(self) -> None:
+        """Prepare for the next request, part of which may have arrived."""
+        super().on_response_complete()
+        if self.cycle.response_complete:
+            self._timer.stop()  # uvicorn closes a connection that stays idle
+            self._room.wait(self)
+        else:
+            self._timer.follow(self.cycle)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        super().connection_lost(exc)
+        self._timer.stop()
+        self._room.forget(self)
+
+
+def room_for_devices() -> int:
+    """Raise the limit of open descriptors, and return how many are for connections of devices."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_CONNECTIONS + FOR_READERS + _FOR_OTHERS
+    if soft < wanted:
+        soft = min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return max(_FEWEST, soft - FOR_READERS - _FOR_OTHERS)

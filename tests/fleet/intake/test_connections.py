@@ -1,0 +1,153 @@
+"""What strangers can hold of the collector: its connections, its memory, its time."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import socket
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+import uvicorn
+from starlette.types import Receive, Scope, Send
+
+from repoint.fleet.intake.group_commit import GroupCommit
+from repoint.fleet.intake.protocol import FOR_READERS, Connections, StrangersProtocol
+from repoint.fleet.intake.server import PartFailedError, Served, run
+from repoint.fleet.listening import listen
+from repoint.fleet.stores.opening import open_state
+from tests.fleet.collector import CollectorProcess, memory_of
+from tests.fleet.reports import count
+
+ROOM = 40
+DESCRIPTORS = 256 + FOR_READERS + ROOM
+
+
+@pytest.fixture
+def collector(tmp_path: Path) -> Iterator[CollectorProcess]:
+    process = CollectorProcess(
+        f"sqlite:///{tmp_path}/fleet.db", "--admin", "127.0.0.1:0", "--limit", "0",
+        descriptors=DESCRIPTORS,
+    )  # fmt: skip
+    yield process
+    assert process.stop() == 0
+    assert process.lines == []
+
+
+def is_closed(connection: socket.socket) -> bool:
+    """Wait until the other end closes a connection."""
+    try:
+        return connection.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
+def test_silent_connections_keep_nobody_out(collector: CollectorProcess) -> None:
+    with ExitStack() as stack:
+        for _ in range(3 * ROOM):
+            stack.enter_context(socket.create_connection(("127.0.0.1", collector.port)))
+        assert collector.send([count()]).status == 202
+        assert collector.get("/metrics").status == 200
+
+
+def test_when_all_connections_are_taken_the_oldest_silent_one_ends(
+    collector: CollectorProcess,
+) -> None:
+    with ExitStack() as stack:
+        silent = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", collector.port)))
+            for _ in range(ROOM)
+        ]
+        assert collector.send([count()]).status == 202
+        silent[0].settimeout(20)
+        assert is_closed(silent[0])
+        silent[-1].sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert silent[-1].recv(4096).startswith(b"HTTP/1.1 404")
+
+
+@pytest.mark.parametrize(
+    ("start", "filler"),
+    [(b"GET / HTTP/1.1\r\n", b"X: y\r\n"), (b"GET / HTTP/1.1\r\nX: ", b"y"), (b"GET /", b"y"),
+     (b"", b"\r\n")],
+    ids=["headers", "a header", "a path", "lines"],
+)  # fmt: skip
+def test_an_endless_head_is_cut_off(
+    collector: CollectorProcess, start: bytes, filler: bytes
+) -> None:
+    before = memory_of(collector.process.pid)
+    with socket.create_connection(("127.0.0.1", collector.port), timeout=20) as stranger:
+        with pytest.raises((ConnectionError, BrokenPipeError)):
+            stranger.sendall(start)
+            for _ in range(100):
+                stranger.sendall(filler * (2_000_000 // len(filler)))
+    assert memory_of(collector.process.pid) - before < 20_000_000
+
+
+def test_endless_trailers_are_cut_off(collector: CollectorProcess) -> None:
+    before = memory_of(collector.process.pid)
+    with socket.create_connection(("127.0.0.1", collector.port), timeout=20) as stranger:
+        stranger.sendall(
+            b"POST /v1/reports HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n"
+        )
+        with pytest.raises((ConnectionError, BrokenPipeError)):
+            for _ in range(100):
+                stranger.sendall(b"X: y\r\n" * 300_000)
+    assert memory_of(collector.process.pid) - before < 60_000_000
+
+
+@contextmanager
+def served(seconds: float) -> Iterator[int]:
+    """A server with another limit of time."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body"})
+
+    listener = listen("127.0.0.1:0")
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app, log_config=None, lifespan="off", ws="none",
+            http=functools.partial(  # type: ignore[arg-type]
+                StrangersProtocol, connections=Connections(10), seconds=seconds
+            ),
+        )
+    )  # fmt: skip
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    yield listener.getsockname()[1]
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.mark.parametrize("sent", [b"", b"POST / HTT", b"POST / HTTP/1.1\r\nContent-Length: 9\r\n"])
+def test_a_request_that_does_not_come_ends_its_connection(sent: bytes) -> None:
+    with served(0.2) as port, socket.create_connection(("127.0.0.1", port), timeout=20) as slow:
+        slow.sendall(sent)
+        assert is_closed(slow)
+
+
+def test_one_connection_sends_many_requests() -> None:
+    with served(20) as port, socket.create_connection(("127.0.0.1", port), timeout=20) as stranger:
+        for _ in range(3):
+            stranger.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n[]")
+            assert stranger.recv(4096).startswith(b"HTTP/1.1 204")
+
+
+def test_a_job_that_dies_ends_the_collector_with_its_reason(tmp_path: Path) -> None:
+    state = open_state(f"sqlite:///{tmp_path}/fleet.db")
+
+    async def dies() -> None:
+        raise BrokenPipeError("nobody reads the journal")
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        raise AssertionError
+
+    jobs: list[Callable[[], Awaitable[None]]] = [dies]
+    with listen("127.0.0.1:0") as listener:
+        with pytest.raises(PartFailedError, match="nobody reads the journal"):
+            asyncio.run(run([Served(app, listener, 10)], GroupCommit(state), jobs, lambda: None))
+    state.close()
