@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import time
 from pathlib import Path
@@ -22,7 +21,7 @@ from tests.serving import WebServer
 from tests.world import Vendor
 
 ORDER = get_args(Verdict)
-CAUSES = [field.name for field in dataclasses.fields(Findings)]
+CAUSES = [field.name for field in msgspec.structs.fields(Findings)]
 DAY = 86_400
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from repoint.host.kernel.boot import Boot
@@ -61,7 +61,7 @@ def test_a_process_is_opened_only_if_it_is_still_the_same(
     identity = Process(Path(f"/proc/{sleeper.pid}")).identity()
     os.close(Processes().open(identity))
     with pytest.raises(ProcessLookupError):
-        Processes().open(dataclasses.replace(identity, started=identity.started + 1))
+        Processes().open(msgspec.structs.replace(identity, started=identity.started + 1))
 
 
 def test_the_start_time_is_found_behind_any_program_name(tmp_path: Path) -> None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, TypeVar
+
+import msgspec
 
 from repoint.device.errors import NothingToDoError
 
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True)
-class Nothing:
+class Nothing(msgspec.Struct, frozen=True):
     """There was nothing to do.
 
     Attributes:

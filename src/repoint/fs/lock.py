@@ -19,8 +19,9 @@ import stat
 import struct
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from repoint.fs.folders import open_folder
 from repoint.fs.regular import open_regular
@@ -47,8 +48,7 @@ class LockHeldError(Exception):
         self.note = note
 
 
-@dataclass(frozen=True)
-class Lock:
+class Lock(msgspec.Struct, frozen=True):
     """A lock that is held.
 
     Attributes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 from pathlib import Path
 
 import msgspec
@@ -122,6 +121,8 @@ class ConditionReader:
 
 def free_space(store: Path) -> int:
     """Return the bytes free on the store's file system."""
+    import shutil  # only an installation asks for the space
+
     while not store.exists():
         store = store.parent
     return shutil.disk_usage(store).free

@@ -6,8 +6,9 @@ import os
 import shlex
 import stat
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from repoint.fs.durable import make_folder
 from repoint.fs.trusted import UntrustedFileError, require_trusted_way
@@ -21,8 +22,7 @@ _SERVICE_VARIABLES = (
 """What systemd passes to one service (systemd.exec(5)); another program must not act on it."""
 
 
-@dataclass(frozen=True)
-class StartedProgram:
+class StartedProgram(msgspec.Struct, frozen=True):
     """The outcome of starting a program or a service.
 
     Attributes:

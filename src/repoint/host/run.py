@@ -3,14 +3,15 @@
 Programs run in the folder ``/`` with an environment that is built up here, not filtered from the
 caller's: neither decides which program root runs, which code that program loads, or in what
 language it answers. See ``docs/decisions/0040-what-a-child-process-gets.md``.
+
+Most commands import this module and run no program, so its functions import `subprocess` and
+`shutil`.
 """
 
 from __future__ import annotations
 
 import os
 import pwd
-import shutil
-import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -96,6 +97,8 @@ def search_path() -> str:
 
 def find_program(name: str) -> str | None:
     """Return the absolute path of a program; None if there is none, or it is not executable."""
+    import shutil
+
     found = shutil.which(name, path=search_path())
     return os.path.abspath(found) if found else None
 
@@ -121,6 +124,8 @@ def start_detached(
         KeyError: There is no such account.
         OSError: The log cannot be written, or the program cannot be started.
     """
+    import subprocess
+
     rights: dict[str, Any] = {}
     if user is not None and user != os.geteuid():
         account = pwd.getpwuid(user)
@@ -175,6 +180,8 @@ def run(
     Returns:
         The outcome. No failure of the program or of the operating system is raised.
     """
+    import subprocess
+
     source = {"stdin": subprocess.DEVNULL} if standard_input is None else {"input": standard_input}
     try:
         done = subprocess.run(

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
 from urllib.parse import SplitResult, quote, urlsplit
+
+import msgspec
 
 from repoint.model.errors import RepointError
 
@@ -25,8 +26,7 @@ class AddressError(RepointError):
     """An address is malformed, or has a part that does not belong in it."""
 
 
-@dataclass(frozen=True)
-class Address:
+class Address(msgspec.Struct, frozen=True):
     """An http or https address.
 
     Attributes:

@@ -9,8 +9,6 @@ first.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import itertools
 import re
 from collections.abc import Iterator
@@ -167,6 +165,9 @@ def position(secret: bytes, product: str, baseline: BaselineName, seed: str) -> 
         baseline: The baseline of the device.
         seed: The seed of the rollout.
     """
+    import hashlib  # loads the cryptographic library, which most commands do not need
+    import hmac
+
     text = "\0".join((product, baseline.platform, baseline.version, baseline.build, seed))
     digest = hmac.digest(secret, b"repoint rollout 1\0" + text.encode(), hashlib.sha256)
     return int.from_bytes(digest[:8], "big")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from repoint.fs.clone import clone_content, copy_content, copy_status, create_private
 from repoint.fs.durable import sync_filesystem
@@ -14,8 +15,7 @@ from repoint.model.tree import Entry
 from repoint.tree.privileges import is_privileged
 
 
-@dataclass(frozen=True)
-class TreeFiles:
+class TreeFiles(msgspec.Struct, frozen=True):
     """The files that a tree is built from, by their path in the tree.
 
     Attributes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 
 from repoint.model.tree import Entry
@@ -17,6 +16,8 @@ def seal_of(entries: Iterable[Entry]) -> str:
     in the byte order of the paths. Each field ends with a NUL, which none of them can contain.
     Owners, times and the tree's own location are not part of it.
     """
+    import hashlib  # loads the cryptographic library, which showing the status does not need
+
     digest = hashlib.sha256(_HEAD)
     for entry in sorted(entries, key=lambda entry: entry.path.encode()):
         content = entry.sha256 if entry.kind == "file" else entry.target

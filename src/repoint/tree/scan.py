@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fnmatch
-import hashlib
 import os
 import re
 import stat
@@ -118,6 +117,8 @@ def digest_file(path: Path) -> tuple[int, str]:
 
 def digest_of(file: int) -> tuple[int, str]:
     """Return the size in bytes and the SHA-256 of an open file, from a single read."""
+    import hashlib  # loads the cryptographic library, which showing the status does not need
+
     digest = hashlib.sha256()
     size = 0
     while data := os.read(file, _CHUNK):

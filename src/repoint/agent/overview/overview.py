@@ -29,6 +29,7 @@ from repoint.device.policy.policy import Policy
 from repoint.device.policy.preferences import EffectiveSettings, effective_settings
 from repoint.device.status.affected import Affected, affected_by_offer, affected_now
 from repoint.device.status.census import Census, census_of
+from repoint.device.status.pending import blocking
 from repoint.device.status.status import NO_CVE, CveStatus, FixState, Status, read_status
 from repoint.device.status.verdict import Verdict
 from repoint.device.store.product_state import ProductState
@@ -362,8 +363,6 @@ def _install_candidate(
 def _activation_candidate(
     state: ProductState, overview: Overview, census: Census, agent_state: AgentState
 ) -> ActivationCandidate | None:
-    from repoint.device.activate.activation import blocking
-
     staged, active = state.links.staged(), state.links.active()
     if not overview.affected_now and staged is None:
         return None

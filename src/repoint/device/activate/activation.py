@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Collection
-from dataclasses import dataclass
+
+import msgspec
 
 from repoint.device.activate.confirmation import confirm_or_roll_back, rollback_error
 from repoint.device.activate.trial_start import begin_trial
 from repoint.device.errors import StillRunningError, StoreDamagedError
 from repoint.device.os_errors import COMPLETED_NEXT, explained
 from repoint.device.outcomes import Nothing
-from repoint.device.status.census import Census, Use, census_of
+from repoint.device.status.census import census_of
+from repoint.device.status.pending import blocking, changed_seals, pending_scopes
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation, HistoryEntry
 from repoint.device.store.store import Store
@@ -23,7 +25,6 @@ from repoint.device.strategy.strategy import show_active
 from repoint.host.errors import CannotMergeError
 from repoint.host.host import Host
 from repoint.host.systemd.services import Unit
-from repoint.model.baseline import RestartScope
 from repoint.model.errors import RepointError
 
 TYPE_CHECKING = False
@@ -34,47 +35,12 @@ PATIENCE_AT_START = 3.0
 """Seconds that the start of the machine or of a program waits for the repository."""
 
 
-@dataclass(frozen=True)
-class Activation:
+class Activation(msgspec.Struct, frozen=True):
     """What was activated, and the duration of the switch and of the health checks in seconds."""
 
     generation: Generation
     switch: float
     health: float
-
-
-def blocking(state: ProductState, census: Census) -> list[Use]:
-    """Return the processes that block a switch.
-
-    A program that was started through the launcher never does: it keeps its tree. Any other program
-    that runs from a component may later load more of it from the graft point, and would then mix
-    two trees. A container and another account's reader cannot hold a fix off: see
-    ``docs/decisions/0038-whose-processes-count.md``.
-    """
-    changed = changed_seals(state)
-    return [
-        use
-        for use in (*census.uses, *census.suspects)
-        if use.seal in changed and use.closes and not (use.held or use.contained)
-    ]
-
-
-def changed_seals(state: ProductState) -> dict[str, str]:
-    """Return the components whose active trees the staged generation replaces, by their seals."""
-    active, staged = state.links.active(), state.links.staged()
-    if active is None or staged is None:
-        return {}
-    before, after = state.generations.seals(active), state.generations.seals(staged)
-    return {seal: name for name, seal in before.items() if after.get(name) != seal}
-
-
-def pending_scopes(state: ProductState) -> set[RestartScope]:
-    """Return the restart scopes of the components that the staged generation changes."""
-    staged = state.links.staged()
-    if staged is None:
-        return set()
-    changed = set(changed_seals(state).values())
-    return {c.restart for c in state.generations.baseline(staged).components if c.name in changed}
 
 
 def activate(

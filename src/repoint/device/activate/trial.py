@@ -8,7 +8,6 @@ still runs from the base. `RULES` is the table; `decide` applies the first rule 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
@@ -30,8 +29,7 @@ STEADY = 10.0
 ten seconds before it gives up (``StartLimitBurst=``, ``StartLimitIntervalSec=``)."""
 
 
-@dataclass(frozen=True)
-class Observation:
+class Observation(msgspec.Struct, frozen=True):
     """What is known about a letter on trial.
 
     Attributes:
@@ -57,8 +55,7 @@ class Observation:
         return self.uptime - self.trial.began >= START_TIMEOUT
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """What happens to a letter.
 
     Attributes:

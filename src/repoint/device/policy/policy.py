@@ -16,7 +16,6 @@ restarted automatically, whatever the last good policy says.
 from __future__ import annotations
 
 import os
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -231,6 +230,8 @@ def _read_folder(folder: Path, owners: set[int]) -> Policy:
 
 
 def _read_file(file: Path, owners: set[int]) -> dict[str, Any]:
+    import tomllib  # most devices have no policy file
+
     try:
         table = tomllib.loads(read_trusted(file, owners, limit=_MOST_BYTES).decode("utf-8-sig"))
     except UntrustedFileError as error:

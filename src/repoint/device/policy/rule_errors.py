@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 
 import msgspec
@@ -40,6 +39,8 @@ def why_malformed(
     """
     for key, value in table.items():
         if key not in ALLOWED:
+            import difflib  # only to explain a mistake
+
             close = difflib.get_close_matches(key, ALLOWED, 1)
             meant = f"; did you mean `{close[0]}`?" if close else ""
             return f"it has the unknown key {key!r}{meant} (allowed: {', '.join(ALLOWED)})"

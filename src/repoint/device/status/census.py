@@ -11,8 +11,9 @@ import contextlib
 import functools
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+
+import msgspec
 
 from repoint.device.status.allowance import Allowances, ExhaustedError
 from repoint.device.status.past import Past, start_time
@@ -30,8 +31,7 @@ from repoint.model.errors import RepointError
 from repoint.model.system import HIERARCHIES
 
 
-@dataclass(frozen=True)
-class Use:
+class Use(msgspec.Struct, frozen=True):
     """A process that runs from a tree.
 
     Attributes:
@@ -68,8 +68,7 @@ class Use:
         return self.counts and self.why in ("", "program")
 
 
-@dataclass(frozen=True)
-class Census:
+class Census(msgspec.Struct, frozen=True):
     """All processes that use a store's trees.
 
     Attributes:
@@ -84,7 +83,7 @@ class Census:
 
     uses: tuple[Use, ...] = ()
     unreadable: tuple[float, ...] = ()
-    identities: Mapping[int, ProcessIdentity] = field(default_factory=dict)
+    identities: Mapping[int, ProcessIdentity] = msgspec.field(default_factory=dict)
     suspects: tuple[Use, ...] = ()
     kept: frozenset[str] = frozenset()
     hidden: bool = False
@@ -160,8 +159,7 @@ def _start_of(process: Process, host: Host) -> float:
         return 0.0
 
 
-@dataclass(frozen=True)
-class _Observed:
+class _Observed(msgspec.Struct, frozen=True, dict=True):
     """What was read of a process in a first pass over all of them."""
 
     process: Process

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from repoint.device.status.census import Census, Use
 from repoint.device.store.product_state import ProductState
@@ -12,8 +12,7 @@ from repoint.device.store.records import Generation
 from repoint.model.version import Letter, Version
 
 
-@dataclass(frozen=True)
-class Exposure:
+class Exposure(msgspec.Struct, frozen=True):
     """A process that is still exposed.
 
     Attributes:
@@ -52,7 +51,7 @@ def find_exposed(state: ProductState, census: Census) -> list[Exposure]:
 
 def find_unknown(state: ProductState, census: Census) -> list[Exposure]:
     """Return the processes that may have read code which the newest installed one replaces."""
-    suspects = dataclasses.replace(census, uses=census.suspects)
+    suspects = msgspec.structs.replace(census, uses=census.suspects)
     exposed = {(found.use.pid, found.component) for found in find_exposed(state, census)}
     found = find_exposed(state, suspects)
     return [suspect for suspect in found if (suspect.use.pid, suspect.component) not in exposed]

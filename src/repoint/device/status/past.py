@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from repoint.device.store.generations.switch_clock import active_at, active_since
 from repoint.device.store.product_state import ProductState
@@ -20,8 +21,7 @@ _TOLERANCE = 0.02
 """Seconds by which a process may seem to start too early: the kernel counts in ticks."""
 
 
-@dataclass(frozen=True)
-class Grafted:
+class Grafted(msgspec.Struct, frozen=True):
     """A component of an enrolled product.
 
     Attributes:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Literal
+
+import msgspec
 
 from repoint.device.status.past import Past
 from repoint.device.status.tree_index import TreeFile, TreeIndex
@@ -25,8 +26,7 @@ _MARKER = "REPOINT_TREE_"
 """How the launcher's variables begin: see `activate.launch`."""
 
 
-@dataclass(frozen=True)
-class Given:
+class Given(msgspec.Struct, frozen=True):
     """What a process was started with.
 
     Attributes:
@@ -67,8 +67,7 @@ class Given:
         return self.arguments == other.arguments and self.command == other.command
 
 
-@dataclass(frozen=True)
-class Suspicion:
+class Suspicion(msgspec.Struct, frozen=True):
     """A file of a tree that a process may have read, and why.
 
     Attributes:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from repoint.host.kernel.processes import FileIdentity
 
 
-@dataclass(frozen=True)
-class TreeFile:
+class TreeFile(msgspec.Struct, frozen=True):
     """A file or folder of a tree.
 
     Attributes:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 Verdict = Literal[
     "unchecked", "damaged", "replaced", "open", "restart", "exposed", "stale", "unknown",
@@ -26,8 +27,7 @@ NOT_KNOWN: tuple[Verdict, ...] = ("unchecked", "replaced", "stale", "unknown")
 """The verdicts by which nobody knows whether the device is protected."""
 
 
-@dataclass(frozen=True)
-class Findings:
+class Findings(msgspec.Struct, frozen=True):
     """What was found about a product; each is a cause of the verdict of its name.
 
     Attributes:

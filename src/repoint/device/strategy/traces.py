@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 
-@dataclass(frozen=True)
-class SharedFile:
+class SharedFile(msgspec.Struct, frozen=True):
     """A file that lies among others of the system, and of which there are several versions.
 
     Attributes:
@@ -23,7 +23,7 @@ class SharedFile:
     path: str
     seals: Mapping[int, str]
     other: str
-    image_seals: Mapping[int, str] = field(default_factory=dict)
+    image_seals: Mapping[int, str] = msgspec.field(default_factory=dict)
     base_device: str = ""
 
     def seal_of(self, device: str, inode: int) -> str | None:
@@ -33,8 +33,7 @@ class SharedFile:
         return self.seals.get(inode)
 
 
-@dataclass(frozen=True)
-class Traces:
+class Traces(msgspec.Struct, frozen=True):
     """How to recognise files of components.
 
     Attributes:
@@ -43,8 +42,8 @@ class Traces:
         shared: Files of the system, by their path. They count only if they are mapped.
     """
 
-    adopted: Mapping[str, str] = field(default_factory=dict)
-    shared: Mapping[str, SharedFile] = field(default_factory=dict)
+    adopted: Mapping[str, str] = msgspec.field(default_factory=dict)
+    shared: Mapping[str, SharedFile] = msgspec.field(default_factory=dict)
 
     def __or__(self, other: Traces) -> Traces:
         return Traces({**self.adopted, **other.adopted}, {**self.shared, **other.shared})

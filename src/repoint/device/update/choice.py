@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
+
+import msgspec
 
 from repoint.device.outcomes import Nothing
 from repoint.device.store.product_state import ProductState
@@ -55,7 +56,7 @@ def next_offer(
     )
     if isinstance(offer, Nothing) and offer.reason in _HINTS:
         words, hint = _HINTS[offer.reason]
-        return replace(offer, hint=hint.format(state.command(words)))
+        return msgspec.structs.replace(offer, hint=hint.format(state.command(words)))
     last = state.documents.last_check()
     if isinstance(offer, Nothing) and offer.reason == "up to date" and last and last.error:
         return Nothing(

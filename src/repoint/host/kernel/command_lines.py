@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 Source = Literal["script", "argument", "environment", "folder"]
 """Where a path stands: it is what an interpreter runs, another argument, in the environment, or the
@@ -43,8 +44,7 @@ _NOT_CODE = {
 """Variables that name folders for other reasons than that the process reads code there."""
 
 
-@dataclass(frozen=True)
-class Mention:
+class Mention(msgspec.Struct, frozen=True):
     """A path that a process was given.
 
     Attributes:
@@ -56,8 +56,7 @@ class Mention:
     source: Source
 
 
-@dataclass(frozen=True)
-class CommandLine:
+class CommandLine(msgspec.Struct, frozen=True):
     """What a process was told to run.
 
     Attributes:
@@ -160,5 +159,5 @@ def _paths(arguments: Sequence[str]) -> Iterator[str]:
 
 def _environment_paths(environment: Mapping[str, str]) -> Iterator[str]:
     for name, value in environment.items():
-        if name not in _NOT_CODE:
+        if "/" in value and name not in _NOT_CODE:
             yield from (part for part in value.split(":") if part.startswith("/"))

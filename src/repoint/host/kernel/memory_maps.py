@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 DELETED = " (deleted)"
 """What the kernel appends to the path of a file that was removed."""
@@ -13,8 +14,7 @@ DELETED = " (deleted)"
 _INODE = re.compile(rb"^\S+ \S+ \S+ \S+ ([1-9]\d*) ", re.MULTILINE)
 
 
-@dataclass(frozen=True)
-class MappedFile:
+class MappedFile(msgspec.Struct, frozen=True):
     """A file that a process has mapped into its memory.
 
     Attributes:

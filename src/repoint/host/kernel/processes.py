@@ -9,8 +9,9 @@ import mmap
 import os
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from repoint.host.kernel.memory_maps import DELETED, MappedFile, mapped_files
 
@@ -30,8 +31,7 @@ _NO_LOGIN = (1 << 32) - 1
 """The login account of what no login has started."""
 
 
-@dataclass(frozen=True)
-class ProcessIdentity:
+class ProcessIdentity(msgspec.Struct, frozen=True):
     """What identifies one process, even if the kernel reuses its pid later.
 
     Attributes:
@@ -45,8 +45,7 @@ class ProcessIdentity:
     user: int
 
 
-@dataclass(frozen=True)
-class OpenFile:
+class OpenFile(msgspec.Struct, frozen=True):
     """A file or folder that a process has open.
 
     Attributes:
@@ -110,11 +109,11 @@ class Process:
 
     def arguments(self) -> tuple[str, ...]:
         """Return its arguments, the program's name first; empty if it has none."""
-        return tuple(os.fsdecode(word) for word in self._read("cmdline").split(b"\0")[:-1])
+        return tuple(os.fsdecode(self._read("cmdline")).split("\0")[:-1])
 
     def environment(self) -> dict[str, str]:
         """Return the environment that it was started with."""
-        pairs = (os.fsdecode(entry).partition("=") for entry in self._read("environ").split(b"\0"))
+        pairs = (entry.partition("=") for entry in os.fsdecode(self._read("environ")).split("\0"))
         return {name: value for name, equals, value in pairs if equals}
 
     def memory_map(self) -> bytes:

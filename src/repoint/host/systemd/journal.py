@@ -6,7 +6,6 @@ bindings need a compiler on every device, which is more than those lines are wor
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
@@ -56,6 +55,8 @@ class Journal:
         Returns:
             False if there is no journal, or it does not accept the entry.
         """
+        import socket  # most commands log nothing
+
         entry = [
             ("MESSAGE", message),
             ("MESSAGE_ID", MESSAGE_IDS[event]),
