@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -56,7 +57,34 @@ def test_the_launcher_of_an_empty_store_pays_for_no_library(tmp_path: Path) -> N
 @pytest.mark.parametrize("option", ["", "--json"])
 def test_the_status_imports_nothing_heavy(enrolled: Place, option: str) -> None:
     store = str(enrolled.folder / "store")
-    assert not imports_of("status", "--store", store, *filter(None, [option])) & HEAVY
+    imported = imports_of("status", "--store", store, *filter(None, [option]))
+    assert not imported & {*HEAVY, "dataclasses", "subprocess", "tomllib", "typer"}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--store", "{}"), ("-s", "{}"), ("--store={}",), ("--store", "{}", "-p", "acme-kiosk")],
+)
+def test_every_form_of_the_status_answers_the_same(
+    enrolled: Place, options: tuple[str, ...]
+) -> None:
+    store = enrolled.folder / "store"
+    given = [option.format(store) for option in options]
+    # Only the command-line library parses an option with its value in one word.
+    parsed_by_library = works("status", f"-s{store}")
+    assert without_age(works("status", *given)) == without_age(parsed_by_library)
+
+
+def without_age(status: str) -> str:
+    """Return a status without how long ago the last check was."""
+    return re.sub(r" \(\d+ \w+ ago\)", "", status)
+
+
+def test_the_status_explains_wrong_usage_as_every_command_does(enrolled: Place) -> None:
+    store = enrolled.folder / "store"
+    assert "No such option: --jsno" in repoint("status", "--store", store, "--jsno").err
+    assert repoint("status", "--store", store, "--product", "").status == 1
+    assert "Usage: repoint status [OPTIONS]" in works("status", "--help")
 
 
 def test_the_help_imports_neither_the_commands_nor_a_layout_library() -> None:

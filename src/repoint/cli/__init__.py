@@ -97,6 +97,12 @@ def _run(arguments: list[str]) -> object:
         launch(arguments[1:])  # returns only if Typer has to parse the command
     else:
         _refuse_bytes(arguments)
+    if arguments[:1] == ["status"]:
+        from repoint.cli.status import status
+
+        exit_status = status(arguments[1:])
+        if exit_status is not None:
+            return exit_status
     from repoint.cli.app import app
 
     return app(prog_name="repoint", standalone_mode=False)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 
+from repoint.cli.plain_options import parse_options
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,13 +29,14 @@ def launch(arguments: Sequence[str]) -> None:
         RepointError: The program does not exist, or the store is damaged.
         OSError: The program cannot be started.
     """
-    store, command = _parse(arguments)
-    if not command:
+    parsed = parse_options(arguments, {"--store": "--store", "-s": "--store"})
+    if parsed is None or not parsed[1]:
         return
+    options, command = parsed
     from repoint.cli.store import default_store
     from repoint.device.activate.launch import has_staged, prepare_launch
 
-    store = store or os.environ.get("REPOINT_STORE") or default_store()
+    store = options.get("--store") or os.environ.get("REPOINT_STORE") or default_store()
     if not has_staged(store):
         start(prepare_launch(store, command, os.environ))
 
@@ -50,20 +53,3 @@ def start(launch: Launch) -> None:
     for problem in launch.problems:
         print_error(problem)
     become(launch)
-
-
-def _parse(arguments: Sequence[str]) -> tuple[str, Sequence[str]]:
-    """Return the store, empty for the default, and the command; no command if unsure."""
-    store = ""
-    rest = list(arguments)
-    while rest and rest[0].startswith("-"):
-        option = rest.pop(0)
-        if option == "--":
-            break
-        if option in ("--store", "-s") and rest and rest[0]:
-            store = rest.pop(0)
-        elif option.startswith("--store=") and option != "--store=":
-            store = option.removeprefix("--store=")
-        else:
-            return "", ()
-    return store, rest

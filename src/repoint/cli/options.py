@@ -8,8 +8,6 @@ from typing import Annotated
 
 import typer
 
-from repoint.cli.store import default_store
-
 
 def path(value: str | Path) -> Path:
     """Return the path that an argument names. An empty one would be the current folder.
@@ -53,11 +51,6 @@ PlatformOption = Annotated[
     str | None,
     typer.Option("--platform", help="Platform of the baseline, if several match."),
 ]
-
-
-def store_path(given: Path | None) -> Path:
-    """Return the store that an option names, or the default."""
-    return given if given is not None else Path(default_store())
 
 
 def command_line(value: str, option: str) -> tuple[str, ...]:

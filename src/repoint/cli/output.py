@@ -62,12 +62,17 @@ def report_troubles(troubles: Mapping[str, RepointError]) -> None:
     Raises:
         typer.Exit: Something failed; the status is 1.
     """
-    for product, error in troubles.items():
-        print_error(f"{product}: {error}")
+    print_troubles(troubles)
     if troubles:
         import typer
 
         raise typer.Exit(1)
+
+
+def print_troubles(troubles: Mapping[str, RepointError]) -> None:
+    """Print what failed for each product on standard error."""
+    for product, error in troubles.items():
+        print_error(f"{product}: {error}")
 
 
 def print_json(value: Any) -> None:

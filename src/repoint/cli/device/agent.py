@@ -62,7 +62,7 @@ def activate(
     import sys
 
     from repoint.agent.startup import merge_at_start
-    from repoint.cli.device.device import open_device
+    from repoint.cli.opening import open_device
     from repoint.model.errors import RepointError
 
     if due:
@@ -100,7 +100,7 @@ def tell(product: ProductOption = None, store: StoreOption = None) -> None:
     """Show a notification on this desktop, unless it was shown before."""
     from repoint.agent.notifications import notification_record, notify_desktop
     from repoint.agent.overview.overview import read_overview
-    from repoint.cli.device.device import open_device
+    from repoint.cli.opening import open_device
     from repoint.cli.output import report_troubles
     from repoint.device.os_errors import Troubles, isolated
 
@@ -129,7 +129,7 @@ def install(dry_run: DryRunOption = False, store: StoreOption = None) -> None:
     from pathlib import Path
 
     from repoint.agent.units import installation as units
-    from repoint.cli.options import store_path
+    from repoint.cli.opening import store_path
     from repoint.device.store.store import Store
     from repoint.host.host import Host
 
@@ -211,7 +211,7 @@ def agent_of(
     import time
 
     from repoint.agent.update_run import Agent
-    from repoint.cli.device.device import open_device
+    from repoint.cli.opening import open_device
 
     device = open_device(store, unprivileged=hand_over is not None, automatic=True)
     return Agent(device, time.time, random.SystemRandom(), if_due=if_due, hand_over=hand_over)
@@ -225,7 +225,7 @@ def print_runs(runs: Iterator[UpdateRun], store: Path | None) -> None:
     from repoint.agent.journal_events import display_name, report_run
     from repoint.agent.notifications import notification_record, notify_desktop
     from repoint.agent.update_run_lock import UpdateRunActiveError
-    from repoint.cli.options import store_path
+    from repoint.cli.opening import store_path
 
     path = store_path(store)
     # The output of a service goes to the journal, which has the events already, with fields.

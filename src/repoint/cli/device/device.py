@@ -5,112 +5,26 @@ from __future__ import annotations
 import os
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from repoint.cli.options import (
-    EveryProductOption,
-    JsonOption,
-    ProductOption,
-    StoreOption,
-    store_path,
-)
+from repoint.cli.opening import for_each, named_products, open_device
+from repoint.cli.options import EveryProductOption, JsonOption, ProductOption, StoreOption
 from repoint.cli.terminal import print
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from repoint.device.device import Device
     from repoint.device.update.check import Checked
-    from repoint.model.errors import RepointError
-
-
-def open_device(
-    store: Path | None, *, unprivileged: bool = False, automatic: bool = False
-) -> Device:
-    """Return the device with a store; it reports on standard error for whom it waits.
-
-    Args:
-        store: The store; None for the default.
-        unprivileged: See `Device`.
-        automatic: True if no person runs the command. The history says who caused a change.
-    """
-    from repoint.device.device import Device
-    from repoint.device.store.records import Actor
-
-    def report_wait(holder: object) -> None:
-        print(f"Waiting for {holder or 'another command'} …", file=sys.stderr, flush=True)
-
-    actor = Actor("automatic") if automatic else Actor("person", _account())
-    return Device(store_path(store), on_wait=report_wait, unprivileged=unprivileged, actor=actor)
-
-
-def _account() -> str:
-    """Return the account of the person who runs the command, also below ``sudo``."""
-    import pwd
-
-    sudo = os.environ.get("SUDO_UID", "")
-    uid = int(sudo) if os.geteuid() == 0 and sudo.isdecimal() else os.getuid()
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except (KeyError, OverflowError):
-        return str(uid)
 
 
 def status(
     product: EveryProductOption = None, json: JsonOption = False, store: StoreOption = None
 ) -> None:
     """Show whether this device is protected, what is fixed, and what happens next."""
-    from repoint.agent.overview.overview import Overview, read_overview, status_report
-    from repoint.cli.device.status_view import print_status
-    from repoint.cli.output import print_json, report_troubles
+    from repoint.cli.output import report_troubles
+    from repoint.cli.status import show_status
 
-    device = open_device(store)
-    products = named_products(device, product)
-    overviews: list[Overview] = []
-    troubles = for_each(products, lambda name: overviews.append(read_overview(device, name)))
-    if json and len(products) == 1:
-        print_json(status_report(overviews[0]))
-    elif json:
-        print_json([status_report(overview) for overview in overviews])
-    else:
-        for number, overview in enumerate(overviews):
-            if len(products) > 1:
-                if number:
-                    print()
-                print(overview.display_name)
-            print_status(overview)
-    report_troubles(troubles)
-
-
-def named_products(device: Device, product: str | None) -> list[str]:
-    """Return the product that is named, or all that are enrolled.
-
-    Raises:
-        NotEnrolledError: It is not enrolled, or none is.
-    """
-    enrolled = [state.name for state in device.store.enrolled()]
-    return enrolled if product is None and enrolled else [device.store.one(product).name]
-
-
-def for_each(products: list[str], work: Callable[[str], object]) -> dict[str, RepointError]:
-    """Do the work for each product. If there are several, the trouble of one stops no other.
-
-    Returns:
-        What failed, by product.
-    """
-    from repoint.device.os_errors import Troubles, isolated
-
-    troubles: Troubles = {}
-    for product in products:
-        if len(products) == 1:
-            work(product)
-        else:
-            with isolated(product, troubles):
-                work(product)
-    return troubles
+    report_troubles(show_status(store, product, json=json))
 
 
 def check(

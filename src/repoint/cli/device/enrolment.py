@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from repoint.cli.device.device import open_device
+from repoint.cli.opening import open_device
 from repoint.cli.options import ProductOption, StoreOption, command_line, named, path
 from repoint.cli.terminal import print
 from repoint.model.errors import RepointError

@@ -29,7 +29,7 @@ def add(
     store: StoreOption = None,
 ) -> None:
     """Add components, and move to the installed release that has them."""
-    from repoint.cli.device.device import open_device
+    from repoint.cli.opening import open_device
 
     folders = {name: Path(folder) for name, folder in named(grafts, "COMPONENT=FOLDER").items()}
     _print(open_device(store).add_grafts(product, folders))
@@ -45,7 +45,7 @@ def remove(
 
     Its link becomes a plain folder again.
     """
-    from repoint.cli.device.device import open_device
+    from repoint.cli.opening import open_device
 
     _print(open_device(store).remove_graft(product, component))
 

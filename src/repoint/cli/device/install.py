@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from repoint.cli.device.device import for_each, named_products, open_device
+from repoint.cli.opening import for_each, named_products, open_device
 from repoint.cli.options import EveryProductOption, JsonOption, StoreOption
 from repoint.cli.terminal import confirm, print
 

@@ -26,7 +26,7 @@ def policy(
     Fails if a file is malformed. With a folder, it shows the policy that the folder's files would
     set, so that you can try them first.
     """
-    from repoint.cli.options import store_path
+    from repoint.cli.opening import store_path
     from repoint.cli.output import print_json
     from repoint.device.policy.policy import Rules, draft_policy, policy_folder, read_policy
 
@@ -54,7 +54,7 @@ def motd(store: StoreOption = None) -> None:
     """
     from repoint.agent.notifications import message_of_the_day
     from repoint.agent.overview.overview import read_overview
-    from repoint.cli.device.device import open_device
+    from repoint.cli.opening import open_device
     from repoint.cli.output import report_troubles
     from repoint.device.os_errors import Troubles, isolated
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from repoint.cli.device.device import open_device
+from repoint.cli.opening import open_device
 from repoint.cli.options import ProductOption, StoreOption
 from repoint.cli.terminal import confirm, print
 

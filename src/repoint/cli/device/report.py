@@ -34,7 +34,7 @@ def report(
 
     Turn reports on or off with repoint settings reports.
     """
-    from repoint.cli.device.device import open_device
+    from repoint.cli.opening import open_device
     from repoint.cli.output import print_json
 
     if show and send:

@@ -37,7 +37,7 @@ def restart(
     """
     from repoint.agent.overview.overview import read_overview
     from repoint.agent.restart import restart as restart_all
-    from repoint.cli.device.device import for_each, named_products, open_device
+    from repoint.cli.opening import for_each, named_products, open_device
     from repoint.cli.output import print_json, report_troubles
     from repoint.device.outcomes import Nothing
     from repoint.host.host import Host

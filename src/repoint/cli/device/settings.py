@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from repoint.cli.options import JsonOption, ProductOption, StoreOption, store_path
+from repoint.cli.opening import open_device, store_path
+from repoint.cli.options import JsonOption, ProductOption, StoreOption
 from repoint.cli.terminal import print
 from repoint.model.errors import RepointError
 
@@ -63,8 +64,6 @@ def settings(
 def _automatic(value: str | None, product: str | None, json: bool, store: Path | None) -> None:
     import msgspec
 
-    from repoint.cli.device.device import open_device
-
     device = open_device(store)
     if value is not None:
         if value not in ("on", "off"):
@@ -79,8 +78,6 @@ def _automatic(value: str | None, product: str | None, json: bool, store: Path |
 
 
 def _reports(value: str | None, product: str | None, json: bool, store: Path | None) -> None:
-    from repoint.cli.device.device import open_device
-
     device = open_device(store)
     if value == "off":
         name = device.store.one(product).name
@@ -120,7 +117,6 @@ def _print(device: Device, product: str | None, json: bool) -> None:
 
 
 def _open(given: Path | None) -> None:
-    from repoint.cli.device.device import open_device
     from repoint.model.extras import require_page
     from repoint.page.open_page import link_to, open_in_browser
 

@@ -20,7 +20,7 @@ def merge(store: StoreOption = None) -> None:
     Run it at the start of the machine and after an update. It also activates what is staged.
     """
     from repoint.agent.startup import merge_at_start
-    from repoint.cli.device.device import open_device
+    from repoint.cli.opening import open_device
 
     failed = False
     for product, error in merge_at_start(open_device(store, automatic=True)):
@@ -39,7 +39,7 @@ def changed(store: StoreOption = None) -> None:
     """
     from repoint.agent.overview.overview import about_of
     from repoint.agent.units.start import start_update_run
-    from repoint.cli.device.device import for_each, open_device
+    from repoint.cli.opening import for_each, open_device
     from repoint.cli.output import report_troubles
 
     device = open_device(store, automatic=True)
@@ -73,7 +73,7 @@ def watch(store: StoreOption = None) -> None:
 @app.command()
 def unmerge(store: StoreOption = None) -> None:
     """Unmerge all layers before an update, so that the base system can be written to."""
-    from repoint.cli.device.device import open_device
+    from repoint.cli.opening import open_device
 
     failed = False
     for product, error in open_device(store, automatic=True).boot.unmerge():
