@@ -78,11 +78,13 @@ def test_an_endless_head_is_cut_off(
     collector: CollectorProcess, start: bytes, filler: bytes
 ) -> None:
     before = memory_of(collector.process.pid)
-    with socket.create_connection(("127.0.0.1", collector.port), timeout=20) as stranger:
-        with pytest.raises((ConnectionError, BrokenPipeError)):
-            stranger.sendall(start)
-            for _ in range(100):
-                stranger.sendall(filler * (2_000_000 // len(filler)))
+    with (
+        socket.create_connection(("127.0.0.1", collector.port), timeout=20) as stranger,
+        pytest.raises((ConnectionError, BrokenPipeError)),
+    ):
+        stranger.sendall(start)
+        for _ in range(100):
+            stranger.sendall(filler * (2_000_000 // len(filler)))
     assert memory_of(collector.process.pid) - before < 20_000_000
 
 
@@ -147,7 +149,9 @@ def test_a_job_that_dies_ends_the_collector_with_its_reason(tmp_path: Path) -> N
         raise AssertionError
 
     jobs: list[Callable[[], Awaitable[None]]] = [dies]
-    with listen("127.0.0.1:0") as listener:
-        with pytest.raises(PartFailedError, match="nobody reads the journal"):
-            asyncio.run(run([Served(app, listener, 10)], GroupCommit(state), jobs, lambda: None))
+    with (
+        listen("127.0.0.1:0") as listener,
+        pytest.raises(PartFailedError, match="nobody reads the journal"),
+    ):
+        asyncio.run(run([Served(app, listener, 10)], GroupCommit(state), jobs, lambda: None))
     state.close()
