@@ -104,13 +104,17 @@ class DeviceState(msgspec.Struct, frozen=True):
     Attributes:
         id: The id, in 32 hexadecimal digits.
         is_device: Whether it identifies a device, not one letter on one.
+        letter: The letter that the last report is about, which may have failed.
+        in_force: The letter in force on a device; None if that is not known.
         kind: What the last report said.
+        staged: The letter that waits for a restart on a device; empty for none.
         reported: When it came, in seconds since 1970.
     """
 
     id: str
     is_device: bool
     letter: LetterName
+    in_force: LetterName | None
     ring: str
     kind: str
     failure: Failure | None

@@ -19,7 +19,14 @@ from repoint.fleet.records import (
 )
 from repoint.fleet.stores import retention
 from repoint.fleet.stores.bulk import Bulk
-from repoint.fleet.stores.codes import failure_of, kind_of, letter_number, letter_text, status_of
+from repoint.fleet.stores.codes import (
+    STAGED,
+    failure_of,
+    kind_of,
+    letter_number,
+    letter_text,
+    status_of,
+)
 from repoint.fleet.stores.errors import TooManyDeletionsError
 from repoint.fleet.stores.failures import as_fleet_errors, write_transaction
 from repoint.fleet.stores.names import Names
@@ -299,14 +306,18 @@ def _count(report: Report, names: Names, now: int) -> Count:
 def _device_state(identity: str, row: Row, names: Names) -> DeviceState:
     is_count = not row.status or row.reported > row.event_time
     letter = row.in_force if is_count else row.letter
+    about = names.by_number.get(letter, _UNKNOWN)
+    staged = letter_text(row.staged) if is_count else ""
     return DeviceState(
         id=identity,
         is_device=bool(row.flags & DEVICE),
-        letter=names.by_number.get(letter, _UNKNOWN),
+        letter=about,
+        in_force=names.by_number.get(row.in_force),
         ring=names.word_of("ring", row.ring),
         kind="count" if is_count else kind_of(row.status),
         failure=None if is_count else failure_of(row.status),
-        staged=letter_text(row.staged),
+        # What an earlier count said has happened or failed since.
+        staged=about.letter if row.status == STAGED and not is_count else staged,
         exposed=row.exposed,
         agent=names.word_of("agent", row.agent),
         reported=row.reported,
