@@ -10,7 +10,7 @@ from rich.console import Console
 from tests.fleet.postgresql import PostgreSQLServer
 
 from benchmarks import machine
-from benchmarks.fleet import rates, recovery, size
+from benchmarks.fleet import first_view, rates, recovery, size
 from benchmarks.fleet.load import CONNECTIONS, Taken
 from benchmarks.measuring import Figure, figure
 from benchmarks.report import Report, print_report, write_page
@@ -40,12 +40,14 @@ def main() -> None:
             space = size.fill_up(url, devices)
             status.update("Asking …")
             asked = size.answers(url)
+            status.update("Opening the page …")
+            viewed = {"fleet page, first view": first_view.measure(url)}
             recovered = recovery.measure(url)
     finally:
         server.close()
     groups = [
         _rates(taken),
-        _answers(asked | recovered.first_byte, devices),
+        _answers(asked | viewed | recovered.first_byte, devices),
         _space(space, day, devices),
         _recovery(recovered),
     ]

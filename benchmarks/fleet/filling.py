@@ -21,12 +21,12 @@ _BASELINES = [
 _FAILURES = ("network", "space", "busy", "decode", "health", "start")
 
 
-def events(count: int, seed: int) -> Iterator[tuple[str, list[Report]]]:
+def events(count: int, seed: int, size: int = BATCH) -> Iterator[tuple[str, list[Report]]]:
     """Yield what so many devices report about one letter, each as a batch at a time."""
     rng = random.Random(seed)
-    for start in range(0, count, BATCH):
+    for start in range(0, count, size):
         staged, after = [], []
-        for _ in range(min(BATCH, count - start)):
+        for _ in range(min(size, count - start)):
             baseline = rng.choice(_BASELINES)
             ring = "early" if rng.random() < 0.01 else ""
             identity = _hex(rng)
@@ -45,10 +45,19 @@ def counts(count: int, seed: int) -> Iterator[list[Report]]:
         yield [_count(rng) for _ in range(min(BATCH, count - start))]
 
 
-def fill(state: SqlState, devices: int, end: int, seed: int = 1) -> None:
-    """Add devices that staged and confirmed a letter, and sent one count, in the last days."""
+def fill(state: SqlState, devices: int, end: int, seed: int = 1, *, size: int = BATCH) -> None:
+    """Add devices that staged and confirmed a letter, and sent one count, in the last days.
+
+    Args:
+        state: The state of a fleet.
+        devices: The number of devices.
+        end: The end of the days, in seconds since 1970.
+        seed: The seed of chance.
+        size: Devices that report at the same moment. The roll-ups have a row for each five minutes
+            in which something happened, so a sample in small batches has as many as a whole fleet.
+    """
     spent = 0
-    for kind, batch in events(devices, seed):
+    for kind, batch in events(devices, seed, size):
         moment = end - DAYS * 86_400 + DAYS * 86_400 * spent // (2 * devices)
         state.add(batch, moment + (600 if kind == "after" else 0))
         spent += len(batch)

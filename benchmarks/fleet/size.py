@@ -18,6 +18,9 @@ from repoint.model.report import Report
 _SAMPLE = 100_000
 """Devices whose reports go through the collector's own code; they make the roll-ups."""
 
+_AT_ONCE = 64
+"""Devices of the sample that report at the same moment."""
+
 _PARTS = 20
 _TABLES = "relkind = 'r' AND relnamespace = 'public'::regnamespace"
 
@@ -58,7 +61,7 @@ def fill_up(url: str, devices: int) -> Size:
     a twentieth at a time, with a VACUUM after each: autovacuum is told to come that often.
     """
     state = open_state(url)
-    fill(state, _SAMPLE, int(time.time()))
+    fill(state, _SAMPLE, int(time.time()), size=_AT_ONCE)
     state.close()
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(_MORE, (devices - _SAMPLE,))

@@ -65,15 +65,18 @@ def open_page(
     address = address_for(public_url, host, listener.getsockname()[1])
     provider = _provider(oidc, address)
     page = PageState(fleet, folder, address, vendor, provider)
-    print(f"The fleet page is at {address.origin}/", flush=True)
-    if provider is None and not Accounts(PageStore(folder)).all():
-        print(
-            "Nobody can sign in yet. Add an account: repoint fleet account add NAME "
-            "--role operator",
-            flush=True,
-        )
-    _open_in_browser(address)
-    serve(page, listener)
+
+    def announce() -> None:
+        print(f"The fleet page is at {address.origin}/", flush=True)
+        if provider is None and not Accounts(PageStore(folder)).all():
+            print(
+                "Nobody can sign in yet. Add an account: repoint fleet account add NAME "
+                "--role operator",
+                flush=True,
+            )
+        _open_in_browser(address)
+
+    serve(page, listener, announce)
 
 
 def _host_and_port(text: str) -> tuple[str, int]:

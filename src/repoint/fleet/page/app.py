@@ -28,7 +28,12 @@ from repoint.page.views.endpoints import asset
 from repoint.page.views.rendering import FOLDER, Renderer
 
 
-def create_app(page: PageState) -> ASGIApp:
+def create_renderer() -> Renderer:
+    """Return what renders the pages."""
+    return Renderer(lifetime=LIFETIME, folders=(Path(fleet.__file__).parent, FOLDER))
+
+
+def create_app(page: PageState, renderer: Renderer | None = None) -> ASGIApp:
     """Return the application that serves the page."""
     base = "" if page.address.secure else home_of("{key}").removesuffix("/")
     product = f"{base}/product/{{product}}"
@@ -66,7 +71,7 @@ def create_app(page: PageState) -> ASGIApp:
         },
     )
     app.state.page = page
-    app.state.renderer = Renderer(lifetime=LIFETIME, folders=(Path(fleet.__file__).parent, FOLDER))
+    app.state.renderer = renderer or create_renderer()
     return RequestChecks(app, page.address)
 
 

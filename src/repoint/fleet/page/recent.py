@@ -2,7 +2,7 @@
 
 A page is shown often, and its figures change little from one second to the next. What was read
 less than `FRESH` seconds ago is shown as it is. What is older is shown once more, and read anew
-meanwhile.
+meanwhile. `repoint.fleet.page.warming` looks often enough that nobody finds anything older.
 Of a curve over months, only about a hundred moments are kept.
 """
 
@@ -21,7 +21,7 @@ from repoint.fleet.records import Adoption, FailureGroup, FleetState, Outcome
 FRESH = 20.0
 """Seconds for which figures are shown as they are."""
 
-_STALE = 300.0
+STALE = 300.0
 """Seconds after which figures are no longer shown."""
 
 _MOST = 300
@@ -93,7 +93,7 @@ class RecentFigures:
         with self._lock:
             entry = self._entries.get(key)
             age = self._clock() - entry.read if entry is not None else 0
-            if entry is not None and age < _STALE:
+            if entry is not None and age < STALE:
                 self._entries.move_to_end(key)
                 if age >= FRESH and not entry.reading:
                     entry.reading = True

@@ -6,12 +6,14 @@ import asyncio
 import functools
 import signal
 import socket
+from collections.abc import Callable
 
 import uvicorn
 from starlette.types import ASGIApp
 
-from repoint.fleet.page.app import create_app
+from repoint.fleet.page.app import create_app, create_renderer
 from repoint.fleet.page.state import PageState
+from repoint.fleet.page.warming import Warming
 from repoint.page.timed_protocol import TimedProtocol
 
 _AT_ONCE = 256
@@ -21,13 +23,22 @@ _SECONDS = 10.0
 """Seconds that a client may take to send a request."""
 
 
-def serve(page: PageState, listener: socket.socket) -> None:
-    """Serve the page until the process gets SIGINT or SIGTERM."""
+def serve(page: PageState, listener: socket.socket, ready: Callable[[], None]) -> None:
+    """Serve the page until the process gets SIGINT or SIGTERM.
+
+    Args:
+        page: The state of the page.
+        listener: The socket that it listens on.
+        ready: Called when the first view is quick.
+    """
     # uvicorn raises a signal again after it has shut down; this process must end quietly.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _exit)
-    server = uvicorn.Server(configure(create_app(page)))
+    renderer = create_renderer()
+    server = uvicorn.Server(configure(create_app(page, renderer)))
     try:
+        Warming(page, renderer).start_and_wait()
+        ready()
         asyncio.run(server.serve(sockets=[listener]))
     finally:
         listener.close()
