@@ -9,7 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _COMPARED = 1 << 20
-"""Bytes that are compared at a time."""
+"""Bytes that are compared or written at a time."""
+
+_ZEROS = bytes(_COMPARED)
 
 
 @contextmanager
@@ -55,3 +57,15 @@ def same_bytes(one: memoryview, other: memoryview) -> bool:
         bytes(one[at : at + _COMPARED]) == bytes(other[at : at + _COMPARED])
         for at in range(0, len(one), _COMPARED)
     )
+
+
+def fill(target: memoryview, content: bytes | memoryview) -> None:
+    """Write as many bytes as a view has, but no zeros where there are zeros.
+
+    A write to a hole of a mapped file would allocate it. So a sparse file stays sparse, and
+    gigabytes of it need not be written to the disk.
+    """
+    for at in range(0, len(target), _COMPARED):
+        part = bytes(content[at : at + _COMPARED])
+        if part != _ZEROS[: len(part)] or bytes(target[at : at + len(part)]) != part:
+            target[at : at + len(part)] = part

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 
 from repoint.delta.errors import PatchError
+from repoint.delta.mapped import fill
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -98,7 +99,7 @@ def decompress_into(
             rest = b""
             if filled + len(chunk) > len(new) or (not chunk and decompressor.needs_input):
                 raise PatchError(f"{what} is damaged")
-            new[filled : filled + len(chunk)] = chunk
+            fill(new[filled : filled + len(chunk)], chunk)
             filled += len(chunk)
     except zstd.ZstdError as error:
         raise PatchError(f"{what} is damaged") from error

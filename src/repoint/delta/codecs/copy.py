@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from repoint.delta.codecs.codec import Codec
 from repoint.delta.errors import PatchError
-from repoint.delta.mapped import same_bytes
+from repoint.delta.mapped import fill, same_bytes
 
 
 class Copy(Codec):
@@ -18,4 +18,4 @@ class Copy(Codec):
     def decode(self, old: memoryview, payload: memoryview, new: memoryview) -> None:
         if len(payload) or len(old) != len(new):
             raise PatchError("a copied file does not have the length of its source")
-        new[:] = old
+        fill(new, old)

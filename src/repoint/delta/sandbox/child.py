@@ -29,6 +29,7 @@ from repoint.delta.sandbox.process import (
     to_line,
 )
 from repoint.fs.durable import sync
+from repoint.fs.holes import dig_holes
 from repoint.model.printable import one_line
 
 __all__ = ["Confinement", "DecodeJob", "decode_in_child"]
@@ -42,6 +43,8 @@ _LONGEST_LINE = 64 << 10
 _LONGEST_WAIT = 3600.0
 """Seconds of one wait; `select` refuses much longer ones."""
 _LONGEST_MESSAGE = 500
+_MAY_BE_SPARSE = 1 << 20
+"""Bytes of a file from which its zeros become holes: the decoder reserves the whole file."""
 
 
 def decode_in_child(
@@ -55,6 +58,7 @@ def decode_in_child(
     """Decode the file of job i to `out_dir/i`; all of them, or none.
 
     Every file has the size and SHA-256 of its job, is synced, and belongs to this user (mode 0600).
+    Long runs of zeros are holes.
 
     Args:
         patch: The patch; its bytes may be hostile.
@@ -194,6 +198,21 @@ def _check_output(jobs: Sequence[DecodeJob], out_dir: Path) -> None:
         status = (out_dir / str(i)).lstat()
         if not stat.S_ISREG(status.st_mode) or status.st_size != job.size:
             raise PatchError(f"decoding did not give the expected file: {job.name}")
+        if job.size >= _MAY_BE_SPARSE:
+            _free_zeros(out_dir / str(i))
+
+
+def _free_zeros(path: Path) -> None:
+    """Make the zeros of a file holes, and sync it."""
+    try:
+        file = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            dig_holes(file)
+            os.fsync(file)
+        finally:
+            os.close(file)
+    except OSError as error:
+        raise DeltaChildError(f"cannot write {path}: {error.strerror}") from error
 
 
 def _failed(patch: Path, reason: str, hint: str = "") -> DeltaChildError:
