@@ -80,12 +80,13 @@ class StrangersProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Process what the client has sent."""
-        self._size += len(data)
+        # What came before counts: these bytes may hold the end of the head, and much of the body.
         if self._in_head and self._size > _LONGEST_HEAD:
             self.send_400_response("The head of the request is too long")
         elif self._size > _LONGEST_REQUEST:
             self.transport.abort()
         else:
+            self._size += len(data)
             super().data_received(data)
             self._timer.follow(self.cycle)
 
