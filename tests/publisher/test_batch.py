@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -55,8 +56,25 @@ def requests(vendor: Vendor, narrow: bool = True) -> list[ImprovementRequest]:
     ]  # fmt: skip
 
 
-def run(executor: Executor, finished: Callable[[Outcome], None] = lambda _: None) -> Run:
-    return Run(executor, finished, workers=1)
+def run(executor: Executor) -> Run:
+    return Run(executor, workers=1)
+
+
+class InterruptedExecutor(ThreadPoolExecutor):
+    """Ctrl-C arrives when the second request is due, and the first one is done or under way."""
+
+    def __init__(self, *, wait_for_the_first: bool) -> None:
+        super().__init__(1)
+        self._wait = wait_for_the_first
+        self._first: Future[Any] | None = None
+
+    def submit(self, work: Callable[..., Any], /, *args: Any, **more: Any) -> Future[Any]:
+        if self._first is not None:
+            if self._wait:
+                self._first.result()
+            raise KeyboardInterrupt
+        self._first = super().submit(work, *args, **more)
+        return self._first
 
 
 def states(outcomes: list[Outcome]) -> list[str | None]:
@@ -95,13 +113,9 @@ def test_the_bytes_are_the_same_as_one_at_a_time(vendor: Vendor, executor: Execu
 
 
 def test_outcomes_come_in_the_order_of_the_requests(vendor: Vendor, executor: Executor) -> None:
-    seen: list[Outcome] = []
-    outcomes = build_all(
-        vendor.repository, requests(vendor), run(executor, seen.append), created=WHEN
-    )
-    assert seen == outcomes
-    assert [outcome.request.baseline for outcome in seen] == NAMES
-    assert [outcome.label for outcome in seen] == ["26.3.1 (a)"] * 2 + ["26.4.0 (a)"] * 2
+    outcomes = build_all(vendor.repository, requests(vendor), run(executor), created=WHEN)
+    assert [outcome.request.baseline for outcome in outcomes] == NAMES
+    assert [outcome.label for outcome in outcomes] == ["26.3.1 (a)"] * 2 + ["26.4.0 (a)"] * 2
 
 
 def test_a_patch_between_the_same_files_is_made_once(
@@ -189,8 +203,11 @@ def test_a_plan_says_what_would_be_built_and_leaves_nothing(
 def test_finished_patches_of_an_interrupted_run_are_taken(
     vendor: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(KeyboardInterrupt), ThreadPoolExecutor(1) as alone:
-        build_all(vendor.repository, requests(vendor), run(alone, interrupt), created=WHEN)
+    with (
+        pytest.raises(KeyboardInterrupt),
+        InterruptedExecutor(wait_for_the_first=True) as interrupted,
+    ):
+        build_all(vendor.repository, requests(vendor), run(interrupted), created=WHEN)
     assert kept(vendor)
     assert vendor.publisher.drafts(vendor.product) != []
     made = encoded(monkeypatch)
@@ -201,8 +218,11 @@ def test_finished_patches_of_an_interrupted_run_are_taken(
 
 
 def test_a_damaged_kept_patch_is_made_anew(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(KeyboardInterrupt), ThreadPoolExecutor(1) as alone:
-        build_all(vendor.repository, requests(vendor), run(alone, interrupt), created=WHEN)
+    with (
+        pytest.raises(KeyboardInterrupt),
+        InterruptedExecutor(wait_for_the_first=True) as interrupted,
+    ):
+        build_all(vendor.repository, requests(vendor), run(interrupted), created=WHEN)
     patch = kept(vendor)[0]
     content = bytearray(patch.read_bytes())
     content[-1] ^= 1
@@ -216,7 +236,7 @@ def test_a_damaged_kept_patch_is_made_anew(vendor: Vendor, monkeypatch: pytest.M
 
 
 def test_an_interruption_ends_what_is_being_encoded(
-    vendor: Vendor, executor: Executor, monkeypatch: pytest.MonkeyPatch
+    vendor: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def endless(
         out: Path, inputs: object, *, progress: Callable[[int, int], None], workers: int
@@ -226,17 +246,12 @@ def test_an_interruption_ends_what_is_being_encoded(
             time.sleep(0.01)
 
     monkeypatch.setattr(patches, "write_patch", endless)
-    fixed = BaselineName(PLATFORM, "1.0", "1")
-    vendor.baseline({"engine": own(FIXED, 0)}, name=fixed)
-    one = requests(vendor)[0]
-    asked = [ImprovementRequest(vendor.product, fixed, one.sources, one.advisory, narrow=True), one]
-    with pytest.raises(KeyboardInterrupt):
-        build_all(vendor.repository, asked, run(executor, interrupt), created=WHEN)
+    with (
+        pytest.raises(KeyboardInterrupt),
+        InterruptedExecutor(wait_for_the_first=False) as interrupted,
+    ):
+        build_all(vendor.repository, requests(vendor), run(interrupted), created=WHEN)
     assert not (vendor.repository.path / "drafts").exists()
-
-
-def interrupt(outcome: Outcome) -> None:
-    raise KeyboardInterrupt
 
 
 def kept(vendor: Vendor) -> list[Path]:

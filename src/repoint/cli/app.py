@@ -77,8 +77,11 @@ ENTRIES = {
         "agent", "app", "Install improvements in the background. No process stays resident."
     ),
     "system": _device("system", "app", "Commands for the machine's own units and package hooks."),
+    "init": _vendor(
+        "manifest.init", "init", "Write a manifest for the components of a product, to be edited."
+    ),
     "improve": _vendor(
-        "improvements",
+        "manifest.improve",
         "improve",
         "Build an improvement as a draft: one patch for each fixed component.",
     ),

@@ -43,6 +43,12 @@ EveryProductOption = Annotated[
     typer.Option("--product", "-p", help="Only this product, instead of all that are enrolled."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print exact figures as JSON.")]
+ManifestOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--manifest", parser=path, help="The manifest.", show_default="repoint.toml in this folder"
+    ),
+]
 VersionOption = Annotated[str, typer.Option("--version", help="Version of the baseline.")]
 BuildOption = Annotated[
     str | None, typer.Option("--build", help="Build of the baseline, if several match.")

@@ -42,6 +42,14 @@ class LostFixesError(RepointError):
         self.lost = lost
 
 
+class ManifestError(RepointError):
+    """The manifest cannot be read, or something in it does not fit; the message says where."""
+
+
+class MissingSourceError(RepointError):
+    """The pattern of a source leads to nothing, or to several files."""
+
+
 class NothingChangedError(RepointError):
     """The fixed component is the same as the baseline's."""
 

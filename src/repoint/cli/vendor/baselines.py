@@ -2,46 +2,64 @@
 
 from __future__ import annotations
 
-import platform as machine
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, get_args
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from repoint.cli.command_group import command_group
 from repoint.cli.options import (
     BuildOption,
+    ManifestOption,
     PlatformOption,
     RepositoryOption,
     VersionOption,
-    command_line,
-    named,
-    pair,
     path,
 )
 from repoint.cli.terminal import print
+from repoint.cli.vendor.manifest.component_options import component_options, default_platform
 
 if TYPE_CHECKING:
+    from repoint.model.baseline import BaselineName
     from repoint.model.system import System
+    from repoint.publisher.baselines import Release
+    from repoint.publisher.manifest.choice import Choice
+    from repoint.publisher.manifest.releases import ReleaseOptions
     from repoint.publisher.publisher import Publisher
 
 app = command_group("Register releases as baselines for improvements.")
 
+_ALL = "all of the manifest"
+
 
 @app.command("add")
 def add(
-    product: Annotated[str, typer.Argument(help="The product, such as acme-kiosk.")],
-    version: VersionOption,
-    build: Annotated[str, typer.Option("--build", help="Build of the release.")],
+    product: Annotated[
+        str | None,
+        typer.Argument(help="The product, such as acme-kiosk.", show_default="the manifest's"),
+    ] = None,
+    version: Annotated[
+        str | None,
+        typer.Option("--version", help="Version of the release.", show_default=_ALL),
+    ] = None,
+    build: Annotated[
+        str | None, typer.Option("--build", help="Build of the release.", show_default=_ALL)
+    ] = None,
     component: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
-            help="NAME=SOURCE: a component, and the folder, wheel, .deb or tar archive with it."
+            help="NAME=SOURCE: a component, and the folder, wheel, .deb or tar archive with it.",
+            show_default="the manifest's",
         ),
-    ],
+    ] = None,
     platform: Annotated[
-        str, typer.Option("--platform", help="Platform of the release.")
-    ] = f"linux-{machine.machine().lower()}",
+        str | None,
+        typer.Option(
+            "--platform",
+            help="Platform of the release.",
+            show_default="the manifest's, or this machine's",
+        ),
+    ] = None,
     restart: Annotated[
         list[str] | None,
         typer.Option(help="NAME=SCOPE: none, app (default), service, session or system."),
@@ -76,54 +94,70 @@ def add(
     no_passphrase: Annotated[
         bool, typer.Option("--no-passphrase", help="Do not encrypt the keys of a new product.")
     ] = False,
+    manifest: ManifestOption = None,
     repository: RepositoryOption = Path(),
 ) -> None:
-    """Register a baseline: seal every component of a release and publish it."""
+    """Register a baseline: seal every component of a release and publish it.
+
+    With a manifest, it registers every release of it that is not registered yet.
+    """
+    from repoint.model.baseline import About
+    from repoint.publisher.manifest.choice import Choice, manifest_of
+    from repoint.publisher.manifest.releases import ReleaseOptions, releases_to_add
+
+    file = manifest_of(product, manifest)
+    choice = Choice(version, build, platform)
+    known = () if file is None else [part.id for part in file.content.component]
+    options = ReleaseOptions(
+        component_options(component or [], restart or [], health or [], ignore or [], known),
+        About(name, vendor, contact, reports),
+        None if os_release is None else _read_system(os_release),
+    )
+    releases = [] if file is not None else [_release(product, choice, options)]
+    publisher = _publisher(repository)
+    registered: list[BaselineName] = []
+    if file is not None:
+        releases, registered = releases_to_add(publisher.repository, file, choice, options)
+    for each in registered:
+        print(f"Registered already: {each}.")
+    for release in releases:
+        _add(publisher, release, encrypt=not no_passphrase)
+
+
+def _release(product: str | None, choice: Choice, options: ReleaseOptions) -> Release:
+    """Return the release that the options alone describe."""
+    from repoint.model.baseline import About, BaselineName
+    from repoint.publisher.baselines import Release
+    from repoint.publisher.manifest.releases import component_source
+
+    if product is None or choice.version is None or choice.build is None or not options.components:
+        raise typer.BadParameter(
+            "without a manifest, name the product, --version, --build and --component; "
+            "`repoint init` writes a manifest"
+        )
+    platform = choice.platform if choice.platform is not None else default_platform()
+    return Release(
+        product,
+        BaselineName(platform, choice.version, choice.build),
+        tuple(
+            component_source(name, Path(each.source or ""), each)
+            for name, each in options.components.items()
+        ),
+        options.system,
+        options.about if options.about != About() else None,
+    )
+
+
+def _add(publisher: Publisher, release: Release, *, encrypt: bool) -> None:
     from repoint.cli.output import counted, size
     from repoint.cli.passphrases import new_passphrase
     from repoint.cli.progress import progress_lines
-    from repoint.model.baseline import About, BaselineName, RestartScope
-    from repoint.publisher.baselines import ComponentSource, Release
 
-    sources = named(component, "--component")
-    scopes = named(restart or [], "--restart")
-    checks = named(health or [], "--health")
-    ignored = [pair(value, "--ignore") for value in ignore or []]
-    for owner in [*scopes, *checks, *(owner for owner, _ in ignored)]:
-        if owner not in sources:
-            raise typer.BadParameter(f"there is no --component {owner}")
-    for scope in scopes.values():
-        if scope not in get_args(RestartScope):
-            scopes_known = ", ".join(get_args(RestartScope))
-            raise typer.BadParameter(
-                f"{scope!r} is not a restart scope; use one of {scopes_known}, as in "
-                "--restart pillow=service",
-                param_hint="--restart",
-            )
-    parts = [
-        ComponentSource(
-            name=part,
-            source=Path(source),
-            restart=scopes.get(part, "app"),  # type: ignore[arg-type]  # checked above
-            health=command_line(checks.get(part, ""), "--health"),
-            ignore=tuple(pattern for owner, pattern in ignored if owner == part),
-        )
-        for part, source in sources.items()
-    ]
-    about = About(name, vendor, contact, reports)
-    system = None if os_release is None else _read_system(os_release)
-    release = Release(
-        product,
-        BaselineName(platform, version, build),
-        tuple(parts),
-        system,
-        about if about != About() else None,
-    )
     with progress_lines({}):
-        baseline = _publisher(repository).add_baseline(
-            release, new_passphrase=(lambda: None) if no_passphrase else new_passphrase
+        baseline = publisher.add_baseline(
+            release, new_passphrase=new_passphrase if encrypt else lambda: None
         )
-    print(f"Registered {product} {baseline.name}.")
+    print(f"Registered {baseline.product} {baseline.name}.")
     for sealed in baseline.components:
         files = [entry for entry in sealed.entries if entry.kind == "file"]
         total = size(sum(entry.size for entry in files))

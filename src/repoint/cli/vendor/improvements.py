@@ -1,22 +1,17 @@
-"""``repoint improve``, ``publish``, ``withdraw``, ``show`` and ``serve``."""
+"""``repoint publish``, ``withdraw``, ``show`` and ``serve``."""
 
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from repoint.cli.options import (
-    BuildOption,
     JsonOption,
     PlatformOption,
     RepositoryOption,
-    VersionOption,
-    named,
-    path,
 )
 from repoint.cli.terminal import confirm, print
 from repoint.cli.vendor.schedule import (
@@ -30,67 +25,9 @@ from repoint.cli.vendor.schedule import (
 if TYPE_CHECKING:
     from repoint.model.catalog import Urgency
     from repoint.publisher.improve.drafts import Draft
-    from repoint.publisher.improve.layers import LayerComparison
     from repoint.publisher.publisher import Publisher
 
 ProductArgument = Annotated[str, typer.Argument(help="The product.")]
-
-
-def improve(
-    product: ProductArgument,
-    version: VersionOption,
-    component: Annotated[list[str], typer.Option(help="NAME=SOURCE: the whole fixed component.")],
-    advisory: Annotated[
-        Path, typer.Option(parser=path, help="TOML file with the advisory: what it fixes.")
-    ],
-    build: BuildOption = None,
-    platform: PlatformOption = None,
-    letter: Annotated[
-        str | None, typer.Option(help="Skip to this letter, to keep platforms in step.")
-    ] = None,
-    drop_fix: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="A CVE id that an earlier letter fixes and this one knowingly does not. May be "
-            "repeated."
-        ),
-    ] = None,
-    rename_cve: Annotated[
-        list[str] | None,
-        typer.Option(help="OLD=NEW: corrects a CVE id that an earlier letter names wrongly."),
-    ] = None,
-    repository: RepositoryOption = Path(),
-) -> None:
-    """Build an improvement as a draft: one patch for each fixed component."""
-    from repoint.cli.output import size
-    from repoint.cli.progress import progress_bar
-    from repoint.publisher.advisory_file import read_advisory
-    from repoint.publisher.catalog.claims import Corrections
-    from repoint.publisher.improve.improve import ImprovementRequest
-
-    sources = {name: Path(source) for name, source in named(component, "--component").items()}
-    corrections = Corrections(tuple(drop_fix or ()), named(rename_cve or [], "--rename-cve"))
-    publisher = _publisher(repository)
-    baseline = publisher.baseline(product, version, build=build, platform=platform)
-    fixes = read_advisory(advisory, [component.name for component in baseline.components])
-    request = ImprovementRequest(product, baseline.name, sources, fixes, letter, corrections)
-    started = time.monotonic()
-    with progress_bar({part: f"diff {part}" for part in sources}) as report:
-        built = publisher.improve(request, progress=report)
-    improvement = built.draft.improvement
-    print(f"Built {improvement.label} for {baseline.name} in {time.monotonic() - started:.1f} s.")
-    for part, layer in built.layers.items():
-        _print_layer(part, layer)
-        patch = improvement.component(part)
-        length = patch.patch_size if patch else 0
-        saved = 1 - length / max(layer.full_size, 1)
-        print(
-            f"  patch {size(length)} for a tree of {size(layer.full_size)}"
-            + (f": {saved:.1%} saved" if saved > 0 else "")
-        )
-    if improvement.dropped:
-        print(f"It does not fix {', '.join(improvement.dropped)}, which an earlier letter fixed.")
-    print("Publish it with `repoint publish`.")
 
 
 def publish(
@@ -212,23 +149,3 @@ def _print_drafts(publisher: Publisher, drafts: list[Draft]) -> None:
         print(f"    {size(improvement.download_size)}, built {moment(improvement.created)}")
         for reason in publisher.withdrawn_within(improvement):
             print(f"    contains {reason}")
-
-
-def _print_layer(component: str, layer: LayerComparison) -> None:
-    counts = [
-        f"{len(paths)} {word}"
-        for paths, word in (
-            (layer.changed, "changed"), (layer.renamed, "renamed"),
-            (layer.added, "added"), (layer.removed, "removed"),
-        )
-        if paths
-    ]  # fmt: skip
-    print(f"{component}: {', '.join(counts) or 'no changes'}")
-    lines = [f"  ~ {path}" for path in layer.changed]
-    lines += [f"  > {path}  from {old}" for path, old in layer.renamed.items()]
-    lines += [f"  + {path}" for path in layer.added]
-    lines += [f"  - {path}" for path in layer.removed]
-    for line in lines[:40]:
-        print(line)
-    if len(lines) > 40:
-        print(f"  … and {len(lines) - 40} more")

@@ -57,13 +57,11 @@ class Run:
 
     Attributes:
         executor: Carries out the work for several baselines at once, in threads.
-        finished: Called with each outcome, in the order of the requests.
         workers: Encoding processes of each patch; None for one per processor.
         progress: Called with a baseline, a component, the bytes done and the total.
     """
 
     executor: Executor
-    finished: Callable[[Outcome], None]
     workers: int | None = None
     progress: Callable[[BaselineName, str, int, int], None] = lambda *_: None
 
@@ -85,6 +83,9 @@ def build_all(
         requests: At most one for each baseline of a product.
         run: How.
         created: Seconds since 1970.
+
+    Returns:
+        What came of each request, in their order.
 
     Raises:
         OSError: A file cannot be read or written, or the disk is full. The run ends.
@@ -137,19 +138,17 @@ def _carry_out(
 ) -> list[Outcome]:
     targets = [draft_folder(repository, each.product, each.baseline, "a") for each in requests]
     futures: list[Future[Outcome]] = []
-    outcomes = []
     with folders_above(targets, mode=0o700):
         try:
-            futures += [run.executor.submit(one, request) for request in requests]
-            for future in futures:
-                outcomes.append(future.result())
-                run.finished(outcomes[-1])
+            for request in requests:
+                # One by one: an interruption in between must not lose those that are submitted.
+                futures.append(run.executor.submit(one, request))  # noqa: PERF401
+            return [future.result() for future in futures]
         finally:
             stopped.set()
             for future in futures:
                 future.cancel()
             wait(futures)
-    return outcomes
 
 
 def _outcome(

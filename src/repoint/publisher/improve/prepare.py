@@ -15,10 +15,10 @@ from repoint.fs.scratch import scratch_folder
 from repoint.model.advisory import Advisory
 from repoint.model.baseline import Baseline, Component
 from repoint.model.catalog import Catalog
-from repoint.model.improvement import LetteredAdvisory
+from repoint.model.improvement import Improvement, LetteredAdvisory
 from repoint.publisher.baselines import baseline_folder
 from repoint.publisher.catalog.catalogs import read_baseline, read_catalog
-from repoint.publisher.catalog.claims import Claims, claims_of
+from repoint.publisher.catalog.claims import Claims, claims_in, claims_of
 from repoint.publisher.catalog.retirement import require_in_care
 from repoint.publisher.errors import LetterTakenError, NothingChangedError, UnknownBaselineError
 from repoint.publisher.improve.drafts import Draft, draft_folder, next_letter, read_drafts
@@ -118,13 +118,14 @@ def _prepared(
     catalog = read_catalog(repository, baseline.product)
     drafts = read_drafts(repository, baseline.product)
     before = last_improvement(repository, catalog, baseline.name, drafts)
-    perhaps = reuse and before is not None and _may_be(before, request)
+    earlier = earlier_improvements(repository, catalog, baseline.name, drafts)
+    perhaps = reuse and before is not None and _may_be(before, request, earlier)
     letter, taken = _letter(catalog, drafts, request, before if perhaps else None)
     for component in request.sources:
         component_of(baseline, component)
     _require_sources(request)
     if not perhaps:
-        _claims(repository, catalog, drafts, request, letter, before)
+        _claims(request, letter, before, earlier)
     target = draft_folder(repository, baseline.product, baseline.name, letter)
     # Unpublished fixes are confidential.
     with scratch_folder(target, mode=0o700) as folder:
@@ -144,7 +145,7 @@ def _prepared(
             raise taken
         elif layers:
             _require_changes(first, request, layers)
-            claims = _claims(repository, catalog, drafts, request, letter, before)
+            claims = _claims(request, letter, before, earlier)
         yield replace(
             first, request=request, state=state, letter=letter, claims=claims, layers=layers,
             left_out=left_out,
@@ -164,19 +165,14 @@ def _letter(
 
 
 def _claims(
-    repository: Repository,
-    catalog: Catalog,
-    drafts: list[Draft],
     request: ImprovementRequest,
     letter: str,
     before: Draft | None,
+    earlier: list[Improvement],
 ) -> Claims:
-    return claims_of(
-        LetteredAdvisory(letter, request.advisory),
-        before.improvement if before is not None else None,
-        earlier_improvements(repository, catalog, request.baseline, drafts),
-        request.corrections,
-    )
+    last = before.improvement if before is not None else None
+    own = LetteredAdvisory(letter, request.advisory)
+    return claims_of(own, last, earlier, request.corrections)
 
 
 def _compare(prepared: Prepared, name: str, source: Path) -> LayerComparison:
@@ -236,20 +232,22 @@ def _require_changes(
             )
 
 
-def _may_be(last: Draft, request: ImprovementRequest) -> bool:
-    """Return whether the last improvement may be what is asked for; its files decide."""
-    improvement = last.improvement
-    own, wanted = improvement.advisories[-1], request.advisory
-    corrections = request.corrections
+def _may_be(last: Draft, request: ImprovementRequest, earlier: list[Improvement]) -> bool:
+    """Return whether the last improvement may be what is asked for; its files decide.
+
+    A letter that is named is taken from a draft only: one that is published is used up.
+    """
+    improvement, wanted, corrections = last.improvement, request.advisory, request.corrections
+    own = improvement.advisories[-1]
+    letters = (None,) if last.folder == Path() else (None, improvement.letter)
+    before = {claim.name for each in earlier if each != improvement for claim in claims_in(each)}
     return (
-        request.letter in (None, improvement.letter)
+        request.letter in letters
         and own.letter == improvement.letter
         and own.advisory.title == wanted.title
         and set(own.advisory.fixes) <= set(wanted.fixes)
         and set(corrections.renamed.items()) <= set(improvement.renamed.items())
-        and all(
-            n in improvement.dropped or n not in improvement.cves() for n in corrections.dropped
-        )
+        and set(corrections.dropped) <= before - set(improvement.cves())
     )
 
 

@@ -1,0 +1,1 @@
+"""The vendor's manifest ``repoint.toml``: a product, its components, platforms and baselines."""
