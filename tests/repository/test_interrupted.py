@@ -16,7 +16,7 @@ from repoint.repository.files import exclusive_work, publication_lock
 from tests.cli.command import everything
 from tests.world import Vendor
 
-STEPS = ("_write_settings", "_place_targets", "_drop_old_keys", "new_key_file", "commit", "discard")
+STEPS = ("_write_settings", "place", "_drop_old_keys", "new_key_file", "commit", "discard")
 
 
 def interrupting(call: Callable[..., object]) -> Callable[..., object]:
@@ -39,8 +39,8 @@ def test_a_first_registration_is_whole_or_leaves_nothing(
     if step == "os.replace":
         monkeypatch.setattr(publication.os, "replace", interrupting(os.replace))
     else:
-        call = getattr(publication.Publication, step)
-        monkeypatch.setattr(publication.Publication, step, interrupting(call))
+        owner = publication.StagedTargets if step == "place" else publication.Publication
+        monkeypatch.setattr(owner, step, interrupting(getattr(owner, step)))
     with pytest.raises(KeyboardInterrupt):
         vendor.baseline()
     monkeypatch.undo()

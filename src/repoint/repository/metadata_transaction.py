@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from securesystemslib.signer import Key, Signer
+from securesystemslib.signer import Key, Signature, Signer
 from tuf.api.exceptions import UnsignedMetadataError
 from tuf.api.metadata import (
     DelegatedRole,
@@ -114,6 +114,14 @@ class MetadataTransaction(TufRepository):
         for name in (role, SNAPSHOT, TIMESTAMP):
             if name in self._metadata:
                 self._signers(name)
+
+    def signatures(self, role: str, data: bytes) -> list[Signature]:
+        """Sign other data with the keys of a role.
+
+        Raises:
+            KeyProblemError: A key that must sign is not available.
+        """
+        return [_signature(role, signer, data) for signer in self._signers(role)]
 
     def start(self, keys: dict[str, Key]) -> None:
         """Create the first metadata, with one key for each top-level role."""
@@ -271,10 +279,21 @@ class MetadataTransaction(TufRepository):
             try:
                 metadata.sign(signer, append=True)
             except UnsignedMetadataError as error:
-                raise KeyUnavailableError(
-                    f"The key of role {role!r} did not sign: {error}",
-                    hint="Check that this machine has access to the key, then try again",
-                ) from error
+                raise _did_not_sign(role, error) from error
+
+
+def _signature(role: str, signer: Signer, data: bytes) -> Signature:
+    try:
+        return signer.sign(data)
+    except Exception as error:  # each service has its own errors
+        raise _did_not_sign(role, error) from error
+
+
+def _did_not_sign(role: str, error: Exception) -> KeyUnavailableError:
+    return KeyUnavailableError(
+        f"The key of role {role!r} did not sign: {error}",
+        hint="Check that this machine has access to the key, then try again",
+    )
 
 
 def _without_duplicates(signers: Sequence[Signer]) -> list[Signer]:

@@ -6,15 +6,13 @@ refers to yet. The commit point is the rename of ``timestamp.json``.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from securesystemslib.signer import Key
-from tuf.api.metadata import TargetFile
+from securesystemslib.signer import Key, Signature
 
 from repoint.fs.durable import rename_durably
 from repoint.fs.uninterrupted import uninterrupted
@@ -22,7 +20,6 @@ from repoint.repository.errors import (
     KeyUnavailableError,
     ProductExistsError,
     RepositoryWriteError,
-    TargetExistsError,
     TargetNotAllowedError,
     UnknownProductError,
     UnknownRoleError,
@@ -30,15 +27,12 @@ from repoint.repository.errors import (
 from repoint.repository.files import (
     PRIVATE_MODE,
     PUBLIC_MODE,
-    make_public_folder,
     stage_bytes,
-    stage_copy,
     sync_folders,
 )
 from repoint.repository.keys import FILE_SCHEME, KeyLocation, Keyring, Passphrases, new_key_file
 from repoint.repository.metadata_transaction import Changeset, MetadataTransaction
 from repoint.repository.names import (
-    ROOT,
     SNAPSHOT,
     TARGETS,
     TIMESTAMP,
@@ -50,7 +44,8 @@ from repoint.repository.names import (
     halt_role,
     product_patterns,
 )
-from repoint.repository.settings import SETTINGS_FILE, RepositorySettings
+from repoint.repository.settings import SETTINGS_FILE, RepositorySettings, public_address
+from repoint.repository.staged_targets import StagedTargets
 from repoint.repository.state import State
 
 
@@ -81,7 +76,7 @@ class Publication:
         self._now = now
         self._keyring = Keyring(folder, settings.uris(), passphrases)
         self._transaction = MetadataTransaction(committed, self._keyring, self._lifetime, now)
-        self._staged: dict[str, Path] = {}
+        self._targets = StagedTargets(self._staging, self._public, self._transaction)
         self._new_keys: list[Path] = []
         self._committed = False
 
@@ -144,8 +139,16 @@ class Publication:
             self._use(role, location)
             self._transaction.delegate(role, location.key, patterns)
 
-    def add_targets(self, product: str, files: Mapping[str, Path | bytes]) -> None:
+    def add_targets(
+        self, product: str, files: Mapping[str, Path | bytes], *, published: int = 0
+    ) -> None:
         """Publish immutable targets: baselines, improvements and patches.
+
+        Args:
+            product: The product.
+            files: The target paths, each with its content or a file that holds it.
+            published: The time that the signed metadata gives as that of the publication, in
+                seconds since 1970; 0 for none.
 
         Raises:
             UnknownProductError: The repository has no such product.
@@ -163,7 +166,7 @@ class Publication:
                 raise TargetNotAllowedError(
                     f"{path} is signed by a role of its own", hint=f"Publish it with {method}"
                 )
-        self._add(product, files, replace=False)
+        self._add(product, files, replace=False, published=published)
 
     def put_catalog(self, product: str, data: bytes) -> None:
         """Publish a product's catalog, replacing the previous one. Needs only online keys.
@@ -208,6 +211,27 @@ class Publication:
             self._settings.fresh_until[product] = until
         else:
             self._settings.fresh_until.pop(product, None)
+
+    def serve_at(self, address: str) -> None:
+        """Keep the https address at which the public folder is served; no key is needed.
+
+        Raises:
+            AddressError: It is malformed, or not https.
+        """
+        self._settings.address = str(public_address(address))
+        self._write_settings()
+
+    def signatures(self, role: str, data: bytes) -> list[Signature]:
+        """Sign a document other than the repository's metadata with the keys of a role.
+
+        Raises:
+            KeyProblemError: A key that must sign is not available.
+        """
+        return self._transaction.signatures(role, data)
+
+    def expires(self, role: str) -> datetime:
+        """Return when a role's current metadata expires, in UTC."""
+        return self._transaction.expires(role)
 
     def refresh(self) -> list[str]:
         """Renew snapshot, timestamp, and every role in the last third of its lifetime.
@@ -272,7 +296,7 @@ class Publication:
         self._new_keys.clear()
         try:
             self._write_settings()
-            folders = self._place_targets()
+            folders = self._targets.place()
             metadata = self._public / "metadata"
             for name, data in changeset.unreferenced.items():
                 os.replace(self._stage(data), metadata / name)  # noqa: PTH105
@@ -301,55 +325,13 @@ class Publication:
                 f"The repository has no product {product!r}", hint="Add the product first"
             )
 
-    def _add(self, role: str, files: Mapping[str, Path | bytes], *, replace: bool) -> None:
-        delegation = self._transaction.delegated_role(role)
-        for path in files:
-            if not delegation.is_delegated_path(path):
-                raise TargetNotAllowedError(
-                    f"The role {role!r} may not sign {path}",
-                    hint=f"It may sign {', '.join(delegation.paths or [])}",
-                )
-        for path, content in files.items():
-            self._add_one(role, path, content, replace=replace)
-
-    def _add_one(self, role: str, path: str, content: Path | bytes, *, replace: bool) -> None:
+    def _add(
+        self, role: str, files: Mapping[str, Path | bytes], *, replace: bool, published: int = 0
+    ) -> None:
         try:
-            staged, target = self._stage_target(path, content)
+            self._targets.add(role, files, replace=replace, published=published)
         except OSError as error:
             raise self._write_error(error) from error
-        targets = self._transaction.targets(role).targets
-        published = targets.get(path)
-        if published is not None and published.hashes == target.hashes:
-            staged.unlink()
-            return
-        if published is not None and not replace:
-            staged.unlink()
-            raise TargetExistsError(
-                f"{path} is already published with different content",
-                hint="Published targets never change; publish the next letter or build",
-            )
-        self._transaction.change(role)
-        targets[path] = target
-        self._staged[path] = staged
-
-    def _stage_target(self, path: str, content: Path | bytes) -> tuple[Path, TargetFile]:
-        self._staging.mkdir(mode=0o700, exist_ok=True)
-        if isinstance(content, Path):
-            staged, length, digest = stage_copy(self._staging, content, PUBLIC_MODE)
-        else:
-            staged = stage_bytes(self._staging, content, PUBLIC_MODE)
-            length, digest = len(content), hashlib.sha256(content).hexdigest()
-        return staged, TargetFile(length, {"sha256": digest}, path)
-
-    def _place_targets(self) -> set[Path]:
-        folders: set[Path] = set()
-        for role in self._transaction.roles - {ROOT, SNAPSHOT, TIMESTAMP}:
-            for path, target in self._transaction.targets(role).targets.items():
-                if path in self._staged:
-                    file = self._public / "targets" / target.get_prefixed_paths()[0]
-                    folders |= make_public_folder(file.parent, self._public)
-                    os.replace(self._staged[path], file)  # noqa: PTH105
-        return folders
 
     def _stage(self, data: bytes, mode: int = PUBLIC_MODE) -> Path:
         self._staging.mkdir(mode=0o700, exist_ok=True)

@@ -204,9 +204,28 @@ class Repository:
             ) from None
         return data
 
+    @property
+    def address(self) -> str:
+        """The https address of the public folder, without a slash at its end; empty if unknown.
+
+        Raises:
+            SettingsError: The settings cannot be read.
+        """
+        return RepositorySettings.read(self.path).address
+
+    def published(self, target_path: str) -> int:
+        """Return when a target was published, in seconds since 1970; 0 if it is not recorded."""
+        target = _find(self._state(), target_path)
+        custom = target.custom if target is not None else None
+        return int((custom or {}).get("published", 0))
+
     @contextlib.contextmanager
     def publication(
-        self, passphrases: Passphrases, *, now: Callable[[], datetime] = utc_now
+        self,
+        passphrases: Passphrases,
+        *,
+        now: Callable[[], datetime] = utc_now,
+        afterwards: Callable[[Publication], None] | None = None,
     ) -> Iterator[Publication]:
         """Change the repository. The changes made in the block take effect together at its end.
 
@@ -215,6 +234,7 @@ class Repository:
         Args:
             passphrases: Called with the role when the first change needs its key.
             now: The clock.
+            afterwards: Called once the changes have taken effect, while nobody else may publish.
 
         Raises:
             RepositoryBusyError: Another process is publishing.
@@ -237,6 +257,8 @@ class Repository:
             stack.callback(publication.discard)
             yield publication
             publication.commit()
+            if afterwards is not None:
+                afterwards(publication)
 
     def _state(self) -> State:
         self._known = current_state(self.public / "metadata", self._known)

@@ -12,10 +12,27 @@ from typing import Literal
 
 import msgspec
 
+from repoint.model.address import Address, AddressError
 from repoint.repository.errors import SettingsError
 from repoint.repository.names import expiry_days
 
 SETTINGS_FILE = "repository.toml"
+
+
+def public_address(text: str) -> Address:
+    """Parse the public address of a repository, which must be https.
+
+    The world finds advisories under it, and CSAF requires that nobody can change them on the way.
+
+    Raises:
+        AddressError: It is malformed, or not https.
+    """
+    address = Address.parse(text)
+    if address.scheme != "https":
+        raise AddressError(
+            f"The address {text!r} is not an https address", hint="Write it with https"
+        )
+    return address
 
 
 class RoleSettings(msgspec.Struct, forbid_unknown_fields=True):
@@ -41,11 +58,18 @@ class RepositorySettings(msgspec.Struct, forbid_unknown_fields=True):
     Attributes:
         roles: The settings of each role.
         fresh_until: Until when the timestamp lives only a day, in seconds since 1970, by product.
+        address: The https address at which the public folder is served, without a slash at its
+            end; empty if unknown.
     """
 
     format: Literal[1] = 1
+    address: str = ""
     roles: dict[str, RoleSettings] = {}
     fresh_until: dict[str, int] = {}
+
+    def __post_init__(self) -> None:
+        if self.address:
+            self.address = str(public_address(self.address))
 
     def is_kept_fresh(self, now: int) -> bool:
         """Return whether the timestamp lives only a day at the moment."""
@@ -77,7 +101,7 @@ class RepositorySettings(msgspec.Struct, forbid_unknown_fields=True):
             raise SettingsError(
                 f"{path} cannot be read: {error.strerror}", hint="Run as the owner of the file"
             ) from None
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, AddressError) as error:
             raise SettingsError(
                 f"{path} is not valid: {error}", hint="Correct it, or restore it from a backup"
             ) from None
