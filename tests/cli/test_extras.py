@@ -39,7 +39,7 @@ def test_the_settings_page_names_its_extra(enrolled: Place) -> None:
     assert (status, out) == (1, "")
     assert err == (
         "repoint: `repoint settings` needs the extra page, which is not installed "
-        "(no module jinja2). Run `pip install 'repoint[page]'`\n"
+        "(no module argon2). Run `pip install 'repoint[page]'`\n"
     )
     assert everything(enrolled.folder) == before
 

@@ -19,6 +19,7 @@ from repoint.publisher.errors import (
     BaselineExistsError,
     UnknownImprovementError,
 )
+from repoint.publisher.feeds.announce import announced
 from repoint.repository import names
 from tests.faults.device_scenes import AGAIN, BASE, FIXED, NEXT, UPDATED, Maker
 from tests.faults.scenes import Image, picture
@@ -26,6 +27,8 @@ from tests.world import no_passphrase
 
 _SIGNED_ANEW = ("expires", "meta")
 """Depend on the moment of signing, and so do the digests of what depends on it."""
+
+_SIGNED = ("public/metadata/", "public/security/versions.json")
 
 
 class VendorScene:
@@ -74,7 +77,7 @@ class VendorScene:
 
     def settle(self) -> None:
         """Refresh the signatures, as vendors do every day."""
-        with self.vendor.repository.publication(no_passphrase) as publication:
+        with announced(self.vendor.repository, no_passphrase) as publication:
             publication.refresh()
 
     def position(self) -> object:
@@ -123,7 +126,7 @@ class VendorScene:
     def image(self) -> Image:
         found = picture(self.folder, without=("lock",))
         for path in found:
-            if path.startswith("public/metadata/") and path.endswith(".json"):
+            if path.startswith(_SIGNED) and path.endswith(".json"):
                 signed = json.loads((self.folder / path).read_bytes())["signed"]
                 found[path] = str({k: v for k, v in signed.items() if k not in _SIGNED_ANEW})
         return found

@@ -9,7 +9,7 @@ from repoint.model.errors import RepointError
 
 Extra = Literal["fleet", "page", "vendor"]
 
-_PAGE_MODULE = "jinja2"
+_PAGE_MODULE = "argon2"
 """Only the extra ``page`` brings it; the page's own process imports it, the command does not."""
 
 _VENDOR_MODULE = "tomli_w"

@@ -19,6 +19,7 @@ from repoint.model.names import check_component, check_product
 from repoint.model.system import System
 from repoint.publisher.catalog.catalogs import put_catalog, read_catalog
 from repoint.publisher.errors import BaselineExistsError, UnknownBaselineError
+from repoint.publisher.feeds.announce import announced
 from repoint.publisher.improve.extensions import require_fit
 from repoint.publisher.ingest import unpack_source
 from repoint.repository import names
@@ -122,7 +123,7 @@ def add_baseline(
         sync_tree(trees)
         try:
             rename_durably(trees, target)
-            with repository.publication(passphrases) as publication:
+            with announced(repository, passphrases) as publication:
                 if product not in repository.products():
                     publication.add_product(product, passphrase=new_passphrase())
                     catalog = Catalog("1.0", product)

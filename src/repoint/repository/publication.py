@@ -229,10 +229,6 @@ class Publication:
         """
         return self._transaction.signatures(role, data)
 
-    def expires(self, role: str) -> datetime:
-        """Return when a role's current metadata expires, in UTC."""
-        return self._transaction.expires(role)
-
     def refresh(self) -> list[str]:
         """Renew snapshot, timestamp, and every role in the last third of its lifetime.
 

@@ -76,6 +76,11 @@ def publish(
     for each in publisher.rollouts.show(product) if steps else ():
         if (each.offer.label, each.offer.baseline) in names:
             print(f"{each.offer.label} for {each.offer.baseline}: {described(each.offer)}")
+    if not publisher.repository.address:
+        print(
+            "Atom, CSAF and ROLIE are left out, because the public address is unknown. Set it "
+            "with `repoint repository address https://…`."
+        )
 
 
 def withdraw(

@@ -53,16 +53,36 @@ def init(
     print(f"Devices enrol with its root: {root}")
 
 
+@app.command("address")
+def address(
+    url: Annotated[str, typer.Argument(help="The https address at which `public` is served.")],
+    repository: RepositoryOption = Path(),
+) -> None:
+    """Set the public address, which Atom, CSAF and ROLIE need to name what they list."""
+    from repoint.cli.passphrases import asking
+    from repoint.model.extras import require_vendor
+    from repoint.publisher.feeds.announce import FOLDER, announced
+    from repoint.repository.repository import Repository
+
+    require_vendor("repoint repository address")
+    opened = Repository.open(repository)
+    with announced(opened, asking()) as publication:
+        publication.serve_at(url)
+    print(f"The public address is {opened.address}.")
+    print(f"What the world sees: {opened.address}/{FOLDER}/index.html")
+
+
 @app.command("refresh")
 def refresh(repository: RepositoryOption = Path()) -> None:
     """Renew the signatures that expire soon. Run it daily."""
     from repoint.cli.passphrases import asking
     from repoint.model.extras import require_vendor
+    from repoint.publisher.feeds.announce import announced
     from repoint.repository.repository import Repository
 
     require_vendor("repoint repository refresh")
     opened = Repository.open(repository)
-    with opened.publication(asking()) as publication:
+    with announced(opened, asking()) as publication:
         expiring = publication.refresh()
     soonest = min(opened.roles(), key=lambda role: role.expires)
     print(f"Refreshed. The first to expire is {soonest.role}, on {soonest.expires:%Y-%m-%d}.")
@@ -87,6 +107,7 @@ def rotate(
     """Give a role a new key. Devices follow automatically."""
     from repoint.cli.passphrases import asking, new_passphrase
     from repoint.model.extras import require_vendor
+    from repoint.publisher.feeds.announce import announced
     from repoint.repository.errors import UnknownRoleError
     from repoint.repository.keys import KeyLocation, read_public_key
     from repoint.repository.repository import Repository
@@ -101,7 +122,7 @@ def rotate(
             f"The repository has no role {role[:60]!r}", hint=f"Its roles: {', '.join(roles)}"
         )
     passphrase = None if no_passphrase or signer is not None else new_passphrase()
-    with opened.publication(asking()) as publication:
+    with announced(opened, asking()) as publication:
         if signer is not None and public_key is not None:
             key = KeyLocation(signer, read_public_key(public_key))
         else:

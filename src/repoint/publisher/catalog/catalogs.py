@@ -11,6 +11,7 @@ from repoint.model.improvement import Improvement
 from repoint.model.texts import check_reason
 from repoint.model.version import label, parse_label
 from repoint.publisher.errors import AlreadyWithdrawnError, UnknownImprovementError
+from repoint.publisher.feeds.announce import announced
 from repoint.repository import names
 from repoint.repository.errors import UnknownProductError
 from repoint.repository.keys import Passphrases
@@ -121,7 +122,7 @@ def withdraw(
     """
     reason = check_reason(reason)
     # Whatever another command changes, it has changed before the lock is held.
-    with repository.publication(passphrases) as publication:
+    with announced(repository, passphrases) as publication:
         catalog = read_catalog(repository, selection.product)
         withdrawn = {
             offer: msgspec.structs.replace(offer, state="withdrawn", since=now, reason=reason)

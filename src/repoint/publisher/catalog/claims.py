@@ -64,7 +64,7 @@ def claims_of(
     for cve in corrections.renamed.values():
         check_cve(cve)
     renamed = {**(before.renamed if before is not None else {}), **corrections.renamed}
-    inherited = _renamed(before.advisories if before is not None else (), corrections.renamed)
+    inherited = with_renamed(before.advisories if before is not None else (), corrections.renamed)
     lost = _lost(earlier, (*inherited, new), renamed)
     never_had = [name for name in corrections.dropped if name not in lost]
     for name in never_had:
@@ -85,6 +85,23 @@ def claims_of(
 def claims_in(improvement: Improvement) -> list[ClaimedFix]:
     """Return the fixes of an improvement."""
     return list(claimed_fixes(improvement.advisories).values())
+
+
+def with_renamed(
+    advisories: tuple[LetteredAdvisory, ...], renamed: Mapping[str, str]
+) -> tuple[LetteredAdvisory, ...]:
+    """Return advisories with other CVE ids, by the old one."""
+
+    def rename(fix: Fix) -> Fix:
+        cves = tuple(dict.fromkeys(renamed.get(cve, cve) for cve in fix.cves))
+        return msgspec.structs.replace(fix, cves=cves)
+
+    return tuple(
+        LetteredAdvisory(
+            each.letter, Advisory(each.advisory.title, tuple(map(rename, each.advisory.fixes)))
+        )
+        for each in advisories
+    )
 
 
 def _lost(
@@ -109,21 +126,6 @@ def _lost_error(lost: Sequence[ClaimedFix]) -> LostFixesError:
         f"{'it' if len(lost) == 1 else 'them'}, add {'it' if len(lost) == 1 else 'them'} to the "
         f"advisory; if they do not, say so with {options}",
         lost=tuple(lost),
-    )
-
-
-def _renamed(
-    advisories: tuple[LetteredAdvisory, ...], renamed: Mapping[str, str]
-) -> tuple[LetteredAdvisory, ...]:
-    def rename(fix: Fix) -> Fix:
-        cves = tuple(dict.fromkeys(renamed.get(cve, cve) for cve in fix.cves))
-        return msgspec.structs.replace(fix, cves=cves)
-
-    return tuple(
-        LetteredAdvisory(
-            each.letter, Advisory(each.advisory.title, tuple(map(rename, each.advisory.fixes)))
-        )
-        for each in advisories
     )
 
 

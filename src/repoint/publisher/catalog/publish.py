@@ -15,6 +15,7 @@ from repoint.model.version import Letter, label, parse_label
 from repoint.publisher.catalog.catalogs import put_catalog, read_catalog
 from repoint.publisher.catalog.retirement import require_in_care
 from repoint.publisher.errors import LetterTakenError, UnknownImprovementError
+from repoint.publisher.feeds.announce import announced
 from repoint.publisher.improve.drafts import Draft, clear_drafts, read_drafts, remove_draft
 from repoint.publisher.improve.patches import PatchStore
 from repoint.repository import names
@@ -54,7 +55,7 @@ def publish(
         RetiredBaselineError: The baseline of a draft is retired.
     """
     # Whatever another command changes, it has changed before the lock is held.
-    with repository.publication(passphrases) as publication:
+    with announced(repository, passphrases) as publication:
         catalog = read_catalog(repository, product)
         drafts, new = _to_publish(repository, catalog, labels)
         if new:
@@ -66,7 +67,7 @@ def publish(
                 for d in new
             ]  # fmt: skip
             for draft in new:
-                publication.add_targets(product, _targets(draft))
+                publication.add_targets(product, _targets(draft), published=now)
             changed = msgspec.structs.replace(catalog, offers=(*catalog.offers, *offers))
             put_catalog(publication, changed)
     for draft in new:

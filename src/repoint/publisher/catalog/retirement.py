@@ -8,6 +8,7 @@ from repoint.model.baseline import BaselineName
 from repoint.model.catalog import Catalog, ListedBaseline, Retirement
 from repoint.publisher.catalog.catalogs import put_catalog, read_catalog
 from repoint.publisher.errors import RetiredBaselineError, UnknownBaselineError
+from repoint.publisher.feeds.announce import announced
 from repoint.repository.keys import Passphrases
 from repoint.repository.repository import Repository
 
@@ -29,7 +30,7 @@ def set_retirement(
         UnknownBaselineError: The catalog does not list it.
     """
     # Whatever another command changes, it has changed before the lock is held.
-    with repository.publication(passphrases) as publication:
+    with announced(repository, passphrases) as publication:
         catalog = read_catalog(repository, product)
         listed = catalog.listed(name)
         if listed is None:

@@ -12,6 +12,7 @@ from repoint.model.halt import Halt, HaltedLetter, Halter
 from repoint.model.rollout import Step
 from repoint.model.texts import check_reason
 from repoint.publisher.catalog.catalogs import Selection, put_catalog, read_catalog
+from repoint.publisher.feeds.announce import announced
 from repoint.publisher.rollout import changes
 from repoint.repository import names
 from repoint.repository.keys import Passphrases
@@ -112,7 +113,7 @@ class Rollouts:
         product, now = selection.product, self._clock()
         reason = check_reason(reason)
         # Whatever another command changes, it has changed before the lock is held.
-        with self._repository.publication(self._passphrases) as publication:
+        with announced(self._repository, self._passphrases) as publication:
             offers = selection.of(read_catalog(self._repository, product))
             halts = self.halts(product)
             self._condition([ShownRollout(offer, halts.halted(offer)) for offer in offers])
@@ -149,7 +150,7 @@ class Rollouts:
     def _change(self, selection: Selection, change: Callable[[ShownRollout], Offer]) -> list[Offer]:
         product = selection.product
         # Whatever another command changes, it has changed before the lock is held.
-        with self._repository.publication(self._passphrases) as publication:
+        with announced(self._repository, self._passphrases) as publication:
             catalog = read_catalog(self._repository, product)
             halts = self.halts(product)
             shown = [ShownRollout(offer, halts.halted(offer)) for offer in selection.of(catalog)]

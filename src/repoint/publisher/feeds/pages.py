@@ -1,0 +1,129 @@
+"""The pages: all improvements by date, and one page for each. They are plain HTML without script.
+
+Everything from outside is escaped: Jinja2 escapes every variable, and `outside` isolates the
+direction of the writing and shows what is invisible.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+from itertools import groupby
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from repoint.model.errors import InvalidRecordError
+from repoint.model.printable import one_line
+from repoint.model.texts import check_url
+from repoint.publisher.feeds.csaf import csaf_path, state_text
+from repoint.publisher.feeds.encoding import address, day, moment
+from repoint.publisher.feeds.facts import Facts, KnownImprovement
+from repoint.publisher.feeds.vulnerabilities import vulnerabilities
+
+_FOLDER = Path(__file__).parent
+ASSETS = ("security.css", "icon.svg")
+
+
+class Pages:
+    """Renders the pages of a repository.
+
+    Args:
+        facts: What they tell.
+    """
+
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+        self._environment = Environment(
+            loader=FileSystemLoader(_FOLDER / "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.filters.update(outside=_outside, day=day, moment=moment, address=address)
+        self._environment.globals["feeds"] = bool(facts.address)
+
+    def files(self) -> dict[str, bytes]:
+        """Return the pages and what they refer to, by path below ``security/``."""
+        files = {name: (_FOLDER / "assets" / name).read_bytes() for name in ASSETS}
+        files["index.html"] = self._index().encode()
+        for improvement in self._facts.improvements:
+            files[f"improvements/{improvement.id}.html"] = self._improvement(improvement).encode()
+        return files
+
+    def entry(self, improvement: KnownImprovement) -> str:
+        """Return what an improvement fixes as HTML for a feed."""
+        return self._render("entry.html", improvement=improvement).strip()
+
+    def _index(self) -> str:
+        years = [
+            (year, list(found))
+            for year, found in groupby(self._facts.improvements, lambda each: _year(each.published))
+        ]
+        names = {each.about.name or each.product for each in self._facts.products}
+        return self._render(
+            "index.html", years=years, products=self._facts.products, several=len(names) > 1
+        )
+
+    def _improvement(self, improvement: KnownImprovement) -> str:
+        contact = improvement.about.contact
+        return self._render(
+            "improvement.html",
+            improvement=improvement,
+            inherited=improvement.advisories[:-1][::-1],
+            csaf=csaf_path(improvement),
+            state=state_text(improvement),
+            pages={each.letter: each.id for each in improvement.earlier},
+            lacking=[each for each in vulnerabilities(improvement) if not each.fixed],
+            later=self._later(improvement),
+            restarts=_restarts(improvement),
+            contact=contact,
+            contact_link=_link(contact),
+        )
+
+    def _later(self, improvement: KnownImprovement) -> KnownImprovement | None:
+        """Return the latest offered letter of its baseline, if that is a later one."""
+        later = [
+            each
+            for each in self._facts.improvements
+            if each.state == "offered" and improvement in each.earlier
+        ]
+        return max(later, key=lambda each: len(each.earlier), default=None)
+
+    def _render(self, template: str, **variables: object) -> str:
+        return self._environment.get_template(template).render(**variables)
+
+
+def _year(seconds: int) -> int:
+    return dt.datetime.fromtimestamp(seconds, dt.UTC).year
+
+
+def _link(contact: str) -> str:
+    """Return the address behind a contact; empty if it is neither https nor mail."""
+    with contextlib.suppress(InvalidRecordError):
+        return check_url("contact", contact)
+    mail = contact.removeprefix("mailto:")
+    name, at, host = mail.partition("@")
+    plain = mail.isascii() and mail.isprintable() and not set(mail) & set(" <>\"'?&%,;:()")
+    return f"mailto:{mail}" if plain and name and at and "." in host else ""
+
+
+_RESTARTS = {
+    "none": "Nothing has to restart.",
+    "app": "The programs that use it have to restart.",
+    "service": "Services that use it have to restart.",
+    "session": "The session has to restart.",
+    "system": "The device has to restart.",
+}
+
+
+def _restarts(improvement: KnownImprovement) -> str:
+    scopes = {improvement.baseline.restarts[name] for name in improvement.components}
+    return _RESTARTS[max(scopes, key=list(_RESTARTS).index)]
+
+
+def _outside(text: str) -> Markup:
+    lines = "\n".join(one_line(line) for line in text.split("\n"))
+    return Markup("<bdi>{}</bdi>").format(lines)
