@@ -18,6 +18,7 @@ from repoint.fleet.advisories.exposure import BaselineKey, exposures
 from repoint.fleet.advisories.source import Advisories, AdvisoriesError
 from repoint.fleet.records import Adoption, LetterName
 from tests.fleet.collector import CollectorProcess
+from tests.fleet.postgresql import PostgreSQLServer, programs
 from tests.fleet.reports import count, event, new_id
 from tests.serving import WebServer
 from tests.world import NAME, Vendor
@@ -202,3 +203,27 @@ def test_devices_with_a_baseline_of_which_nobody_speaks_are_unknown() -> None:
     fixes = {BaselineKey(PRODUCT, "linux-x86_64", "26.3.1", "A"): {"a": frozenset({"CVE-1-1"})}}
     found = exposures([Adoption(0, old, 5, 1), Adoption(0, new, 7, 0)], fixes)
     assert [(one.devices, one.unknown) for one in found] == [(1, 7)]
+
+
+@pytest.mark.skipif(programs() is None, reason="PostgreSQL is not installed (`make services`)")
+def test_the_metrics_say_at_once_that_the_database_is_away() -> None:
+    server = PostgreSQLServer()
+    collector = CollectorProcess(server.new_database(), "--admin", "127.0.0.1:0")
+    try:
+        assert collector.send([count()]).status == 202
+        for _ in range(2):  # also while the figures of a moment ago are known
+            answer = collector.get("/metrics")
+            assert answer.status == 200
+            assert "repoint_database_up 1.0" in answer.body.decode()
+        server.stop()
+        answer = collector.get("/metrics")
+        assert answer.status == 503
+        text = answer.body.decode()
+        assert "repoint_database_up 0.0" in text
+        assert 'repoint_reports_total{kind="count"} 1.0' in text
+        assert "repoint_devices{" not in text
+        server.start()
+        assert collector.get("/metrics").status == 200
+    finally:
+        assert collector.stop() == 0
+        server.close()

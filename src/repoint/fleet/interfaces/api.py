@@ -55,8 +55,12 @@ def create_app(answers: Answers, figures: Figures, token: str = "") -> Starlette
         return Response(status_code=204)
 
     async def metrics(_: Request) -> Response:
-        text = await run_in_threadpool(lambda: exposition(figures.current()))
-        return Response(text, media_type=CONTENT_TYPE)
+        reading = await run_in_threadpool(figures.current)
+        return Response(
+            await run_in_threadpool(exposition, reading.figures),
+            503 if reading.trouble else 200,
+            media_type=CONTENT_TYPE,
+        )
 
     async def products(_: Request) -> Response:
         return _json(await run_in_threadpool(answers.products))

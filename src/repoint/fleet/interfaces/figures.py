@@ -6,12 +6,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from repoint.fleet.advisories.exposure import Exposure
 from repoint.fleet.intake.app import Counts
 from repoint.fleet.interfaces.answers import Answers
 from repoint.fleet.records import LetterName
+from repoint.fleet.stores.errors import FleetStoreError
 from repoint.fleet.stores.spool import Spool
 
 _FRESH: Final = 10.0
@@ -35,6 +36,17 @@ class Figure:
     values: tuple[tuple[tuple[str, ...], float], ...]
 
 
+class Reading(NamedTuple):
+    """The figures at one moment.
+
+    Attributes:
+        trouble: Why those of the database are missing; empty if they are not.
+    """
+
+    figures: list[Figure]
+    trouble: str = ""
+
+
 @dataclass
 class Figures:
     """The figures of a collector.
@@ -53,17 +65,19 @@ class Figures:
         self._read_at = 0.0
         self._from_database: tuple[Figure, ...] = ()
 
-    def current(self) -> list[Figure]:
-        """Return all figures.
-
-        Raises:
-            DatabaseAwayError: The database does not answer.
-        """
+    def current(self) -> Reading:
+        """Return all figures; without those of the database while it does not answer."""
         with self._lock:
-            if time.monotonic() - self._read_at > _FRESH or not self._read_at:
-                self._from_database = tuple(self._read())
-                self._read_at = time.monotonic()
-            return [*self._of_process(), *self._from_database]
+            try:
+                if time.monotonic() - self._read_at > _FRESH or not self._read_at:
+                    self._from_database = tuple(self._read())
+                    self._read_at = time.monotonic()
+                else:
+                    self.answers.products()  # what was read before says nothing about now
+            except FleetStoreError as error:
+                self._read_at = 0.0
+                return Reading([*self._of_process(), _up(is_up=False)], str(error))
+            return Reading([*self._of_process(), _up(is_up=True), *self._from_database])
 
     def _of_process(self) -> Iterator[Figure]:
         counts = self.counts
@@ -120,6 +134,10 @@ _LETTER: Final = LetterName.__struct_fields__
 
 def _labels(name: LetterName) -> tuple[str, ...]:
     return name.product, name.platform, name.version, name.build, name.letter
+
+
+def _up(*, is_up: bool) -> Figure:
+    return _plain("repoint_database_up", "gauge", "Whether the database answers.", is_up)
 
 
 def _plain(name: str, kind: Literal["counter", "gauge"], text: str, value: float) -> Figure:

@@ -12,7 +12,6 @@ from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
 
 from repoint.fleet.interfaces.figures import Figure, Figures
-from repoint.model.errors import RepointError
 
 _SECONDS: Final = 60.0
 _NAMES: Final = {
@@ -20,6 +19,7 @@ _NAMES: Final = {
     "repoint_answer_seconds": "counter", "repoint_forgotten_ids": "counter",
     "repoint_queued_reports": "gauge", "repoint_spooled_reports": "gauge",
     "repoint_devices": "gauge", "repoint_devices_running_replaced_code": "gauge",
+    "repoint_database_up": "gauge",
     "repoint_letter_devices": "gauge", "repoint_cve_exposed_devices": "gauge",
 }  # fmt: skip
 
@@ -56,10 +56,7 @@ class OtlpPush:
 
 def _observer(figures: Figures, name: str) -> Callable[[CallbackOptions], Iterable[Observation]]:
     def observe(_: CallbackOptions) -> Iterable[Observation]:
-        try:
-            current = figures.current()
-        except RepointError:
-            return []
+        current = figures.current().figures
         return [one for figure in current if figure.name == name for one in _observations(figure)]
 
     return observe
