@@ -46,3 +46,10 @@ def test_a_database_that_others_could_read_is_closed_to_them(folder: Path) -> No
 def test_a_folder_in_the_place_of_the_database_is_one_clear_error(folder: Path) -> None:
     with pytest.raises(DatabaseAddressError, match="cannot be used as a database"):
         open_state(f"sqlite:///{folder}")
+
+
+def test_a_folder_that_does_not_exist_is_refused_and_not_created(tmp_path: Path) -> None:
+    with pytest.raises(DatabaseAddressError, match=r"The folder .* does not exist") as refused:
+        open_state(f"sqlite:///{tmp_path}/nowhere/fleet.db")
+    assert refused.value.hint == "Create it, or correct the address"
+    assert not (tmp_path / "nowhere").exists()

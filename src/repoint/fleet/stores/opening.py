@@ -103,7 +103,12 @@ def _create_private(path: Path) -> None:
 
     Whoever may read it can lock it, and knows the ids. SQLite gives the files beside it its mode.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.parent.is_dir():
+        # A slip in the address must not make a second, empty fleet elsewhere.
+        raise DatabaseAddressError(
+            f"The folder {path.parent} of the database does not exist",
+            hint="Create it, or correct the address",
+        )
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         for name in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
