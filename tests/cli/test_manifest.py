@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from repoint.model.baseline import About, Baseline
 from repoint.publisher.publisher import Publisher
@@ -24,10 +25,12 @@ MANIFEST = """\
 id = "acme-kiosk"
 name = "Acme Kiosk"
 vendor = "Acme"
+support = "help@acme.example"
 platforms = ["linux-x86_64", "linux-aarch64"]
 
 [[component]]
 id = "engine"
+name = "Web engine"
 source = "build/{version}/{platform}/engine"
 restart = "session"
 ignore = ["*.log"]
@@ -46,6 +49,7 @@ version = "26.2.0"
 build = "25C1"
 platforms = ["linux-x86_64"]
 """
+ABOUT = About("Kiosk", "Acme", support="help@acme.example", components={"engine": "Web engine"})
 RELEASES = [("26.3.1", INTEL), ("26.3.1", ARM), ("26.2.0", INTEL)]
 
 
@@ -122,7 +126,7 @@ class TestBaselineAdd:
         for version, platform in RELEASES:
             assert f"Registered acme-kiosk {desk.baseline(version, platform).name}." in out
         baseline = desk.baseline("26.3.1", ARM)
-        assert baseline.about == About("Acme Kiosk", "Acme")
+        assert baseline.about == replace(ABOUT, name="Acme Kiosk")
         engine, shell = baseline.components
         assert (engine.restart, "*.log" in engine.ignore) == ("session", True)
         assert (shell.restart, shell.health) == ("app", ("{python}", "-c", "import json"))
@@ -155,7 +159,7 @@ class TestBaselineAdd:
         assert [part.name for part in baseline.components] == ["engine", "shell", "extra"]
         assert [entry.path for entry in baseline.components[0].entries] == ["a"]
         assert [part.restart for part in baseline.components] == ["session", "system", "app"]
-        assert baseline.about == About("Kiosk", "Acme")
+        assert baseline.about == ABOUT
 
     def test_a_manifest_elsewhere_is_named(self, desk: Desk, tmp_path: Path) -> None:
         answer = repoint("baseline", "add", "--manifest", desk.folder / "repoint.toml",

@@ -24,7 +24,8 @@ X, Y = "CVE-2026-1000", "CVE-2026-2000"
 def lamp(tmp_path: Path) -> Iterator[Place]:
     """A second product of another vendor, in the same store; it has a name for people."""
     vendor = Vendor(tmp_path / "lamp-vendor", product="lamp")
-    about = About("Acme Lamp", "Acme", "https://acme.example/security")
+    about = About("Acme Lamp", "Acme", "https://acme.example/security",
+                  support="help@acme.example", components={"engine": "Light"})  # fmt: skip
     vendor.baseline(name=NAME, about=about)
     server = WebServer(vendor.public)
     made = Lamp(tmp_path / "device", server, vendor)
@@ -54,6 +55,8 @@ def test_status_and_check_cover_all_products(place: Place, lamp: Place) -> None:
     assert first.startswith("acme-kiosk\nProtected")
     assert second.startswith(f"Acme Lamp\nNot protected: {X} is not fixed here.")
     assert "product    Acme Lamp (lamp) 26.3.1 (25D2128)" in second
+    assert "  help       help@acme.example\n" in second
+    assert f"{X} in Light (engine): not fixed" in second
     assert "vendor     Acme, https://acme.example/security" in second
     assert "published 20" in second and "next check " in second
     reports = json.loads(works("status", "--json", "--store", store))

@@ -21,7 +21,10 @@ from tests.places import Place
 from tests.serving import WebServer
 from tests.world import FIXED, Vendor, big
 
-ABOUT = About("Acme Kiosk", "Acme Displays GmbH", "https://acme.example/security")
+ABOUT = About(
+    "Acme Kiosk", "Acme Displays GmbH", "https://acme.example/security",
+    support="help@acme.example", components={"engine": "The <web> engine"},
+)  # fmt: skip
 MANY = tuple(f"CVE-2024-{10_000 + number}" for number in range(60))
 ADVISORY = Advisory(
     title="A title that is long enough to wrap on every screen, wide or narrow, and in each language",
@@ -68,6 +71,13 @@ def test_the_product_its_vendor_and_its_contact_have_names(named: Place) -> None
         assert "published" in text
         assert "Next check" in text
         assert "No running program uses replaced code" not in text
+
+
+def test_an_address_for_help_and_the_name_of_a_component_are_shown(named: Place) -> None:
+    with settings(named.folder / "store") as served:
+        html = Client.entered(served).send("GET", "/product/acme-kiosk/")[1]
+    assert 'Help: <a href="mailto:help@acme.example"' in html
+    assert "The &lt;web&gt; engine" in html
 
 
 def test_the_history_says_who_did_it(named: Place) -> None:

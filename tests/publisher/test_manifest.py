@@ -86,6 +86,7 @@ def test_a_manifest_may_start_with_the_mark_of_an_editor(tmp_path: Path) -> None
          "product: the platform linux-aarch64 is there twice"),
         ('[product]\nid = "kiosk"\nplatforms = []\n' + COMPONENT, "product: 'platforms' is empty"),
         (PRODUCT + 'name = "a\\nb"\n' + COMPONENT, "product: The product's name has more than one line"),
+        (PRODUCT + COMPONENT + 'name = "a\\tb"\n', "component 1 (pillow): The name of pillow contains the control character U+0009"),
         (PRODUCT + 'reports = "http://a"\n' + COMPONENT, "product: "),
         (PRODUCT + COMPONENT + '[[baseline]]\nversion = "26.3.1"\n',
          "baseline 1 (26.3.1): 'build' is missing. Add build = \"25D2128\""),

@@ -26,6 +26,7 @@ ABOUT_FIELDS = {
     "vendor": "vendor's name",
     "contact": "contact",
     "reports": "address for reports",
+    "support": "address for help",
 }
 
 
@@ -83,19 +84,30 @@ class About(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         vendor: Who makes it; empty for unknown.
         contact: Where people reach the vendor: an https or mail address; empty for unknown.
         reports: Where reports go if the owner of a device consents; empty if the vendor takes none.
+        support: Where people get help with the product: an https or mail address; empty if unknown.
+        components: The names for people of components, by the name of the component.
     """
 
     name: str = ""
     vendor: str = ""
     contact: str = ""
     reports: str = ""
+    support: str = ""
+    components: dict[str, str] = {}
 
     def __post_init__(self) -> None:
-        for field in self.__struct_fields__:
+        for field, what in ABOUT_FIELDS.items():
             if text := getattr(self, field):
-                check_text(ABOUT_FIELDS[field], text, MAX_ABOUT, lines=False)
+                check_text(what, text, MAX_ABOUT, lines=False)
+        for component, text in self.components.items():
+            check_component(component)
+            check_text(f"name of {component}", text, MAX_ABOUT, lines=False)
         if self.reports:
             reports_address(self.reports)
+
+    def component(self, name: str) -> str:
+        """Return the name of a component for people."""
+        return self.components.get(name, name)
 
 
 class Baseline(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -18,6 +18,7 @@ from repoint.agent.overview.overview import Overview
 from repoint.cli.output import counted, moment, size, switch
 from repoint.cli.terminal import print
 from repoint.device.status.status import NO_CVE, CveStatus, Status
+from repoint.model.baseline import About
 
 _MARKS = {"in force": "+", "waiting for restart": "~", "not fixed": "-"}
 _STATES = {
@@ -51,6 +52,8 @@ def print_status(overview: Overview) -> None:
     vendor = ", ".join(filter(None, [overview.about.vendor, overview.about.contact]))
     if vendor:
         print(f"  vendor     {vendor}")
+    if overview.about.support:
+        print(f"  help       {overview.about.support}")
     print(f"  in force   {status.in_force}")
     if status.on_trial:
         print("             on trial: rolled back automatically if its services do not run")
@@ -66,7 +69,7 @@ def print_status(overview: Overview) -> None:
     deadline = describe_deadline(overview)
     if deadline:
         print(f"             enforced {deadline}")
-    _print_cves(status.cves)
+    _print_cves(status.cves, overview.about)
     _print_advice(overview)
     _print_exposed(status)
     _print_unknown(status)
@@ -106,7 +109,7 @@ def print_offer(overview: Overview, *, fixes: bool = True) -> None:
             f"  {'lacks' if not number else '':<9}! {reopened}, fixed here by ({reopened.letter})"
         )
     if fixes:
-        _print_cves(overview.fixed_by_offer)
+        _print_cves(overview.fixed_by_offer, overview.about)
 
 
 def _print_activation(overview: Overview) -> None:
@@ -121,9 +124,9 @@ def _print_activation(overview: Overview) -> None:
               "`repoint restart --cancel` stops that")  # fmt: skip
 
 
-def _print_cves(cves: Sequence[CveStatus]) -> None:
+def _print_cves(cves: Sequence[CveStatus], about: About) -> None:
     for number, cve in enumerate(cves):
-        print(f"  {'fixes' if not number else '':<9}{_MARKS[cve.state]} {_cve(cve)}")
+        print(f"  {'fixes' if not number else '':<9}{_MARKS[cve.state]} {_cve(cve, about)}")
         print(f"{'':<13}{cve.impact}")
 
 
@@ -180,11 +183,13 @@ def _print_layers(status: Status) -> None:
                   "`repoint check` finds out which release it is")  # fmt: skip
 
 
-def _cve(cve: CveStatus) -> str:
+def _cve(cve: CveStatus, about: About) -> str:
     label = "" if cve.state == "in force" else f" ({cve.improvement})"
     if cve.unavailable and cve.state == "not fixed":
         label += f", and {cve.unavailable}"
-    return f"{cve.cve} in {cve.component}: {_STATES[cve.state]}{label}"
+    named = about.component(cve.component)
+    where = named if named == cve.component else f"{named} ({cve.component})"
+    return f"{cve.cve} in {where}: {_STATES[cve.state]}{label}"
 
 
 def _last_check(status: Status) -> str:

@@ -45,10 +45,12 @@ class Panel:
     @property
     def contact(self) -> str:
         """The address of the vendor's contact, as a link; empty if there is none to link to."""
-        contact = self.overview.about.contact
-        if contact.startswith(("https://", "mailto:")):
-            return contact
-        return f"mailto:{contact}" if "@" in contact else ""
+        return _link(self.overview.about.contact)
+
+    @property
+    def support(self) -> str:
+        """The address where people get help, as a link; empty if there is none to link to."""
+        return _link(self.overview.about.support)
 
     @property
     def status(self) -> Status:
@@ -98,6 +100,12 @@ class Panel:
     def cves(self, state: FixState) -> tuple[str, ...]:
         """Return the CVEs in a state, each once."""
         return tuple(dict.fromkeys(cve.cve for cve in self.status.cves if cve.state == state))
+
+
+def _link(address: str) -> str:
+    if address.startswith(("https://", "mailto:")):
+        return address
+    return f"mailto:{address}" if "@" in address else ""
 
 
 def read_panel(device: Device, product: str, *, now: float) -> Panel:

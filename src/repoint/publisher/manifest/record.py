@@ -34,6 +34,7 @@ class Product(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         name: Its name for people; empty for none.
         vendor: Who makes it; empty for unknown.
         contact: Where people reach the vendor; empty for unknown.
+        support: Where people get help with it; empty for unknown.
         reports: Where reports of devices go; empty if the vendor takes none.
     """
 
@@ -52,6 +53,13 @@ class Product(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         str,
         _told("Where people reach the vendor: an https or mail address.", "security@example.com"),
     ] = ""
+    support: Annotated[
+        str,
+        _told(
+            "Where people get help with the product: an https or mail address.",
+            "https://help.example.com",
+        ),
+    ] = ""
     reports: Annotated[
         str,
         _told(
@@ -67,8 +75,8 @@ class Product(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def about(self) -> About:
-        """How the product presents itself, as a baseline records it."""
-        return About(self.name, self.vendor, self.contact, self.reports)
+        """How the product presents itself, without its components."""
+        return About(self.name, self.vendor, self.contact, self.reports, self.support)
 
 
 class ManifestComponent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -78,6 +86,7 @@ class ManifestComponent(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
         id: The component's name.
         source: The path of its folder, wheel, .deb or tar archive, from the manifest's folder, with
             ``*`` and placeholders.
+        name: Its name for people; empty for none.
         restart: What must restart for a fix of it to be in force.
         health: The command that must succeed after an activation; empty for none.
         ignore: Patterns of names or paths that programs write among its files.
@@ -93,6 +102,7 @@ class ManifestComponent(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
             "dist/{platform}/pillow-*.whl",
         ),
     ]
+    name: Annotated[str, _told("The component's name for people.", "Image decoding")] = ""
     restart: Annotated[RestartScope, _told("What must restart for a fix of it to be in force.")] = (
         "app"
     )
@@ -112,6 +122,8 @@ class ManifestComponent(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     def __post_init__(self) -> None:
         check_component(self.id)
         check_pattern(self.source)
+        if self.name:
+            _ = About(components={self.id: self.name})
         try:
             shlex.split(self.health)
         except ValueError:
@@ -177,6 +189,12 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                         "platforms under [product]",
                     )
         _refuse_twice([str(name) for name in self.names()], "the baseline")
+
+    @property
+    def about(self) -> About:
+        """How the product presents itself, as a baseline records it."""
+        names = {part.id: part.name for part in self.component if part.name}
+        return msgspec.structs.replace(self.product.about, components=names)
 
     def names(self) -> tuple[BaselineName, ...]:
         """Return the baselines: each release for each of its platforms."""

@@ -69,7 +69,7 @@ def _release(file: ManifestFile, name: BaselineName, options: ReleaseOptions) ->
     product = file.content.product
     described = {part.id: part for part in file.content.component}
     about = msgspec.structs.replace(
-        product.about,
+        file.content.about,
         **{key: text for key, text in msgspec.structs.asdict(options.about).items() if text},
     )
     return Release(

@@ -25,6 +25,7 @@ platforms = [{platforms}]
 # name = "Acme Kiosk"
 # vendor = "Acme Inc."
 # contact = "security@example.com"
+# support = "https://help.example.com"
 """
 
 _FIRST = """
@@ -34,6 +35,8 @@ id = {id}
 # Where your build leaves it, from the folder of this file. * stands for any characters;
 # {{version}}, {{build}}, {{platform}} and {{arch}} are those of the release.
 source = {source}
+# Its name for people.
+# name = "Image decoding"
 # What must restart for a fix to be in force: none, app, service, session or system.
 restart = "app"
 # A command that must succeed after an activation. {{tree}} is the tree, {{python}} an interpreter.
