@@ -177,7 +177,7 @@ class _Observed(msgspec.Struct, frozen=True, dict=True):
             process.memory_map(),
             process.open_files(),
             process.executable_identity(),
-            Given.to(process),
+            Given.to(process, identity.started),
         )
 
     @functools.cached_property

@@ -46,15 +46,15 @@ class Given(msgspec.Struct, frozen=True):
     trees: tuple[str, ...]
 
     @classmethod
-    def to(cls, process: Process) -> Given:
-        """Read what a process was started with."""
+    def to(cls, process: Process, started: int) -> Given:
+        """Read what a process was started with, and when."""
         arguments, environment = process.arguments(), process.environment()
         command = read_command_line(process.executable(), arguments, environment)
         mentions = list(command.mentions)
         if command.reads_folder:
             mentions.append(Mention(".", "folder"))
         return cls(
-            process.started(),
+            started,
             process.parent(),
             arguments,
             command,

@@ -159,5 +159,5 @@ def _paths(arguments: Sequence[str]) -> Iterator[str]:
 
 def _environment_paths(environment: Mapping[str, str]) -> Iterator[str]:
     for name, value in environment.items():
-        if "/" in value and name not in _NOT_CODE:
+        if name not in _NOT_CODE:
             yield from (part for part in value.split(":") if part.startswith("/"))

@@ -112,8 +112,14 @@ class Process:
         return tuple(os.fsdecode(self._read("cmdline")).split("\0")[:-1])
 
     def environment(self) -> dict[str, str]:
-        """Return the environment that it was started with."""
-        pairs = (entry.partition("=") for entry in os.fsdecode(self._read("environ")).split("\0"))
+        """Return the variables that it was started with, of those whose value may name a file.
+
+        A path has a slash in it. `PYTHONPATH` may also name folders relative to the working folder.
+        """
+        entries = os.fsdecode(self._read("environ")).split("\0")
+        # Most variables name no file, and there are thousands of them on a machine.
+        kept = [entry for entry in entries if "/" in entry or entry.startswith("PYTHONPATH=")]
+        pairs = (entry.partition("=") for entry in kept)
         return {name: value for name, equals, value in pairs if equals}
 
     def memory_map(self) -> bytes:
