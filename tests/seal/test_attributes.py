@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from repoint.fs.removal import remove_tree
 from repoint.tree.attributes import require_plain
 from repoint.tree.errors import UnfitTreeError
 
@@ -144,3 +145,4 @@ def test_a_deep_tree_is_looked_through(tree: Path) -> None:
     os.close(here)
     with pytest.raises(UnfitTreeError, match=r"user\.note"):
         require_plain(tree)
+    remove_tree(tree)  # pytest cannot: it would fail when it removes the folders of earlier runs

@@ -55,6 +55,7 @@ def shows(place: Path, made: Image) -> None:
             assert status.st_nlink == 2 + len(folders)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(trees())
 def test_the_systems_tools_find_no_fault_with_an_image(nodes: dict[str, Node]) -> None:
@@ -67,6 +68,7 @@ def test_the_systems_tools_find_no_fault_with_an_image(nodes: dict[str, Node]) -
         subprocess.run(command, check=True, capture_output=True)
 
 
+@pytest.mark.slow
 @settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(trees())
 def test_the_kernel_shows_what_an_image_should_hold(nodes: dict[str, Node]) -> None:
@@ -124,6 +126,7 @@ def test_the_same_content_gives_the_same_bytes_in_every_version() -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_hash_tree_of_any_height_is_the_kernels(tmp_path: Path) -> None:
     veritysetup = tool("veritysetup")
     for blocks in (1, 2, 127, 128, 129, 128 * 128, 128 * 128 + 1):

@@ -133,6 +133,7 @@ def _fits(files: dict[str, str]) -> bool:
     return not any(a.startswith(b + "/") for a in files for b in files)
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None,
           max_examples=60)  # fmt: skip
 @given(trees.filter(_fits), trees.filter(_fits))
