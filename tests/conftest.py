@@ -21,6 +21,18 @@ settings.register_profile("repoint", deadline=None)
 settings.load_profile("repoint")
 
 
+@pytest.hookimpl(tryfirst=True)  # before the slow ones are deselected
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow all cases but the first of each test that is marked `one_quick`."""
+    seen: set[str] = set()
+    for item in items:
+        if item.get_closest_marker("one_quick") is not None:
+            name = item.nodeid.partition("[")[0]
+            if name in seen:
+                item.add_marker("slow")
+            seen.add(name)
+
+
 @pytest.fixture(autouse=True)
 def same_surroundings() -> Iterator[None]:
     """Keep what a test leaves behind in this process from those that follow."""
@@ -49,11 +61,17 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         yield started
 
 
-@pytest.fixture
-def vendor(tmp_path: Path) -> Vendor:
-    made = Vendor(tmp_path / "vendor")
+@pytest.fixture(scope="session")
+def first_vendor(tmp_path_factory: pytest.TempPathFactory) -> Vendor:
+    """The vendor that every test gets a copy of: keys and signatures take time."""
+    made = Vendor(tmp_path_factory.mktemp("first") / "vendor")
     made.baseline()
     return made
+
+
+@pytest.fixture
+def vendor(tmp_path: Path, first_vendor: Vendor) -> Vendor:
+    return first_vendor.copied(tmp_path / "vendor")
 
 
 @pytest.fixture

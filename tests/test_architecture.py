@@ -67,6 +67,7 @@ def picture_under(heading: str) -> list[tuple[str, set[str]]]:
 PICTURES = [("repoint", "The rooms"), ("repoint.device", "Rooms in `device`")]
 
 
+@pytest.mark.one_quick
 @pytest.mark.parametrize(("package", "heading"), PICTURES)
 def test_the_picture_shows_every_import_between_rooms_and_no_other(
     package: str, heading: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypedDict, Unpack
@@ -94,7 +95,16 @@ class Vendor:
     clock: itertools.count[int] = field(default_factory=lambda: itertools.count(1_700_000_000))
 
     def __post_init__(self) -> None:
-        self.repository = Repository.create(self.folder / "repository", passphrase=None)
+        folder = self.folder / "repository"
+        if folder.exists():
+            self.repository = Repository.open(folder)
+        else:
+            self.repository = Repository.create(folder, passphrase=None)
+
+    def copied(self, folder: Path) -> Vendor:
+        """Return a copy of this vendor, with the same keys, in another folder."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return Vendor(folder, self.product, itertools.count(1_700_000_100))
 
     @property
     def publisher(self) -> Publisher:

@@ -29,6 +29,7 @@ ENDS: dict[Reason, str] = {
 }
 
 
+@pytest.mark.one_quick
 @pytest.mark.parametrize("reason", ENDS)
 def test_a_start_activates_only_where_background_updates_run(
     overview: Overview, reason: Reason

@@ -101,6 +101,7 @@ HINDRANCES: dict[str, tuple[Callable[[Bench, WebServer], AbstractContextManager[
 }
 
 
+@pytest.mark.one_quick
 @pytest.mark.parametrize("case", HINDRANCES)
 def test_the_second_run_in_a_row_that_cannot_work_is_shown(
     bench: Bench, server: WebServer, case: str
@@ -125,6 +126,7 @@ def test_a_store_that_is_in_use_once_is_no_error(bench: Bench, server: WebServer
         assert not bench.run().failed
 
 
+@pytest.mark.slow
 def test_a_run_that_stays_active_is_an_error_for_the_second_that_cannot_start(
     bench: Bench,
 ) -> None:

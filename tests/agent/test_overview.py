@@ -71,6 +71,7 @@ def test_what_only_a_restart_activates_is_not_promised_for_the_start_of_a_progra
     assert describe_activation(overview).startswith("with `repoint restart`")
 
 
+@pytest.mark.slow
 def test_a_program_that_keeps_a_removed_improvement_need_not_restart(
     place: Place, vendor: Vendor
 ) -> None:
@@ -85,6 +86,7 @@ def test_a_program_that_keeps_a_removed_improvement_need_not_restart(
     assert overview.plan.activate is None
 
 
+@pytest.mark.slow
 def test_the_overview_states_what_restarts_before_the_installation(
     place: Place, vendor: Vendor
 ) -> None:
@@ -115,6 +117,7 @@ def test_the_overview_states_what_restarts_before_the_installation(
     assert overview.plan.activate.reason == "now"
 
 
+@pytest.mark.slow
 def test_a_program_that_still_runs_replaced_code_waits_for_its_own_start(
     place: Place, vendor: Vendor
 ) -> None:
@@ -154,6 +157,7 @@ def test_the_plan_names_the_policy_file_that_decides(
     assert overview.plan.install.policy == str(folder / "10-site.toml")
 
 
+@pytest.mark.slow
 def test_a_process_that_uses_two_components_is_one_process_everywhere(
     place: Place, vendor: Vendor
 ) -> None:

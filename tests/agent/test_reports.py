@@ -75,6 +75,7 @@ def overview(place: Place) -> Overview:
     return read_overview(place.device, None, Observation(conditions=Conditions()))
 
 
+@pytest.mark.slow
 def test_the_journal_states_the_fixes_the_time_and_what_restarts(
     enrolled: Place, vendor: Vendor, journald: Journal
 ) -> None:
@@ -156,6 +157,7 @@ def shown(bus: Bus) -> list[list[object]]:
     return [body for member, body in bus.calls if member == "Notify"]
 
 
+@pytest.mark.slow
 @needs_bus
 def test_a_desktop_shows_each_state_once(
     enrolled: Place, vendor: Vendor, bus: Bus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -189,6 +191,7 @@ def test_a_desktop_shows_each_state_once(
     assert f"({pid})" in body
 
 
+@pytest.mark.slow
 @needs_bus
 def test_text_from_a_repository_is_not_markup(
     enrolled: Place, vendor: Vendor, bus: Bus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -225,6 +228,7 @@ def test_each_store_and_product_has_its_own_record(
     assert all(record.parent == tmp_path / "repoint" for record in records)
 
 
+@pytest.mark.slow
 def test_the_message_of_the_day_says_what_is_not_known(enrolled: Place, vendor: Vendor) -> None:
     assert message_of_the_day(overview(enrolled)) == [
         "acme-kiosk: Unknown: the repository was never checked. Run `repoint check`."
@@ -250,6 +254,7 @@ def test_an_offer_claims_only_what_it_fixes_itself(enrolled: Place, vendor: Vend
     ]
 
 
+@pytest.mark.slow
 def test_the_message_of_the_day_lasts_until_everything_is_in_force(
     enrolled: Place, vendor: Vendor
 ) -> None:

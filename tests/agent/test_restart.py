@@ -41,6 +41,7 @@ def staged(place: Place, vendor: Vendor, scope: RestartScope, *program: str) -> 
     place.device.install(None, user_initiated=True)
 
 
+@pytest.mark.slow
 def test_a_program_is_closed_and_started_again(
     place: Place, vendor: Vendor, tmp_path: Path
 ) -> None:
@@ -54,6 +55,7 @@ def test_a_program_is_closed_and_started_again(
     assert place.text() == "VERSION = 'new'\n"
 
 
+@pytest.mark.slow
 def test_a_program_that_does_not_close_is_the_persons_to_close_and_others_start_again(
     place: Place, vendor: Vendor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -69,6 +71,7 @@ def test_a_program_that_does_not_close_is_the_persons_to_close_and_others_start_
     assert not note.exists(), "it still runs"
 
 
+@pytest.mark.slow
 def test_a_service_is_stopped_before_the_switch_and_started_after_it(
     place: Place, vendor: Vendor
 ) -> None:
@@ -154,6 +157,7 @@ def test_a_program_that_must_not_be_interrupted_holds_the_machine_up(
     assert [member for member, _ in bus.calls] == ["ListInhibitors"]
 
 
+@pytest.mark.slow
 def test_without_logind_a_person_restarts_the_machine(
     place: Place, vendor: Vendor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -164,6 +168,7 @@ def test_without_logind_a_person_restarts_the_machine(
     assert place.device.host.logind.scheduled_restart() is None
 
 
+@pytest.mark.slow
 @needs_bus
 def test_the_sessions_of_the_programs_end_after_a_countdown_that_can_be_stopped(
     place: Place, vendor: Vendor, bus: Bus, monkeypatch: pytest.MonkeyPatch

@@ -58,6 +58,7 @@ def start(rollouts: Rollouts, bench: Bench, low: float, *, manual: bool = False)
     place_at(bench, offer.rollout, low)
 
 
+@pytest.mark.slow
 def test_a_device_installs_when_its_turn_has_come_and_says_before_when_that_is(
     bench: Bench, rollouts: Rollouts
 ) -> None:
@@ -75,18 +76,21 @@ def test_a_device_installs_when_its_turn_has_come_and_says_before_when_that_is(
     assert bench.run().installed == "26.3.1 (a)"
 
 
+@pytest.mark.slow
 def test_a_device_of_the_first_share_installs_at_once(bench: Bench, rollouts: Rollouts) -> None:
     (offer,) = rollouts.start(A, STEPS, narrow=True)
     place_at(bench, offer.rollout, 0, 0.01)
     assert bench.run().installed == "26.3.1 (a)"
 
 
+@pytest.mark.slow
 def test_a_person_need_not_wait(bench: Bench, rollouts: Rollouts) -> None:
     start(rollouts, bench, 0.5)
     bench.run()
     assert not isinstance(bench.device.install(None, user_initiated=True), Nothing)
 
 
+@pytest.mark.slow
 def test_a_deadline_of_the_policy_does_not_wait(bench: Bench, rollouts: Rollouts) -> None:
     start(rollouts, bench, 0.5, manual=True)
     bench.rules(deadline_days=1)
@@ -95,6 +99,7 @@ def test_a_deadline_of_the_policy_does_not_wait(bench: Bench, rollouts: Rollouts
     assert bench.run().installed == "26.3.1 (a)"
 
 
+@pytest.mark.one_quick
 @pytest.mark.parametrize(
     ("enrolled", "policy", "installs"),
     [
@@ -133,6 +138,7 @@ def test_a_manual_step_waits_for_the_vendor(bench: Bench, rollouts: Rollouts) ->
     assert bench.run().installed == "26.3.1 (a)"
 
 
+@pytest.mark.slow
 def test_the_highest_letter_whose_turn_has_come_is_installed(
     bench: Bench, rollouts: Rollouts, vendor: Vendor
 ) -> None:
@@ -148,6 +154,7 @@ def test_the_highest_letter_whose_turn_has_come_is_installed(
     assert bench.run().installed == "26.3.1 (b)"
 
 
+@pytest.mark.one_quick
 @pytest.mark.parametrize("stop", ["pause", "halt"])
 def test_a_stop_reaches_a_device_before_it_installs_and_a_resumption_as_well(
     bench: Bench, rollouts: Rollouts, stop: str
@@ -162,6 +169,7 @@ def test_a_stop_reaches_a_device_before_it_installs_and_a_resumption_as_well(
     assert bench.run().installed == "26.3.1 (a)"
 
 
+@pytest.mark.one_quick
 @pytest.mark.parametrize("stop", ["pause", "halt"])
 def test_a_stop_clears_what_is_staged_with_its_reason(
     bench: Bench, rollouts: Rollouts, stop: str, vendor: Vendor
@@ -233,6 +241,7 @@ def test_without_a_network_nothing_that_is_being_rolled_out_is_staged(
     assert bench.device.status(None).staged == ""
 
 
+@pytest.mark.slow
 def test_the_secret_is_made_once_and_nobody_else_can_read_it(
     bench: Bench, rollouts: Rollouts
 ) -> None:
@@ -248,6 +257,7 @@ def test_the_secret_is_made_once_and_nobody_else_can_read_it(
     assert file.read_bytes() == first
 
 
+@pytest.mark.slow
 def test_the_status_tells_a_person_when_the_turn_comes(bench: Bench, rollouts: Rollouts) -> None:
     start(rollouts, bench, 0.5)
     bench.run()

@@ -117,6 +117,7 @@ def members(name: str) -> set[str]:
     return set().union(*(members(word) for word in inside if word != name))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("setpriv") is None or os.geteuid() != 0, reason="needs root")
 def test_root_needs_no_privilege_to_prepare(place: Place, vendor: Vendor) -> None:
     place.enroll()
@@ -129,6 +130,7 @@ def test_root_needs_no_privilege_to_prepare(place: Place, vendor: Vendor) -> Non
     assert place.product.links.staged() is not None, done.stderr
 
 
+@pytest.mark.slow
 def test_an_update_run_needs_no_memory_that_is_writable_and_executable(
     place: Place, vendor: Vendor
 ) -> None:

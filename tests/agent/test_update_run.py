@@ -72,6 +72,7 @@ def bench(place: Place, tmp_path: Path) -> Bench:
     return Bench(place, tmp_path / "policy.d")
 
 
+@pytest.mark.slow
 def test_a_run_brings_an_improvement_into_force_if_nothing_runs(
     bench: Bench, vendor: Vendor
 ) -> None:
@@ -84,6 +85,7 @@ def test_a_run_brings_an_improvement_into_force_if_nothing_runs(
     assert run.overview.status.protected
 
 
+@pytest.mark.slow
 def test_an_idle_run_checks_once_and_reports_nothing(
     bench: Bench, vendor: Vendor, server: WebServer
 ) -> None:
@@ -95,6 +97,7 @@ def test_an_idle_run_checks_once_and_reports_nothing(
     assert (run.installed, run.activated, run.errors) == ("", "", [])
 
 
+@pytest.mark.slow
 def test_a_frequent_timer_checks_only_when_a_check_is_due(bench: Bench, server: WebServer) -> None:
     bench.run()
     asked = []
@@ -117,6 +120,7 @@ def test_with_automatic_installation_off_a_run_only_reports(bench: Bench, vendor
     assert run.overview.affected_by_offer[0].component == "engine"
 
 
+@pytest.mark.slow
 def test_a_running_program_keeps_what_it_has_until_it_ends(bench: Bench, vendor: Vendor) -> None:
     bench.place.run(MAPS_A_LIBRARY, launched=False)
     vendor.release()
@@ -127,6 +131,7 @@ def test_a_running_program_keeps_what_it_has_until_it_ends(bench: Bench, vendor:
     assert bench.run().activated == "26.3.1 (a)"
 
 
+@pytest.mark.slow
 def test_at_the_deadline_the_program_is_closed_but_never_without_notice(
     bench: Bench, vendor: Vendor
 ) -> None:
@@ -148,6 +153,7 @@ def test_at_the_deadline_the_program_is_closed_but_never_without_notice(
     assert bench.place.programs[0].wait(10) != 0
 
 
+@pytest.mark.slow
 def test_each_run_evaluates_the_conditions_again(bench: Bench, vendor: Vendor) -> None:
     vendor.release()
     reasons = []
@@ -280,6 +286,7 @@ def test_a_day_with_outages_restarts_and_three_improvements(
     assert "failed" not in events
 
 
+@pytest.mark.slow
 def test_two_agents_at_once_do_the_work_once(bench: Bench, vendor: Vendor) -> None:
     vendor.release()
     code = (
@@ -325,6 +332,7 @@ def test_a_clock_that_jumps_holds_nothing_up(bench: Bench, vendor: Vendor, jump:
         pytest.fail("more than thirty hours for a deferral of one day")
 
 
+@pytest.mark.slow
 def test_after_the_clock_was_set_back_the_repository_is_checked_at_once(
     bench: Bench, server: WebServer
 ) -> None:
@@ -335,6 +343,7 @@ def test_after_the_clock_was_set_back_the_repository_is_checked_at_once(
     assert bench.place.product.documents.last_check() is not None
 
 
+@pytest.mark.slow
 def test_a_letter_that_does_not_fit_is_not_fetched_again(
     bench: Bench, vendor: Vendor, server: WebServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -368,6 +377,7 @@ def test_the_bandwidth_limit_of_the_policy_holds(bench: Bench, vendor: Vendor) -
     assert took > (1_200_000 - (1 << 18)) / 500_000 - 0.3
 
 
+@pytest.mark.slow
 def test_in_the_maintenance_window_and_not_before(bench: Bench, vendor: Vendor) -> None:
     opens = dt.datetime.fromtimestamp(bench.now + 3 * HOUR)
     bench.rules(window=f"{opens:%H:%M}-{opens + dt.timedelta(hours=2):%H:%M}")
@@ -396,6 +406,7 @@ def test_an_improvement_with_only_a_new_advisory_is_activated_as_well(
     assert run.overview.status.staged == ""
 
 
+@pytest.mark.slow
 def test_what_prepares_without_rights_leaves_the_rest_to_another(
     bench: Bench, vendor: Vendor
 ) -> None:

@@ -247,6 +247,7 @@ def test_a_folder_above_the_store_that_is_open_to_all_is_refused(place: Place) -
     place.enroll()
 
 
+@pytest.mark.one_quick
 @as_root
 @pytest.mark.parametrize("is_new", [True, False], ids=["a new store", "an old store"])
 def test_a_store_behind_another_accounts_link_is_refused(place: Place, is_new: bool) -> None:
@@ -301,6 +302,7 @@ def lock_everything(folder: Path) -> Callable[[], object]:
     return attack
 
 
+@pytest.mark.slow
 @as_root
 def test_nobody_can_hold_up_commands_or_launches_with_locks(place: Place, open_way: None) -> None:
     place.enroll()
@@ -334,6 +336,7 @@ def test_nobody_can_hold_up_commands_or_launches_with_locks(place: Place, open_w
     assert place.text() == "VERSION = 'old'\n"
 
 
+@pytest.mark.slow
 @as_root
 def test_a_replaced_program_gives_nobody_its_privileges(place: Place, open_way: None) -> None:
     place.enroll()

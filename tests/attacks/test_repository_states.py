@@ -23,6 +23,7 @@ LATER: Files = {**FIXED, "main.py": "VERSION = 'later'\n"}
 Take = Callable[..., Mirror]
 
 
+@pytest.mark.slow
 def test_a_mirror_that_is_behind_is_refused(place: Place, vendor: Vendor, tmp_path: Path) -> None:
     place.enroll()
     shutil.copytree(vendor.public, tmp_path / "old")
@@ -88,6 +89,7 @@ def test_an_older_part_in_the_place_of_a_newer_one_is_refused(
     unharmed()
 
 
+@pytest.mark.one_quick
 @pytest.mark.parametrize("role", ["targets", "acme-kiosk", "acme-kiosk.catalog"])
 def test_the_thief_of_snapshot_and_timestamp_cannot_bring_back_an_older_part(
     place: Place, vendor: Vendor, take_over: Take, role: str
@@ -107,6 +109,7 @@ def test_the_thief_of_snapshot_and_timestamp_cannot_bring_back_an_older_part(
     assert before.offer is not None
 
 
+@pytest.mark.one_quick
 @pytest.mark.parametrize(
     ("field", "value"),
     [

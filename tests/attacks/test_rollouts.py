@@ -74,6 +74,7 @@ def test_the_thief_of_the_guards_keys_can_withhold_and_nothing_else(
     assert reason(place.device.install(None, user_initiated=True)) == "up to date"
 
 
+@pytest.mark.one_quick
 @pytest.mark.parametrize("role", ["acme-kiosk.catalog", "acme-kiosk"])
 def test_the_thief_of_the_guards_keys_cannot_change_the_schedule(
     place: Place, rollouts: Rollouts, take_over: Take, role: str
@@ -112,6 +113,7 @@ def test_the_vendor_overrides_a_halt_from_the_far_future(
     assert place.device.check(None).offer is not None
 
 
+@pytest.mark.one_quick
 @pytest.mark.parametrize("left", [(), ("z",)], ids=["no halts", "another letter's"])
 def test_the_thief_of_the_guards_keys_cannot_lift_a_halt(
     place: Place, rollouts: Rollouts, take_over: Take, left: tuple[str, ...]
@@ -126,6 +128,7 @@ def test_the_thief_of_the_guards_keys_cannot_lift_a_halt(
     assert "It crashes" in place.device.check(None).nothing.message  # type: ignore[union-attr]
 
 
+@pytest.mark.slow
 def test_the_vendor_lifts_a_halt_from_the_far_future_that_is_no_longer_published(
     place: Place, vendor: Vendor, rollouts: Rollouts
 ) -> None:
@@ -138,6 +141,7 @@ def test_the_vendor_lifts_a_halt_from_the_far_future_that_is_no_longer_published
     assert place.product.documents.halts() == ()
 
 
+@pytest.mark.slow
 def test_a_mirror_frozen_before_a_halt_is_refused_after_a_day(
     place: Place, rollouts: Rollouts, take_over: Take, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -183,6 +187,7 @@ ACTIVATIONS: list[Callable[[Device], object]] = [
 ]
 
 
+@pytest.mark.one_quick
 @pytest.mark.parametrize("activate", ACTIVATIONS)
 def test_what_was_halted_after_it_was_staged_is_not_activated(
     place: Place,
@@ -202,6 +207,7 @@ def test_what_was_halted_after_it_was_staged_is_not_activated(
     assert reason(place.device.install(None, user_initiated=True)) == "up to date"
 
 
+@pytest.mark.one_quick
 @pytest.mark.parametrize("activate", ACTIVATIONS)
 def test_a_mirror_frozen_before_a_halt_cannot_activate_what_is_staged_after_a_day(
     place: Place,
@@ -219,6 +225,7 @@ def test_a_mirror_frozen_before_a_halt_cannot_activate_what_is_staged_after_a_da
     assert place.device.status(None).staged == "26.3.1 (a)"
 
 
+@pytest.mark.slow
 def test_a_restart_says_that_a_frozen_mirror_holds_it_back(
     place: Place, rollouts: Rollouts, take_over: Take, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -229,6 +236,7 @@ def test_a_restart_says_that_a_frozen_mirror_holds_it_back(
     assert refused.value.hint
 
 
+@pytest.mark.one_quick
 @pytest.mark.parametrize("days", [1.1, 400])
 def test_a_network_that_is_gone_or_frozen_holds_off_nothing_that_all_devices_get(
     place: Place, vendor: Vendor, monkeypatch: pytest.MonkeyPatch, days: float
@@ -240,6 +248,7 @@ def test_a_network_that_is_gone_or_frozen_holds_off_nothing_that_all_devices_get
     assert "new" in place.text()
 
 
+@pytest.mark.slow
 def test_a_network_that_is_gone_for_an_hour_holds_off_no_step_that_was_taken(
     place: Place, rollouts: Rollouts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -288,6 +297,7 @@ def test_an_old_halt_document_cannot_come_back(
         place.device.check(None)
 
 
+@pytest.mark.one_quick
 @pytest.mark.parametrize(
     "document",
     [

@@ -94,6 +94,7 @@ def offer_changed(
     publish(place.vendor, record, patch)
 
 
+@pytest.mark.one_quick
 @pytest.mark.parametrize(
     ("change", "said"),
     [

@@ -45,6 +45,7 @@ def test_the_thief_of_all_online_keys_cannot_have_a_forgery_installed(
     unharmed()
 
 
+@pytest.mark.slow
 def test_the_same_forgery_with_the_offline_key_as_well_is_installed(
     place: Place, take_over: Take
 ) -> None:
@@ -95,6 +96,7 @@ def test_the_thief_of_all_online_keys_cannot_have_a_file_written_elsewhere(
     unharmed()
 
 
+@pytest.mark.slow
 def test_the_thief_of_one_of_two_root_keys_cannot_make_a_root(
     place: Place, vendor: Vendor, take_over: Take, unharmed: Callable[[], None]
 ) -> None:

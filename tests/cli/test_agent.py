@@ -45,6 +45,7 @@ def test_a_run_prints_what_it_did_and_then_that_there_is_nothing_to_do(
     assert works("agent", "run-once", env=store) == "acme-kiosk: Nothing to do.\n"
 
 
+@pytest.mark.slow
 def test_a_service_does_not_say_twice_what_is_in_the_journal(
     vendor: Vendor, store: dict[str, str]
 ) -> None:
@@ -76,6 +77,7 @@ def test_nothing_stays_resident_and_an_idle_run_makes_one_request(
     assert str(place.folder) not in running.stdout
 
 
+@pytest.mark.slow
 def test_what_is_staged_comes_into_force_at_a_start_unless_a_program_runs(
     place: Place, vendor: Vendor, store: dict[str, str]
 ) -> None:
@@ -138,6 +140,7 @@ def test_what_is_locked_is_refused_and_shown(
     assert f"removal is locked by {file}" in said
 
 
+@pytest.mark.slow
 def test_the_message_of_the_day_is_empty_if_everything_is_in_force(
     place: Place, vendor: Vendor, store: dict[str, str]
 ) -> None:
@@ -151,6 +154,7 @@ def test_the_message_of_the_day_is_empty_if_everything_is_in_force(
     assert "Not installed automatically: Automatically Install is off (" in said
 
 
+@pytest.mark.slow
 def test_a_notification_without_a_desktop_is_not_a_failure(
     place: Place, vendor: Vendor, store: dict[str, str]
 ) -> None:
@@ -192,6 +196,7 @@ def at_a_terminal(store: dict[str, str], *arguments: str, answers: str) -> str:
     return said.decode(errors="replace").replace("\r", "")
 
 
+@pytest.mark.slow
 def test_at_a_terminal_install_shows_the_offer_asks_and_offers_the_restart(
     place: Place, vendor: Vendor, store: dict[str, str]
 ) -> None:
@@ -211,6 +216,7 @@ def test_at_a_terminal_install_shows_the_offer_asks_and_offers_the_restart(
     assert place.text() == "VERSION = 'new'\n"
 
 
+@pytest.mark.slow
 def test_without_a_terminal_or_with_yes_install_asks_and_restarts_nothing(
     place: Place, vendor: Vendor, store: dict[str, str]
 ) -> None:

@@ -73,6 +73,7 @@ class TestAFullDisk:
         assert everything(place.folder) == before
         assert [path for path in everything(disk) if path != "filler"] == []
 
+    @pytest.mark.slow
     def test_at_installation_is_detected_before_the_download(
         self, place: Place, small_disk: MakeDisk
     ) -> None:
@@ -88,6 +89,7 @@ class TestAFullDisk:
         assert everything(disk) == before
         works("status", "--store", disk / "store")
 
+    @pytest.mark.slow
     def test_at_a_check_leaves_what_is_known(self, place: Place, small_disk: MakeDisk) -> None:
         disk = small_disk(4000)
         assert enroll(place.vendor, place.server.url, place.graft, disk / "store").status == 0
@@ -109,6 +111,7 @@ class TestAFullDisk:
         assert not (disk / "repository/keys").exists()
         assert repoint("show", "--repository", disk / "repository").status == 1
 
+    @pytest.mark.slow
     def test_when_a_vendor_works_leaves_the_repository_as_it_is(
         self, small_disk: MakeDisk, tmp_path: Path
     ) -> None:
@@ -182,6 +185,7 @@ def given_away() -> Iterator[Callable[[Path], None]]:
 
 
 class TestNoRightToWrite:
+    @pytest.mark.slow
     def test_in_anothers_store_every_change_is_refused_and_looking_is_not(
         self, enrolled: Place, given_away: Callable[[Path], None]
     ) -> None:

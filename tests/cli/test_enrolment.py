@@ -77,6 +77,7 @@ class TestRefused:
         refusal(repoint(*arguments(place, *more)), said)
         nothing_was_made(place, before)
 
+    @pytest.mark.slow
     def test_for_a_graft_point_that_cannot_be_one(self, place: Place) -> None:
         before = everything(place.folder / "app")
         for path, said in (
@@ -95,6 +96,7 @@ class TestRefused:
         refusal(repoint(*command), "has no component motor", "--graft", "engine")
         nothing_was_made(place, before)
 
+    @pytest.mark.slow
     def test_for_what_is_enrolled_already(self, enrolled: Place) -> None:
         before = everything(enrolled.folder)
         refusal(repoint(*arguments(enrolled)), "acme-kiosk is enrolled already")
@@ -176,6 +178,7 @@ def updated(place: Place, vendor: Vendor) -> Place:
 
 
 class TestAFullUpdate:
+    @pytest.mark.slow
     def test_supersedes_the_improvements_of_the_older_baseline(self, updated: Place) -> None:
         store = updated.folder / "store"
         assert "replaced   engine" in works("status", "--store", store)
@@ -189,6 +192,7 @@ class TestAFullUpdate:
         assert "superseded" in history
         assert f"by {NEXT}" in history
 
+    @pytest.mark.slow
     def test_leaves_nothing_of_the_older_baseline(self, updated: Place) -> None:
         works("check", "--store", updated.folder / "store")
         assert [g.folder for g in updated.product.generations.all()] == ["26.4-26A10-baseline"]
@@ -199,6 +203,7 @@ class TestAFullUpdate:
         left = everything(updated.product.path, "history.jsonl", "metadata")
         assert [path for path in left if "26.3.1" in path or "26.3.1" in left[path]] == []
 
+    @pytest.mark.slow
     def test_gets_improvements_of_its_own(self, updated: Place, vendor: Vendor) -> None:
         store = updated.folder / "store"
         works("check", "--store", store)
@@ -209,6 +214,7 @@ class TestAFullUpdate:
         assert updated.text() == "fixed again\n"
         assert "26.4 (a)" in works("status", "--store", store)
 
+    @pytest.mark.slow
     def test_that_is_no_baseline_is_refused_and_stays(self, updated: Place) -> None:
         updated.put({**NEXT_FILES, "main.py": "somebody's own\n"})
         before = everything(updated.folder, "metadata")
@@ -236,6 +242,7 @@ class TestTakenBack:
         works(*arguments(place))
         assert place.graft.is_symlink()
 
+    @pytest.mark.slow
     def test_an_improvement_must_be_removed_first(self, place: Place, vendor: Vendor) -> None:
         place.enroll()
         vendor.release()

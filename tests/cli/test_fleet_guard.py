@@ -49,6 +49,7 @@ def test_one_look_shows_every_test_and_halts_what_goes_wrong(scene: Scene) -> No
     assert scene.halted() == [NAME]
 
 
+@pytest.mark.one_quick
 @pytest.mark.parametrize(
     ("options", "status", "message"),
     [

@@ -30,6 +30,7 @@ def test_every_command_has_a_page_with_its_help_and_options(manual: Path) -> Non
     assert "environment variable REPOINT_STORE" in page
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("groff") is None, reason="needs groff")
 def test_groff_accepts_the_pages_without_a_warning(manual: Path) -> None:
     for page in manual.glob("*.1"):

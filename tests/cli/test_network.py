@@ -49,6 +49,7 @@ def install(place: Place) -> tuple[str | Path, ...]:
     return ("install", "--store", place.folder / "store")
 
 
+@pytest.mark.slow
 def test_enrolling_with_a_server_that_does_not_answer(
     tmp_path: Path, vendor: Vendor, closed_port: int
 ) -> None:
@@ -68,6 +69,7 @@ def test_enrolling_with_a_server_that_does_not_answer(
         assert not list((tmp_path / "store").glob("products/*"))
 
 
+@pytest.mark.slow
 def test_checking_without_a_network_leaves_what_is_known(
     place: Place, server: WebServer, vendor: Vendor
 ) -> None:
@@ -90,6 +92,7 @@ def test_a_download_that_breaks_off_continues(waiting: Place, server: WebServer)
     assert sum(request.length for request in patches) == waiting_size(waiting)
 
 
+@pytest.mark.slow
 def test_the_next_command_continues_a_download_that_failed(
     waiting: Place, server: WebServer
 ) -> None:
@@ -106,6 +109,7 @@ def test_the_next_command_continues_a_download_that_failed(
     assert list(waiting.folder.glob("store/products/*/downloads/*")) == []
 
 
+@pytest.mark.slow
 def test_the_next_command_continues_a_download_that_ctrl_c_stopped(
     waiting: Place, server: WebServer
 ) -> None:
@@ -135,6 +139,7 @@ def test_the_next_command_continues_a_download_that_ctrl_c_stopped(
     assert [request.range for request in patches] == [f"bytes={kept}-"]
 
 
+@pytest.mark.slow
 def test_a_part_that_a_power_cut_has_damaged_is_downloaded_anew(
     waiting: Place, server: WebServer
 ) -> None:

@@ -29,6 +29,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.one_quick
 @pytest.mark.parametrize(
     ("url", "said"),
     [
@@ -100,6 +101,7 @@ def test_a_portal_at_enrolment_is_one_line_and_the_next_try_works(
     server.close()
 
 
+@pytest.mark.slow
 def test_a_proxy_of_the_environment_is_used_and_its_password_never_shown(
     folder: Path, shop: Vendor
 ) -> None:
@@ -118,6 +120,7 @@ def test_a_proxy_of_the_environment_is_used_and_its_password_never_shown(
     assert "secret" not in repoint("status", "--store", folder / "store").out
 
 
+@pytest.mark.slow
 def test_check_and_status_say_that_the_policy_is_refused(folder: Path, shop: Vendor) -> None:
     server = Middlebox(shop.public)
     assert enroll(folder, shop, server.url).status == 0

@@ -43,6 +43,7 @@ def test_off_is_what_it_says_without_consent(enrolled: Place) -> None:
     assert "repoint settings reports on" in problem
 
 
+@pytest.mark.slow
 def test_an_owner_turns_it_on_looks_sends_and_turns_it_off(
     enrolled: Place, vendor: Vendor, taker: Taker
 ) -> None:
@@ -66,6 +67,7 @@ def test_an_owner_turns_it_on_looks_sends_and_turns_it_off(
     assert enrolled.device.reports.reporting(None).address == taker.url
 
 
+@pytest.mark.slow
 def test_what_is_shown_are_the_bytes_that_are_sent(enrolled: Place, taker: Taker) -> None:
     from repoint.device.errors import NotTrustedError
 
@@ -99,6 +101,7 @@ def test_a_server_that_takes_nothing_is_an_error_only_for_who_asks(
     assert "could not be asked to delete" in problem
 
 
+@pytest.mark.one_quick
 @pytest.mark.parametrize(
     ("value", "code", "says"),
     [
@@ -117,6 +120,7 @@ def test_an_address_that_cannot_be_used_is_refused(
     assert "secret" not in problem
 
 
+@pytest.mark.slow
 def test_an_enrolment_may_consent_and_join_a_managed_fleet(
     place: Place, vendor: Vendor, taker: Taker
 ) -> None:
@@ -142,6 +146,7 @@ def test_an_enrolment_may_consent_and_join_a_managed_fleet(
     assert b"t0ken" not in stored
 
 
+@pytest.mark.slow
 def test_the_policy_decides_and_is_named(enrolled: Place, taker: Taker, tmp_path: Path) -> None:
     folder = tmp_path / "policy.d"
     folder.mkdir()

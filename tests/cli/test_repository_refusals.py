@@ -106,6 +106,7 @@ def test_altered_metadata_is_refused(
     assert everything(folder / "app") == before
 
 
+@pytest.mark.one_quick
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -137,6 +138,7 @@ def test_the_root_of_another_repository_is_refused(
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_file_that_is_no_root_is_refused_before_any_request(
     folder: Path, shop: Vendor, web: WebServer, tmp_path: Path
 ) -> None:

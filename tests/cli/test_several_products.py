@@ -42,6 +42,7 @@ class Lamp(Place):
         return self.folder / "lamp/engine"
 
 
+@pytest.mark.slow
 def test_status_and_check_cover_all_products(place: Place, lamp: Place) -> None:
     place.enroll()
     lamp.enroll()
@@ -66,6 +67,7 @@ def test_status_and_check_cover_all_products(place: Place, lamp: Place) -> None:
     assert [each["product"] for each in checks] == ["acme-kiosk", "lamp"]
 
 
+@pytest.mark.slow
 def test_install_and_restart_cover_all_products(place: Place, lamp: Place) -> None:
     place.enroll()
     lamp.enroll()
@@ -119,6 +121,7 @@ def test_one_products_trouble_does_not_hide_the_other(place: Place, lamp: Place)
     assert answer.err.startswith("repoint: acme-kiosk: ") and answer.err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_hint_names_the_product_if_several_are_enrolled(place: Place, lamp: Place) -> None:
     place.enroll()
     lamp.vendor.release(None, X)
@@ -133,6 +136,7 @@ def test_a_hint_names_the_product_if_several_are_enrolled(place: Place, lamp: Pl
     assert "Run `repoint install --product lamp` to have it back" in answer
 
 
+@pytest.mark.slow
 def test_a_removal_names_only_what_the_letter_fixed(place: Place, vendor: Vendor) -> None:
     place.enroll()
     vendor.release({"engine": {**FIXED, "a": "a"}}, X)
@@ -160,6 +164,7 @@ def test_a_removal_of_what_was_only_staged_opens_nothing_again(
     assert said.startswith("Removed 26.3.1 (a); 26.3.1 is active.") and "again" not in said
 
 
+@pytest.mark.one_quick
 @pytest.mark.parametrize("reason", ["x" * 100_000, "a\x1b[2Jb", "a\nb"])
 def test_a_reason_that_nobody_can_read_changes_nothing(
     place: Place, vendor: Vendor, reason: str

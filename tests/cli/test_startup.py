@@ -136,6 +136,7 @@ def test_every_form_of_the_launcher_names_the_tree(
     assert out == f"--file {os.path.realpath(enrolled.graft)}/main.py\n"
 
 
+@pytest.mark.one_quick
 @pytest.mark.parametrize("damage", [b"{", b"{}", b'{"grafts": [{}]}', b'{"grafts": 1}', b"\xff"])
 def test_a_damaged_enrolment_stops_the_launcher_as_it_stops_the_status(
     place: Place, damage: bytes

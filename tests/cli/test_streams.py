@@ -104,6 +104,7 @@ def test_a_reader_that_has_gone_is_a_quiet_failure(store: Path, arguments: str) 
     assert (answer.returncode, answer.stderr) == (1, b"")
 
 
+@pytest.mark.one_quick
 @pytest.mark.parametrize(
     "arguments", [["install"], ["restart"], ["remove"], ["settings", "passcode"], ["unenroll"]]
 )

@@ -8,6 +8,8 @@ import select
 import sys
 import time
 
+import pytest
+
 from tests.places import MAPS_A_LIBRARY, Place
 from tests.world import Vendor
 
@@ -54,6 +56,7 @@ class Terminal:
         return bool(data)
 
 
+@pytest.mark.slow
 def test_a_restart_asks_before_it_closes_a_program_and_no_means_no(
     place: Place, vendor: Vendor
 ) -> None:

@@ -60,6 +60,7 @@ def test_commands_print_only_through_the_filter() -> None:
                 assert wrong not in text, f"{name}: use repoint.cli.terminal instead of {wrong}"
 
 
+@pytest.mark.slow
 def test_only_commands_print() -> None:
     folder = Path(repoint.__file__).parent
     simulation = folder / "fleet/simulation/__main__.py"  # a command that reads nothing
@@ -87,6 +88,7 @@ COMMANDS = ["status", "status --json", "check", "check --json", "history", "hist
             "policy", "remove", "restart --yes", "unenroll"]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_no_command_lets_a_vendors_text_act_on_the_terminal(place: Place, vendor: Vendor) -> None:
     place.enroll()
     fix = Fix(("CVE-2026-1000",), "engine", impact="[red]x[/]", description="[red]x[/]")
@@ -108,6 +110,7 @@ def test_no_command_lets_a_vendors_text_act_on_the_terminal(place: Place, vendor
     assert_commands_are_harmless(place, *COMMANDS)
 
 
+@pytest.mark.slow
 def test_the_name_of_a_process_acts_on_no_terminal(place: Place, vendor: Vendor) -> None:
     place.enroll()
     name = "\x1b[1A\x1b[2K\r\nOK\u202e"

@@ -70,6 +70,7 @@ def test_relative_paths_and_paths_that_are_not_utf8_work(
     assert (folder / "out/0").read_bytes() == pairs.contents[0]
 
 
+@pytest.mark.slow
 def test_a_patch_damaged_anywhere_is_refused_and_leaves_nothing(
     patch: Path, pairs: Pairs, out_dir: Path
 ) -> None:

@@ -125,6 +125,7 @@ def test_every_byte_of_a_payload_is_accounted_for(
 _NUMBERS = st.sampled_from([b"\0", b"\x7f", b"\xff\xff\x7f", b"\xff" * 8 + b"\x7f", b"\x80" * 9])
 
 
+@pytest.mark.slow
 @settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

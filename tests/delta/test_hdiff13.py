@@ -108,6 +108,7 @@ def test_it_decodes_what_the_library_encodes(files: tuple[bytes, bytes]) -> None
     assert decoded(old, payload, len(new)) == new
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(related(), st.data())
 def test_damage_is_refused_or_gives_what_the_library_gives(

@@ -78,6 +78,7 @@ def test_the_encoder_takes_twelve_times_the_larger_file_and_the_decoder_a_fixed_
     assert "Memory" in _run("encode", old, new, patch, 4 * max(sizes))
 
 
+@pytest.mark.one_quick
 @pytest.mark.parametrize("codec", ["copy", "full", "zstd", "hdiff"])
 def test_a_decoder_takes_no_more_than_both_files_once_more(codec: str, tmp_path: Path) -> None:
     """The confined child allows two times both files and the patch, of which the maps take one."""

@@ -103,6 +103,7 @@ def test_a_patch_may_have_no_files(tmp_path: Path) -> None:
     assert read_header(tmp_path / "patch") == Header(b"", ())
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(
     annex=st.binary(max_size=300),

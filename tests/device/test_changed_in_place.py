@@ -71,6 +71,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.one_quick
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
 def test_what_is_changed_in_place_is_not_protected(
     improved: Place, change: Callable[[Path], object]
@@ -111,6 +112,7 @@ HARMLESS = {
 }
 
 
+@pytest.mark.one_quick
 @pytest.mark.parametrize("change", HARMLESS.values(), ids=HARMLESS.keys())
 def test_what_only_looks_changed_is_protected(
     improved: Place, change: Callable[[Path], object]
@@ -132,6 +134,7 @@ def test_a_device_of_an_older_version_is_examined_once(improved: Place) -> None:
     assert record.exists()
 
 
+@pytest.mark.slow
 def test_records_of_trees_that_are_gone_are_removed(improved: Place) -> None:
     improved.device.remove(None, why="")
     improved.device.check(None)
@@ -139,6 +142,7 @@ def test_records_of_trees_that_are_gone_are_removed(improved: Place) -> None:
     assert {path.name for path in (improved.folder / "store/verified").iterdir()} == trees
 
 
+@pytest.mark.slow
 def test_a_damaged_improvement_is_built_anew_after_a_removal(improved: Place) -> None:
     tree = improved.graft.resolve() / "main.py"
     tree.unlink()
@@ -175,6 +179,7 @@ def is_written_to(tree: Path) -> None:
     (tree / "main.py").write_text("changed by somebody")
 
 
+@pytest.mark.one_quick
 @pytest.mark.parametrize("damage", [remove_tree, gains_a_file, loses_a_file, is_written_to])
 def test_a_staged_tree_that_was_changed_is_never_put_in_force_and_is_prepared_again(
     place: Place, vendor: Vendor, damage: Callable[[Path], None]
@@ -205,6 +210,7 @@ def test_a_removal_to_a_baseline_whose_tree_is_gone_says_what_to_do(improved: Pl
     assert improved.text() == FIXED["main.py"]
 
 
+@pytest.mark.slow
 def test_a_damaged_baseline_is_built_anew_from_a_reinstalled_product(
     improved: Place, vendor: Vendor
 ) -> None:
@@ -233,6 +239,7 @@ def over(tree: Path, files: Files, gone: tuple[str, ...] = ()) -> None:
 
 
 class TestAPackageManagerWritesThroughTheLink:
+    @pytest.mark.one_quick
     @pytest.mark.parametrize("letter", ["", "a"])
     def test_what_it_put_there_is_adopted_if_it_is_a_baseline(
         self, place: Place, vendor: Vendor, letter: str
@@ -253,6 +260,7 @@ class TestAPackageManagerWritesThroughTheLink:
         assert not (place.graft / "added").exists()
         assert len(list((place.folder / "store/trees").iterdir())) == 1
 
+    @pytest.mark.slow
     def test_a_reinstallation_of_the_same_release_returns_to_its_baseline(
         self, improved: Place
     ) -> None:
@@ -265,6 +273,7 @@ class TestAPackageManagerWritesThroughTheLink:
         improved.device.restart(None)
         assert improved.device.status(None).protected
 
+    @pytest.mark.slow
     def test_a_removal_is_reported_and_can_be_left(self, improved: Place) -> None:
         for path in scan_tree(improved.graft.resolve()):
             if path.kind == "file":
@@ -285,6 +294,7 @@ def test_a_look_costs_little(tmp_path: Path) -> None:
     assert time.perf_counter() - started < 1
 
 
+@pytest.mark.one_quick
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
 def test_a_repair_prepares_again_what_was_changed(
     improved: Place, change: Callable[[Path], object]
@@ -309,6 +319,7 @@ def test_a_repair_prepares_again_what_was_changed(
     assert reason_of(improved.device.repair(None)) == "not damaged"
 
 
+@pytest.mark.slow
 def test_a_repair_that_is_cut_off_after_the_exchange_is_completed_by_the_next_command(
     improved: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -326,6 +337,7 @@ def test_a_repair_that_is_cut_off_after_the_exchange_is_completed_by_the_next_co
     assert stat.S_IMODE(improved.graft.resolve().stat().st_mode) == OPEN
 
 
+@pytest.mark.slow
 def test_a_tree_that_a_program_uses_is_not_repaired(improved: Place) -> None:
     improved.run(MAPS_A_LIBRARY, launched=False)
     (improved.graft.resolve() / "main.py").unlink()
@@ -343,6 +355,7 @@ def test_a_baseline_that_was_changed_cannot_be_repaired(place: Place) -> None:
     assert "Reinstall" in error.value.hint
 
 
+@pytest.mark.slow
 def test_the_command_says_what_it_undoes(improved: Place) -> None:
     store = improved.folder / "store"
     assert works("repair", "--store", store) == "Nothing of acme-kiosk was changed.\n"

@@ -61,6 +61,7 @@ def grafts(place: Place) -> list[str]:
 
 
 class TestAComponentComes:
+    @pytest.mark.slow
     def test_a_release_with_other_components_disturbs_nobody_who_does_not_have_it(
         self, engine_only: Place, vendor: Vendor
     ) -> None:
@@ -68,6 +69,7 @@ class TestAComponentComes:
         assert engine_only.device.check(None).note == ""
         assert engine_only.device.status(None).protected
 
+    @pytest.mark.slow
     def test_a_device_that_has_it_is_told_what_to_do_and_does_it(
         self, engine_only: Place, vendor: Vendor
     ) -> None:
@@ -90,6 +92,7 @@ class TestAComponentComes:
         assert (folder(engine_only, "codec") / "codec.so").read_text() == "fixed"
         assert engine_only.device.status(None).protected
 
+    @pytest.mark.slow
     def test_after_it_has_come_the_status_is_that_of_the_new_release(
         self, engine_only: Place, vendor: Vendor
     ) -> None:
@@ -104,6 +107,7 @@ class TestAComponentComes:
         assert (status.last_check.note, status.last_check.error) == ("", "")
         assert [cve.state for cve in status.cves] == ["not fixed"]
 
+    @pytest.mark.one_quick
     @pytest.mark.parametrize(
         ("component", "path", "said"),
         [
@@ -136,6 +140,7 @@ class TestAComponentComes:
 
 
 class TestAComponentGoes:
+    @pytest.mark.one_quick
     @pytest.mark.parametrize("removed", [False, True])
     def test_with_a_full_update(self, with_shell: Place, vendor: Vendor, removed: bool) -> None:
         vendor.baseline({"engine": ENGINE}, name=NEXT)
@@ -150,6 +155,7 @@ class TestAComponentGoes:
         assert len(list((with_shell.folder / "store/trees").iterdir())) == 1
         assert with_shell.device.status(None).protected
 
+    @pytest.mark.slow
     def test_while_another_one_comes(self, with_shell: Place, vendor: Vendor) -> None:
         vendor.baseline({"engine": ENGINE, "codec": CODEC}, name=NEXT)
         replace(with_shell, "engine", ENGINE)
@@ -190,6 +196,7 @@ class TestAComponentGoes:
         assert everything(with_shell.folder, "metadata", "verified") == before
 
 
+@pytest.mark.one_quick
 @pytest.mark.parametrize("where", ["take_trees", "adopt"])
 def test_an_interrupted_change_is_finished_by_the_next_check(
     with_shell: Place, vendor: Vendor, monkeypatch: pytest.MonkeyPatch, where: str
@@ -209,6 +216,7 @@ def test_an_interrupted_change_is_finished_by_the_next_check(
     assert (at(with_shell), grafts(with_shell)) == (str(NEXT), ["engine"])
 
 
+@pytest.mark.slow
 def test_two_components_of_which_one_was_replaced_while_the_other_has_a_fix(
     with_shell: Place, vendor: Vendor
 ) -> None:

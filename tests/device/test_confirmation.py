@@ -83,6 +83,7 @@ def boot(played: Played) -> list[str]:
     return [str(error) for _, error in done if error is not None]
 
 
+@pytest.mark.slow
 def test_at_a_start_a_letter_is_confirmed_when_its_service_runs(played: Played) -> None:
     place = played.place
     played.machine.service = HANGS
@@ -99,6 +100,7 @@ def test_at_a_start_a_letter_is_confirmed_when_its_service_runs(played: Played) 
     assert played.machine.log == [], "nothing was restarted"
 
 
+@pytest.mark.slow
 def test_at_a_start_a_letter_whose_service_hangs_is_rolled_back(
     played: Played, vendor: Vendor
 ) -> None:
@@ -132,6 +134,7 @@ def test_at_a_start_a_letter_whose_service_hangs_is_rolled_back(
     assert state(place) == ("26.4.0 (b)", "", False)
 
 
+@pytest.mark.slow
 def test_the_health_check_is_run_when_the_service_runs(played: Played, vendor: Vendor) -> None:
     place = played.place
     vendor.release({"engine": {**OLD, "main.py": "bad\n"}}, name=_newer())
@@ -147,6 +150,7 @@ def test_the_health_check_is_run_when_the_service_runs(played: Played, vendor: V
     assert any("start -- acme.service: VERSION = 'old'" in line for line in played.machine.log)
 
 
+@pytest.mark.slow
 def test_after_three_undecided_starts_a_letter_is_rolled_back_before_it_is_merged(
     played: Played,
 ) -> None:
@@ -168,6 +172,7 @@ def test_after_three_undecided_starts_a_letter_is_rolled_back_before_it_is_merge
     assert events(place).count("failed") == 1
 
 
+@pytest.mark.slow
 def test_a_letter_out_of_tries_is_not_merged_by_the_second_unit_of_a_start(
     played: Played,
 ) -> None:
@@ -183,6 +188,7 @@ def test_a_letter_out_of_tries_is_not_merged_by_the_second_unit_of_a_start(
     assert state(place) == ("26.4.0", "", False)
 
 
+@pytest.mark.slow
 def test_a_good_letter_survives_a_power_cut_during_its_trial(played: Played) -> None:
     place = played.place
     played.machine.service = HANGS
@@ -194,6 +200,7 @@ def test_a_good_letter_survives_a_power_cut_during_its_trial(played: Played) -> 
     assert state(place) == ("26.4.0 (a)", "", False)
 
 
+@pytest.mark.slow
 def test_an_interrupted_rollback_is_completed_with_its_services(
     played: Played, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -218,6 +225,7 @@ def test_an_interrupted_rollback_is_completed_with_its_services(
     assert place.product.trials.current() is None
 
 
+@pytest.mark.slow
 def test_a_rollback_does_not_start_an_inactive_service(played: Played, vendor: Vendor) -> None:
     vendor.release({"engine": {**OLD, "main.py": "bad\n"}}, name=_newer())
     played.place.device.check(None)
@@ -235,6 +243,7 @@ def _runs_as_service(played: Played) -> None:
     played.machine.state = "running"
 
 
+@pytest.mark.slow
 def test_a_restart_rolls_back_a_letter_whose_service_does_not_run(played: Played) -> None:
     place = played.place
     _runs_as_service(played)
@@ -247,6 +256,7 @@ def test_a_restart_rolls_back_a_letter_whose_service_does_not_run(played: Played
     assert not any("default.target" in line for line in played.machine.log)
 
 
+@pytest.mark.slow
 def test_a_restart_ends_when_its_service_runs(played: Played) -> None:
     place = played.place
     _runs_as_service(played)
@@ -257,6 +267,7 @@ def test_a_restart_ends_when_its_service_runs(played: Played) -> None:
     assert events(place)[-1] == "confirmed"
 
 
+@pytest.mark.slow
 def test_the_services_of_a_staged_letter_are_recorded_for_the_start_of_the_machine(
     played: Played, vendor: Vendor
 ) -> None:
@@ -274,6 +285,7 @@ def test_the_services_of_a_staged_letter_are_recorded_for_the_start_of_the_machi
     assert (found.tries, found.whole, found.starting) == (1, False, True)
 
 
+@pytest.mark.slow
 def test_a_rollback_never_returns_to_a_letter_on_trial(played: Played, vendor: Vendor) -> None:
     place = played.place
     played.machine.service = HANGS
@@ -289,6 +301,7 @@ def test_a_rollback_never_returns_to_a_letter_on_trial(played: Played, vendor: V
     assert state(place) == ("26.4.0", "", False)
 
 
+@pytest.mark.slow
 def test_a_removal_ends_a_trial(played: Played) -> None:
     place = played.place
     played.machine.service = HANGS

@@ -17,6 +17,7 @@ def vendor(tmp_path_factory: pytest.TempPathFactory) -> Vendor:
     return made
 
 
+@pytest.mark.slow
 def test_a_failed_health_check_brings_back_what_ran_before(place: Place, vendor: Vendor) -> None:
     place.enroll()
     vendor.release(None, "CVE-2023-0001")
@@ -34,6 +35,7 @@ def test_a_failed_health_check_brings_back_what_ran_before(place: Place, vendor:
     assert [e.event for e in place.device.history(None)][-2:] == ["activated", "failed"]
 
 
+@pytest.mark.slow
 def test_a_failed_letter_is_never_installed_again_but_a_later_one_is(
     place: Place, vendor: Vendor
 ) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TypedDict, Unpack
 
+import pytest
+
 from repoint.device.store.history.completion import CurrentState, missing_entries
 from repoint.device.store.records import Event, HistoryEntry, Mark
 from tests.places import Place
@@ -101,6 +103,7 @@ def test_a_letter_that_is_installed_again_is_confirmed_again() -> None:
     assert missing(told, facts(A, confirmed=True)) == [("confirmed", A)]
 
 
+@pytest.mark.slow
 def test_a_lost_history_changes_nothing_but_itself(place: Place, vendor: Vendor) -> None:
     place.enroll()
     vendor.release()

@@ -34,6 +34,7 @@ def test_nothing_is_kept_beside_where_nothing_else_stood(place: Place) -> None:
     assert os.listdir(place.graft.parent) == ["engine"]
 
 
+@pytest.mark.slow
 def test_a_withdrawn_fix_that_was_removed_leaves_its_cve_unfixed(
     place: Place, vendor: Vendor
 ) -> None:
@@ -58,6 +59,7 @@ def test_a_device_that_never_had_a_withdrawn_fix_knows_of_its_cve(
     assert not place.device.status(None).protected
 
 
+@pytest.mark.slow
 def test_a_device_is_not_protected_if_its_graft_point_was_replaced(
     place: Place, vendor: Vendor
 ) -> None:
@@ -85,6 +87,7 @@ def test_a_move_to_a_full_update_that_fails_is_written_down(
     assert "1 path differs" in last.error
 
 
+@pytest.mark.slow
 def test_a_damaged_baseline_is_neither_returned_to_nor_handed_back(
     place: Place, vendor: Vendor
 ) -> None:
@@ -107,6 +110,7 @@ def test_unenrolling_gives_back_plain_folders(place: Place) -> None:
     (place.graft / "main.py").write_text("the person's own again")
 
 
+@pytest.mark.slow
 def test_a_pending_removal_is_recorded_once(place: Place, vendor: Vendor) -> None:
     place.enroll()
     vendor.release()
@@ -135,6 +139,7 @@ def test_relative_paths_work_for_plain_patches(
     assert (folder / "made/main.py").read_text() == "VERSION = 'newer'\n"
 
 
+@pytest.mark.slow
 def test_a_device_is_not_protected_until_a_check_has_succeeded(
     place: Place, vendor: Vendor, server: WebServer
 ) -> None:

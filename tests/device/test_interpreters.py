@@ -247,6 +247,7 @@ def test_an_exposed_program_decides_the_verdict_before_an_unknown_one(judgement:
     assert judgement.verdict == "exposed"
 
 
+@pytest.mark.slow
 def test_a_worker_that_was_copied_from_an_old_process_is_as_old_as_that(
     enrolled: Place, vendor: Vendor, programs: Programs
 ) -> None:
@@ -278,6 +279,7 @@ def test_a_restart_closes_a_script_of_the_component_and_leaves_the_unknown_alone
     assert (overview.verdict, overview.status.protected) == ("unknown", False)
 
 
+@pytest.mark.one_quick
 @pytest.mark.parametrize("wrapper", [[], ["env", "-u", "REPOINT_TREE_ENGINE"]], ids=str)
 def test_the_tree_of_a_launched_program_is_kept_although_it_closed_everything(
     enrolled: Place, vendor: Vendor, programs: Programs, wrapper: list[str]

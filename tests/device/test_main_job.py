@@ -18,6 +18,7 @@ from tests.serving import WebServer
 from tests.world import FIXED, OLD, Vendor, big
 
 
+@pytest.mark.slow
 def test_an_improvement_is_staged_then_active_then_removed(place: Place, vendor: Vendor) -> None:
     place.enroll()
     vendor.release()
@@ -47,6 +48,7 @@ def test_an_improvement_is_staged_then_active_then_removed(place: Place, vendor:
     assert place.device.history(None)[4].why == "it broke printing"
 
 
+@pytest.mark.slow
 def test_a_cve_is_waiting_between_staging_and_restart(place: Place, vendor: Vendor) -> None:
     place.enroll()
     vendor.release()
@@ -59,6 +61,7 @@ def test_a_cve_is_waiting_between_staging_and_restart(place: Place, vendor: Vend
     assert states == ["not fixed", "waiting for restart", "in force"]
 
 
+@pytest.mark.slow
 def test_unchanged_files_are_shared_and_sealed_trees_are_read_only(
     place: Place, vendor: Vendor
 ) -> None:
@@ -72,6 +75,7 @@ def test_unchanged_files_are_shared_and_sealed_trees_are_read_only(
     assert not place.graft.resolve().stat().st_mode & 0o222
 
 
+@pytest.mark.slow
 def test_later_letters_are_cumulative_and_made_against_the_baseline(
     place: Place, vendor: Vendor
 ) -> None:
@@ -90,6 +94,7 @@ def test_later_letters_are_cumulative_and_made_against_the_baseline(
     }
 
 
+@pytest.mark.slow
 def test_a_device_that_missed_a_letter_goes_straight_to_the_last(
     place: Place, vendor: Vendor, server: WebServer
 ) -> None:
@@ -104,6 +109,7 @@ def test_a_device_that_missed_a_letter_goes_straight_to_the_last(
     assert "/b/" in patches[0]
 
 
+@pytest.mark.slow
 def test_a_renamed_library_is_patched_from_its_predecessor(place: Place, vendor: Vendor) -> None:
     place.enroll()
     files = {k: v for k, v in OLD.items() if k != "lib/engine.so"}
@@ -117,6 +123,7 @@ def test_a_renamed_library_is_patched_from_its_predecessor(place: Place, vendor:
     assert not (place.graft / "lib/engine.so").exists()
 
 
+@pytest.mark.slow
 def test_modes_links_and_folders_are_part_of_a_layer(
     place: Place, vendor: Vendor, tmp_path: Path
 ) -> None:
@@ -134,6 +141,7 @@ def test_modes_links_and_folders_are_part_of_a_layer(
     assert os.access(place.graft / "share/readme", os.X_OK)
 
 
+@pytest.mark.slow
 def test_a_program_without_the_launcher_holds_activation_up_and_is_named(
     place: Place, vendor: Vendor
 ) -> None:
@@ -152,6 +160,7 @@ def test_a_program_without_the_launcher_holds_activation_up_and_is_named(
     assert place.text() == "VERSION = 'new'\n"
 
 
+@pytest.mark.slow
 def test_a_launched_program_does_not_hold_activation_up_but_is_exposed_until_it_ends(
     place: Place, vendor: Vendor
 ) -> None:
@@ -180,6 +189,7 @@ print(main.VERSION, late.VERSION, flush=True)
 """
 
 
+@pytest.mark.slow
 def test_a_program_that_imports_late_never_mixes_two_trees(place: Place, vendor: Vendor) -> None:
     import subprocess
     import sys
@@ -208,6 +218,7 @@ def test_a_program_that_imports_late_never_mixes_two_trees(place: Place, vendor:
         assert program.stdout.readline() == "old old\n"
 
 
+@pytest.mark.slow
 def test_a_program_from_before_the_enrolment_is_seen_and_named(
     place: Place, vendor: Vendor
 ) -> None:
@@ -244,6 +255,7 @@ def test_the_next_start_through_the_launcher_activates_what_is_staged(
     assert "/trees/" in launch.arguments[1]
 
 
+@pytest.mark.slow
 def test_bytecode_that_programs_write_neither_breaks_a_seal_nor_reaches_the_next_tree(
     place: Place, vendor: Vendor
 ) -> None:
@@ -298,6 +310,7 @@ def test_old_trees_are_kept_while_a_program_uses_them_and_collected_after(
     assert not middle.exists()
 
 
+@pytest.mark.slow
 def test_a_removed_letter_is_not_installed_automatically_but_the_next_one_is(
     place: Place, vendor: Vendor
 ) -> None:
@@ -317,6 +330,7 @@ def test_a_removed_letter_is_not_installed_automatically_but_the_next_one_is(
     assert place.text() == "third\n"
 
 
+@pytest.mark.slow
 def test_a_person_who_asks_gets_a_removed_letter_back(place: Place, vendor: Vendor) -> None:
     place.enroll()
     vendor.release()
@@ -326,6 +340,7 @@ def test_a_person_who_asks_gets_a_removed_letter_back(place: Place, vendor: Vend
     assert place.text() == "VERSION = 'new'\n"
 
 
+@pytest.mark.slow
 def test_a_staged_improvement_can_be_removed_before_it_was_ever_active(
     place: Place, vendor: Vendor
 ) -> None:
@@ -339,6 +354,7 @@ def test_a_staged_improvement_can_be_removed_before_it_was_ever_active(
     assert reason_of(place.device.remove(None, why="")) == "not installed"
 
 
+@pytest.mark.slow
 def test_removal_waits_for_programs_that_were_not_launched(place: Place, vendor: Vendor) -> None:
     place.enroll()
     vendor.release()
@@ -352,6 +368,7 @@ def test_removal_waits_for_programs_that_were_not_launched(place: Place, vendor:
     assert place.text() == "VERSION = 'old'\n"
 
 
+@pytest.mark.slow
 def test_a_withdrawn_improvement_is_not_installed_and_is_unstaged(
     place: Place, vendor: Vendor
 ) -> None:
@@ -367,6 +384,7 @@ def test_a_withdrawn_improvement_is_not_installed_and_is_unstaged(
     assert reason_of(place.device.install(None, user_initiated=True)) == "up to date"
 
 
+@pytest.mark.slow
 def test_a_withdrawn_improvement_that_is_in_force_stays_and_says_so(
     place: Place, vendor: Vendor
 ) -> None:
@@ -382,6 +400,7 @@ def test_a_withdrawn_improvement_that_is_in_force_stays_and_says_so(
     assert place.device.status(None).in_force == "26.3.1 (b)"
 
 
+@pytest.mark.slow
 def test_restart_closes_the_program_and_starts_it_again(place: Place, vendor: Vendor) -> None:
     import sys
 
@@ -406,6 +425,7 @@ def test_restart_closes_the_program_and_starts_it_again(place: Place, vendor: Ve
     wait_for(note.exists)
 
 
+@pytest.mark.slow
 def test_an_improvement_that_needs_no_restart_is_active_at_once(
     place: Place, vendor: Vendor
 ) -> None:

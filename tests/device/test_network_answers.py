@@ -196,6 +196,7 @@ FINE: dict[str, Behaviour] = {
 }
 
 
+@pytest.mark.one_quick
 @pytest.mark.parametrize("case", FINE)
 def test_an_odd_server_serves_a_device_well(place: Place, behind: Middlebox, case: str) -> None:
     behind.behaviour = FINE[case]
@@ -225,6 +226,7 @@ LATER: dict[str, tuple[Reply, tuple[str, ...]]] = {
 }
 
 
+@pytest.mark.one_quick
 @pytest.mark.parametrize("case", LATER)
 def test_what_is_busy_or_wants_a_login_is_tried_again_later(
     place: Place, behind: Middlebox, case: str
@@ -246,6 +248,7 @@ def test_what_is_busy_or_wants_a_login_is_tried_again_later(
     assert place.device.status(None).staged == "26.3.1 (a)"
 
 
+@pytest.mark.one_quick
 @pytest.mark.parametrize(
     ("status", "said"),
     [
@@ -302,6 +305,7 @@ def test_a_pause_within_a_command_is_short_and_asked_for(place: Place, behind: M
     assert len(behind.asked) == 2
 
 
+@pytest.mark.slow
 def test_a_repository_that_resets_every_connection_is_one_line(
     place: Place, behind: Middlebox
 ) -> None:

@@ -98,6 +98,7 @@ def test_a_redirect_never_leads_from_https_to_http() -> None:
         _redirect(Address.parse("https://h/x"), "http://h/x")
 
 
+@pytest.mark.one_quick
 @pytest.mark.parametrize("where", ["enrolment", "check", "patch"])
 def test_a_redirect_stays_within_the_repositories_of_the_policy(
     place: Place, vendor: Vendor, tmp_path: Path, where: str

@@ -31,6 +31,7 @@ def copying(place: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
     yield place
 
 
+@pytest.mark.slow
 def test_it_carries_a_product_from_enrolment_to_the_end_of_it(
     copying: Place, vendor: Vendor
 ) -> None:

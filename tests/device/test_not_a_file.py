@@ -43,6 +43,7 @@ KINDS: dict[str, Callable[[Path], object]] = {
 }
 
 
+@pytest.mark.one_quick
 @pytest.mark.parametrize("name", FILES)
 def test_what_is_not_a_file_is_one_clear_error_and_holds_nothing_up(
     place: Place, name: str

@@ -48,6 +48,7 @@ def test_a_background_update_does_not_install_it(withdrawn: Place) -> None:
     assert [str(fix) for fix in available.reopens] == [f"{Y} in engine"]
 
 
+@pytest.mark.slow
 def test_not_even_at_the_deadline_or_if_the_fixes_are_exploited(
     withdrawn: Place, tmp_path: Path
 ) -> None:
@@ -62,6 +63,7 @@ def test_not_even_at_the_deadline_or_if_the_fixes_are_exploited(
     assert "26.3.1 (c)" not in withdrawn.device.status(None).staged, answer
 
 
+@pytest.mark.slow
 def test_a_person_who_does_not_name_the_fix_is_refused_with_the_list(withdrawn: Place) -> None:
     store = withdrawn.folder / "store"
     works("check", "--store", store)
@@ -75,12 +77,14 @@ def test_a_person_who_does_not_name_the_fix_is_refused_with_the_list(withdrawn: 
     assert withdrawn.device.status(None).staged == ""
 
 
+@pytest.mark.slow
 def test_a_person_who_names_the_fix_gets_it(withdrawn: Place) -> None:
     store = withdrawn.folder / "store"
     works("check", "--store", store)
     assert "Staged 26.3.1 (c)" in works("install", "--drop-fix", Y, "--store", store)
 
 
+@pytest.mark.slow
 def test_check_and_status_say_so(withdrawn: Place) -> None:
     store = withdrawn.folder / "store"
     said = works("check", "--store", store)
@@ -91,6 +95,7 @@ def test_check_and_status_say_so(withdrawn: Place) -> None:
     assert [fix["name"] for fix in status["available"]["reopens"]] == [Y]
 
 
+@pytest.mark.slow
 def test_a_device_that_never_had_the_withdrawn_letter_installs_the_next(
     place: Place, vendor: Vendor
 ) -> None:

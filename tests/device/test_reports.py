@@ -90,6 +90,7 @@ def fleet(tmp_path: Path, place: Place, taker: Taker) -> Fleet:
     return Fleet(place, tmp_path / "policy.d", taker)
 
 
+@pytest.mark.slow
 def test_without_consent_there_is_no_file_and_no_request(fleet: Fleet, vendor: Vendor) -> None:
     vendor.release()
     assert fleet.run().installed
@@ -99,6 +100,7 @@ def test_without_consent_there_is_no_file_and_no_request(fleet: Fleet, vendor: V
     assert not fleet.folder.exists()
 
 
+@pytest.mark.slow
 def test_the_way_of_a_letter_is_told_with_one_id(fleet: Fleet, vendor: Vendor) -> None:
     fleet.consent()
     vendor.release()
@@ -115,6 +117,7 @@ def test_the_way_of_a_letter_is_told_with_one_id(fleet: Fleet, vendor: Vendor) -
     assert len(fleet.server.requests) == 1
 
 
+@pytest.mark.slow
 def test_what_was_before_the_consent_is_not_told(fleet: Fleet, vendor: Vendor) -> None:
     vendor.release()
     fleet.run()
@@ -123,6 +126,7 @@ def test_what_was_before_the_consent_is_not_told(fleet: Fleet, vendor: Vendor) -
     assert fleet.server.requests == []
 
 
+@pytest.mark.slow
 def test_a_letter_that_fails_its_health_check_is_told_as_that(fleet: Fleet, vendor: Vendor) -> None:
     vendor.baseline(
         {"engine": {"main.py": "VERSION = 'old'\n"}},
@@ -141,6 +145,7 @@ def test_a_letter_that_fails_its_health_check_is_told_as_that(fleet: Fleet, vend
     assert fleet.server.reports[-1]["failure"] == "health"
 
 
+@pytest.mark.slow
 def test_a_patch_that_is_not_what_was_signed_is_told_once(fleet: Fleet, vendor: Vendor) -> None:
     fleet.consent()
     vendor.release()
@@ -154,6 +159,7 @@ def test_a_patch_that_is_not_what_was_signed_is_told_once(fleet: Fleet, vendor: 
     assert [t for t in told if t[0] != "count"] == [("failed", "a", "untrusted")]
 
 
+@pytest.mark.slow
 def test_a_week_later_a_count_says_what_is_in_force(fleet: Fleet, vendor: Vendor) -> None:
     fleet.consent()
     vendor.release()
@@ -192,6 +198,7 @@ def test_a_run_that_does_not_see_processes_leaves_the_count_to_one_that_does(
     assert handed == ["handed over"]
 
 
+@pytest.mark.slow
 def test_what_is_shown_is_what_is_sent(fleet: Fleet, vendor: Vendor) -> None:
     fleet.consent()
     fleet.server.answer = status(503)
@@ -234,6 +241,7 @@ HOSTILE: dict[str, Answer] = {
 }
 
 
+@pytest.mark.one_quick
 @pytest.mark.parametrize("case", HOSTILE)
 def test_whatever_the_server_does_the_update_ends_as_without_it(
     fleet: Fleet, vendor: Vendor, case: str, monkeypatch: pytest.MonkeyPatch
@@ -267,6 +275,7 @@ def test_whatever_the_server_does_the_update_ends_as_without_it(
     assert took < 8
 
 
+@pytest.mark.slow
 def test_a_dead_server_changes_nothing(fleet: Fleet, vendor: Vendor) -> None:
     fleet.consent("http://127.0.0.1:9")
     vendor.release()
@@ -298,6 +307,7 @@ def test_a_server_that_never_answers_costs_a_bounded_time(
     assert fleet.waiting == ["failed"]
 
 
+@pytest.mark.slow
 def test_a_retry_waits_as_long_as_the_server_asks(fleet: Fleet, vendor: Vendor) -> None:
     fleet.consent()
     vendor.release()
@@ -344,6 +354,7 @@ def test_a_request_that_is_too_large_is_sent_in_parts(fleet: Fleet) -> None:
     assert fleet.waiting == []
 
 
+@pytest.mark.slow
 def test_turning_it_off_deletes_here_at_once_and_there_with_the_next_run(
     fleet: Fleet, vendor: Vendor
 ) -> None:
@@ -405,6 +416,7 @@ def test_an_unreachable_fleet_does_not_keep_a_product_enrolled(fleet: Fleet) -> 
     assert fleet.device.store.enrolled() == []
 
 
+@pytest.mark.slow
 def test_everything_about_reports_is_private_to_the_owner(fleet: Fleet, vendor: Vendor) -> None:
     fleet.consent()
     fleet.device.reports.join(fleet.product, "token of the fleet")
@@ -416,6 +428,7 @@ def test_everything_about_reports_is_private_to_the_owner(fleet: Fleet, vendor: 
     assert b"token of" not in b"".join(path.read_bytes() for path in fleet.folder.iterdir())
 
 
+@pytest.mark.slow
 def test_a_managed_device_has_one_id_in_all_its_reports(fleet: Fleet, vendor: Vendor) -> None:
     fleet.device.reports.join(fleet.product, "token of the fleet")
     fleet.consent()
@@ -428,6 +441,7 @@ def test_a_managed_device_has_one_id_in_all_its_reports(fleet: Fleet, vendor: Ve
     assert fleet.device.reports.reporting(None).device != device
 
 
+@pytest.mark.slow
 def test_the_policy_turns_reports_on_and_nobody_else_off(fleet: Fleet, vendor: Vendor) -> None:
     fleet.rules(f'reports = "{fleet.server.url}"\n')
     with pytest.raises(PolicyForbidsError, match=r"10-test\.toml"):
@@ -474,6 +488,7 @@ def test_a_policy_that_cannot_be_read_neither_sends_nor_deletes(
     assert (fleet.folder / "spool.json").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_damaged_spool_begins_anew_and_fails_nothing(fleet: Fleet, vendor: Vendor) -> None:
     fleet.consent()
     (fleet.folder / "spool.json").write_bytes(b'{"address": 7')

@@ -39,6 +39,7 @@ def bytes_in(folder: Path) -> int:
     return sum(sizes.values())
 
 
+@pytest.mark.one_quick
 @pytest.mark.parametrize("missing", [0, 1])
 def test_the_plan_and_the_installation_agree_about_the_space(
     place: Place, vendor: Vendor, monkeypatch: pytest.MonkeyPatch, missing: int

@@ -11,6 +11,7 @@ from tests.device.conftest import Place
 from tests.world import FIXED, Vendor
 
 
+@pytest.mark.one_quick
 @pytest.mark.parametrize(
     ("longer_than", "stalls"), [(100, "/metadata/timestamp.json"), (100_000, ".patch")]
 )

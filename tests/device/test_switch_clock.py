@@ -36,6 +36,7 @@ def link_time(place: Place) -> float:
     return os.lstat(place.product.links.active_path).st_mtime
 
 
+@pytest.mark.one_quick
 @pytest.mark.parametrize("by", [-HOUR, 0, HOUR])
 def test_what_was_started_before_a_switch_stays_so_when_the_clock_is_set(
     improved: Place, by: int
@@ -86,6 +87,7 @@ def test_what_was_active_when_a_process_started_does_not_depend_on_the_clock(
     assert active_at(state, between, SetClock(0, "another")) is None
 
 
+@pytest.mark.slow
 def test_a_record_that_is_missing_damaged_or_of_another_switch_does_not_count(
     improved: Place,
 ) -> None:

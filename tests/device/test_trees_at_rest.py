@@ -80,6 +80,7 @@ def is_barred(tree: Path) -> bool:
     return is_stripped(tree) and mode(tree) & 0o077 == 0
 
 
+@pytest.mark.slow
 def test_only_the_tree_in_force_has_privileges_and_is_open_to_others(place: Place) -> None:
     baseline = tree_of(place, "")
     assert is_in_force(baseline)
@@ -114,6 +115,7 @@ def test_what_still_runs_from_a_replaced_tree_can_read_it_until_it_ends(place: P
     assert is_barred(baseline)
 
 
+@pytest.mark.slow
 def test_a_rollback_gives_the_privileges_back(place: Place) -> None:
     place.update()
     place.product.marks.set(Generation.of(NAME, "a"), Mark("failed", 1, "crashes"))
@@ -122,6 +124,7 @@ def test_a_rollback_gives_the_privileges_back(place: Place) -> None:
     assert is_in_force(tree_of(place, ""))
 
 
+@pytest.mark.slow
 def test_a_program_that_is_not_the_signed_one_gets_no_privileges(place: Place) -> None:
     place.device.check(None)
     place.device.install(None, user_initiated=True)
@@ -135,6 +138,7 @@ def test_a_program_that_is_not_the_signed_one_gets_no_privileges(place: Place) -
     assert is_in_force(tree_of(place, ""))
 
 
+@pytest.mark.one_quick
 @pytest.mark.parametrize(
     ("letter", "mode_before"), [("", 0o555), ("", 0o755), ("", 0o1555), ("a", 0o555), ("a", 0o700)]
 )
@@ -156,6 +160,7 @@ def test_a_tree_that_an_interruption_left_with_privileges_loses_them(
     assert is_in_force(place.graft.resolve())
 
 
+@pytest.mark.slow
 def test_a_file_that_two_trees_share_keeps_its_privileges_while_one_is_in_force(
     place: Place,
 ) -> None:
@@ -174,6 +179,7 @@ def test_a_file_that_two_trees_share_keeps_its_privileges_while_one_is_in_force(
     assert mode(baseline / "bin/as-group") == 0o555
 
 
+@pytest.mark.slow
 def test_privileges_are_never_shared_between_trees(place: Place, vendor: Vendor) -> None:
     vendor.release({"engine": {**AFTER, "main.py": "VERSION = 'third'\n"}}, "CVE-2023-0002")
     place.update()
@@ -186,6 +192,7 @@ def give_away(program: Path) -> None:
     program.chmod(0o4755)
 
 
+@pytest.mark.one_quick
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 @pytest.mark.parametrize(
     ("spoil", "reason"),

@@ -166,6 +166,7 @@ STATES: dict[str, Any] = {
 }
 
 
+@pytest.mark.one_quick
 @pytest.mark.parametrize(("damage", "left", "said"), STATES.values(), ids=STATES.keys())
 def test_it_works_from_every_state(
     place: Place, damage: Damage, left: dict[str, str | bytes] | None, said: str
@@ -192,6 +193,7 @@ def test_what_was_given_back_can_be_enrolled_again(place: Place) -> None:
     assert place.graft.is_symlink()
 
 
+@pytest.mark.slow
 def test_with_an_improvement_the_improvement_is_removed_first(place: Place, vendor: Vendor) -> None:
     place.enroll()
     vendor.release()
@@ -213,6 +215,7 @@ def becomes_a_link_to_nothing(path: Path) -> None:
     path.symlink_to("nowhere")
 
 
+@pytest.mark.one_quick
 @pytest.mark.parametrize(
     "damage",
     [lambda path: path.write_bytes(b"[1]"), becomes_a_folder, becomes_a_link_to_nothing],
@@ -239,6 +242,7 @@ def test_with_an_improvement_that_damaged_records_keep_it_never_sends_in_a_circl
     assert place.text() == OLD["main.py"]
 
 
+@pytest.mark.slow
 def test_with_an_improvement_over_a_damaged_baseline_what_runs_is_given_back(
     place: Place, vendor: Vendor
 ) -> None:

@@ -51,6 +51,7 @@ def verdict_in(place: Place, seconds: float) -> str:
     return read_overview(place.device, None, Observation(now=now)).verdict
 
 
+@pytest.mark.one_quick
 @pytest.mark.parametrize(
     ("days", "verdict"),
     [(-400, "stale"), (-0.5, "protected"), (0, "protected"), (6.9, "protected"), (7.1, "stale"),
@@ -62,6 +63,7 @@ def test_what_the_vendor_said_last_counts_until_its_timestamp_expires(
     assert verdict_in(protected, days * DAY) == verdict
 
 
+@pytest.mark.slow
 def test_a_timestamp_that_is_valid_for_years_does_not_make_a_check_last_longer(
     protected: Place,
 ) -> None:

@@ -6,6 +6,7 @@ import random
 import time
 
 import msgspec
+import pytest
 
 from repoint.agent.overview.overview import read_overview
 from repoint.agent.update_run import Agent
@@ -43,6 +44,7 @@ def test_a_person_is_named_and_what_the_device_decides_is_automatic(
     ]
 
 
+@pytest.mark.slow
 def test_a_background_update_is_automatic(place: Place, vendor: Vendor) -> None:
     vendor.release({"engine": FIXED})
     place.put()

@@ -77,6 +77,7 @@ class TestAnEnrolment:
         found = wrong_at(judged("enrol"), "EROFS from there on", r"metadata/tmp", which=0)
         assert found == []
 
+    @pytest.mark.slow
     def test_lasts_through_a_power_cut_with_the_folders_above_it(self, judged: Judged) -> None:
         assert wrong_after_power_cut(judged("enrol")) == []
 
@@ -126,11 +127,13 @@ class TestARemoval:
         found = wrong_at(judged("remove"), "killed before", r"^openat .*history.jsonl", which=0)
         assert found == []
 
+    @pytest.mark.slow
     def test_is_done_although_the_disk_fails_while_tidying_up(self, judged: Judged) -> None:
         assert wrong_at(judged("remove"), "EIO", r"^unlinkat .*generations/") == []
 
 
 class TestAFullUpdate:
+    @pytest.mark.slow
     def test_that_was_cut_off_leaves_nothing_of_the_older_release(self, judged: Judged) -> None:
         for call in (r"^unlink .*previous$", r"^rename .*active$", r"^renameat2 app/engine"):
             assert wrong_at(judged("supersede"), "killed before", call) == []
@@ -156,11 +159,13 @@ class TestTakingAProductOut:
 
 
 class TestSettings:
+    @pytest.mark.slow
     def test_that_cannot_be_written_end_with_an_error_for_people(self, judged: Judged) -> None:
         assert wrong_at(judged("collect garbage"), "EIO", r"^openat .*\.new-settings.json") == []
 
 
 class TestAPublication:
+    @pytest.mark.slow
     def test_that_was_cut_off_leaves_nothing_of_its_draft(self, judged: Judged) -> None:
         assert wrong_at(judged("publish"), "killed before", r"^unlinkat drafts/") == []
 
@@ -213,6 +218,7 @@ def test_a_violation_is_seen(judged: Judged, tmp_path: Path) -> None:
 
 
 class TestReports:
+    @pytest.mark.slow
     def test_that_could_not_be_synced_do_not_say_that_nothing_was_changed(
         self, judged: Judged
     ) -> None:

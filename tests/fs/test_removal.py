@@ -148,6 +148,7 @@ def exchanging(root: Path, victim: Path, work: Callable[[Path], object], moment:
     os._exit(0 if calls >= moment else 1)
 
 
+@pytest.mark.one_quick
 @pytest.mark.parametrize(
     "work",
     [remove_tree, make_writable],

@@ -41,6 +41,7 @@ def dotted(node: ast.expr) -> str:
     return node.id if isinstance(node, ast.Name) else ""
 
 
+@pytest.mark.slow
 def test_programs_are_started_in_few_places() -> None:
     for file in SOURCE.rglob("*.py"):
         name = str(file.relative_to(SOURCE))
@@ -80,6 +81,7 @@ def test_commands_of_ours_run_in_an_isolated_interpreter() -> None:
     assert isolation() == ("-I", "-X", "utf8")
 
 
+@pytest.mark.slow
 def test_no_unit_and_no_command_line_is_written_with_a_bare_m() -> None:
     for file in SOURCE.rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
@@ -153,6 +155,7 @@ def plant(folder: Path) -> Path:
     return mark
 
 
+@pytest.mark.one_quick
 @pytest.mark.parametrize("module", ["repoint", "repoint.page"])
 def test_our_programs_import_nothing_from_the_callers_folder(tmp_path: Path, module: str) -> None:
     mark = plant(tmp_path)

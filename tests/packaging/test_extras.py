@@ -40,6 +40,7 @@ def loads(python: Path, *packages: str) -> None:
     assert completed.returncode == 0, completed.stderr
 
 
+@pytest.mark.slow
 def test_a_vendor_makes_a_repository_and_publishes_with_the_extra_vendor(tmp_path: Path) -> None:
     python = make_environment(tmp_path / "vendor", "vendor")
     old, fixed = write_tree(tmp_path / "old", OLD), write_tree(tmp_path / "fixed", FIXED)
@@ -59,6 +60,7 @@ def test_a_vendor_makes_a_repository_and_publishes_with_the_extra_vendor(tmp_pat
     loads(python, "repoint.publisher", "repoint.repository")
 
 
+@pytest.mark.one_quick
 @pytest.mark.parametrize("extras", [(), ("vendor",)])
 def test_without_the_extra_page_its_commands_say_what_to_install(
     tmp_path: Path, place: Place, extras: tuple[str, ...]
@@ -84,6 +86,7 @@ def test_a_plain_device_loads_every_room_of_a_device(tmp_path: Path) -> None:
     loads(make_environment(tmp_path / "plain"), *(f"repoint.{room}" for room in rooms))
 
 
+@pytest.mark.slow
 def test_the_fleet_loads_with_the_extra_fleet_and_opens_a_database(tmp_path: Path) -> None:
     python = make_environment(tmp_path / "fleet", "fleet")
     rooms = ("advisories", "events", "guard", "intake", "interfaces", "page")

@@ -49,6 +49,7 @@ def test_two_hosts_in_one_request_are_refused(client: Client) -> None:
     connection.close()
 
 
+@pytest.mark.one_quick
 @pytest.mark.parametrize(
     "headers",
     [
@@ -322,6 +323,7 @@ def test_script_in_the_fields_of_an_advisory_stays_text(
         assert not [line for line in messages if "Content Security Policy" in line]
 
 
+@pytest.mark.slow
 def test_wrong_passcodes_by_the_hundred_and_at_once_open_nothing(fort: Fort) -> None:
     owner = Client.entered(fort.served)
     fields = {"to": "off", "token": owner.token(f"{PANEL}automatic")}

@@ -220,6 +220,7 @@ def test_a_late_response_to_another_form_does_not_close_a_sheet(
         expect(panel.sheet).to_be_visible()
 
 
+@pytest.mark.slow
 def test_a_changed_offer_is_shown_before_it_is_installed(known: Place) -> None:
     with settings(known.folder / "store") as served:
         client = Client.entered(served)
@@ -231,6 +232,7 @@ def test_a_changed_offer_is_shown_before_it_is_installed(known: Place) -> None:
         assert known.device.status(None).staged == ""
 
 
+@pytest.mark.slow
 def test_an_improvement_that_failed_its_check_cannot_be_installed(
     chromium: Browser, known: Place
 ) -> None:

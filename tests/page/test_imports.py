@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import repoint.page
 
 PAGE = Path(repoint.page.__file__).parent
@@ -61,6 +63,7 @@ def test_no_part_of_the_page_imports_a_later_one() -> None:
         assert not later, f"{file} imports {later}"
 
 
+@pytest.mark.slow
 def test_only_the_pages_need_the_packages_of_their_extra() -> None:
     for file in PAGE.parent.rglob("*.py"):
         if PAGE in file.parents:

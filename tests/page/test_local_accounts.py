@@ -114,6 +114,7 @@ def act(manner: str, port: int, request: bytes) -> str:
     return done.stdout.decode()
 
 
+@pytest.mark.one_quick
 @as_root
 @pytest.mark.parametrize("manner", MANNERS.values(), ids=MANNERS)
 def test_a_stolen_session_and_link_are_of_no_use(fort: Fort, stolen: Stolen, manner: str) -> None:

@@ -159,6 +159,7 @@ def test_everything_can_be_done_by_keyboard(chromium: Browser, served: Settings)
         panel.verdict("acme-kiosk is protected")
 
 
+@pytest.mark.slow
 def test_a_screen_reader_announces_names_and_roles(chromium: Browser, served: Settings) -> None:
     with opened(chromium, served) as panel:
         expect(panel.page.locator("main")).to_match_aria_snapshot(
@@ -177,6 +178,7 @@ def test_a_screen_reader_announces_names_and_roles(chromium: Browser, served: Se
         )
 
 
+@pytest.mark.slow
 def test_the_page_is_german_if_the_browser_prefers_it(chromium: Browser, served: Settings) -> None:
     with opened(chromium, served, locale="de-DE") as panel:
         panel.verdict("acme-kiosk ist nicht geschützt")

@@ -84,6 +84,7 @@ def test_an_idle_server_stops_and_leaves_no_socket(enrolled: Place) -> None:
     assert not (store / "page.sock").exists()
 
 
+@pytest.mark.slow
 def test_systemds_sockets_are_taken_over_and_a_session_outlives_the_server(
     enrolled: Place,
 ) -> None:

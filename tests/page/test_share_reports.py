@@ -94,6 +94,7 @@ def test_a_vendor_that_takes_no_reports_is_not_offered_any(
         expect(panel.page.get_by_text("Share Reports")).to_have_count(0)
 
 
+@pytest.mark.slow
 def test_what_the_policy_decides_is_locked_and_cannot_be_bypassed(kiosk: Place) -> None:
     folder = kiosk.folder / "policy.d"
     folder.mkdir()
@@ -109,6 +110,7 @@ def test_what_the_policy_decides_is_locked_and_cannot_be_bypassed(kiosk: Place) 
         assert refused.status == 403
 
 
+@pytest.mark.one_quick
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -63,6 +63,7 @@ def shown(place: Place) -> Iterator[str]:
         )
 
 
+@pytest.mark.slow
 def test_the_product_its_vendor_and_its_contact_have_names(named: Place) -> None:
     with shown(named) as text:
         assert "Acme Kiosk is not protected" in text
@@ -80,6 +81,7 @@ def test_an_address_for_help_and_the_name_of_a_component_are_shown(named: Place)
     assert "The &lt;web&gt; engine" in html
 
 
+@pytest.mark.slow
 def test_the_history_says_who_did_it(named: Place) -> None:
     named.device.acting(Actor("person", "alice")).install(None, user_initiated=True)
     with shown(named) as text:
@@ -101,6 +103,7 @@ def test_a_fix_that_two_letters_name_is_shown_once(named: Place) -> None:
         assert text.count("Another") == 1
 
 
+@pytest.mark.slow
 def test_a_withdrawn_improvement_is_no_dead_end(named: Place) -> None:
     named.update()
     named.vendor.withdraw("a", "it crashes")

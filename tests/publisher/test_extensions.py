@@ -67,6 +67,7 @@ def test_an_improvement_names_the_image_of_all_that_it_changes(
     assert b.extension.root_hash == expected(vendor, tmp_path, b, both)
 
 
+@pytest.mark.slow
 def test_two_letters_never_give_one_number_to_two_files(vendor: Vendor) -> None:
     a = vendor.release({"codec": FIXED_CODEC})
     vendor.withdraw("a")
@@ -142,6 +143,7 @@ def test_a_component_that_no_image_could_improve_is_refused(
     vendor.baseline({"codec": files, "shell": SHELL}, name=name)
 
 
+@pytest.mark.one_quick
 @pytest.mark.parametrize(
     ("files", "said"),
     [
@@ -156,6 +158,7 @@ def test_a_change_that_no_image_could_bring_is_refused(
         vendor.improve({"codec": files})
 
 
+@pytest.mark.slow
 def test_the_command_takes_the_system_from_its_os_release(tmp_path: Path) -> None:
     repository, tree = tmp_path / "updates", write_tree(tmp_path / "tree", CODEC)
     (tmp_path / "os-release").write_text('NAME="Debian"\n# ID=no\nID=debian\nVERSION_ID="12"\n')

@@ -99,6 +99,7 @@ def test_a_catalog_without_the_field_is_still_read() -> None:
     assert new.baselines[0].retired == Retirement(5)
 
 
+@pytest.mark.slow
 def test_the_commands_retire_show_and_reinstate(vendor: Vendor) -> None:
     where = ("--repository", vendor.repository.path)
     named = (vendor.product, "--version", "26.3.1", *where)

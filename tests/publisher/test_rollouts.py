@@ -158,6 +158,7 @@ def test_a_halt_leaves_the_catalog_alone_and_a_resumption_ends_it(
     assert share(vendor, clock) == ALL // 10
 
 
+@pytest.mark.one_quick
 @pytest.mark.parametrize("back", [0, 1, 1000 * DAY])
 def test_a_second_halt_counts_even_if_the_clock_was_set_back(
     vendor: Vendor, rollouts: Rollouts, clock: Clock, back: int
@@ -292,6 +293,7 @@ def test_a_withdrawal_ends_the_short_lifetime_of_the_timestamp(
     assert round((expires() - under_way) / DAY) == 6
 
 
+@pytest.mark.slow
 def test_the_commands_start_show_and_stop_a_rollout(vendor: Vendor, tmp_path: Path) -> None:
     vendor.clock = itertools.count(NOW - 10 * DAY)
     vendor.release()
@@ -326,6 +328,7 @@ def test_the_commands_start_show_and_stop_a_rollout(vendor: Vendor, tmp_path: Pa
     assert "withdrawn: Replaced by (b)" in repoint("show", "acme-kiosk")
 
 
+@pytest.mark.one_quick
 @pytest.mark.parametrize(
     ("options", "said"),
     [

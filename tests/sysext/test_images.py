@@ -138,6 +138,7 @@ def test_without_dm_verity_a_folder_is_merged_and_reported(
     assert system.device.status(None).protected
 
 
+@pytest.mark.slow
 def test_an_image_that_systemd_merges_unverified_does_not_count_as_verified(
     system: System,
 ) -> None:
@@ -149,6 +150,7 @@ def test_an_image_that_systemd_merges_unverified_does_not_count_as_verified(
     assert loops(system.store) == []
 
 
+@pytest.mark.slow
 def test_programs_see_an_image_and_its_removal_leaves_nothing_behind(merged: System) -> None:
     assert not os.path.lexists(f"/{APP}/lib/libplugin.so")
     assert Path(f"/{APP}/lib/others.so").read_text() == "of others"
@@ -181,6 +183,7 @@ def test_the_offered_root_hash_is_the_signed_one(merged: System) -> None:
     assert image_of(merged).stat().st_size == improvement.extension.size
 
 
+@pytest.mark.slow
 def test_the_next_letter_replaces_the_one_before(merged: System) -> None:
     merged.vendor.release({"codec": LATER})
     merged.update()
@@ -192,6 +195,7 @@ def test_the_next_letter_replaces_the_one_before(merged: System) -> None:
     assert len(loops(merged.store)) == 1
 
 
+@pytest.mark.slow
 def test_after_a_reboot_an_image_is_merged_again(merged: System) -> None:
     merged.reboot()
     merged.host.sysext.refresh()  # what systemd does automatically
@@ -202,6 +206,7 @@ def test_after_a_reboot_an_image_is_merged_again(merged: System) -> None:
     assert layer(merged) == "image"
 
 
+@pytest.mark.slow
 def test_an_unmerged_image_leaves_the_base_to_an_update(merged: System) -> None:
     works("system", "unmerge", "--store", merged.store)
     assert merged.shows(OLD)
@@ -248,6 +253,7 @@ def test_a_damaged_image_is_built_again_from_the_trees(merged: System, damaged: 
     assert damaged == "missing" or image.stat().st_ino == number
 
 
+@pytest.mark.slow
 def test_if_the_trees_are_damaged_too_nothing_is_merged(merged: System) -> None:
     merged.reboot()
     image = image_of(merged)
@@ -345,6 +351,7 @@ def tampered(vendor: Vendor, change: Callable[[Improvement], Improvement]) -> No
     vendor.publish()
 
 
+@pytest.mark.slow
 def test_an_image_that_is_not_the_signed_one_is_not_installed(system: System) -> None:
     def lie(said: Improvement) -> Improvement:
         assert said.extension is not None
@@ -391,6 +398,7 @@ def test_a_release_for_another_system_is_not_enrolled(
     assert not (system.product.path / "enrolment.json").exists()
 
 
+@pytest.mark.slow
 def test_another_version_of_the_system_is_never_shadowed(
     merged: System, release: Callable[[str], None]
 ) -> None:
@@ -406,6 +414,7 @@ def test_another_version_of_the_system_is_never_shadowed(
     assert said == ["base: the system is debian 13, not debian 12"]
 
 
+@pytest.mark.slow
 def test_another_version_of_the_system_is_never_shadowed_by_systemd_itself(
     merged: System, release: Callable[[str], None]
 ) -> None:

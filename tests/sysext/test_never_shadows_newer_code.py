@@ -56,6 +56,7 @@ def improved(system: System) -> System:
     return system
 
 
+@pytest.mark.slow
 def test_a_base_that_is_updated_while_the_machine_is_off_is_never_shadowed(
     improved: System,
 ) -> None:
@@ -74,6 +75,7 @@ def test_a_base_that_is_updated_while_the_machine_is_off_is_never_shadowed(
     assert ("superseded", f"base: /{SECURITY_FIX} content") in said
 
 
+@pytest.mark.slow
 def test_the_next_start_notices_an_update_below_a_merged_layer(
     improved: System,
 ) -> None:
@@ -85,11 +87,13 @@ def test_the_next_start_notices_an_update_below_a_merged_layer(
     assert SystemExtensions().merged() == {}
 
 
+@pytest.mark.slow
 def test_the_merged_view_is_read_only(improved: System) -> None:
     with pytest.raises(OSError, match="Read-only file system"):
         put(NEWER)
 
 
+@pytest.mark.slow
 def test_a_base_that_is_updated_before_the_restart_is_never_shadowed(system: System) -> None:
     system.enroll()
     system.device.check(None)
@@ -103,6 +107,7 @@ def test_a_base_that_is_updated_before_the_restart_is_never_shadowed(system: Sys
     assert SystemExtensions().merged() == {}
 
 
+@pytest.mark.one_quick
 @pytest.mark.parametrize("name", ["lib/libplugin.so", "share/table"])
 def test_any_file_of_the_baseline_counts_even_if_the_layer_does_not_change_it(
     improved: System, name: str
@@ -145,6 +150,7 @@ def test_another_version_of_the_system_is_never_shadowed_by_systemd(
     assert improved.shows(OLD)
 
 
+@pytest.mark.one_quick
 @pytest.mark.parametrize(
     "path", ["usr/lib/os-release", "usr/lib/extension-release.d/extension-release.repoint-acme-kiosk"]
 )  # fmt: skip
@@ -158,6 +164,7 @@ def test_no_layer_may_change_the_files_that_identify_the_system(system: System, 
     assert not [r for r in system.server.requests if r.path.endswith(".patch")]
 
 
+@pytest.mark.one_quick
 @pytest.mark.parametrize("path", ["etc/cron.d/evil", "var/evil", "evil", "boot/evil"])
 def test_no_layer_changes_paths_outside_of_the_hierarchies(system: System, path: str) -> None:
     system.enroll()
@@ -177,6 +184,7 @@ def test_no_layer_replaces_a_folder_that_others_use(system: System) -> None:
     assert Path(f"/{APP}/lib/others.so").read_text() == "of others"
 
 
+@pytest.mark.slow
 def test_the_vendors_next_baseline_is_adopted_and_improved(improved: System) -> None:
     name = BaselineName("linux-x86_64", "26.4", "25E1")
     newer_base: Files = {**OLD, **NEWER}
@@ -193,6 +201,7 @@ def test_the_vendors_next_baseline_is_adopted_and_improved(improved: System) -> 
     assert improved.device.status(None).in_force == "26.4 (a)"
 
 
+@pytest.mark.slow
 def test_a_base_that_cannot_be_read_is_not_merged_over(improved: System) -> None:
     class Unreadable(BaseSystem):
         def read(self, root: str, paths: tuple[str, ...]) -> BaseContents:

@@ -22,6 +22,7 @@ from tests.world import Files, Vendor, write_tree
 LATER: Files = {**NEW, f"{APP}/share/table": "new table\n"}
 
 
+@pytest.mark.slow
 def test_programs_see_an_improvement_and_after_its_removal_the_base(
     system: System,
 ) -> None:
@@ -49,6 +50,7 @@ def test_a_removed_file_is_gone_and_an_added_one_is_there(system: System) -> Non
     assert Path(f"/{APP}/lib").stat().st_mode & 0o7777 == 0o755
 
 
+@pytest.mark.slow
 def test_the_base_is_never_touched(system: System) -> None:
     system.enroll()
     before = {path: path.stat().st_ino for path in Path("/opt").rglob("*")}
@@ -60,6 +62,7 @@ def test_the_base_is_never_touched(system: System) -> None:
     assert system.shows(OLD)
 
 
+@pytest.mark.slow
 def test_the_next_letter_replaces_the_one_before(system: System) -> None:
     system.enroll()
     system.update()
@@ -71,6 +74,7 @@ def test_the_next_letter_replaces_the_one_before(system: System) -> None:
     assert [path.name for path in extensions.iterdir()] == ["26.3.1-25D2128-b"]
 
 
+@pytest.mark.slow
 def test_after_a_reboot_programs_see_the_base_until_repoint_has_compared_it(
     system: System,
 ) -> None:
@@ -100,6 +104,7 @@ def test_a_base_that_is_not_the_baselines_is_not_enrolled(system: System) -> Non
         system.enroll()
 
 
+@pytest.mark.slow
 def test_a_component_of_the_system_and_a_tree_of_its_own_are_enrolled_together(
     system: System, tmp_path: Path
 ) -> None:
@@ -131,6 +136,7 @@ def test_a_tree_below_a_hierarchy_is_not_enrolled_with_a_component_of_the_system
         )
 
 
+@pytest.mark.slow
 def test_a_process_that_has_the_old_file_mapped_is_exposed_and_blocks_the_switch(
     system: System,
 ) -> None:
@@ -219,6 +225,7 @@ def test_a_system_without_systemd_sysext_stays_at_its_base(
     assert system.device.status(None).in_force == "26.3.1"
 
 
+@pytest.mark.slow
 def test_the_system_can_be_updated_once_the_layers_are_unmerged(system: System) -> None:
     system.enroll()
     system.update()
@@ -238,6 +245,7 @@ def test_the_system_can_be_updated_once_the_layers_are_unmerged(system: System) 
     assert system.device.status(None).in_force == "26.3.1"
 
 
+@pytest.mark.slow
 def test_what_is_staged_comes_into_force_at_a_reboot(system: System) -> None:
     system.enroll()
     system.device.check(None)
@@ -251,6 +259,7 @@ def test_what_is_staged_comes_into_force_at_a_reboot(system: System) -> None:
     assert system.device.status(None).protected
 
 
+@pytest.mark.slow
 def test_a_merge_that_fails_exits_with_the_reason(system: System, tmp_path: Path) -> None:
     system.enroll()
     system.update()
