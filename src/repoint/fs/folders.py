@@ -10,8 +10,12 @@ import ctypes
 import errno
 import os
 import stat
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import TypeVar
+
+Item = TypeVar("Item")
 
 _FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _AT_SYMLINK_NOFOLLOW = 0x100  # linux/fcntl.h
@@ -19,6 +23,9 @@ _AT_SYMLINK_NOFOLLOW = 0x100  # linux/fcntl.h
 _MOST_OPEN = 32
 """Descriptors that a `Descent` keeps open: far below any limit, whatever the depth of the tree."""
 
+
+_MANY, _BATCH, _THREADS = 4000, 500, 4
+"""Files that are worth several threads, files of a batch, and threads."""
 
 _LONGEST = 1 << 16
 """Characters of the longest path: far more than programs can use (PATH_MAX is 4,096), and a limit
@@ -111,6 +118,35 @@ class Descent:
         for _ in range(min(levels, len(self._open))):
             os.close(self._open.pop())
         self._path = path if self._open else ""
+
+
+def in_batches(items: Sequence[Item], work: Callable[[Sequence[Item]], None]) -> None:
+    """Work on the files of a tree, on several batches at a time if there are many files.
+
+    Most of the time to create and to remove files passes in the kernel, which then uses the other
+    processors, or waits for the disk. Each batch needs a `Descent` of its own.
+
+    Args:
+        items: The files, those of one folder next to each other.
+        work: Works on a batch of them, in any thread.
+
+    Raises:
+        BaseException: What the work raises first; batches that have not begun are left out.
+    """
+    if len(items) < _MANY:
+        work(items)
+        return
+    from concurrent.futures import ThreadPoolExecutor  # delays the start of every command
+
+    with ThreadPoolExecutor(_THREADS) as threads:
+        batches = (items[at : at + _BATCH] for at in range(0, len(items), _BATCH))
+        begun = [threads.submit(work, batch) for batch in batches]
+        try:
+            for batch in begun:
+                batch.result()
+        except BaseException:
+            threads.shutdown(cancel_futures=True)
+            raise
 
 
 def _shared(one: str, other: str) -> str:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
-from repoint.fs.clone import clone_content, copy_content, copy_status, create_private
+from repoint.fs.clone import clone_content, copy_content, create_private
 from repoint.fs.durable import sync_filesystem
-from repoint.fs.folders import Descent, located, open_folder, open_regular
+from repoint.fs.folders import Descent, in_batches, located, open_folder, open_regular
 from repoint.model.tree import Entry
 from repoint.tree.privileges import is_privileged
 
@@ -65,14 +65,15 @@ def build_tree(
     target.mkdir(mode=0o700)
     new, old = open_folder(target), open_folder(files.tree)
     try:
-        with Descent(new) as into, Descent(old) as source:
-            build = _Build(files, into, source)
-            folders = []
-            for entry in sorted(entries, key=lambda entry: entry.path.split("/")):
+        ordered = sorted(entries, key=lambda entry: entry.path.split("/"))
+        folders = [entry for entry in ordered if entry.kind == "folder"]
+        build = _Build(target, files, new, old)
+        with Descent(new) as into:
+            for entry in folders:
                 with located(target, entry.path):
-                    build.add(entry)
-                if entry.kind == "folder":
-                    folders.append(entry)
+                    above, _, name = entry.path.rpartition("/")
+                    os.mkdir(name, 0o700, dir_fd=into.open(above))
+            in_batches([entry for entry in ordered if entry.kind != "folder"], build.add_all)
             # Children first: nothing can be created in a folder once it is read-only.
             for entry in reversed(folders):
                 os.fchmod(into.open(entry.path), entry.mode)
@@ -84,20 +85,33 @@ def build_tree(
 
 
 class _Build:
-    """A tree that is being built."""
+    """A tree that is being built, whose folders exist.
 
-    def __init__(self, files: TreeFiles, into: Descent, source: Descent) -> None:
+    Args:
+        target: Its path, for messages.
+        files: What it is built from.
+        new: Its folder.
+        old: The folder of the existing tree.
+    """
+
+    def __init__(self, target: Path, files: TreeFiles, new: int, old: int) -> None:
+        self._target = target
         self._files = files
-        self._into = into
-        self._source = source
+        self._new = new
+        self._old = old
         self._can_clone = True
 
-    def add(self, entry: Entry) -> None:
+    def add_all(self, entries: Sequence[Entry]) -> None:
+        """Add files and links."""
+        with Descent(self._new) as into, Descent(self._old) as source:
+            for entry in entries:
+                with located(self._target, entry.path):
+                    self._add(entry, into, source)
+
+    def _add(self, entry: Entry, into: Descent, source: Descent) -> None:
         above, _, name = entry.path.rpartition("/")
-        folder = self._into.open(above)
-        if entry.kind == "folder":
-            os.mkdir(name, 0o700, dir_fd=folder)
-        elif entry.kind == "link":
+        folder = into.open(above)
+        if entry.kind == "link":
             os.symlink(entry.target, name, dir_fd=folder)
         elif entry.path in self._files.new:
             os.rename(self._files.new[entry.path], name, dst_dir_fd=folder)
@@ -108,11 +122,11 @@ class _Build:
             finally:
                 os.close(file)
         else:
-            self._reuse(entry, name, folder)
+            self._reuse(entry, name, folder, source)
 
-    def _reuse(self, entry: Entry, name: str, folder: int) -> None:
+    def _reuse(self, entry: Entry, name: str, folder: int, source: Descent) -> None:
         above, _, old_name = self._files.reused[entry.path].rpartition("/")
-        old_folder = self._source.open(above)
+        old_folder = source.open(above)
         old = open_regular(old_name, within=old_folder)
         try:
             status = os.fstat(old)
@@ -129,7 +143,7 @@ class _Build:
                         os.link(old_name, name, src_dir_fd=old_folder, dst_dir_fd=folder)
                         return
                     copy_content(old, new)
-                copy_status(status, new)
+                os.utime(new, ns=(status.st_atime_ns, status.st_mtime_ns))
                 os.fchmod(new, entry.mode)
             finally:
                 os.close(new)

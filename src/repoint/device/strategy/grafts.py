@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from repoint.device.errors import EnrolmentRefusedError
@@ -14,7 +14,7 @@ from repoint.device.store.records import GraftPoint
 from repoint.device.store.store import Store
 from repoint.fs.durable import sync
 from repoint.fs.exchange import exchange
-from repoint.fs.folders import Descent, located, open_folder
+from repoint.fs.folders import Descent, in_batches, located, open_folder
 from repoint.fs.walk import walk
 from repoint.model.tree import Entry
 from repoint.tree.scan import ALWAYS_IGNORED, WRITTEN_BY_INSTALLERS, is_ignored
@@ -138,20 +138,19 @@ def _remove_sealed(root: Path, sealed: set[str]) -> bool:
     The folder may belong to another account, so names in it can change at any time.
     """
     is_ours = (*ALWAYS_IGNORED, *WRITTEN_BY_INSTALLERS)
-    folders, is_left = [""], False
+    folders, files, is_left = [], [], False
     for found in walk(root):
         if stat.S_ISDIR(found.status.st_mode):
             folders.append(found.path)
         elif found.path in sealed or is_ignored(found.path, is_ours):
-            with located(root, found.path):
-                _let_write(found.folder)
-                os.unlink(found.name, dir_fd=found.folder)
+            files.append(found.path)
         else:
             is_left = True
     top = open_folder(root)
     try:
+        in_batches(files, lambda paths: _remove_files(root, top, paths))
         with Descent(top) as descent:
-            for path in reversed(folders[1:]):
+            for path in reversed(folders):
                 above, _, name = path.rpartition("/")
                 with located(root, path):
                     folder = descent.open(above)
@@ -163,6 +162,19 @@ def _remove_sealed(root: Path, sealed: set[str]) -> bool:
     with contextlib.suppress(OSError):
         root.rmdir()
     return is_left
+
+
+def _remove_files(root: Path, top: int, paths: Sequence[str]) -> None:
+    writable = None
+    with Descent(top) as descent:
+        for path in paths:
+            above, _, name = path.rpartition("/")
+            with located(root, path):
+                folder = descent.open(above)
+                if above != writable:
+                    _let_write(folder)
+                    writable = above
+                os.unlink(name, dir_fd=folder)
 
 
 def _let_write(folder: int) -> None:
