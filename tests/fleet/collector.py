@@ -11,11 +11,15 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
+import uvicorn
+from starlette.types import ASGIApp
 
+from repoint.fleet.listening import listen
 from repoint.model.report import Report
 
 
@@ -110,6 +114,21 @@ class CollectorProcess:
     def _drain(self, stream: Any) -> None:
         with stream:
             self.lines.extend(stream)
+
+
+@contextlib.contextmanager
+def serving(app: ASGIApp, **settings: Any) -> Iterator[int]:
+    """Serve an application in this process, and return its port."""
+    listener = listen("127.0.0.1:0")
+    config = uvicorn.Config(app, log_config=None, lifespan="off", ws="none", **settings)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        server.should_exit = True
+        thread.join()
 
 
 def memory_of(pid: int) -> int:

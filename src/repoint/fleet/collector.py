@@ -27,6 +27,9 @@ from repoint.fleet.stores.opening import open_state
 from repoint.fleet.upkeep import Upkeep
 from repoint.model.names import check_product
 
+_SHORTEST_TOKEN = 16
+"""Characters. A network can be tried without end, and nothing slows a guess down."""
+
 _NEW_NAMES = 100
 _NEW_NAMES_SECONDS = 3600.0
 """Names that no signed document names, which one address may bring in within these seconds."""
@@ -85,7 +88,7 @@ class Collector:
         Raises:
             FleetStoreError: The database cannot be opened.
             EventAddressError: The address of the events is none.
-            CannotListenError: An address to listen on cannot be had, or needs a token.
+            CannotListenError: An address to listen on cannot be had, or its token does not do.
             PartFailedError: A part of it has ended by itself.
         """
         settings = self._settings
@@ -130,9 +133,15 @@ class Collector:
                 runner.run(run(served, writer, [upkeep.run], report_ready))
 
     def _listen_to_readers(self) -> socket.socket:
+        token = self._settings.token
+        if token and len(token) < _SHORTEST_TOKEN:
+            raise CannotListenError(
+                f"The token in REPOINT_FLEET_TOKEN has fewer than {_SHORTEST_TOKEN} characters",
+                hint="Make one with `openssl rand -hex 16`",
+            )
         listener = listen(self._settings.admin, "--admin")
         host = str(listener.getsockname()[0])
-        if not self._settings.token and not ipaddress.ip_address(host).is_loopback:
+        if not token and not ipaddress.ip_address(host).is_loopback:
             listener.close()
             raise CannotListenError(
                 f"{self._settings.admin} can be reached from other machines, and no token is set",

@@ -136,8 +136,11 @@ class FleetState(Protocol):
     def outcomes(self, product: str, since: int = 0) -> list[Outcome]:
         """Return what became of each letter that was staged since a time, by letter and ring."""
 
-    def adoption(self, product: str, since: int) -> list[Adoption]:
-        """Return the adoption of each letter by the hour, oldest first."""
+    def adoption(self, product: str, since: int, most: int | None = None) -> list[Adoption]:
+        """Return the adoption of each letter by the hour, oldest first.
+
+        After ``most`` lines, no further hour begins.
+        """
 
     def failures(self, product: str, since: int = 0) -> list[FailureGroup]:
         """Return the failures, the largest group first."""

@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import functools
 import socket
-import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-import uvicorn
 from starlette.types import Receive, Scope, Send
 
 from repoint.fleet.intake.group_commit import GroupCommit
@@ -19,7 +17,7 @@ from repoint.fleet.intake.protocol import FOR_READERS, Connections, StrangersPro
 from repoint.fleet.intake.server import PartFailedError, Served, run
 from repoint.fleet.listening import listen
 from repoint.fleet.stores.opening import open_state
-from tests.fleet.collector import CollectorProcess, memory_of
+from tests.fleet.collector import CollectorProcess, memory_of, serving
 from tests.fleet.reports import count
 
 ROOM = 40
@@ -109,20 +107,9 @@ def served(seconds: float) -> Iterator[int]:
         await send({"type": "http.response.start", "status": 204, "headers": []})
         await send({"type": "http.response.body"})
 
-    listener = listen("127.0.0.1:0")
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app, log_config=None, lifespan="off", ws="none",
-            http=functools.partial(  # type: ignore[arg-type]
-                StrangersProtocol, connections=Connections(10), seconds=seconds
-            ),
-        )
-    )  # fmt: skip
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    yield listener.getsockname()[1]
-    server.should_exit = True
-    thread.join()
+    protocol = functools.partial(StrangersProtocol, connections=Connections(10), seconds=seconds)
+    with serving(app, http=protocol) as port:
+        yield port
 
 
 @pytest.mark.parametrize("sent", [b"", b"POST / HTT", b"POST / HTTP/1.1\r\nContent-Length: 9\r\n"])

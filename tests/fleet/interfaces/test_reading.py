@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -133,9 +134,9 @@ def test_devices_reach_nothing_of_this(collector: CollectorProcess) -> None:
 def test_with_a_token_nothing_is_read_without_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("REPOINT_FLEET_TOKEN", "a secret")
+    monkeypatch.setenv("REPOINT_FLEET_TOKEN", "a secret of some length")
     process = CollectorProcess(f"sqlite:///{tmp_path}/fleet.db", "--admin", "127.0.0.1:0")
-    assert [process.get("/metrics", token).status for token in ("", "wrong", "a secret")] == [
+    assert [process.get("/metrics", token).status for token in ("", "wrong", "a secret of some length")] == [
         401, 401, 200
     ]  # fmt: skip
     process.stop()
@@ -150,6 +151,30 @@ def test_a_network_does_not_read_without_a_token(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 1
     assert "no token is set. Set REPOINT_FLEET_TOKEN" in done.stderr
+
+
+def test_a_token_that_can_be_guessed_is_refused(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "repoint", "fleet", "serve", "--database",
+         f"sqlite:///{tmp_path}/fleet.db", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"],
+        capture_output=True, text=True, check=False, timeout=30,
+        env=os.environ | {"REPOINT_FLEET_TOKEN": "123456789012345"},
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "has fewer than 16 characters" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [("127.0.0.1:8081", 200), ("[::1]:8081", 200), ("localhost", 200), ("LOCALHOST:1", 200),
+     ("evil.example", 421), ("127.0.0.1.evil.example:80", 421), ("", 421), ("localhost:x", 421)],
+)  # fmt: skip
+def test_a_name_that_somebody_made_to_lead_here_reads_nothing(
+    collector: CollectorProcess, host: str, status: int
+) -> None:
+    with socket.create_connection(("127.0.0.1", collector.admin), timeout=20) as browser:
+        browser.sendall(f"GET /api/v1/products HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        assert browser.recv(4096).startswith(f"HTTP/1.1 {status}".encode())
 
 
 def test_a_repository_is_read_from_its_address(vendor: Vendor, server: WebServer) -> None:

@@ -33,13 +33,12 @@ def query(
     json: JsonOption = False,
 ) -> None:
     """Ask the stored events with SQL, as a table of CSV."""
-    import csv
-    import io
     from datetime import UTC
 
     from repoint.cli.output import print_json
     from repoint.fleet.events.objects import open_objects
     from repoint.fleet.events.query import query as run
+    from repoint.fleet.interfaces.csv_text import csv_text
 
     last = until.date() if until is not None else datetime.now(UTC).date()
     first = since.date() if since is not None else last - timedelta(days=7)
@@ -48,9 +47,7 @@ def query(
         print_json([dict(zip(found.columns, map(_plain, row), strict=True)) for row in found.rows])
         return
     for line in (found.columns, *found.rows):
-        text = io.StringIO()
-        csv.writer(text).writerow(line)
-        print(text.getvalue().rstrip("\r\n"))
+        print(csv_text([line]).rstrip("\r\n"))
 
 
 def _plain(value: object) -> object:

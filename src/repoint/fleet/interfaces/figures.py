@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +20,13 @@ _FRESH: Final = 10.0
 """Seconds for which figures from the database are used again."""
 
 
+MOST: Final = 10_000
+"""Values of one figure."""
+
+_Value = tuple[tuple[str, ...], float]
+"""The values of the labels, and the figure."""
+
+
 @dataclass(frozen=True)
 class Figure:
     """One figure, with a value for each set of labels.
@@ -26,14 +34,14 @@ class Figure:
     Attributes:
         kind: Whether it only grows while the collector runs, or goes up and down.
         labels: The names of the labels.
-        values: The values of the labels, and the figure.
+        values: What there is, for each set of labels.
     """
 
     name: str
     kind: Literal["counter", "gauge"]
     help: str
     labels: tuple[str, ...]
-    values: tuple[tuple[tuple[str, ...], float], ...]
+    values: tuple[_Value, ...]
 
 
 class Reading(NamedTuple):
@@ -53,12 +61,14 @@ class Figures:
 
     Attributes:
         queued: Returns how many reports wait for a transaction.
+        most: The values of one figure. Reports name letters and rings, and anybody can send one.
     """
 
     answers: Answers
     counts: Counts
     queued: Callable[[], int]
     spool: Spool
+    most: int = MOST
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
@@ -105,7 +115,10 @@ class Figures:
                          "When the oldest report came that waits for the store of events.",
                          waiting.oldest * 3600)  # fmt: skip
         now = int(time.time())
-        devices, exposed, letters, cves = [], [], [], []
+        devices: list[_Value] = []
+        exposed: list[_Value] = []
+        letters: list[_Value] = []
+        cves: list[_Value] = []
         for product in self.answers.products():
             for one in self.answers.adoption(product, now):
                 devices.append((_labels(one.letter), float(one.devices)))
@@ -118,18 +131,35 @@ class Figures:
                 one.cve: one for one in self.answers.exposure(product, now)
             }
             cves += [((product, cve), float(one.devices)) for cve, one in last.items()]
-        yield Figure("repoint_devices", "gauge", "Devices with a letter in force.", _LETTER,
-                     tuple(devices))  # fmt: skip
-        yield Figure("repoint_devices_running_replaced_code", "gauge",
-                     "Devices of these on which some process runs replaced code.", _LETTER,
-                     tuple(exposed))  # fmt: skip
-        yield Figure("repoint_letter_devices", "gauge", "Devices by what became of a letter.",
-                     (*_LETTER, "ring", "state"), tuple(letters))  # fmt: skip
-        yield Figure("repoint_cve_exposed_devices", "gauge", "Devices that are exposed to a CVE.",
-                     ("product", "cve"), tuple(cves))  # fmt: skip
+        lists = {
+            "repoint_devices": devices,
+            "repoint_devices_running_replaced_code": exposed,
+            "repoint_letter_devices": letters,
+            "repoint_cve_exposed_devices": cves,
+        }
+        for name, values in lists.items():
+            text, labels = _LISTS[name]
+            kept = heapq.nlargest(self.most, values, key=lambda value: value[1])
+            yield Figure(name, "gauge", text, labels, tuple(kept))
+        left_out = [((name,), float(max(0, len(each) - self.most))) for name, each in lists.items()]
+        yield Figure("repoint_left_out_series", "gauge",
+                     "The smallest values of a figure, for which an answer has no room.",
+                     ("figure",), tuple(left_out))  # fmt: skip
 
 
 _LETTER: Final = LetterName.__struct_fields__
+
+_LISTS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
+    "repoint_devices": ("Devices with a letter in force.", _LETTER),
+    "repoint_devices_running_replaced_code": (
+        "Devices of these on which some process runs replaced code.", _LETTER
+    ),
+    "repoint_letter_devices": (
+        "Devices by what became of a letter.", (*_LETTER, "ring", "state")
+    ),
+    "repoint_cve_exposed_devices": ("Devices that are exposed to a CVE.", ("product", "cve")),
+}  # fmt: skip
+"""The figures with many values: what each says, and its labels."""
 
 
 def _labels(name: LetterName) -> tuple[str, ...]:

@@ -35,6 +35,16 @@ _SINCE: Final = {
     "description": "Only what was staged, or had letters in force, since this time, in seconds "
     "since 1970.",
 }  # fmt: skip
+_OFFSET: Final = {
+    "name": "offset", "in": "query",
+    "schema": {"type": "integer", "minimum": 0, "maximum": 2**40, "default": 0},
+    "description": "Lines to leave out, as the header `Link` of an answer says; a list by the hour "
+    "goes on with since.",
+}  # fmt: skip
+_LINK: Final = {
+    "description": 'Where the lines that follow are, with rel="next", if there are more.',
+    "schema": {"type": "string"},
+}
 _FORMAT: Final = {
     "name": "format", "in": "query",
     "schema": {"type": "string", "enum": ["json", "csv"], "default": "json"},
@@ -69,7 +79,7 @@ def document(*, needs_token: bool) -> dict[str, Any]:
     }  # fmt: skip
     for name, (record, text) in RECORDS.items():
         paths[f"/api/v1/products/{{product}}/{name}"] = {
-            "get": _get(name, text, [_PRODUCT, _SINCE, _FORMAT], _list_of(record.__name__),
+            "get": _get(name, text, [_PRODUCT, _SINCE, _OFFSET, _FORMAT], _list_of(record.__name__),
                         "400", "404", csv=True)
         }  # fmt: skip
     made: dict[str, Any] = {
@@ -82,7 +92,10 @@ def document(*, needs_token: bool) -> dict[str, Any]:
         "paths": paths,
         "components": {"schemas": components},
     }
-    if needs_token:
+    if not needs_token:
+        for path in paths.values():
+            path["get"]["responses"]["421"] = _problem("The host is a name, and no address.")
+    else:
         made["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
         made["security"] = [{"token": []}]
         for path in paths.values():
@@ -104,6 +117,8 @@ def _get(
     if csv:
         content["text/csv"] = {"schema": {"type": "string"}}
     responses: dict[str, Any] = {"200": {"description": text, "content": content}}
+    if csv:
+        responses["200"]["headers"] = {"Link": _LINK}
     responses |= {status: _problem(_PROBLEMS[status]) for status in problems}
     responses["503"] = _problem("The database does not answer.")
     return {"operationId": name, "summary": text, "parameters": parameters, "responses": responses}

@@ -21,6 +21,7 @@ _NAMES: Final = {
     "repoint_devices": "gauge", "repoint_devices_running_replaced_code": "gauge",
     "repoint_database_up": "gauge",
     "repoint_letter_devices": "gauge", "repoint_cve_exposed_devices": "gauge",
+    "repoint_left_out_series": "gauge",
 }  # fmt: skip
 
 

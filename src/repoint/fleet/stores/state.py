@@ -195,10 +195,22 @@ class SqlState:
         with self._reading() as (connection, names):
             return answers.outcomes(connection, names, product, since, silent_before)
 
-    def adoption(self, product: str, since: int) -> list[Adoption]:
-        """Return the adoption of each letter by the hour, oldest first."""
+    def adoption(self, product: str, since: int, most: int | None = None) -> list[Adoption]:
+        """Return the adoption of each letter by the hour, oldest first.
+
+        Args:
+            product: The product.
+            since: The first hour, in seconds since 1970.
+            most: Lines after which no further hour begins; None for no end.
+        """
+        found: list[Adoption] = []
         with self._reading() as (connection, names):
-            return list(answers.adoptions(connection, names, product, since, int(self._clock())))
+            now = int(self._clock())
+            for line in answers.adoptions(connection, names, product, since, now):
+                if most is not None and len(found) >= most and line.time != found[-1].time:
+                    break
+                found.append(line)
+        return found
 
     def failures(self, product: str, since: int = 0) -> list[FailureGroup]:
         """Return the failures, the largest group first."""

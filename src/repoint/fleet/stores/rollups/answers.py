@@ -126,7 +126,9 @@ def failures(
             found.append(
                 FailureGroup(name, names.word_of("ring", ring), failure, int(count), first, last)
             )
-    return sorted(found, key=lambda one: (-one.devices, _letter_order(one.letter), one.failure))
+    return sorted(
+        found, key=lambda one: (-one.devices, _letter_order(one.letter), one.failure, one.ring)
+    )
 
 
 def _since(
