@@ -6,11 +6,12 @@ READY := $(VENV)/.ready
 SECONDS ?= 60
 CUTS ?= 3
 
-.PHONY: help docs demo demo-page test test-slow pictures tools services emulator lint deb deb-check machine machine-cuts fuzz faults faults-sample faults-disks fleet-sim demo-fleet bench bench-job bench-delta bench-device bench-files bench-fleet lock clean
+.PHONY: help docs demo demo-page test test-slow pictures tools services emulator lint deb deb-check machine machine-cuts fuzz faults faults-sample faults-disks fleet-sim demo-fleet demo-fleet-page bench bench-job bench-delta bench-device bench-files bench-fleet lock clean
 help:
 	@echo "make demo        take a real fix from a vendor to a running program and back"
 	@echo "make demo-page   open the Settings page on the demo's device, until Ctrl-C"
 	@echo "make demo-fleet  a hundred devices, a bad letter, and what stops it"
+	@echo "                 (make demo-fleet-page: and the fleet page at the end, until Ctrl-C)"
 	@echo "make test        check format, lint and types, and run the tests"
 	@echo "make test-slow   run the tests that take longer"
 	@echo "make tools       install the programs that tests run besides Python (Debian, as root)"
@@ -46,6 +47,9 @@ demo-page: $(READY)
 
 demo-fleet: $(READY)
 	@$(BIN)/python demo/fleet.py
+
+demo-fleet-page: $(READY)
+	@$(BIN)/python demo/fleet.py --page
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

@@ -2,7 +2,7 @@
 
 The vendor's commands, the collector, the guard and the web server are real processes. Each device
 has a store of its own, and makes the update runs that its agent makes. Everything lies in one
-temporary folder. ``--page`` opens the fleet page at the end, until Ctrl-C.
+temporary folder. ``make demo-fleet-page`` opens the fleet page at the end, until Ctrl-C.
 """
 
 from __future__ import annotations
@@ -306,9 +306,14 @@ def open_page(demo: Demo) -> None:
     secret.write_text(PASSPHRASE)
     demo.repoint("fleet", "account", "add", "demo", "--role", "operator",
                  "--password-file", secret)  # fmt: skip
-    demo.console.print(f"\nSign in as demo with the password {PASSPHRASE}. Ctrl-C ends it.")
+    demo.console.print(
+        f"\nThe fleet page opens. Sign in as demo with the password {PASSPHRASE}. Ctrl-C ends it.",
+        soft_wrap=True,
+    )
     with contextlib.suppress(KeyboardInterrupt):
-        subprocess.run(demo.command("fleet", "open"), env=demo.environment)
+        subprocess.run(
+            demo.command("fleet", "open", "--listen", "127.0.0.1:0"), env=demo.environment
+        )
 
 
 def free_port() -> int:

@@ -116,8 +116,10 @@ def rollout_chart(
             continue
         letter = next((each for each in wanted if _same_baseline(each, row.letter)), None)
         if letter is not None:
-            all_devices[row.time] += row.devices
-            own[row.time] += row.devices if has_letter(row.letter, letter, stopped) else 0
+            # What an hour has brought is there at its end.
+            time = min(row.time + HOUR, now)
+            all_devices[time] += row.devices
+            own[time] += row.devices if has_letter(row.letter, letter, stopped) else 0
     real = {time: 100 * own[time] / all_devices[time] for time in all_devices if all_devices[time]}
     steps = _known_steps(rollout, now, stopped)
     times = tuple(sorted({*shown_times(set(real)), *(time for time, _ in steps)}))

@@ -52,6 +52,7 @@ class FailureReason:
         letters: For each label and platform, the devices, most first.
         first: When the first was reported, in seconds since 1970.
         last: When the last was reported, in seconds since 1970.
+        over: Whether later letters have taken the place of all of them.
     """
 
     failure: Failure
@@ -59,6 +60,7 @@ class FailureReason:
     letters: tuple[tuple[str, str, int], ...]
     first: int
     last: int
+    over: bool
 
     @property
     def transient(self) -> bool:
@@ -110,16 +112,25 @@ def _is_current(name: LetterName, newest: str) -> bool:
     return bool(name.letter) and (not newest or Letter(name.letter) >= Letter(newest))
 
 
-def failure_reasons(groups: Sequence[FailureGroup]) -> list[FailureReason]:
-    """Return the failures by reason: those of letters first, and the most frequent first."""
+def failure_reasons(
+    groups: Sequence[FailureGroup], newest: Mapping[BaselineName, str]
+) -> list[FailureReason]:
+    """Return the failures by reason: those that need a person first, and the most frequent first.
+
+    Args:
+        groups: The failures.
+        newest: As for `summarize`.
+    """
     by_reason: dict[Failure, list[FailureGroup]] = defaultdict(list)
     for group in groups:
         by_reason[group.failure].append(group)
-    reasons = [_reason(failure, each) for failure, each in by_reason.items()]
-    return sorted(reasons, key=lambda reason: (reason.transient, -reason.devices))
+    reasons = [_reason(failure, each, newest) for failure, each in by_reason.items()]
+    return sorted(reasons, key=lambda one: (one.transient, one.over, -one.devices))
 
 
-def _reason(failure: Failure, groups: Sequence[FailureGroup]) -> FailureReason:
+def _reason(
+    failure: Failure, groups: Sequence[FailureGroup], newest: Mapping[BaselineName, str]
+) -> FailureReason:
     letters: dict[tuple[str, str], int] = defaultdict(int)
     for group in groups:
         letters[group.letter.label, group.letter.platform] += group.devices
@@ -129,4 +140,7 @@ def _reason(failure: Failure, groups: Sequence[FailureGroup]) -> FailureReason:
         tuple(sorted(((*name, count) for name, count in letters.items()), key=lambda one: -one[2])),
         min(group.first for group in groups),
         max(group.last for group in groups),
+        not any(
+            _is_current(group.letter, newest.get(_baseline(group.letter), "")) for group in groups
+        ),
     )

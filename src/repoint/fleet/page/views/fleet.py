@@ -94,7 +94,7 @@ def product(context: Context) -> Response:
         earlier=earlier,
         adoption=adoption_chart(rows),
         exposure=exposure_chart(rows, published.fixes),
-        reasons=failure_reasons(figures.failures(name, SPANS[span])),
+        reasons=failure_reasons(figures.failures(name, SPANS[span]), published.newest),
         actions=context.changes([name])[:_SHOWN_ACTIONS],
         has_repository=context.page.vendor is not None,
         problem=problem,

@@ -26,6 +26,9 @@
     return { heads, times, columns };
   };
 
+  // The width of the longest label of an axis, about: seven pixels a character.
+  const widest = (labels) => 16 + 7 * Math.max(...(labels || [""]).map((label) => String(label).length));
+
   const isLong = (times) => times[times.length - 1] - times[0] > 4 * 86400;
   const axisTime = (chart, times) => {
     const long = isLong(chart.data[0]);
@@ -43,7 +46,7 @@
   const draw = (figure) => {
     const { heads, times, columns } = read(figure);
     const plot = figure.querySelector(".plot");
-    if (times.length < 2) return;
+    if (!times.length) return;
     plot.hidden = false;
     figure.classList.add("drawn");
     const long = isLong(times);
@@ -66,25 +69,26 @@
         dash: stepped ? [5, 4] : undefined,
         paths: stepped ? uPlot.paths.stepped({ align: 1 }) : undefined,
         spanGaps: !stepped,
-        points: { show: false },
+        // A single value makes no line.
+        points: { show: columns[number].filter((value) => value !== null).length === 1, size: 7 },
       };
     });
     const axis = { stroke: quiet, font, grid: { stroke: line, width: 1 }, ticks: { show: false } };
     const chart = new uPlot({
       width: plot.clientWidth,
       height: HEIGHT,
-      padding: [10, 12, 0, 0],
+      padding: [10, 32, 0, 0], // half of a label at the right end
       legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false }, points: { size: 8 } },
       scales: {
-        x: { time: true },
+        x: { time: true, ...(times.length === 1 ? { range: [times[0] - 3600, times[0] + 3600] } : {}) },
         y: { range: (_, low, high) => [0, percent ? Math.max(high * 1.08, 1) : Math.max(high * 1.08, 1)] },
       },
       series: [{}, ...series],
       axes: [
         { ...axis, values: axisTime, space: 76, size: long ? 26 : 40, gap: 6, grid: { show: false } },
         {
-          ...axis, size: percent ? 48 : 52, gap: 6, space: 34,
+          ...axis, size: (_, labels) => Math.max(percent ? 48 : 52, widest(labels)), gap: 6, space: 34,
           values: (_, values) => values.map((value) => (percent ? share.format(value / 100) : short.format(value))),
         },
       ],
