@@ -41,7 +41,11 @@ def guard(
     every: Annotated[float, typer.Option(min=1, help="Seconds between two looks.")] = 60,
     webhook: Annotated[
         list[str] | None,
-        typer.Option(help="Post each message to this address, as JSON. May be repeated."),
+        typer.Option(
+            envvar="REPOINT_FLEET_WEBHOOK",
+            help="Post each message to this address, as JSON. May be repeated. Its variable, with "
+            "spaces between addresses, keeps them from other accounts.",
+        ),
     ] = None,
     mail_command: Annotated[
         str | None,

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import subprocess
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
+import h11
 import msgspec
-import urllib3
 
 from repoint.fleet.guard.announcements import Announcement
 from repoint.fleet.guard.errors import NotificationError
 from repoint.fleet.guard.guard import Notify
+from repoint.fleet.guard.posting import post
 from repoint.model.printable import one_line
 
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ")
@@ -29,39 +29,30 @@ def webhook(address: str) -> Notify:
     A redirection is not followed: the message would go where nobody asked for it to go.
 
     Args:
-        address: The address, with ``https`` or ``http``.
+        address: The address, with ``https`` or ``http``. Messages do not show it: whoever knows it
+            can post there.
 
     Raises:
         NotificationError: It is no such address.
     """
-    parts = urlsplit(address)
-    if parts.scheme not in ("https", "http") or not parts.hostname:
+    try:
+        parts = urlsplit(address)
+        fine = parts.scheme in ("https", "http") and parts.hostname and parts.port != 0
+    except ValueError:
+        fine = False
+    if not fine:
         raise NotificationError(
-            f"{address[:80]!r} is not the address of a webhook",
+            "What is given is not the address of a webhook",
             hint="Write it as https://chat.example.com/hooks/1",
         )
-    pool = urllib3.PoolManager(timeout=urllib3.Timeout(total=SECONDS), retries=False)
-
-    def post(message: Announcement) -> int:
-        answer = pool.request(
-            "POST",
-            address,
-            body=msgspec.json.encode(message),
-            headers={"content-type": "application/json"},
-            redirect=False,
-            preload_content=False,
-        )
-        answer.close()
-        return answer.status
 
     def notify(message: Announcement) -> None:
-        # The timeout of a socket starts again with each byte that a slow server sends.
-        thread = _Thread(lambda: post(message))
         try:
-            status = thread.result(SECONDS)
-        except (urllib3.exceptions.HTTPError, OSError) as error:
+            status = post(parts, msgspec.json.encode(message), SECONDS)
+        except (OSError, ValueError, h11.RemoteProtocolError) as error:
+            reason = str(error) or f"no answer within {SECONDS} seconds"
             raise NotificationError(
-                f"The webhook at {parts.hostname} does not answer: {one_line(str(error))[:200]}",
+                f"The webhook at {parts.hostname} does not answer: {one_line(reason)[:200]}",
                 hint="The message is sent again",
             ) from error
         if not 200 <= status < 300:
@@ -114,27 +105,3 @@ def mail(command: Sequence[str]) -> Notify:
             )
 
     return notify
-
-
-class _Thread(threading.Thread):
-    """A call that nobody waits for longer than some seconds."""
-
-    def __init__(self, call: Callable[[], int]) -> None:
-        super().__init__(daemon=True)
-        self._call = call
-        self._result: int | Exception = TimeoutError(f"no answer within {SECONDS} seconds")
-        self.start()
-
-    def run(self) -> None:
-        """Make the call."""
-        try:
-            self._result = self._call()
-        except Exception as error:
-            self._result = error
-
-    def result(self, seconds: float) -> int:
-        """Return the result of the call, or raise its error, or `TimeoutError`."""
-        self.join(seconds)
-        if isinstance(self._result, Exception):
-            raise self._result
-        return self._result
