@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from repoint.fleet.stores.errors import DatabaseAddressError
+from repoint.fleet.stores.errors import DatabaseAddressError, FleetStoreError
+from repoint.fleet.stores.failures import without_password
 from repoint.fleet.stores.opening import open_state
 from tests.fleet.reports import count
 
@@ -53,3 +54,23 @@ def test_a_folder_that_does_not_exist_is_refused_and_not_created(tmp_path: Path)
         open_state(f"sqlite:///{tmp_path}/nowhere/fleet.db")
     assert refused.value.hint == "Create it, or correct the address"
     assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["postgresql:/fleet:SECRET@db/fleet", "postgres//fleet:SECRET@db/fleet", "fleet:SECRET@db",
+     "postgresql://fleet:SECRET@127.0.0.1:x/fleet", "postgresql://fleet:SECRET/x@127.0.0.1:1/fleet",
+     "postgresql://fleet:SECRET@127.0.0.1:1/fleet", "mysql://fleet:SECRET@db/fleet",
+     "postgresql://127.0.0.1:1/fleet?password=SECRET&nonsense=1",
+     "postgresql://fleet:SECRET@127.0.0.1:1/fleet?nonsense=1"],
+)  # fmt: skip
+def test_no_message_shows_the_password_of_the_database(url: str) -> None:
+    with pytest.raises(FleetStoreError) as refused:
+        open_state(url)
+    assert "SECRET" not in str(refused.value)
+
+
+def test_a_text_keeps_all_but_the_password() -> None:
+    given = "connection to postgresql://fleet:x@db:5432/fleet failed, password='a b' port=1"
+    shown = "connection to postgresql://…@db:5432/fleet failed, password=… port=1"
+    assert without_password(given) == shown

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from repoint.fleet.stores.errors import DatabaseAwayError
+
+_BEFORE_HOST: Final = re.compile(r"([a-zA-Z][\w+.-]*://)?\S*@")
+_PASSWORD: Final = re.compile(r"(?i)(password\s*=\s*)('[^']*'|[^\s&]+)")
+
+
+def without_password(text: str) -> str:
+    """Return a text for people, such as the address of a database, without account and password."""
+    return _PASSWORD.sub(r"\1…", _BEFORE_HOST.sub(r"\1…@", text))
 
 
 @contextmanager
@@ -19,8 +29,9 @@ def as_fleet_errors() -> Iterator[None]:
     except SQLAlchemyError as error:
         cause = error.orig if isinstance(error, DBAPIError) else error
         lines = str(cause).strip().splitlines()
+        reason = without_password(lines[0]) if lines else type(cause).__name__
         raise DatabaseAwayError(
-            f"The database failed: {lines[0] if lines else type(cause).__name__}",
+            f"The database failed: {reason}",
             hint="See whether it runs, has space on its disk and lets this account in",
         ) from error
 

@@ -17,7 +17,7 @@ from sqlalchemy.exc import ArgumentError
 from repoint.fleet.records import SignedNames
 from repoint.fleet.stores.bulk import Bulk, PostgreSQL, SQLite
 from repoint.fleet.stores.errors import DatabaseAddressError
-from repoint.fleet.stores.failures import as_fleet_errors
+from repoint.fleet.stores.failures import as_fleet_errors, without_password
 from repoint.fleet.stores.migrations.migrate import migrate
 from repoint.fleet.stores.state import SqlState
 from repoint.fleet.stores.transitions import PATIENCE
@@ -51,9 +51,9 @@ def open_state(
     """
     try:
         address = sa.make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # a port that is no number is the latter
         raise DatabaseAddressError(
-            f"{url[:80]!r} is no address of a database", hint=_HINT
+            f"{without_password(url)[:80]!r} is no address of a database", hint=_HINT
         ) from None
     bulk: Bulk
     if address.drivername == "sqlite":
@@ -62,7 +62,8 @@ def open_state(
         engine, bulk = _postgresql(address), PostgreSQL()
     else:
         raise DatabaseAddressError(
-            f"{address.drivername[:80]!r} is no kind of database that a fleet can use", hint=_HINT
+            f"{address.drivername[:80]!r} is no kind of database that a fleet can use",
+            hint=_HINT,
         )
     try:
         with as_fleet_errors():
