@@ -19,7 +19,7 @@ FORMATS = Path(__file__).resolve().parents[3] / "docs/formats.md"
 
 def verified(root: bytes, versions: bytes) -> Any:
     """Return what the example of the reference returns."""
-    section = FORMATS.read_text().partition("#### Current versions\n")[2]
+    section = FORMATS.read_text().partition("### Current versions\n")[2]
     example = re.findall(r"```python\n(.*?)```", section, re.DOTALL)[0]
     names: dict[str, Any] = {"root_bytes": root, "versions_bytes": versions}
     exec(example, names)

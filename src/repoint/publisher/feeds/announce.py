@@ -49,6 +49,8 @@ def announce(repository: Repository, publication: Publication) -> None:
         _write(repository, publication)
     except Exception as error:  # whatever it is, the publication has taken effect
         reason = error.message if isinstance(error, RepointError) else str(error)
+        if isinstance(error, OSError):
+            reason = error.strerror or reason
         _LOG.warning(
             "The change is published, but %s was not updated: %s. "
             "`repoint repository refresh` tries again.",

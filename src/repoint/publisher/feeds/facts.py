@@ -16,10 +16,15 @@ from repoint.model.baseline import About, BaselineName, RestartScope
 from repoint.model.catalog import Catalog, Offer, Retirement
 from repoint.model.encoding import decode_record
 from repoint.model.halt import Halt, HaltedLetter
-from repoint.model.improvement import Improvement, LetteredAdvisory
+from repoint.model.improvement import LetteredAdvisory
 from repoint.model.version import label
-from repoint.publisher.catalog.catalogs import read_baseline, read_catalog, read_improvement
+from repoint.publisher.catalog.catalogs import read_catalog
 from repoint.publisher.catalog.claims import with_renamed
+from repoint.publisher.feeds.outlines import (
+    ImprovementOutline,
+    baseline_outline,
+    improvement_outline,
+)
 from repoint.repository import names
 from repoint.repository.repository import Repository
 
@@ -58,7 +63,6 @@ class KnownImprovement:
             later letter corrects are corrected.
         dropped: Fixes of earlier letters that it knowingly lacks.
         components: The components that it changes.
-        size: Bytes of all patches.
         published: When it was published, in seconds since 1970.
         corrected: When later letters corrected its CVE ids, each with the label of the letter.
         offer: Its offer.
@@ -74,7 +78,6 @@ class KnownImprovement:
     advisories: tuple[LetteredAdvisory, ...]
     dropped: tuple[str, ...]
     components: tuple[str, ...]
-    size: int
     published: int
     corrected: tuple[tuple[int, str], ...]
     offer: Offer
@@ -219,13 +222,20 @@ def _read_product(repository: Repository, product: str) -> KnownProduct:
     for baseline in baselines:
         offers = catalog.offers_for(baseline.name)
         records = [
-            read_improvement(repository, product, baseline.name, offer.letter) for offer in offers
+            improvement_outline(repository, product, baseline.name, offer.letter)
+            for offer in offers
         ]
-        dates = [_published(repository, record) for record in records]
+        dates = [
+            # Repositories that older versions of Repoint wrote say only when it was built.
+            repository.published(names.improvement_path(product, baseline.name, record.letter))
+            or record.created
+            for record in records
+        ]
         earlier: tuple[KnownImprovement, ...] = ()
         for number, (offer, record) in enumerate(zip(offers, records, strict=True)):
-            later = list(zip(records[number + 1 :], dates[number + 1 :], strict=True))
-            renamed = _final({k: v for each, _ in later for k, v in each.renamed.items()})
+            labels = [offer.label for offer in offers]
+            later = list(zip(labels, records, dates, strict=True))[number + 1 :]
+            renamed = _final({k: v for _, each, _ in later for k, v in each.renamed.items()})
             halted = [h for h in halts if (h.baseline, h.letter) == (offer.baseline, offer.letter)]
             known = KnownImprovement(
                 product=product,
@@ -235,7 +245,6 @@ def _read_product(repository: Repository, product: str) -> KnownProduct:
                 advisories=with_renamed(record.advisories, renamed),
                 dropped=tuple(renamed.get(name, name) for name in record.dropped),
                 components=tuple(component.name for component in record.components),
-                size=record.download_size,
                 published=dates[number],
                 corrected=tuple(_corrections(record, later)),
                 offer=offer,
@@ -253,12 +262,12 @@ def _read_product(repository: Repository, product: str) -> KnownProduct:
 
 
 def _known_baseline(repository: Repository, catalog: Catalog, name: BaselineName) -> KnownBaseline:
-    record = read_baseline(repository, catalog.product, name)
+    record = baseline_outline(repository, catalog.product, name)
     listed = catalog.listed(name)
     return KnownBaseline(
         name,
         record.created,
-        record.about or About(),
+        record.about,
         {component.name: component.restart for component in record.components},
         listed.retired if listed is not None else None,
     )
@@ -271,22 +280,17 @@ def _read_halts(repository: Repository, product: str) -> Sequence[HaltedLetter]:
     return decode_record(repository.read_target(path), Halt, path).letters
 
 
-def _published(repository: Repository, record: Improvement) -> int:
-    # Repositories that older versions of Repoint wrote say only when it was built.
-    path = names.improvement_path(record.product, record.baseline, record.letter)
-    return repository.published(path) or record.created
-
-
 def _corrections(
-    record: Improvement, later: Iterable[tuple[Improvement, int]]
+    record: ImprovementOutline, later: Iterable[tuple[str, ImprovementOutline, int]]
 ) -> Iterable[tuple[int, str]]:
     """Return when later letters corrected CVE ids of a record, each with its label."""
-    known = set(record.cves()) | set(record.dropped)
+    known = {cve for each in record.advisories for cve in each.advisory.cves()}
+    known |= set(record.dropped)
     before = dict(record.renamed)
-    for each, date in later:
+    for by, each, date in later:
         new = {old: cve for old, cve in each.renamed.items() if before.get(old) != cve}
         if known & new.keys():
-            yield date, each.label
+            yield date, by
             known |= {new[old] for old in known & new.keys()}
         before.update(each.renamed)
 
