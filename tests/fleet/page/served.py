@@ -69,7 +69,7 @@ def served(
     if provider is not None:
         known = Provider(provider, secret, address.origin, time_of_day)
     page = PageState(fleet, folder, address, vendor, known, time_of_day)
-    server = uvicorn.Server(configure(create_app(page)))
+    server = uvicorn.Server(configure(create_app(page), behind_proxy=address.secure))
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
     try:

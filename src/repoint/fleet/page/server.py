@@ -35,7 +35,7 @@ def serve(page: PageState, listener: socket.socket, ready: Callable[[], None]) -
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _exit)
     renderer = create_renderer()
-    server = uvicorn.Server(configure(create_app(page, renderer)))
+    server = uvicorn.Server(configure(create_app(page, renderer), behind_proxy=page.address.secure))
     try:
         Warming(page, renderer).start_and_wait()
         ready()
@@ -44,8 +44,14 @@ def serve(page: PageState, listener: socket.socket, ready: Callable[[], None]) -
         listener.close()
 
 
-def configure(app: ASGIApp) -> uvicorn.Config:
-    """Return the settings of the server."""
+def configure(app: ASGIApp, *, behind_proxy: bool) -> uvicorn.Config:
+    """Return the settings of the server.
+
+    Args:
+        app: The application.
+        behind_proxy: Whether to believe a proxy on this machine, or one that FORWARDED_ALLOW_IPS
+            names, about whom it stands for.
+    """
     return uvicorn.Config(
         app,
         http=functools.partial(TimedProtocol, seconds=_SECONDS),  # type: ignore[arg-type]
@@ -54,7 +60,7 @@ def configure(app: ASGIApp) -> uvicorn.Config:
         lifespan="off",
         ws="none",
         server_header=False,
-        proxy_headers=False,
+        proxy_headers=behind_proxy,
         limit_concurrency=_AT_ONCE,
         timeout_graceful_shutdown=2,
     )

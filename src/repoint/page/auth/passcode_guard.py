@@ -79,6 +79,8 @@ class PasscodeGuard:
 
     def _write(self, attempts: Attempts) -> None:
         accounts = {**self._all().accounts, self.account: attempts}
+        if attempts == Attempts():
+            del accounts[self.account]
         self.store.write(_FILE, _AttemptsByAccount(accounts))
 
     def _all(self) -> _AttemptsByAccount:

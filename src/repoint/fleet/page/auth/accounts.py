@@ -144,9 +144,10 @@ class AccountPassword:
 
         if len(passcode) > LONGEST:
             return False
+        nobody = _nobody()  # in any case: the first call takes longer
         try:
             right = PasswordHasher().verify(
-                self.account.argon2 if self.account is not None else _nobody(), passcode
+                self.account.argon2 if self.account is not None else nobody, passcode
             )
         except (VerificationError, InvalidHash):
             return False

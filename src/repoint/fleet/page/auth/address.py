@@ -41,6 +41,11 @@ class Address:
         """Return the path to which the cookie of a session is limited."""
         return "/" if self.secure else home_of(key)
 
+    @property
+    def browser_cookie(self) -> str:
+        """The name of the cookie by which a browser is known: see `known_browsers`."""
+        return "__Host-repoint-browser" if self.secure else f"repoint-browser-{self._port}"
+
     def home(self, key: str) -> str:
         """Return the path of the first page of a session.
 

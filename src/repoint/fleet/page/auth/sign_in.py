@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from repoint.fleet.page.auth.accounts import Account, AccountPassword, Accounts
+from repoint.fleet.page.auth.known_browsers import Browser, KnownBrowsers
 from repoint.fleet.page.auth.oidc import Pending
 from repoint.page.auth.errors import TooManyAttemptsError
 from repoint.page.auth.passcode_guard import PasscodeGuard
@@ -23,28 +22,29 @@ _MOST_PENDING = 1000
 _AT_ONCE = 4
 """Passwords that are checked or wait at once; each check takes 64 MiB of memory."""
 
-_BUCKETS = 256
-"""Counts of wrong attempts for names that do not exist, so that guesses fill no disk."""
+_KNOWN_AT_ONCE = 2
+"""The same, of browsers in which somebody has signed in before. Strangers cannot take these."""
 
 
-@dataclass
 class SignIn:
     """Checks passwords of local accounts.
 
-    Attributes:
-        store: Holds the counts of wrong passwords.
+    Args:
+        store: Holds the counts of wrong passwords, and the known browsers.
         accounts: The accounts.
         clock: Returns seconds since 1970.
     """
 
-    store: PageStore
-    accounts: Accounts
-    clock: Callable[[], float]
-    _slots: threading.BoundedSemaphore = field(
-        default_factory=lambda: threading.BoundedSemaphore(_AT_ONCE)
-    )
+    def __init__(self, store: PageStore, accounts: Accounts, clock: Callable[[], float]) -> None:
+        self._store = store
+        self._accounts = accounts
+        self._clock = clock
+        self._browsers = KnownBrowsers(store, clock)
+        self._prepared = False
+        self._slots = threading.BoundedSemaphore(_AT_ONCE)
+        self._known_slots = threading.BoundedSemaphore(_KNOWN_AT_ONCE)
 
-    def require(self, name: str, password: str) -> Account:
+    def require(self, name: str, password: str, browser: Browser) -> Account:
         """Return the account if the password is right.
 
         Raises:
@@ -52,26 +52,25 @@ class SignIn:
             TooManyAttemptsError: It was not checked, because too many were wrong before, or because
                 too many are being checked.
         """
-        account = self.accounts.find(name)
-        guard = PasscodeGuard(
-            self.store,
-            name if account is not None else _bucket(name),
-            AccountPassword(account),
-            self.clock,
-        )
-        if not self._slots.acquire(blocking=False):
+        if not self._prepared:
+            self._browsers.prepare()
+            self._prepared = True
+        account = self._accounts.find(name)
+        counted_as = self._browsers.counted_as(browser, name, account)
+        guard = PasscodeGuard(self._store, counted_as, AccountPassword(account), self._clock)
+        slots = self._known_slots if self._browsers.knows(browser, account) else self._slots
+        if not slots.acquire(blocking=False):
             raise TooManyAttemptsError(1)
         try:
             guard.require(password)
         finally:
-            self._slots.release()
+            slots.release()
         assert account is not None  # noqa: S101 (`AccountPassword` accepts nothing for nobody)
         return account
 
-
-def _bucket(name: str) -> str:
-    # A space is in no name of an account.
-    return f"unknown {hashlib.sha256(name.encode(errors='replace')).digest()[0] % _BUCKETS}"
+    def remember(self, browser: Browser, account: Account) -> str:
+        """Remember a browser in which somebody has signed in; return its token."""
+        return self._browsers.remember(browser, account)
 
 
 class PendingSignIns:

@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from repoint.fleet.page.auth.errors import AccountError, ProviderError
+from repoint.fleet.page.auth.known_browsers import REMEMBERED, Browser
 from repoint.fleet.page.auth.sign_in import PENDING_SECONDS
 from repoint.fleet.page.state import PageState
 from repoint.fleet.page.views.context import Context, translation_of
@@ -34,11 +35,17 @@ async def sign_in(request: Request) -> Response:
     form = await read_form(request)
     name, password = form.get("name", "").strip()[:_LONGEST_NAME], form.get("password", "")
 
+    address = page.address
+    browser = Browser(
+        request.client.host if request.client else "",
+        request.cookies.get(address.browser_cookie, ""),
+    )
+
     def respond() -> Response:
         if not name or not password:
             return _page(request, 422, name=name, error="empty")
         try:
-            account = page.sign_in.require(name, password)
+            account = page.sign_in.require(name, password, browser)
         except WrongPasscodeError as error:
             return _page(request, 403, name=name, error="wrong", wait=error.wait)
         except TooManyAttemptsError as error:
@@ -46,7 +53,13 @@ async def sign_in(request: Request) -> Response:
             response.headers["Retry-After"] = str(error.wait)
             return response
         begun = page.sessions.begin(account.name, account.role, "account", proof=account.proof)
-        return _entered(request, begun, form.get("next", ""))
+        response = _entered(request, begun, form.get("next", ""))
+        response.set_cookie(
+            address.browser_cookie, page.sign_in.remember(browser, account), max_age=REMEMBERED,
+            path="/" if address.secure else SIGN_IN, secure=address.secure, httponly=True,
+            samesite="strict",
+        )  # fmt: skip
+        return response
 
     return await run_in_threadpool(respond)
 
