@@ -128,13 +128,15 @@ class Vendor:
         name: BaselineName = NAME,
         system: System | None = None,
         about: About | None = None,
+        icon: bytes = b"",
         **living: Unpack[Living],
     ) -> None:
         sources = [
             ComponentSource(component, self.source(files), **living)
             for component, files in (components or {"engine": OLD}).items()
         ]
-        self.publisher.add_baseline(Release(self.product, name, tuple(sources), system, about))
+        release = Release(self.product, name, tuple(sources), system, about, icon)
+        self.publisher.add_baseline(release)
 
     def improve(
         self,

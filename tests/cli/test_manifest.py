@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import signal
+import struct
 import subprocess
 import time
 from pathlib import Path
@@ -184,6 +185,32 @@ class TestBaselineAdd:
         desk.write("repoint.toml", MANIFEST.replace("restart", "restrat"))
         refusal(desk.run("baseline", "add"),
                 "repoint.toml: component 1 (engine): 'restrat' is unknown. Did you mean 'restart'?")  # fmt: skip
+
+    def test_takes_the_icon_and_refuses_what_is_none(self, desk: Desk) -> None:
+        icon = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", 32, 512)
+        desk.write("repoint.toml", MANIFEST.replace("[product]", '[product]\nicon = "icon.png"'))
+        for content, said in (
+            (
+                None,
+                "The icon icon.png cannot be read: No such file or directory. Correct 'icon' in",
+            ),
+            (b"GIF89a" + icon, "icon.png: The icon is no PNG. Save it as PNG"),
+            (icon[:20], "icon.png: The icon is no PNG"),
+            (
+                icon + bytes(1 << 15),
+                "icon.png: The icon is larger than 32,768 bytes. Make it smaller",
+            ),
+            (
+                icon[:-1] + b"\1",
+                "icon.png: The icon is 32 by 513 pixels. Make it at most 512 by 512",
+            ),
+        ):
+            if content is not None:
+                (desk.folder / "icon.png").write_bytes(content)
+            refusal(desk.run("baseline", "add", "--no-passphrase"), said)
+        (desk.folder / "icon.png").write_bytes(icon)
+        desk.works("baseline", "add", "--no-passphrase")
+        assert desk.baseline("26.3.1", ARM).icon == icon
 
 
 class TestImprove:

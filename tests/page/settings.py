@@ -132,7 +132,7 @@ class Client:
                 connection.putheader("Content-Length", str(len(data)))
             connection.endheaders(data)
             answer = connection.getresponse()
-            return answer, answer.read().decode()
+            return answer, answer.read().decode(errors="replace")
         finally:
             connection.close()
 

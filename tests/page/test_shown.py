@@ -25,6 +25,7 @@ ABOUT = About(
     "Acme Kiosk", "Acme Displays GmbH", "https://acme.example/security",
     support="help@acme.example", components={"engine": "The <web> engine"},
 )  # fmt: skip
+ICON = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + b"\0\0\0\x20" * 2
 MANY = tuple(f"CVE-2024-{10_000 + number}" for number in range(60))
 ADVISORY = Advisory(
     title="A title that is long enough to wrap on every screen, wide or narrow, and in each language",
@@ -41,7 +42,7 @@ ADVISORY = Advisory(
 def named(tmp_path: Path) -> Iterator[Place]:
     """A device whose product has a name for people, and whose vendor the test controls."""
     vendor = Vendor(tmp_path / "vendor")
-    vendor.baseline(about=ABOUT)
+    vendor.baseline(about=ABOUT, icon=ICON)
     vendor.release(told=ADVISORY)
     server = WebServer(vendor.public)
     place = Place(tmp_path / "device", server, vendor)
@@ -79,6 +80,18 @@ def test_an_address_for_help_and_the_name_of_a_component_are_shown(named: Place)
         html = Client.entered(served).send("GET", "/product/acme-kiosk/")[1]
     assert 'Help: <a href="mailto:help@acme.example"' in html
     assert "The &lt;web&gt; engine" in html
+
+
+def test_the_icon_of_the_product_is_shown_to_those_who_opened_the_page(named: Place) -> None:
+    with settings(named.folder / "store") as served:
+        client = Client.entered(served)
+        assert (
+            '<img class="appicon" src="icon" alt=""'
+            in client.send("GET", "/product/acme-kiosk/")[1]
+        )
+        assert client.send("GET", "/product/acme-kiosk/icon")[0].status == 200
+        client.cookie = ""
+        assert client.send("GET", "/product/acme-kiosk/icon")[0].status != 200
 
 
 @pytest.mark.slow

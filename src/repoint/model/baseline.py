@@ -8,6 +8,7 @@ import msgspec
 
 from repoint.model.address import reports_address
 from repoint.model.encoding import refuse_duplicates
+from repoint.model.icon import check_icon
 from repoint.model.names import check_component, check_platform, check_product
 from repoint.model.system import System
 from repoint.model.texts import check_text
@@ -117,6 +118,7 @@ class Baseline(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
         created: Seconds since 1970.
         system: The system whose files the components are, if any; paths are then relative to ``/``.
         about: The product's name, vendor and contact for people, if given.
+        icon: The product's icon, a PNG; empty if it has none.
     """
 
     format: Literal["1.0"]
@@ -126,9 +128,12 @@ class Baseline(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     components: tuple[Component, ...]
     system: System | None = None
     about: About | None = None
+    icon: bytes = b""
 
     def __post_init__(self) -> None:
         check_product(self.product)
+        if self.icon:
+            check_icon(self.icon)
         refuse_duplicates([component.name for component in self.components], "component")
 
     def component(self, name: str) -> Component | None:

@@ -65,6 +65,7 @@ def create_app(state: AppState, idle: float) -> ASGIApp:
             Route("/closed", closed),
             Route(f"{_SESSION}/", ENDPOINTS.view(pages.products)),
             Route(f"{_PRODUCT}/", ENDPOINTS.view(pages.panel)),
+            Route(f"{_PRODUCT}/icon", ENDPOINTS.view(pages.icon)),
             Route(f"{_PRODUCT}/history", ENDPOINTS.view(pages.history)),
             Route(f"{_PRODUCT}/sent", ENDPOINTS.view(pages.sent)),
             Route(f"{_PRODUCT}/progress", progress),

@@ -61,6 +61,7 @@ class Release:
         components: All components of the baseline.
         system: The system whose files the components are; their paths are relative to ``/`` then.
         about: The product's name, vendor and contact for people, if given.
+        icon: The product's icon, a PNG; empty if it has none.
     """
 
     product: str
@@ -68,6 +69,7 @@ class Release:
     components: tuple[ComponentSource, ...]
     system: System | None = None
     about: About | None = None
+    icon: bytes = b""
 
 
 def add_baseline(
@@ -115,7 +117,7 @@ def add_baseline(
             require_fit(components)
         baseline = Baseline(
             format="1.0", product=product, name=name, created=created, components=components,
-            system=release.system, about=release.about,
+            system=release.system, about=release.about, icon=release.icon,
         )  # fmt: skip
         listed = ListedBaseline(name, {c.name: c.seal for c in components})
         # A registration that failed earlier may have left its trees; they were never published.

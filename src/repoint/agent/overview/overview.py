@@ -14,6 +14,7 @@ import msgspec
 
 from repoint.agent.agent_state import CHECK_EVERY, AgentState, read_agent_state
 from repoint.agent.missed_runs import describe_hindrance
+from repoint.agent.overview.about import about_of, icon_of
 from repoint.agent.overview.improvements import Improvements, read_improvements
 from repoint.agent.plan import (
     ActivationCandidate,
@@ -61,6 +62,7 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
             unknown.
         removal_staged: Whether the baseline is staged: the next restart removes the improvement.
         about: The product's name, vendor and contact for people; empty where not given.
+        icon: The product's icon, a PNG; empty if it has none.
         next_check: When background updates check the repository next, in seconds since 1970; None
             if they do not run.
         history: The history, oldest entry first.
@@ -80,6 +82,7 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     in_force_since: int = 0
     removal_staged: bool = False
     about: About = About()
+    icon: bytes = b""
     next_check: int | None = None
     history: tuple[HistoryEntry, ...] = ()
     automatic_restarts: bool = False
@@ -244,6 +247,7 @@ def _read(
         in_force_since=_in_force_since(history, status.in_force),
         removal_staged=staged is not None and not staged.letter,
         about=about_of(state),
+        icon=icon_of(state),
         next_check=_next_check(status, agent_state, now),
         history=history,
         automatic_restarts=rules.window is not None or rules.deadline_days is not None,
@@ -289,12 +293,6 @@ def _next_check(status: Status, agent_state: AgentState, now: int) -> int | None
         return None
     last = status.last_check.when if status.last_check is not None else now
     return max(now, agent_state.retry or last + CHECK_EVERY)
-
-
-def about_of(state: ProductState) -> About:
-    """Return what the vendor says about the product; empty if that is nothing."""
-    baseline = state.documents.enrolment().baseline
-    return state.generations.baseline(Generation.of(baseline)).about or About()
 
 
 def _in_force_since(history: tuple[HistoryEntry, ...], label: str) -> int:

@@ -87,7 +87,7 @@ def activate(
 
 
 def _display_name(device: Device, product: str) -> str:
-    from repoint.agent.overview.overview import about_of
+    from repoint.agent.overview.about import about_of
     from repoint.device.os_errors import isolated
 
     with isolated(product, {}):

@@ -31,7 +31,7 @@ def check(
     product: EveryProductOption = None, json: JsonOption = False, store: StoreOption = None
 ) -> None:
     """Check the repository for improvements. Installs nothing."""
-    from repoint.agent.overview.overview import about_of
+    from repoint.agent.overview.about import about_of
     from repoint.cli.output import print_json, report_troubles
 
     device = open_device(store)

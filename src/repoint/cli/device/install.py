@@ -43,7 +43,7 @@ def install(
     store: StoreOption = None,
 ) -> None:
     """Download, verify, prepare and stage what the last check found."""
-    from repoint.agent.overview.overview import about_of
+    from repoint.agent.overview.about import about_of
     from repoint.cli.output import print_json, report_troubles
 
     device = open_device(store, automatic=automatic)

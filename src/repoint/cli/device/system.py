@@ -37,7 +37,7 @@ def changed(store: StoreOption = None) -> None:
 
     The package manager calls it after its work. It uses no network itself, and waits for nothing.
     """
-    from repoint.agent.overview.overview import about_of
+    from repoint.agent.overview.about import about_of
     from repoint.agent.units.start import start_update_run
     from repoint.cli.opening import for_each, open_device
     from repoint.cli.output import report_troubles

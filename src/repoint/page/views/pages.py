@@ -8,8 +8,10 @@ import msgspec
 from markupsafe import Markup
 from starlette.responses import RedirectResponse, Response
 
+from repoint.agent.overview.about import icon_of
 from repoint.device.report.sending import bodies
 from repoint.model.errors import RepointError
+from repoint.page.auth.errors import RequestRefusedError
 from repoint.page.i18n.translation import Translation
 from repoint.page.jobs import Job
 from repoint.page.views import plans
@@ -47,6 +49,14 @@ def products(context: RequestContext) -> Response:
     return context.page(
         "products.html", products=[(p, headline(context.translate, p).title) for p in panels]
     )
+
+
+def icon(context: RequestContext) -> Response:
+    """Return the icon of a product."""
+    content = icon_of(context.app.device().store.product(context.product))
+    if not content:
+        raise RequestRefusedError("missing", 404)
+    return Response(content, media_type="image/png")
 
 
 def panel(context: RequestContext) -> Response:

@@ -36,6 +36,7 @@ class Product(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         contact: Where people reach the vendor; empty for unknown.
         support: Where people get help with it; empty for unknown.
         reports: Where reports of devices go; empty if the vendor takes none.
+        icon: The path of its icon, from the manifest's folder; empty for none.
     """
 
     id: Annotated[str, _told("The product's name in commands and addresses.", "acme-kiosk")]
@@ -66,6 +67,10 @@ class Product(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "Where reports of devices go if their owners consent: an https address.",
             "https://fleet.example.com",
         ),
+    ] = ""
+    icon: Annotated[
+        str,
+        _told("The product's icon: a small PNG, from the manifest's folder.", "assets/icon.png"),
     ] = ""
 
     def __post_init__(self) -> None:

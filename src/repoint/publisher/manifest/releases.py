@@ -10,9 +10,12 @@ from pathlib import Path
 import msgspec
 
 from repoint.model.baseline import About, BaselineName, RestartScope
+from repoint.model.errors import InvalidRecordError
+from repoint.model.icon import MAX_ICON, check_icon
 from repoint.model.system import System
 from repoint.publisher.baselines import ComponentSource, Release
 from repoint.publisher.catalog.catalogs import read_catalog
+from repoint.publisher.errors import ManifestError
 from repoint.publisher.manifest.choice import Choice, names_to_add
 from repoint.publisher.manifest.patterns import find_source
 from repoint.publisher.manifest.reader import ManifestFile
@@ -53,6 +56,7 @@ def releases_to_add(
     All sources are found before anything is registered.
 
     Raises:
+        ManifestError: The icon cannot be read, or is no small PNG.
         UnknownBaselineError: The manifest names no such baseline.
         MissingSourceError: The pattern of a source leads to nothing, or to several files.
     """
@@ -61,11 +65,30 @@ def releases_to_add(
     known: Collection[BaselineName] = ()
     if product in repository.products():
         known = {listed.name for listed in read_catalog(repository, product).baselines}
-    releases = [_release(file, name, options) for name in names if name not in known]
+    icon = _icon(file)
+    releases = [_release(file, name, options, icon) for name in names if name not in known]
     return releases, [name for name in names if name in known]
 
 
-def _release(file: ManifestFile, name: BaselineName, options: ReleaseOptions) -> Release:
+def _icon(file: ManifestFile) -> bytes:
+    if not file.content.product.icon:
+        return b""
+    path = file.folder / file.content.product.icon
+    try:
+        with path.open("rb") as icon:
+            return check_icon(icon.read(MAX_ICON + 1))
+    except OSError as error:
+        raise ManifestError(
+            f"The icon {path} cannot be read: {error.strerror}",
+            hint=f"Correct 'icon' in {file.path.name}",
+        ) from None
+    except InvalidRecordError as error:
+        raise ManifestError(f"{path}: {error.message}", hint=error.hint) from None
+
+
+def _release(
+    file: ManifestFile, name: BaselineName, options: ReleaseOptions, icon: bytes
+) -> Release:
     product = file.content.product
     described = {part.id: part for part in file.content.component}
     about = msgspec.structs.replace(
@@ -81,6 +104,7 @@ def _release(file: ManifestFile, name: BaselineName, options: ReleaseOptions) ->
         ),
         options.system,
         about if about != About() else None,
+        icon,
     )
 
 

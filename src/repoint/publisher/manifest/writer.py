@@ -26,6 +26,7 @@ platforms = [{platforms}]
 # vendor = "Acme Inc."
 # contact = "security@example.com"
 # support = "https://help.example.com"
+# icon = "icon.png"
 """
 
 _FIRST = """
