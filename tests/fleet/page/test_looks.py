@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from repoint.fleet.page.i18n import CATALOGUE
 from repoint.fleet.page.vendor import VendorSide
+from repoint.fleet.stores.opening import open_state
 from tests.fleet.page.conftest import World
 from tests.fleet.page.served import Client, Served, served
 from tests.fleet.page.signing import sign_in
@@ -250,9 +251,21 @@ def test_a_rollout_from_a_first_look_to_a_halt(
 
 
 def test_a_viewer_without_products_sees_what_to_do(world: World, tmp_path: Path) -> None:
-    from repoint.fleet.stores.opening import open_state
-
     empty = open_state(f"sqlite:///{tmp_path}/empty.db")
     with served(empty, world.folder) as page:
         assert "Reports appear here" in Client.entered(page.port).get("")
     empty.close()
+
+
+def test_what_nobody_has_reported_or_changed_yet_has_no_section(
+    world: World, tmp_path: Path
+) -> None:
+    empty = open_state(f"sqlite:///{tmp_path}/empty.db")
+    with served(empty, world.folder, world.vendor) as page:
+        text = Client.entered(page.port).get(f"product/{PRODUCT}/")
+    empty.close()
+    assert "No device has reported yet" in text or f"{B} is reaching devices" in text
+    assert 'id="rollouts-title"' in text
+    for section in ("adoption", "exposure", "failures", "audit"):
+        assert f'id="{section}-title"' not in text
+    assert 'class="tiles"' not in text

@@ -2,6 +2,7 @@
 "use strict";
 (() => {
   const HEIGHT = 210; // pixels
+  const WHOLE = [...Array(10).keys()].flatMap((power) => [1, 2, 5].map((each) => each * 10 ** power)); // devices
   const language = document.documentElement.lang;
   const short = new Intl.NumberFormat(language, { notation: "compact", maximumFractionDigits: 1 });
   const exact = new Intl.NumberFormat(language, { maximumFractionDigits: 2 });
@@ -70,7 +71,7 @@
         paths: stepped ? uPlot.paths.stepped({ align: 1 }) : undefined,
         spanGaps: !stepped,
         // A single value makes no line.
-        points: { show: columns[number].filter((value) => value !== null).length === 1, size: 7 },
+        points: { show: columns[number].filter((value) => value !== null).length === 1, size: 7, fill: style(figure, stepped ? "--planned" : `--series-${number + 1}`) },
       };
     });
     const axis = { stroke: quiet, font, grid: { stroke: line, width: 1 }, ticks: { show: false } };
@@ -82,13 +83,14 @@
       cursor: { y: false, drag: { x: false, y: false }, points: { size: 8 } },
       scales: {
         x: { time: true, ...(times.length === 1 ? { range: [times[0] - 3600, times[0] + 3600] } : {}) },
-        y: { range: (_, low, high) => [0, percent ? Math.max(high * 1.08, 1) : Math.max(high * 1.08, 1)] },
+        y: { range: (_, low, high) => [0, Math.max(high * 1.08, percent ? 1 : 4)] },
       },
       series: [{}, ...series],
       axes: [
         { ...axis, values: axisTime, space: 76, size: long ? 26 : 40, gap: 6, grid: { show: false } },
         {
           ...axis, size: (_, labels) => Math.max(percent ? 48 : 52, widest(labels)), gap: 6, space: 34,
+          ...(percent ? {} : { incrs: WHOLE }),
           values: (_, values) => values.map((value) => (percent ? share.format(value / 100) : short.format(value))),
         },
       ],
