@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import functools
 from itertools import groupby
 from pathlib import Path
 
@@ -35,15 +36,6 @@ class Pages:
 
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
-        self._environment = Environment(
-            loader=FileSystemLoader(_FOLDER / "templates"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._environment.filters.update(outside=_outside, day=day, moment=moment, address=address)
-        self._environment.globals["feeds"] = bool(facts.address)
 
     def files(self) -> dict[str, bytes]:
         """Return the pages and what they refer to, by path below ``security/``."""
@@ -93,7 +85,22 @@ class Pages:
         return max(later, key=lambda each: len(each.earlier), default=None)
 
     def _render(self, template: str, **variables: object) -> str:
-        return self._environment.get_template(template).render(**variables)
+        feeds = bool(self._facts.address)
+        return _environment().get_template(template).render(feeds=feeds, **variables)
+
+
+@functools.cache  # to compile the templates takes longer than to render many pages
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(_FOLDER / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    environment.filters.update(outside=_outside, day=day, moment=moment, address=address)
+    return environment
 
 
 def _year(seconds: int) -> int:

@@ -8,11 +8,11 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from repoint.fs.durable import create_file, rename_durably, sync_folder, sync_tree
+from repoint.fs.durable import create_file, rename_durably, sync_folder
 from repoint.fs.exchange import exchange, rename_new
 from repoint.fs.removal import remove_tree
 from repoint.fs.uninterrupted import uninterrupted
-from repoint.repository.files import PUBLIC_FOLDER_MODE, PUBLIC_MODE
+from repoint.repository.files import PUBLIC_FOLDER_MODE, PUBLIC_MODE, sync_folders
 
 
 def replace_set(target: Path, staging: Path, files: Mapping[str, bytes]) -> bool:
@@ -39,7 +39,8 @@ def replace_set(target: Path, staging: Path, files: Mapping[str, bytes]) -> bool
     if kept == len(files) == _count(target):
         remove_tree(new)
         return False
-    sync_tree(new)
+    # The files are on disk already; syncfs would wait for all that others write on the disk.
+    sync_folders([new, *(path for path in new.rglob("*") if path.is_dir())])
     with uninterrupted():
         _switch(new, target)
         sync_folder(target.parent)
