@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from http.client import HTTPResponse
 from pathlib import Path
@@ -127,6 +128,18 @@ def test_a_sound_token_begins_a_session(bad: tuple[BadProvider, Served]) -> None
     client = Client(page.port, (answer.getheader("Set-Cookie") or "").partition(";")[0])
     client.home = answer.getheader("Location") or ""
     assert "halt?" in client.get(f"product/{PRODUCT}/")
+
+
+def test_the_audit_log_says_who_a_person_is_at_the_provider_whatever_the_name(
+    bad: tuple[BadProvider, Served], world: World
+) -> None:
+    provider, page = bad
+    answer, _ = finish(provider, page)
+    client = Client(page.port, (answer.getheader("Set-Cookie") or "").partition(";")[0])
+    client.home = answer.getheader("Location") or ""
+    assert client.change("pause", client.sheet("pause", B))[0].status == 303
+    lines = (world.folder / "page/audit.jsonl").read_text().splitlines()
+    assert [json.loads(line)["subject"] for line in lines] == ["1", "1"]
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,8 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
         who: The person.
         by: What the person signed in with: an ``account`` or the OpenID ``provider``; or ``guard``.
         action: What the person did.
+        subject: What identifies the person at the provider (the claim ``sub``); empty for an
+            account. Names there change hands.
         reason: Why; may be empty.
         result: ``done``, the message of the error that refused it, or empty while it is not known.
     """
@@ -51,6 +53,7 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     platform: str
     reason: str = ""
     result: str = ""
+    subject: str = ""
 
 
 class Audit:

@@ -28,6 +28,7 @@ _LEEWAY = 60
 
 _CALLBACK = "/oidc/callback"
 _LONGEST_NAME = 64
+_LONGEST_SUBJECT = 255
 
 
 class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -69,10 +70,16 @@ class Pending(msgspec.Struct, frozen=True):
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """A person, as the provider says."""
+    """A person, as the provider says.
+
+    Attributes:
+        name: What people call the person. It may change, and another person may get it.
+        subject: What identifies the person at the provider, for ever (the claim ``sub``).
+    """
 
     name: str
     role: Role
+    subject: str
 
 
 class Provider:
@@ -145,7 +152,8 @@ class Provider:
             if told.get("sub") != claims["sub"]:
                 raise ProviderError("The provider told about another person", hint="Sign in again")
             claims = {**told, **claims}
-        return Identity(_name(claims), self._role(claims))
+        subject = one_line(str(claims["sub"]))[:_LONGEST_SUBJECT]
+        return Identity(_name(claims), self._role(claims), subject)
 
     def _checked(self, token: Mapping[str, Any], nonce: str) -> dict[str, Any]:
         """Return the claims of an ID token whose signature and claims hold."""

@@ -33,6 +33,7 @@ class Session(msgspec.Struct, frozen=True):
         began: When it began, in seconds since 1970.
         by: What the person signed in with.
         proof: Of a local account: `Account.proof` when the session began.
+        subject: Of a person from the provider: `Identity.subject`.
     """
 
     name: str
@@ -40,6 +41,12 @@ class Session(msgspec.Struct, frozen=True):
     began: int
     by: Literal["account", "provider"]
     proof: str = ""
+    subject: str = ""
+
+    @property
+    def person(self) -> str:
+        """What tells this person from all others."""
+        return f"{self.by} {self.subject or self.name}"
 
     @property
     def may_change(self) -> bool:
@@ -76,15 +83,16 @@ class Sessions:
         self._lock = threading.Lock()
 
     def begin(
-        self, name: str, role: Role, by: Literal["account", "provider"], *, proof: str = ""
-    ) -> Secrets:
+        self, name: str, role: Role, by: Literal["account", "provider"], *, proof: str = "",
+        subject: str = "",
+    ) -> Secrets:  # fmt: skip
         """Begin a session, and return its secrets."""
         key = secrets.token_urlsafe(32) if self._keyed else ""
         begun = Secrets(key, secrets.token_urlsafe(32))
-        session = Session(name, role, int(self._clock()), by, proof)
+        session = Session(name, role, int(self._clock()), by, proof, subject)
         with self._lock, self._store.locked():
             sessions = self._valid()
-            own = [key for key, other in sessions.items() if _same(other, session)]
+            own = [key for key, other in sessions.items() if other.person == session.person]
             excess = max(0, len(sessions) + 1 - _TOTAL)
             for key in {*own[: max(0, len(own) + 1 - _EACH)], *list(sessions)[:excess]}:
                 del sessions[key]
@@ -117,10 +125,6 @@ class Sessions:
             for key, session in stored.sessions.items()
             if 0 <= now - session.began < LIFETIME
         }
-
-
-def _same(one: Session, other: Session) -> bool:
-    return (one.by, one.name) == (other.by, other.name)
 
 
 def _digest(secret: Secrets) -> str:

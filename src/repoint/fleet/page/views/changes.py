@@ -80,7 +80,7 @@ def _carry_out(
     rollout = shown.rollout
     entry = Entry(
         "", 0, context.session.name, context.session.by, action, rollout.product, rollout.label,
-        rollout.platform, reason,
+        rollout.platform, reason, subject=context.session.subject,
     )  # fmt: skip
     with context.page.audit.recorded(entry):
         vendor.change(action, rollout, context.form.get("seen", ""), reason)

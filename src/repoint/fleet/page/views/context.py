@@ -139,7 +139,7 @@ def _context(request: Request, form: dict[str, str]) -> Context:
     session = page.sessions.find(secret)
     if session is None:
         raise RequestRefusedError("session")
-    wait = page.budget.wait(f"{session.by} {session.name}", time.monotonic())
+    wait = page.budget.wait(session.person, time.monotonic())
     if wait:
         raise TooManyRequestsError(wait)
     return Context(

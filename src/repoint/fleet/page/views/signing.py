@@ -124,7 +124,8 @@ async def back_from_provider(request: Request) -> Response:
             person = provider.finish(pending, query["code"])
         except ProviderError as error:
             return _page(request, 403, error="provider", text=str(error))
-        return _entered(request, page.sessions.begin(person.name, person.role, "provider"))
+        begun = page.sessions.begin(person.name, person.role, "provider", subject=person.subject)
+        return _entered(request, begun)
 
     return await run_in_threadpool(respond)
 
