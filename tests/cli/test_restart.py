@@ -15,7 +15,7 @@ from repoint.host.host import Host
 from repoint.host.kernel.processes import Processes
 from tests.cli.command import repoint
 from tests.places import MAPS_A_LIBRARY, Place
-from tests.world import PLATFORM, Vendor
+from tests.world import FIXED, PLATFORM, Vendor
 
 
 def with_missing_viewer(place: Place, vendor: Vendor) -> str:
@@ -90,3 +90,16 @@ def test_what_another_account_may_have_started_as_root_is_left_to_the_person(
     (program,) = done.not_started
     assert program.reason == "it ran as root, but another account may have started it"
     assert not (place.folder / "started").exists()
+
+
+def test_a_check_says_that_what_is_offered_is_staged_already(place: Place, vendor: Vendor) -> None:
+    place.enroll()
+    vendor.release()
+    store = place.folder / "store"
+    assert "Available: 26.3.1 (a)" in repoint("check", "--store", store).out
+    repoint("install", "--yes", "--store", store)
+    answer = repoint("check", "--store", store)
+    assert "26.3.1 (a) is staged already; `repoint restart` brings it into force." in answer.out
+    assert "Available" not in answer.out
+    vendor.release({"engine": {**FIXED, "share/readme": "b"}})
+    assert "Available: 26.3.1 (b)" in repoint("check", "--store", store).out

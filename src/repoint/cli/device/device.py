@@ -81,6 +81,10 @@ def _print_check(product: str, checked: Checked, took: float) -> None:
     if checked.offer is None or checked.improvement is None:
         print(f"{str(checked.nothing or '').rstrip('.')}. [{cost}]")
         return
+    if checked.restart:
+        staged = f"{checked.offer.label} is staged already; {checked.restart} brings it into force."
+        print(f"{f'{product}: ' if product else ''}{staged} [{cost}]")
+        return
     urgent = (
         " It is urgent: its fixes are exploited." if checked.offer.urgency == "exploited" else ""
     )

@@ -12,7 +12,7 @@ from repoint.device.os_errors import COMPLETED_NEXT, explained
 from repoint.device.outcomes import Nothing
 from repoint.device.store.files import damaged
 from repoint.device.store.product_state import ProductState
-from repoint.device.store.records import HistoryEntry, KeptHalt
+from repoint.device.store.records import Generation, HistoryEntry, KeptHalt
 from repoint.device.store.trees.intact import Damage, describe_differences, examine, glance
 from repoint.device.strategy.strategy import replaced_points
 from repoint.device.update.choice import next_offer
@@ -43,6 +43,7 @@ class Checked:
         received: The number of bytes of their bodies.
         note: What a person should know besides; "" if there is nothing.
         reopens: The fixes in force here that it does not contain; a person has to accept that.
+        restart: What brings the offer into force if it is staged already; "" if it is not.
     """
 
     offer: Offer | None
@@ -52,6 +53,7 @@ class Checked:
     received: int
     reopens: tuple[ClaimedFix, ...] = ()
     note: str = ""
+    restart: str = ""
 
 
 def client_for(
@@ -131,7 +133,11 @@ def check(state: ProductState, host: Host, network: Network, *, now: int) -> Che
     active = state.links.active()
     in_force = state.generations.improvement(active) if active is not None else None
     reopens = reopened_fixes(in_force, improvement) if improvement is not None else ()
-    return Checked(offer, improvement, None, traffic.requests, traffic.received, reopens, note)
+    offered = Generation.of(state.documents.enrolment().baseline, offer.letter)
+    restart = state.command("restart") if state.links.staged() == offered else ""
+    return Checked(
+        offer, improvement, None, traffic.requests, traffic.received, reopens, note, restart
+    )
 
 
 def _retired(state: ProductState) -> str:
