@@ -42,6 +42,7 @@ def test_a_wheel_gives_name_platform_and_pattern(work: Path) -> None:
     assert manifest["component"][0]["id"] == "pillow-x"
 
 
+@pytest.mark.one_quick
 @pytest.mark.parametrize(
     ("name", "component", "pattern", "platform"),
     [
@@ -65,6 +66,7 @@ def test_a_package_or_an_archive_gives_name_and_pattern(
         assert manifest["product"]["platforms"] == [platform]
 
 
+@pytest.mark.slow
 def test_wheels_of_two_platforms_are_one_component(work: Path) -> None:
     for machine in ("x86_64", "aarch64"):
         write_wheel(work / f"dist/pkg-1.0-cp311-cp311-manylinux_2_28_{machine}.whl", FILES)
@@ -73,6 +75,7 @@ def test_wheels_of_two_platforms_are_one_component(work: Path) -> None:
     assert [part["id"] for part in manifest["component"]] == ["pkg", "shell"]
 
 
+@pytest.mark.slow
 def test_a_pattern_that_would_fit_another_file_is_left_as_a_path(work: Path) -> None:
     for number in ("1.0", "2.0"):
         write_wheel(work / f"dist/pkg-{number}-py3-none-any.whl", FILES)
@@ -80,6 +83,7 @@ def test_a_pattern_that_would_fit_another_file_is_left_as_a_path(work: Path) -> 
     assert manifest["component"][0]["source"] == "dist/pkg-1.0-py3-none-any.whl"
 
 
+@pytest.mark.slow
 def test_a_name_that_toml_must_quote(work: Path) -> None:
     (work / 'a "b" \\ [c]').mkdir()
     (work / 'a "b" \\ [c]/file').touch()
@@ -89,6 +93,7 @@ def test_a_name_that_toml_must_quote(work: Path) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_other_commands_read_what_it_writes(work: Path, tmp_path: Path) -> None:
     write_wheel(work / "dist/pkg-1.0-py3-none-any.whl", FILES)
     (work / "dist/shell").mkdir()
@@ -110,6 +115,7 @@ def test_it_never_replaces_a_file(work: Path) -> None:
     assert repoint("init", "dist", "--manifest", "other.toml", cwd=work).status == 0
 
 
+@pytest.mark.one_quick
 @pytest.mark.parametrize(
     ("sources", "said"),
     [
@@ -130,6 +136,7 @@ def test_what_does_not_fit_is_refused_and_leaves_nothing(
     assert everything(work) == before
 
 
+@pytest.mark.slow
 def test_wrong_usage(work: Path) -> None:
     misuse(repoint("init", cwd=work), "Missing argument")
     misuse(repoint("init", "a=", cwd=work), "neither a path nor of the form NAME=SOURCE")

@@ -59,12 +59,19 @@ class Desk:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "work"
+        if self.folder.exists():
+            self.repository = Repository.open(folder / "repository")
+            return
         self.folder.mkdir()
         self.repository = Repository.create(folder / "repository", passphrase=None)
         self.write("repoint.toml", MANIFEST)
         for version in ("26.3.1", "26.2.0"):
             self.build("engine", OLD, version)
             self.wheel("1.0", version)
+
+    def copied(self, folder: Path) -> Desk:
+        shutil.copytree(self.folder.parent, folder, symlinks=True)
+        return Desk(folder)
 
     def write(self, name: str, text: str) -> Path:
         (self.folder / name).write_text(text)
@@ -115,10 +122,17 @@ def desk(tmp_path: Path) -> Desk:
     return Desk(tmp_path)
 
 
+@pytest.fixture(scope="module")
+def first_released(tmp_path_factory: pytest.TempPathFactory) -> Desk:
+    """The desk with baselines that every test gets a copy of: signatures take time."""
+    made = Desk(tmp_path_factory.mktemp("desk"))
+    made.works("baseline", "add", "--no-passphrase")
+    return made
+
+
 @pytest.fixture
-def released(desk: Desk) -> Desk:
-    desk.works("baseline", "add", "--no-passphrase")
-    return desk
+def released(first_released: Desk, tmp_path: Path) -> Desk:
+    return first_released.copied(tmp_path / "copy")
 
 
 class TestBaselineAdd:
@@ -132,6 +146,7 @@ class TestBaselineAdd:
         assert (engine.restart, "*.log" in engine.ignore) == ("session", True)
         assert (shell.restart, shell.health) == ("app", ("{python}", "-c", "import json"))
 
+    @pytest.mark.slow
     def test_goes_on_with_those_that_are_not_registered_yet(self, released: Desk) -> None:
         shutil.rmtree(released.folder / "build/26.2.0")
         more = '[[baseline]]\nversion = "26.4.0"\nbuild = "25E1"\n'
@@ -142,12 +157,14 @@ class TestBaselineAdd:
         assert out.count("Registered already: ") == 3
         assert out.count("Registered acme-kiosk 26.4.0 (25E1)") == 2
 
+    @pytest.mark.slow
     def test_registers_nothing_if_a_source_is_missing(self, desk: Desk) -> None:
         shutil.rmtree(desk.folder / "build/26.2.0" / INTEL)
         refusal(desk.run("baseline", "add", "--no-passphrase"),
                 "There is no build/26.2.0/linux-x86_64/engine, the source of engine for 26.2.0")  # fmt: skip
         assert desk.repository.products() == []
 
+    @pytest.mark.slow
     def test_options_go_before_the_manifest(self, desk: Desk) -> None:
         write_tree(desk.folder / "other/linux-aarch64", {"a": "b"})
         desk.works(
@@ -162,6 +179,7 @@ class TestBaselineAdd:
         assert [part.restart for part in baseline.components] == ["session", "system", "app"]
         assert baseline.about == ABOUT
 
+    @pytest.mark.slow
     def test_a_manifest_elsewhere_is_named(self, desk: Desk, tmp_path: Path) -> None:
         answer = repoint("baseline", "add", "--manifest", desk.folder / "repoint.toml",
                          "--no-passphrase", "-r", desk.repository.path, cwd=tmp_path)  # fmt: skip
@@ -169,6 +187,7 @@ class TestBaselineAdd:
         answer = repoint("baseline", "add", "--manifest", "nothing.toml", cwd=tmp_path)
         refusal(answer, "The manifest nothing.toml cannot be read: No such file", "`repoint init`")
 
+    @pytest.mark.slow
     def test_the_manifest_of_another_product_does_not_count(self, desk: Desk) -> None:
         misuse(desk.run("baseline", "add", "other"), "without a manifest, name the product")
         refusal(desk.run("baseline", "add", "other", "--manifest", "repoint.toml"),
@@ -177,6 +196,7 @@ class TestBaselineAdd:
                    f"engine={desk.folder}/build", "--no-passphrase")  # fmt: skip
         assert desk.repository.products() == ["other"]
 
+    @pytest.mark.slow
     def test_a_version_that_the_manifest_lacks_needs_a_build(self, desk: Desk) -> None:
         refusal(desk.run("baseline", "add", "--version", "27.0"),
                 "repoint.toml has no baseline 27.0. Add it under [[baseline]], or give")  # fmt: skip
@@ -186,6 +206,7 @@ class TestBaselineAdd:
         refusal(desk.run("baseline", "add"),
                 "repoint.toml: component 1 (engine): 'restrat' is unknown. Did you mean 'restart'?")  # fmt: skip
 
+    @pytest.mark.slow
     def test_takes_the_icon_and_refuses_what_is_none(self, desk: Desk) -> None:
         icon = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", 32, 512)
         desk.write("repoint.toml", MANIFEST.replace("[product]", '[product]\nicon = "icon.png"'))
@@ -237,6 +258,7 @@ class TestImprove:
         )
         assert everything(released.repository.path, ".25D2128.lock") == before
 
+    @pytest.mark.slow
     def test_says_which_baselines_it_leaves_out_and_why(self, released: Desk) -> None:
         released.fix()
         rest = MANIFEST.replace(
@@ -247,6 +269,7 @@ class TestImprove:
         assert "Left out: 26.9 (1) for linux-x86_64, not registered\n" in out
         assert "Left out: 26.2.0 (25C1) for linux-x86_64, not in repoint.toml\n" in out
 
+    @pytest.mark.slow
     def test_a_baseline_that_has_the_fix_needs_none(self, released: Desk) -> None:
         released.fix()
         released.build("engine", OLD, "26.2.0")
@@ -256,12 +279,14 @@ class TestImprove:
         )
         assert len(released.drafts()) == 2
 
+    @pytest.mark.slow
     def test_a_fix_that_was_not_built_is_refused(self, released: Desk) -> None:
         write_advisory(released.folder / "advisory.toml")
         answer = released.run("improve", "--advisory", "advisory.toml")
         assert answer.status == 1
         assert "The source of engine is the same as in every baseline. Build the fix" in answer.err
 
+    @pytest.mark.slow
     def test_options_choose_and_go_before_the_manifest(self, released: Desk) -> None:
         released.fix()
         for platform in (INTEL, ARM):
@@ -273,6 +298,7 @@ class TestImprove:
         assert sorted(released.drafts()) == [("26.3.1", ARM, "c"), ("26.3.1", INTEL, "c")]
         assert out.count("engine: 1 added, 1 removed") == 2
 
+    @pytest.mark.slow
     def test_the_same_command_again_builds_only_what_is_missing(self, released: Desk) -> None:
         released.fix()
         released.works("improve", "--advisory", "advisory.toml", "--platform", ARM)
@@ -284,6 +310,7 @@ class TestImprove:
         assert "Built 26.3.1 (a) for 26.3.1 (25D2128) for linux-x86_64" in out
         assert out.count("Built") == 1
 
+    @pytest.mark.slow
     def test_one_baseline_that_is_refused_does_not_hold_up_the_others(self, released: Desk) -> None:
         released.fix()
         file = released.folder / "build/26.2.0" / INTEL / "engine/main.py"
@@ -309,6 +336,7 @@ class TestImprove:
                "without a manifest, name the product, --version and --component")  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_after_a_kill_the_same_command_goes_on(released: Desk, number: int) -> None:
     released.fix()

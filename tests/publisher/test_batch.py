@@ -27,12 +27,18 @@ NAMES = [
 WHEN = 1_700_000_500
 
 
-@pytest.fixture
-def vendor(tmp_path: Path) -> Vendor:
-    made = Vendor(tmp_path)
+@pytest.fixture(scope="module")
+def first_of_four(tmp_path_factory: pytest.TempPathFactory) -> Vendor:
+    """The vendor that every test gets a copy of: signatures take time."""
+    made = Vendor(tmp_path_factory.mktemp("four") / "vendor")
     for number, name in enumerate(NAMES):
         made.baseline({"engine": own(OLD, number // 2)}, name=name)
     return made
+
+
+@pytest.fixture
+def vendor(first_of_four: Vendor, tmp_path: Path) -> Vendor:
+    return first_of_four.copied(tmp_path / "vendor")
 
 
 @pytest.fixture
@@ -112,12 +118,14 @@ def test_the_bytes_are_the_same_as_one_at_a_time(vendor: Vendor, executor: Execu
     assert drafts(vendor) == before
 
 
+@pytest.mark.slow
 def test_outcomes_come_in_the_order_of_the_requests(vendor: Vendor, executor: Executor) -> None:
     outcomes = build_all(vendor.repository, requests(vendor), run(executor), created=WHEN)
     assert [outcome.request.baseline for outcome in outcomes] == NAMES
     assert [outcome.label for outcome in outcomes] == ["26.3.1 (a)"] * 2 + ["26.4.0 (a)"] * 2
 
 
+@pytest.mark.slow
 def test_a_patch_between_the_same_files_is_made_once(
     vendor: Vendor, executor: Executor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -145,6 +153,7 @@ def test_a_second_run_takes_the_drafts_of_the_first(
     }
 
 
+@pytest.mark.slow
 def test_what_is_published_is_not_built_again(vendor: Vendor, executor: Executor) -> None:
     asked = requests(vendor)
     build_all(vendor.repository, asked[:2], run(executor), created=WHEN)
@@ -153,6 +162,7 @@ def test_what_is_published_is_not_built_again(vendor: Vendor, executor: Executor
     assert states(outcomes) == ["published"] * 2 + ["new"] * 2
 
 
+@pytest.mark.slow
 def test_a_changed_source_or_advisory_gets_the_next_letter(
     vendor: Vendor, executor: Executor
 ) -> None:
@@ -169,6 +179,28 @@ def test_a_changed_source_or_advisory_gets_the_next_letter(
     assert [(each.state, each.label) for each in outcomes] == [("new", "26.3.1 (b)")] * 2
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("published", [False, True])
+def test_a_letter_with_another_advisory_takes_the_patch_of_the_letter_before(
+    vendor: Vendor, monkeypatch: pytest.MonkeyPatch, published: bool
+) -> None:
+    first = vendor.improve({"engine": own(FIXED, 0)}, "CVE-2023-4863").draft
+    patch = first.patch("engine").read_bytes()
+    if published:
+        vendor.publish()
+    made = encoded(monkeypatch)
+    second = vendor.improve({"engine": own(FIXED, 0)}, "CVE-2023-4863", "CVE-2023-5129")
+    assert made == []
+    assert second.draft.improvement.letter == "b"
+    assert second.draft.patch("engine").read_bytes() == patch
+    assert [entry.name for entry in second.entries["engine"]] == [
+        "late.py",
+        "lib/engine.so",
+        "main.py",
+    ]
+
+
+@pytest.mark.slow
 def test_a_baseline_that_has_the_fix_is_not_concerned(vendor: Vendor, executor: Executor) -> None:
     fixed = BaselineName(PLATFORM, "26.5.0", "25F1")
     vendor.baseline({"engine": own(FIXED, 0)}, name=fixed)
@@ -179,6 +211,7 @@ def test_a_baseline_that_has_the_fix_is_not_concerned(vendor: Vendor, executor: 
     assert outcomes[1].left_out == ("engine",)
 
 
+@pytest.mark.slow
 def test_an_improvement_that_is_refused_does_not_keep_the_others_from_being_built(
     vendor: Vendor, executor: Executor
 ) -> None:
@@ -189,6 +222,7 @@ def test_an_improvement_that_is_refused_does_not_keep_the_others_from_being_buil
     assert states(outcomes) == [None, "new", "new", "new"]
 
 
+@pytest.mark.slow
 def test_a_plan_says_what_would_be_built_and_leaves_nothing(
     vendor: Vendor, executor: Executor
 ) -> None:
@@ -200,6 +234,7 @@ def test_a_plan_says_what_would_be_built_and_leaves_nothing(
     assert everything(vendor.folder, ".25D2128.lock", ".25E246.lock", "sources") == before
 
 
+@pytest.mark.slow
 def test_finished_patches_of_an_interrupted_run_are_taken(
     vendor: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -217,6 +252,7 @@ def test_finished_patches_of_an_interrupted_run_are_taken(
     assert kept(vendor) == []
 
 
+@pytest.mark.slow
 def test_a_damaged_kept_patch_is_made_anew(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
     with (
         pytest.raises(KeyboardInterrupt),
@@ -235,6 +271,7 @@ def test_a_damaged_kept_patch_is_made_anew(vendor: Vendor, monkeypatch: pytest.M
     assert not any(outcome.error for outcome in outcomes)
 
 
+@pytest.mark.slow
 def test_an_interruption_ends_what_is_being_encoded(
     vendor: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from repoint.delta.container import PatchEntry
+from repoint.delta.container import PatchEntry, read_header
 from repoint.fs.durable import rename_durably, write_new
 from repoint.model.encoding import encode_record
 from repoint.model.improvement import ImprovedComponent, Improvement
@@ -73,10 +73,17 @@ def build(repository: Repository, ready: Prepared, created: int, work: Work) -> 
     draft.mkdir()
     entries: dict[str, tuple[PatchEntry, ...]] = {}
     contents: dict[str, Callable[[str], Path]] = {}
-    inherited = inherit(repository, baseline, before, set(ready.layers), draft)
+    last = before.improvement.components if before is not None else ()
+    seals = {part.name: part.seal for part in last}
+    # The letter before may have the same tree, and another advisory: its patch serves again.
+    fixed = {name for name, layer in ready.layers.items() if seals.get(name) != layer.seal}
+    inherited = inherit(repository, baseline, before, fixed, draft)
     improved = {kept.name: kept for kept in inherited}
     for name, comparison in ready.layers.items():
         component, patch = component_of(baseline, name), draft / f"{name}.patch"
+        if name not in fixed:
+            entries[name] = read_header(patch).entries if patch.exists() else ()
+            continue
         entries[name], contents[name] = make_patch(
             component, comparison, ready.pair(name), patch, work
         )
@@ -93,12 +100,14 @@ def build(repository: Repository, ready: Prepared, created: int, work: Work) -> 
         dropped=ready.claims.dropped,
         renamed=ready.claims.renamed,
     )
+    for kept in inherited:
+        if baseline.system is None and kept.name not in ready.layers:
+            continue
+        contents[kept.name] = verify_patch(
+            component_of(baseline, kept.name), kept, ready.pair(kept.name).old,
+            draft / f"{kept.name}.patch", ready.folder / f"decoded-{kept.name}",
+        )  # fmt: skip
     if baseline.system is not None:
-        for kept in inherited:
-            contents[kept.name] = verify_patch(
-                component_of(baseline, kept.name), kept, ready.pair(kept.name).old,
-                draft / f"{kept.name}.patch", ready.folder / f"decoded-{kept.name}",
-            )  # fmt: skip
         first = first_number(repository, baseline, baseline.system, ready.drafts)
         extension = make_extension(baseline, baseline.system, improvement, contents, first)
         improvement = msgspec.structs.replace(improvement, extension=extension)
