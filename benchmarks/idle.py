@@ -49,8 +49,8 @@ def _group(ran: tuple[list[Ran], list[Ran]], traffic: tuple[list[Traffic], list[
     requests = tuple(figure([len(t.requests) for t in side], "count") for side in traffic)
     work = tuple(figure([r.answer["work"] for r in side], "s") for side in ran)
     wall = tuple(figure([r.wall for r in side], "s") for side in ran)
-    asked = [
-        f"{name} asks: {_asked(side[0])}."
+    counted = [
+        f"{name} asks: {_requested(side[0])}."
         for name, side in zip(("Repoint", "tufup"), traffic, strict=True)
     ]
     return Group(
@@ -64,10 +64,10 @@ def _group(ran: tuple[list[Ran], list[Ran]], traffic: tuple[list[Traffic], list[
             Row("the check itself", work),
             Row("whole process, with start and imports", wall),
         ),
-        tuple(asked),
+        tuple(counted),
     )
 
 
-def _asked(traffic: Traffic) -> str:
-    asked = Counter(f"{r.path.rpartition('/')[2]} ({r.status})" for r in traffic.requests)
-    return ", ".join(f"{count} of {what}" if count > 1 else what for what, count in asked.items())
+def _requested(traffic: Traffic) -> str:
+    counted = Counter(f"{r.path.rpartition('/')[2]} ({r.status})" for r in traffic.requests)
+    return ", ".join(f"{count} of {what}" if count > 1 else what for what, count in counted.items())

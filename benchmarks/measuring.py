@@ -145,9 +145,9 @@ def run_watched(
                 peaks[pid] = max(peaks.get(pid, 0), peak)
             time.sleep(0.001)
         assert process.stderr is not None
-        said = process.stderr.read()
+        errors = process.stderr.read()
     if process.returncode != 0:
-        raise _failed(command, process.returncode, said)
+        raise _failed(command, process.returncode, errors)
     main = peaks.pop(process.pid)
     return Peak(together / 1000, main / 1000, max(peaks.values(), default=0) / 1000)
 
@@ -173,8 +173,8 @@ def _answer(stdout: str) -> dict[str, Any]:
 
 
 def _failed(command: Sequence[str | Path], status: int, stderr: str) -> SystemExit:
-    said = " ".join(map(str, command[:4]))
-    return SystemExit(f"benchmarks: `{said} …` ended with status {status}:\n{stderr.rstrip()}")
+    shown = " ".join(map(str, command[:4]))
+    return SystemExit(f"benchmarks: `{shown} …` ended with status {status}:\n{stderr.rstrip()}")
 
 
 def _cpu() -> float:

@@ -46,7 +46,7 @@ class RepointSide:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What the commands are told without arguments."""
+        """The environment of the commands."""
         return {
             "REPOINT_STORE": str(self.device / "store"),
             "REPOINT_REPOSITORY": str(self.repository),

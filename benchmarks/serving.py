@@ -1,4 +1,4 @@
-"""One static server for all sides, which counts what it is asked and every byte on the wire.
+"""One static server for all sides, which counts its requests and every byte on the wire.
 
 It serves files as `repoint serve` does, with entity tags and parts of files.
 """

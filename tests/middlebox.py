@@ -36,7 +36,7 @@ class Reply:
 
 
 @dataclass
-class Asked:
+class ReceivedRequest:
     """A request, and the file that it asks for; None if there is none.
 
     Attributes:
@@ -53,12 +53,12 @@ class Asked:
 
     @property
     def start(self) -> int | None:
-        """The first byte of the range that is asked for."""
+        """The first byte of the requested range."""
         found = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
         return int(found[1]) if found else None
 
 
-Behaviour = Callable[[Asked], Reply | None]
+Behaviour = Callable[[ReceivedRequest], Reply | None]
 
 
 @dataclass
@@ -68,54 +68,56 @@ class Middlebox(Loopback):
     Attributes:
         folder: The folder.
         behaviour: Returns the answer; None resets the connection.
-        asked: All requests so far.
+        requests: All requests so far.
         protocol: The version of HTTP.
     """
 
     folder: Path
-    behaviour: Behaviour = lambda asked: honest(asked)
-    asked: list[Asked] = field(default_factory=list)
+    behaviour: Behaviour = lambda request: honest(request)
+    requests: list[ReceivedRequest] = field(default_factory=list)
     protocol: str = "HTTP/1.1"
 
     def __post_init__(self) -> None:
         self.open(_handler(self))
 
 
-def honest(asked: Asked) -> Reply:
+def honest(request: ReceivedRequest) -> Reply:
     """Answer as most servers do."""
-    if asked.data is None:
+    if request.data is None:
         return Reply(404, b"not found")
-    tag = {"ETag": f'"{hashlib.sha256(asked.data).hexdigest()[:16]}"'}
-    if asked.headers.get("If-None-Match") == tag["ETag"]:
+    tag = {"ETag": f'"{hashlib.sha256(request.data).hexdigest()[:16]}"'}
+    if request.headers.get("If-None-Match") == tag["ETag"]:
         return Reply(304, b"", tag)
-    if asked.start is None:
-        return Reply(200, asked.data, tag)
-    last = len(asked.data) - 1
-    tag["Content-Range"] = f"bytes {asked.start}-{last}/{len(asked.data)}"
-    return Reply(206, asked.data[asked.start :], tag)
+    if request.start is None:
+        return Reply(200, request.data, tag)
+    last = len(request.data) - 1
+    tag["Content-Range"] = f"bytes {request.start}-{last}/{len(request.data)}"
+    return Reply(206, request.data[request.start :], tag)
 
 
 def always(*replies: Reply) -> Behaviour:
-    """Answer with these replies in turn, the last one for ever, whatever is asked."""
-    return lambda asked: replies[min(asked.number, len(replies) - 1)]
+    """Answer with these replies in turn, the last one for ever, whatever the request is."""
+    return lambda request: replies[min(request.number, len(replies) - 1)]
 
 
 def for_patches(behaviour: Behaviour) -> Behaviour:
     """Behave so for patches only."""
-    return lambda asked: behaviour(asked) if ".patch" in asked.path else honest(asked)
+    return lambda request: behaviour(request) if ".patch" in request.path else honest(request)
 
 
 def first(*replies: Reply | None) -> Behaviour:
     """Answer the first requests for each path with these replies, and then honestly."""
-    return lambda asked: replies[asked.number] if asked.number < len(replies) else honest(asked)
+    return lambda request: (
+        replies[request.number] if request.number < len(replies) else honest(request)
+    )
 
 
-def zipped(asked: Asked) -> Reply:
-    """Compress every file, although nobody asked for that."""
-    reply = honest(asked)
+def zipped(request: ReceivedRequest) -> Reply:
+    """Compress every file, although the client does not accept it."""
+    reply = honest(request)
     if reply.status not in (200, 206):
         return reply
-    body = gzip.compress(asked.data or b"")
+    body = gzip.compress(request.data or b"")
     return Reply(200, body, {**reply.headers, "Content-Encoding": "gzip"})
 
 
@@ -132,10 +134,10 @@ def _handler(server: Middlebox) -> type[BaseHTTPRequestHandler]:
             path = re.sub(r"^http://[^/]*", "", self.path)
             file = server.folder / path.partition("?")[0].lstrip("/")
             data = file.read_bytes() if file.is_file() else None
-            number = sum(one.path == self.path for one in server.asked)
-            asked = Asked(self.path, dict(self.headers), data, number)
-            server.asked.append(asked)
-            reply = server.behaviour(asked)
+            number = sum(one.path == self.path for one in server.requests)
+            request = ReceivedRequest(self.path, dict(self.headers), data, number)
+            server.requests.append(request)
+            reply = server.behaviour(request)
             if reply is None:
                 self.close_connection = True
                 return

@@ -82,7 +82,7 @@ class Named(TypedDict, total=False):
 
     name: BaselineName
     letter: str | None
-    told: Advisory | None
+    texts: Advisory | None
     drop: tuple[str, ...]
 
 
@@ -144,12 +144,12 @@ class Vendor:
         *cves: str,
         name: BaselineName = NAME,
         letter: str | None = None,
-        told: Advisory | None = None,
+        texts: Advisory | None = None,
         drop: tuple[str, ...] = (),
     ) -> BuiltImprovement:
         fixed = components or {"engine": FIXED}
         sources = {component: self.source(files) for component, files in fixed.items()}
-        fixes = told or advisory(*cves, component=next(iter(fixed)))
+        fixes = texts or advisory(*cves, component=next(iter(fixed)))
         return self.improve_from(
             sources, fixes, name=name, letter=letter, corrections=Corrections(drop)
         )

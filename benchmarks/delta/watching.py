@@ -70,19 +70,19 @@ def measure(job: Job, seconds: float) -> tuple[Measured, Answer]:
         process.stdin.write(msgspec.json.encode(job) + b"\n")
         process.stdin.flush()
         watcher.start()
-        said, complaints = process.communicate(timeout=seconds)
+        output, complaints = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
         return _measured(seen, "time", seconds=seconds), Answer(error="time")
     finally:
         _end(process)
         watcher.join()
-    if not said:
+    if not output:
         error = complaints.decode(errors="replace").strip().splitlines()
         # The kernel's way of saying that there is no memory left, and that of C++.
         no_memory = process.returncode in (-signal.SIGKILL, -signal.SIGABRT, -signal.SIGSEGV)
         answer = Answer(error="memory" if no_memory else (error or ["no answer"])[-1])
     else:
-        answer = msgspec.json.decode(said, type=Answer)
+        answer = msgspec.json.decode(output, type=Answer)
     if answer.error:
         lacks = any(word in answer.error.lower() for word in ("memory", "alloc"))
         return _measured(seen, "memory" if lacks else "failed", error=answer.error), answer
@@ -123,7 +123,7 @@ def _watch(process: subprocess.Popen[bytes], seen: _Seen) -> None:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the process and what it has started, if it has not ended by itself."""
+    """Kill the process and its descendants, if it is still running."""
     if process.poll() is None:
         # The parent first, so that it starts no more.
         for pid in (process.pid, *_descendants(process.pid)):

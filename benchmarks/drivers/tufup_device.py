@@ -65,7 +65,7 @@ def update(device: Path) -> dict[str, Any]:
 
 
 def settle(device: Path) -> dict[str, Any]:
-    """Let the device be one that has the new release."""
+    """Record the new release as the installed one."""
     file = device / "settings.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), "version": NEW}))
     return {}

@@ -39,7 +39,7 @@ def main() -> None:
             url = server.new_database()
             space = size.fill_up(url, devices)
             status.update("Asking …")
-            asked = size.answers(url)
+            answered = size.answers(url)
             status.update("Opening the page …")
             viewed = {"fleet page, first view": first_view.measure(url)}
             recovered = recovery.measure(url)
@@ -47,7 +47,7 @@ def main() -> None:
         server.close()
     groups = [
         _rates(taken),
-        _answers(asked | viewed | recovered.first_byte, devices),
+        _answers(answered | viewed | recovered.first_byte, devices),
         _space(space, day, devices),
         _recovery(recovered),
     ]
@@ -93,8 +93,8 @@ def _rates(taken: dict[str, list[Taken]]) -> Group:
     )
 
 
-def _answers(asked: dict[str, tuple[float, ...]], devices: int) -> Group:
-    rows = [Row(name, (figure(times, "s"),), 0.3) for name, times in asked.items()]
+def _answers(answered: dict[str, tuple[float, ...]], devices: int) -> Group:
+    rows = [Row(name, (figure(times, "s"),), 0.3) for name, times in answered.items()]
     return Group(f"Answers with {devices:,} devices in PostgreSQL", ("Repoint",), tuple(rows))
 
 

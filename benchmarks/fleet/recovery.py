@@ -59,7 +59,7 @@ def measure(database: str) -> Recovery:
 
 
 def _wait(acknowledged: set[str], before: int) -> None:
-    """Let the load run for a second after its first reports are taken."""
+    """Wait until a second after the first report is acknowledged."""
     deadline = time.monotonic() + 60
     while len(acknowledged) == before and time.monotonic() < deadline:
         time.sleep(0.01)

@@ -92,14 +92,14 @@ def answers(url: str, runs: int = 15) -> dict[str, tuple[float, ...]]:
     """Return how long each answer takes, in seconds, every time."""
     state = open_state(url)
     since = int(time.time()) - 30 * 86_400
-    asked: dict[str, Callable[[SqlState], object]] = {
+    questions: dict[str, Callable[[SqlState], object]] = {
         "outcomes by letter and ring": lambda one: one.outcomes(PRODUCT),
         "adoption by the hour, 30 days": lambda one: one.adoption(PRODUCT, since),
         "failures by kind": lambda one: one.failures(PRODUCT),
         "an id": lambda one: one.find("0" * 32),
     }
     found: dict[str, tuple[float, ...]] = {}
-    for name, ask in asked.items():
+    for name, ask in questions.items():
         times = []
         for _ in range(runs):
             begun = time.perf_counter()

@@ -88,7 +88,7 @@ class Bus:
         return [(member, body) for member, body in calls if body[-1:] != [member]]
 
     def play(self, name: str, answers: dict[str, tuple[str, list[Any]]]) -> None:
-        """Let a service stand on the bus: for each method a signature and the answer."""
+        """Start a service on the bus. For each method, `answers` has the signature and the reply."""
         service = subprocess.Popen(
             [sys.executable, "-c", _SERVICE, self.address, name, json.dumps(answers),
              str(self.folder / "calls")],

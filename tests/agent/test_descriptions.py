@@ -1,4 +1,4 @@
-"""What people are told about a restart is true with and without background updates."""
+"""What people read about a restart is true with and without background updates."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ def test_a_start_activates_only_where_background_updates_run(
     assert describe_activation(attended) == ENDS[reason]
     assert describe_activation_or_restart(attended) == f"{ENDS[reason]}, or with `repoint restart`"
     unattended = msgspec.structs.replace(waiting, attended=False)
-    told = "with `repoint restart`: background updates do not run here"
-    assert describe_activation(unattended) == told
-    assert describe_activation_or_restart(unattended) == told
+    expected = "with `repoint restart`: background updates do not run here"
+    assert describe_activation(unattended) == expected
+    assert describe_activation_or_restart(unattended) == expected
 
 
 def test_a_removal_that_waits_does_not_say_that_a_fix_waits(overview: Overview) -> None:

@@ -28,7 +28,7 @@ NOW = int(time.time())
 
 
 @pytest.fixture
-def asked(place: Place, tmp_path: Path) -> Path:
+def policy(place: Place, tmp_path: Path) -> Path:
     """The folder of a policy that asks for the files."""
     place.enroll()
     folder = tmp_path / "policy.d"
@@ -60,10 +60,10 @@ def test_nothing_is_written_unless_the_policy_asks(place: Place, tmp_path: Path)
     assert not (place.folder / "store/export").exists()
 
 
-def test_both_files_say_what_the_status_says(place: Place, vendor: Vendor, asked: Path) -> None:
+def test_both_files_say_what_the_status_says(place: Place, vendor: Vendor, policy: Path) -> None:
     vendor.release()
     place.run(MAPS_A_LIBRARY, launched=True)
-    run(place, asked)
+    run(place, policy)
     (row,) = rows(place, "SELECT * FROM repoint_status")
     status = place.device.status(None)
     assert row["product"] == "acme-kiosk"
@@ -76,10 +76,10 @@ def test_both_files_say_what_the_status_says(place: Place, vendor: Vendor, asked
     assert 'repoint_protected{product="acme-kiosk"} 0\n' in metrics
 
 
-def test_everybody_may_read_the_files_and_nobody_write_them(place: Place, asked: Path) -> None:
+def test_everybody_may_read_the_files_and_nobody_write_them(place: Place, policy: Path) -> None:
     before = os.umask(0o077)
     try:
-        run(place, asked)
+        run(place, policy)
     finally:
         os.umask(before)
     folder = place.folder / "store/export"
@@ -88,29 +88,29 @@ def test_everybody_may_read_the_files_and_nobody_write_them(place: Place, asked:
     assert {file.name for file in folder.iterdir()} == {"status.sqlite", "repoint.prom"}
 
 
-def test_the_files_go_when_the_policy_does_not_ask_any_more(place: Place, asked: Path) -> None:
-    run(place, asked)
-    (asked / "10-site.toml").write_text("automatic = true\n")
-    run(place, asked)
+def test_the_files_go_when_the_policy_does_not_ask_any_more(place: Place, policy: Path) -> None:
+    run(place, policy)
+    (policy / "10-site.toml").write_text("automatic = true\n")
+    run(place, policy)
     assert not (place.folder / "store/export").exists()
 
 
 def test_an_agent_that_does_not_see_processes_leaves_the_files_to_one_that_does(
-    place: Place, asked: Path
+    place: Place, policy: Path
 ) -> None:
     handed: list[str] = []
-    run(place, asked, handed)
+    run(place, policy, handed)
     assert handed
     assert not (place.folder / "store/export").exists()
-    device = Device(place.folder / "store", wait=5, policy=asked)
+    device = Device(place.folder / "store", wait=5, policy=policy)
     list(Agent(device, lambda: NOW, random.Random(3)).activate())
     assert rows(place, "SELECT * FROM repoint_status")
 
 
-def test_a_folder_in_the_way_fails_no_update(place: Place, vendor: Vendor, asked: Path) -> None:
+def test_a_folder_in_the_way_fails_no_update(place: Place, vendor: Vendor, policy: Path) -> None:
     (place.folder / "store/export").write_text("something else")
     vendor.release()
-    run(place, asked)
+    run(place, policy)
     assert place.device.status(None).in_force == "26.3.1 (a)"
 
 

@@ -106,7 +106,7 @@ HINDRANCES: dict[str, tuple[Callable[[Bench, WebServer], AbstractContextManager[
 def test_the_second_run_in_a_row_that_cannot_work_is_shown(
     bench: Bench, server: WebServer, case: str
 ) -> None:
-    hinder, said = HINDRANCES[case]
+    hinder, message = HINDRANCES[case]
     bench.run()
     with hinder(bench, server):
         bench.run()
@@ -115,7 +115,7 @@ def test_the_second_run_in_a_row_that_cannot_work_is_shown(
         assert run.failed
         assert run.hindered == 2
         assert bench.hindrance().startswith("the last 2 update runs could not work: ")
-        assert said in bench.hindrance()
+        assert message in bench.hindrance()
     heal(bench, server)
     assert not bench.run().failed
     assert bench.hindrance() == ""

@@ -66,7 +66,7 @@ def test_later_files_win_and_each_value_names_its_file(store: Path, folder: Path
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         (b"automatic = ", "not valid TOML"),
         (b"automatic = 1", "`automatic`"),
@@ -105,7 +105,7 @@ def test_later_files_win_and_each_value_names_its_file(store: Path, folder: Path
     ],
 )
 def test_a_malformed_file_is_refused_whole_and_the_last_good_policy_stays(
-    store: Path, folder: Path, text: bytes, said: str
+    store: Path, folder: Path, text: bytes, message: str
 ) -> None:
     (folder / "10-base.toml").write_text("removal = false\n")
     good = read_policy(store, folder)
@@ -116,7 +116,7 @@ def test_a_malformed_file_is_refused_whole_and_the_last_good_policy_stays(
     assert policy.rules == good.rules
     assert policy.sources == good.sources
     assert str(folder / "20-broken.toml") in policy.problem
-    assert said in policy.problem
+    assert message in policy.problem
     keep_policy(store, policy)
     (folder / "20-broken.toml").unlink()
     assert read_policy(store, folder).rules == Rules(removal=True)
@@ -156,10 +156,10 @@ UNREADABLE: dict[str, tuple[Callable[[Path], object], str]] = {
 
 @pytest.mark.parametrize("case", UNREADABLE)
 def test_what_is_no_file_is_one_line(store: Path, folder: Path, case: str) -> None:
-    make, said = UNREADABLE[case]
+    make, message = UNREADABLE[case]
     make(folder / "30-odd.toml")
     policy = read_policy(store, folder)
-    assert said in policy.problem
+    assert message in policy.problem
     assert "30-odd.toml" in policy.problem
     assert "Correct it" in policy.problem
     assert policy.rules.automatic is False

@@ -135,10 +135,10 @@ def test_status_says_when_the_machine_restarts(
     bus.play_logind(scheduled=when * 1_000_000)
     staged(place, vendor, "system")
     assert place.device.host.logind.scheduled_restart() == when
-    said = works("status", "--store", place.folder / "store",
+    output = works("status", "--store", place.folder / "store",
                  env={"DBUS_SYSTEM_BUS_ADDRESS": bus.address})  # fmt: skip
-    assert "has to restart: this machine\n" in said
-    assert f"it restarts at {format_time(when)}; `repoint restart --cancel` stops that" in said
+    assert "has to restart: this machine\n" in output
+    assert f"it restarts at {format_time(when)}; `repoint restart --cancel` stops that" in output
 
 
 @needs_bus
@@ -218,7 +218,7 @@ def test_in_the_window_the_machine_is_restarted_once_and_not_scheduled_again(
     agent = Agent(device, lambda: now, random.Random(1), lambda store: Conditions())
     bus.play_logind()
     (made,) = agent.run()
-    assert made.announced is None, "people are told first"
+    assert made.announced is None, "people are notified first"
     now += 3600
     (made,) = agent.run()
     assert made.announced is not None

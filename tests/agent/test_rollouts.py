@@ -258,9 +258,9 @@ def test_the_secret_is_made_once_and_nobody_else_can_read_it(
 
 
 @pytest.mark.slow
-def test_the_status_tells_a_person_when_the_turn_comes(bench: Bench, rollouts: Rollouts) -> None:
+def test_the_status_shows_when_the_turn_comes(bench: Bench, rollouts: Rollouts) -> None:
     start(rollouts, bench, 0.5)
     bench.run()
-    said = works("status", "--store", bench.place.folder / "store")
-    assert "when the turn of this device comes" in said
-    assert "you can install it now" in said
+    output = works("status", "--store", bench.place.folder / "store")
+    assert "when the turn of this device comes" in output
+    assert "you can install it now" in output

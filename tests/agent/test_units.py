@@ -61,10 +61,10 @@ def analyze(*arguments: str) -> str:
 @needs_analyze
 def test_what_talks_to_the_network_is_shut_in_to_a_score_of_two_at_most(tmp_path: Path) -> None:
     written(tmp_path, SYSTEM)
-    said = analyze("security", "--offline=true", "--no-pager", str(tmp_path / AGENT))
-    score = re.search(r"exposure level for \S+: ([\d.]+)", said)
-    assert score is not None, said
-    assert float(score[1]) <= 2.0, said
+    output = analyze("security", "--offline=true", "--no-pager", str(tmp_path / AGENT))
+    score = re.search(r"exposure level for \S+: ([\d.]+)", output)
+    assert score is not None, output
+    assert float(score[1]) <= 2.0, output
 
 
 @needs_analyze
@@ -74,9 +74,9 @@ def test_systemd_finds_nothing_wrong_with_the_units(tmp_path: Path, user: bool) 
     written(tmp_path, setup)
     whose = ["--user"] if setup.user else []
     files = [str(path) for path in sorted(tmp_path.glob("repoint-*"))]
-    said = analyze("verify", *whose, "--man=no", *files)
-    lines = [line for line in said.splitlines() if "repoint-" in line]
-    assert lines == [], said
+    output = analyze("verify", *whose, "--man=no", *files)
+    lines = [line for line in output.splitlines() if "repoint-" in line]
+    assert lines == [], output
 
 
 @pytest.mark.slow
@@ -225,13 +225,13 @@ def test_without_systemd_there_are_lines_for_cron(tmp_path: Path) -> None:
 def test_the_command_shows_all_it_would_do_and_does_nothing(place: Place) -> None:
     place.enroll()
     before = set(Path("/etc/systemd/system").glob("repoint*"))
-    said = works("agent", "install", "--dry-run", "--store", place.folder / "store")
+    output = works("agent", "install", "--dry-run", "--store", place.folder / "store")
     assert set(Path("/etc/systemd/system").glob("repoint*")) == before
     setup = units.setup_for(Store(place.folder / "store"), user=os.geteuid() != 0)
     assert setup.grafts == (place.graft,)
     for name, text in unit_files(setup).items():
-        assert f"/{name}\n{text}" in said
-    assert "$ systemctl" in said
+        assert f"/{name}\n{text}" in output
+    assert "$ systemctl" in output
 
 
 @pytest.mark.skipif(Systemd().is_booted(), reason="systemd runs this machine")

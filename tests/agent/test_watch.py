@@ -1,4 +1,4 @@
-"""Who watches what is on trial: a unit that systemd makes when it is asked."""
+"""Who watches what is on trial: a transient unit of systemd."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from repoint.host.systemd.services import Systemd
 
 @pytest.fixture
 def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """systemd-run and systemctl are played by scripts, which write down what they are asked."""
+    """systemd-run and systemctl are replaced by scripts, which log their arguments."""
     for name, status in (("systemd-run", "refused"), ("systemctl", "watched")):
         script = tmp_path / name
         script.write_text(
@@ -29,13 +29,13 @@ def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_watch_waits_for_nothing_and_blocks_nothing(systemd: Path) -> None:
     start_watch(Path("/srv/a store"), Systemd())
-    asked = (systemd / "systemd-run.log").read_text()
-    assert "--no-block" in asked
-    assert "--unit=repoint-watch.service" in asked
-    assert asked.endswith(
+    commands = (systemd / "systemd-run.log").read_text()
+    assert "--no-block" in commands
+    assert "--unit=repoint-watch.service" in commands
+    assert commands.endswith(
         f"{sys.executable} -I -X utf8 -m repoint system watch --store /srv/a store\n"
     )
-    assert ("--property=DefaultDependencies=no" in asked) == (os.geteuid() == 0)
+    assert ("--property=DefaultDependencies=no" in commands) == (os.geteuid() == 0)
 
 
 def test_one_that_watches_already_is_enough(systemd: Path) -> None:

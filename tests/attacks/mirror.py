@@ -56,7 +56,7 @@ class Mirror:
         return Metadata.from_file(str(found[max(found)]))
 
     def sign(self, role: str, change: Callable[[Any], None], *, version: int = 0) -> None:
-        """Sign a role's metadata anew after a change; by itself it gets the next version."""
+        """Sign a role's metadata anew after a change; by default it gets the next version."""
         metadata = self.latest(role)
         metadata.signed.version = version or metadata.signed.version + 1
         change(metadata.signed)

@@ -34,7 +34,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be several
 
 @pytest.fixture
 def open_way(tmp_path: Path) -> Iterator[None]:
-    """Let others come as far as the device; pytest keeps its folders to itself."""
+    """Make the folders above the device searchable for other accounts; pytest makes them 0700."""
     changed = []
     for folder in (tmp_path, *tmp_path.parents):
         mode = folder.stat().st_mode
@@ -64,9 +64,9 @@ def as_nobody(work: Callable[[], object]) -> Any:
         os._exit(0)
     os.close(write)
     with open(read, "rb") as answer:
-        said = json.loads(answer.read())
+        status = json.loads(answer.read())
     os.waitpid(pid, 0)
-    return said
+    return status
 
 
 def commands(*lines: tuple[str, ...]) -> Callable[[], object]:
@@ -101,9 +101,9 @@ def test_nobody_sees_the_status_of_roots_store_and_can_change_nothing(
     before = everything(place.folder)
     first, *others = as_nobody(commands(*looking))
     assert first[0] == 0, first
-    said = json.loads(first[1])
-    assert said["in_force"] == "26.3.1 (a)"
-    assert [cve["state"] for cve in said["cves"]] == ["in force"]
+    status = json.loads(first[1])
+    assert status["in_force"] == "26.3.1 (a)"
+    assert [cve["state"] for cve in status["cves"]] == ["in force"]
     assert [answer[0] for answer in others] == [0, 0], others
     changing = [("check",), ("install",), ("remove",), ("settings", "automatic", "off")]
     for answer in as_nobody(commands(*[(*command, *store) for command in changing])):

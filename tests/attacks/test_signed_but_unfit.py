@@ -96,7 +96,7 @@ def offer_changed(
 
 @pytest.mark.one_quick
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (add("../evil"), "The path '../evil' would leave the tree"),
         (add("/etc/evil"), "The path '/etc/evil' would leave the tree"),
@@ -107,12 +107,12 @@ def offer_changed(
     ],
 )
 def test_a_layer_whose_paths_leave_the_tree_is_refused_when_it_is_read(
-    place: Place, draft: tuple[Record, bytes], change: Callable[[Record], None], said: str
+    place: Place, draft: tuple[Record, bytes], change: Callable[[Record], None], message: str
 ) -> None:
     offer_changed(place, draft, change)
     before = everything(place.folder, *NEVER)
     answer = repoint("check", "--store", place.folder / "store")
-    refusal(answer, "a.json is not a valid improvement", said, "tell the vendor")
+    refusal(answer, "a.json is not a valid improvement", message, "tell the vendor")
     assert everything(place.folder, *NEVER) == before
     works("status", "--store", place.folder / "store")
 
@@ -128,7 +128,7 @@ BY_WAY_OF_OTHERS = both(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (THROUGH_A_LINK, "'lib2/evil' lies below 'lib2', which is not a folder"),
         (BY_WAY_OF_OTHERS, "'out' leads out of the tree through other links"),
@@ -137,14 +137,14 @@ BY_WAY_OF_OTHERS = both(
     ],
 )
 def test_a_layer_that_does_not_fit_the_baseline_is_refused_before_its_patch_is_fetched(
-    place: Place, draft: tuple[Record, bytes], change: Callable[[Record], None], said: str
+    place: Place, draft: tuple[Record, bytes], change: Callable[[Record], None], message: str
 ) -> None:
     offer_changed(place, draft, change)
     works("check", "--store", place.folder / "store")
     before = everything(place.folder)
     place.server.requests.clear()
     answer = repoint("install", "--store", place.folder / "store")
-    refusal(answer, "The layer of engine in 26.3.1 (a)", said, "nothing was installed")
+    refusal(answer, "The layer of engine in 26.3.1 (a)", message, "nothing was installed")
     assert not [r for r in place.server.requests if r.path.endswith(".patch")]
     assert everything(place.folder) == before
 
@@ -191,7 +191,7 @@ def garbage(folder: Path, honest: bytes) -> bytes:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("make", "said"),
+    ("make", "message"),
     [
         (other_patch, "the patch gives another file than the one that is signed"),
         (lying_patch, "decoding does not give the file that is signed"),
@@ -203,7 +203,7 @@ def test_a_patch_that_gives_something_else_than_what_is_signed_is_refused(
     draft: tuple[Record, bytes],
     tmp_path: Path,
     make: Callable[[Path, bytes], bytes],
-    said: str,
+    message: str,
 ) -> None:
     place.enroll()
     record = json.loads(json.dumps(draft[0]))
@@ -211,6 +211,6 @@ def test_a_patch_that_gives_something_else_than_what_is_signed_is_refused(
     works("check", "--store", place.folder / "store")
     before = everything(place.folder, "downloads")
     answer = repoint("install", "--store", place.folder / "store")
-    refusal(answer, "The patch for engine in 26.3.1 (a) is not what was signed", said)
+    refusal(answer, "The patch for engine in 26.3.1 (a) is not what was signed", message)
     assert everything(place.folder, "downloads") == before
     assert list(place.product.downloads.glob("*")) == []

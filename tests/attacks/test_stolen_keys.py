@@ -81,8 +81,8 @@ def test_the_thief_of_all_online_keys_cannot_have_a_file_written_elsewhere(
 ) -> None:
     mirror = take_over(*ONLINE)
     path = names.catalog_path("acme-kiosk")
-    said = digest.replace("{folder}", str(tmp_path))
-    mirror.put("acme-kiosk.catalog", {path: b"evil" * 100}, sha256=said)
+    shown = digest.replace("{folder}", str(tmp_path))
+    mirror.put("acme-kiosk.catalog", {path: b"evil" * 100}, sha256=shown)
     mirror.lead_to("acme-kiosk.catalog")
     for folder in (mirror.folder, mirror.folder / f"targets/acme-kiosk/{tmp_path}"):
         folder.mkdir(parents=True, exist_ok=True)
@@ -215,7 +215,7 @@ def test_all_files_of_a_mirror_changed_one_by_one_never_harm_a_device(
 
 
 def forget(place: Place) -> None:
-    """Let a device ask for everything again but what it was enrolled with."""
+    """Remove everything that a device has fetched since its enrolment."""
     for left in ("metadata", "catalog.json", "checked.json", "offers", "downloads"):
         path = place.product.path / left
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)

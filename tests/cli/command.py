@@ -57,32 +57,32 @@ def works(*arguments: str | Path, env: dict[str, str] | None = None) -> str:
     return answer.out
 
 
-def refusal(answer: Answer, *said: str) -> str:
+def refusal(answer: Answer, *expected: str) -> str:
     """The one line of a refusal, which holds what is wrong and, after it, what to do next."""
     assert answer.status == 1, answer
     *before, line = answer.err.splitlines()
     # On a busy machine a command may have said how far it was.
     assert all(each.startswith("Working: ") for each in before), answer.err
-    return told(line, answer, *said)
+    return error_line(line, answer, *expected)
 
 
-def misuse(answer: Answer, *said: str) -> str:
+def misuse(answer: Answer, *expected: str) -> str:
     """The one line that tells a person that the command was used wrongly, and where to look."""
     assert answer.status == 2, answer
     assert answer.err.count("\n") == 1, answer.err
     line = answer.err.rstrip("\n")
     assert " --help`" in line
-    return told(line, answer, *said)
+    return error_line(line, answer, *expected)
 
 
-def told(line: str, answer: Answer, *said: str) -> str:
+def error_line(line: str, answer: Answer, *expected: str) -> str:
     """A line of an error: it is the command's own, and has two sentences."""
     assert line.startswith("repoint: "), answer.err
     assert "Traceback" not in answer.err
     wrong, _, hint = line.partition(". ")
     assert wrong, line
     assert hint, f"it does not say what to do next: {line}"
-    for words in said:
+    for words in expected:
         assert words in line, f"{words!r} is not in {line!r}"
     assert answer.out == "", answer.out
     return line

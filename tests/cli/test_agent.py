@@ -38,8 +38,8 @@ def test_a_run_prints_what_it_did_and_then_that_there_is_nothing_to_do(
     place: Place, vendor: Vendor, store: dict[str, str]
 ) -> None:
     vendor.release()
-    said = works("agent", "run-once", env=store)
-    assert said == (
+    output = works("agent", "run-once", env=store)
+    assert output == (
         "acme-kiosk: 26.3.1 (a) is downloaded and staged.\nacme-kiosk: 26.3.1 (a) is in force.\n"
     )
     assert works("agent", "run-once", env=store) == "acme-kiosk: Nothing to do.\n"
@@ -94,9 +94,9 @@ def test_what_is_staged_comes_into_force_at_a_start_unless_a_program_runs(
 def test_the_policy_is_shown_with_its_files(place: Place, store: dict[str, str]) -> None:
     assert "people decide everything" in works("policy", env=store)
     file = rules(place, 'removal = false\nwindow = ["02:00-03:00", "sun 12:00-14:00"]\n')
-    said = works("policy", env=store)
-    assert f"removal        no                       {file}\n" in said
-    assert "02:00-03:00, sun 12:00-14:00" in said
+    output = works("policy", env=store)
+    assert f"removal        no                       {file}\n" in output
+    assert "02:00-03:00, sun 12:00-14:00" in output
 
 
 @pytest.mark.slow
@@ -135,9 +135,9 @@ def test_what_is_locked_is_refused_and_shown(
     file = rules(place, "automatic = true\nremoval = false\n")
     refusal(repoint("settings", "automatic", "off", env=store), "locked on", str(file))
     refusal(repoint("remove", env=store), "Removal is locked by", str(file))
-    said = works("status", env=store)
-    assert f"Automatically Install is on, locked by {file}" in said
-    assert f"removal is locked by {file}" in said
+    output = works("status", env=store)
+    assert f"Automatically Install is on, locked by {file}" in output
+    assert f"removal is locked by {file}" in output
 
 
 @pytest.mark.slow
@@ -149,9 +149,9 @@ def test_the_message_of_the_day_is_empty_if_everything_is_in_force(
     rules(place, "automatic = false\n")
     vendor.release()
     works("check", env=store)
-    said = works("motd", env=store)
-    assert said.startswith("A security improvement for acme-kiosk is available: 26.3.1 (a).\n")
-    assert "Not installed automatically: Automatically Install is off (" in said
+    output = works("motd", env=store)
+    assert output.startswith("A security improvement for acme-kiosk is available: 26.3.1 (a).\n")
+    assert "Not installed automatically: Automatically Install is off (" in output
 
 
 @pytest.mark.slow
@@ -181,7 +181,7 @@ def at_a_terminal(store: dict[str, str], *arguments: str, answers: str) -> str:
     )  # fmt: skip
     os.close(follower)
     os.write(leader, answers.encode())
-    said = b""
+    output = b""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         try:
@@ -190,10 +190,10 @@ def at_a_terminal(store: dict[str, str], *arguments: str, answers: str) -> str:
             break
         if not part:
             break
-        said += part
+        output += part
     os.close(leader)
     program.wait(60)
-    return said.decode(errors="replace").replace("\r", "")
+    return output.decode(errors="replace").replace("\r", "")
 
 
 @pytest.mark.slow
@@ -203,16 +203,16 @@ def test_at_a_terminal_install_shows_the_offer_asks_and_offers_the_restart(
     pid = place.run(MAPS_A_LIBRARY, launched=False)
     vendor.release()
     works("check", env=store)
-    said = at_a_terminal(store, "install", answers="n\n")
-    assert "26.3.1 (a): A security update" in said
-    assert "CVE-2023-4863 in engine: not fixed" in said
-    assert f"({pid})" in said
-    assert "Install it now? [Y/n]" in said
+    output = at_a_terminal(store, "install", answers="n\n")
+    assert "26.3.1 (a): A security update" in output
+    assert "CVE-2023-4863 in engine: not fixed" in output
+    assert f"({pid})" in output
+    assert "Install it now? [Y/n]" in output
     assert place.product.links.staged() is None
 
-    said = at_a_terminal(store, "install", answers="y\ny\n")
-    assert f"({pid}) now? [y/N]" in said
-    assert "26.3.1 (a) is active." in said
+    output = at_a_terminal(store, "install", answers="y\ny\n")
+    assert f"({pid}) now? [y/N]" in output
+    assert "26.3.1 (a) is active." in output
     assert place.text() == "VERSION = 'new'\n"
 
 
@@ -223,7 +223,7 @@ def test_without_a_terminal_or_with_yes_install_asks_and_restarts_nothing(
     place.run(MAPS_A_LIBRARY, launched=False)
     vendor.release()
     works("check", env=store)
-    said = at_a_terminal(store, "install", "--yes", answers="")
-    assert "Staged 26.3.1 (a)" in said
-    assert "?" not in said
+    output = at_a_terminal(store, "install", "--yes", answers="")
+    assert "Staged 26.3.1 (a)" in output
+    assert "?" not in output
     assert place.text() == "VERSION = 'old'\n"

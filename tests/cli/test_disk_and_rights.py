@@ -143,7 +143,7 @@ class TestAFullDisk:
 
 
 def bound_by_permissions() -> None:
-    """Let permission bits bind the command even where the tests run as root.
+    """Drop the capabilities that bypass permission bits, as the tests may run as root.
 
     Source: capabilities(7). A capability that is not in the bounding set is lost at the next
     execve, and these are those that pass permission bits by.

@@ -60,7 +60,7 @@ class TestRefused:
 
     @pytest.mark.slow
     @pytest.mark.parametrize(
-        ("more", "said"),
+        ("more", "expected"),
         [
             (("--version", "27.0"), "acme-kiosk has no baseline 27.0"),
             (("--build", "1A1"), "acme-kiosk has no baseline 1A1"),
@@ -71,23 +71,27 @@ class TestRefused:
         ],
     )
     def test_for_what_the_repository_does_not_have(
-        self, place: Place, more: tuple[str, ...], said: str
+        self, place: Place, more: tuple[str, ...], expected: str
     ) -> None:
         before = everything(place.folder / "app")
-        refusal(repoint(*arguments(place, *more)), said)
+        refusal(repoint(*arguments(place, *more)), expected)
         nothing_was_made(place, before)
 
     @pytest.mark.slow
     def test_for_a_graft_point_that_cannot_be_one(self, place: Place) -> None:
         before = everything(place.folder / "app")
-        for path, said in (
+        for path, expected in (
             (place.graft.parent / "nothing", "There is nothing at"),
             (place.graft / "main.py", "is not a folder"),
             (place.folder, "overlap"),
         ):
             command = [a.replace(f"engine={place.graft}", f"engine={path}")
                        for a in arguments(place)]  # fmt: skip
-            refusal(repoint(*command), said, "Name" if said != "There is nothing at" else "Install")
+            refusal(
+                repoint(*command),
+                expected,
+                "Name" if expected != "There is nothing at" else "Install",
+            )
             nothing_was_made(place, before)
 
     def test_for_a_component_that_is_named_wrongly(self, place: Place) -> None:

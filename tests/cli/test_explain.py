@@ -14,9 +14,9 @@ def test_explain_shows_where_the_bytes_of_a_patch_go(tmp_path: Path) -> None:
     old, new, patch = write_tree(tmp_path / "old", OLD), tmp_path / "new", tmp_path / "patch"
     write_tree(new, FIXED)
     works("delta", "diff", old, new, patch)
-    said = json.loads(works("delta", "explain", patch, "--json"))
-    assert {file["name"] for file in said} == {"lib/engine.so", "main.py", "late.py"}
-    assert all(0 < file["length"] < 200 for file in said)
+    explained = json.loads(works("delta", "explain", patch, "--json"))
+    assert {file["name"] for file in explained} == {"lib/engine.so", "main.py", "late.py"}
+    assert all(0 < file["length"] < 200 for file in explained)
     shown = works("delta", "explain", patch)
     assert "lib/engine.so" in shown
     assert "zstd" in shown
@@ -25,10 +25,10 @@ def test_explain_shows_where_the_bytes_of_a_patch_go(tmp_path: Path) -> None:
 def test_explain_shows_the_parts_of_a_file_that_holds_others(tmp_path: Path) -> None:
     old, new = (VECTORS / "members" / f"wheel.{age}" for age in ("old", "new"))
     works("delta", "diff", old, new, tmp_path / "patch")
-    (said,) = json.loads(works("delta", "explain", tmp_path / "patch", "--json"))
-    assert said["codec"] == "members"
-    assert said["parts"][0]["members"] == 0
-    assert "elf" in {part["codec"] for part in said["parts"]}
+    (explained,) = json.loads(works("delta", "explain", tmp_path / "patch", "--json"))
+    assert explained["codec"] == "members"
+    assert explained["parts"][0]["members"] == 0
+    assert "elf" in {part["codec"] for part in explained["parts"]}
     assert "all between changed members" in works("delta", "explain", tmp_path / "patch")
 
 

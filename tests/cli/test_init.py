@@ -117,7 +117,7 @@ def test_it_never_replaces_a_file(work: Path) -> None:
 
 @pytest.mark.one_quick
 @pytest.mark.parametrize(
-    ("sources", "said"),
+    ("sources", "expected"),
     [
         (("nothing",), "nothing does not exist. Name a folder, a wheel, a .deb or a tar archive"),
         (("empty",), "empty cannot be used as a source"),
@@ -127,12 +127,12 @@ def test_it_never_replaces_a_file(work: Path) -> None:
     ],
 )
 def test_what_does_not_fit_is_refused_and_leaves_nothing(
-    work: Path, sources: tuple[str, ...], said: str
+    work: Path, sources: tuple[str, ...], expected: str
 ) -> None:
     (work / "dist/file").touch()
     (work / "empty").mkdir()
     before = everything(work)
-    refusal(repoint("init", *sources, cwd=work), said)
+    refusal(repoint("init", *sources, cwd=work), expected)
     assert everything(work) == before
 
 

@@ -53,7 +53,7 @@ def install(place: Place) -> tuple[str | Path, ...]:
 def test_enrolling_with_a_server_that_does_not_answer(
     tmp_path: Path, vendor: Vendor, closed_port: int
 ) -> None:
-    for url, said in (
+    for url, expected in (
         (f"http://127.0.0.1:{closed_port}", "it does not accept connections"),
         ("http://nothing.invalid", "its name cannot be resolved"),
     ):
@@ -64,7 +64,7 @@ def test_enrolling_with_a_server_that_does_not_answer(
             "--root", vendor.public / "metadata/1.root.json", "--graft", f"engine={graft}",
             "--platform", PLATFORM, "--store", tmp_path / "store",
         )  # fmt: skip
-        refusal(answer, "cannot be reached", said, "Check the network and try again")
+        refusal(answer, "cannot be reached", expected, "Check the network and try again")
         assert everything(tmp_path / "app") == before
         assert not list((tmp_path / "store").glob("products/*"))
 

@@ -31,7 +31,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.mark.one_quick
 @pytest.mark.parametrize(
-    ("url", "said"),
+    ("url", "expected"),
     [
         ("http://[::1", "is malformed"),
         ("http://u:secret@127.0.0.1:1/", "contains a user name or a password"),
@@ -40,10 +40,10 @@ def folder(tmp_path: Path) -> Path:
     ],
 )
 def test_a_broken_address_is_refused_before_anything_is_made(
-    folder: Path, shop: Vendor, url: str, said: str
+    folder: Path, shop: Vendor, url: str, expected: str
 ) -> None:
     before = everything(folder)
-    line = refusal(enroll(folder, shop, url), said)
+    line = refusal(enroll(folder, shop, url), expected)
     assert "secret" not in line
     assert {p: v for p, v in everything(folder).items() if not p.startswith("store")} == before
     assert not list(folder.glob("store/products/*"))
@@ -109,8 +109,8 @@ def test_a_proxy_of_the_environment_is_used_and_its_password_never_shown(
     env = {"http_proxy": proxy.url.replace("//", "//kiosk:secret@"), "no_proxy": ""}
     url = "http://updates.invalid/"
     assert enroll(folder, shop, url, env).status == 0
-    assert proxy.asked
-    assert all(asked.path.startswith("http://updates.invalid/") for asked in proxy.asked)
+    assert proxy.requests
+    assert all(request.path.startswith("http://updates.invalid/") for request in proxy.requests)
     proxy.close()
     answer = repoint("check", "--store", folder / "store", env=env)
     line = refusal(answer, "The proxy 127.0.0.1:", "it does not accept connections")

@@ -20,7 +20,7 @@ def errors(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     return stream
 
 
-def said(errors: io.StringIO, text: str) -> bool:
+def is_printed(errors: io.StringIO, text: str) -> bool:
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         if text in errors.getvalue():
@@ -31,17 +31,17 @@ def said(errors: io.StringIO, text: str) -> bool:
 
 def test_the_last_report_is_repeated(errors: io.StringIO) -> None:
     with progress.progress_bar({"app": "diff app"}) as report:
-        assert said(errors, "Working: reading, 0 s\n")
+        assert is_printed(errors, "Working: reading, 0 s\n")
         report("app", 1_500_000, 3_000_000)
-        assert said(errors, "Working: diff app: 1.50 MB of 3.00 MB, 0 s\n")
+        assert is_printed(errors, "Working: diff app: 1.50 MB of 3.00 MB, 0 s\n")
         report("other\x1b[2J", 5, 0)
-        assert said(errors, "5 B, 0 s\n")
+        assert is_printed(errors, "5 B, 0 s\n")
     assert "\x1b" not in errors.getvalue()
 
 
 def test_nothing_is_printed_after_the_work_or_for_short_work(errors: io.StringIO) -> None:
     with progress.progress_lines({}):
-        assert said(errors, "reading")
+        assert is_printed(errors, "reading")
     after = errors.getvalue()
     time.sleep(0.05)
     assert errors.getvalue() == after

@@ -36,8 +36,8 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "device"
 
 
-def refused_at_enrolment(folder: Path, answer: Answer, *said: str) -> None:
-    refusal(answer, *said)
+def refused_at_enrolment(folder: Path, answer: Answer, *expected: str) -> None:
+    refusal(answer, *expected)
     assert not list((folder / "app").glob(".*"))
     left = {path.name for path in (folder / "store").rglob("*")}
     assert left <= {"lock", "policy.json", "products", "trees"}
@@ -75,7 +75,7 @@ def forged(data: bytes) -> bytes:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("part", "change", "said"),
+    ("part", "change", "expected"),
     [
         ("timestamp.json", half, "was changed or damaged"),
         ("timestamp.json", forged, "is not signed with the keys this device trusts"),
@@ -98,17 +98,17 @@ def test_altered_metadata_is_refused(
     altered: Callable[[str, Alter], None],
     part: str,
     change: Alter,
-    said: str,
+    expected: str,
 ) -> None:
     altered(part, change)
     before = everything(folder / "app")
-    refused_at_enrolment(folder, enroll(folder, shop, web.url), said)
+    refused_at_enrolment(folder, enroll(folder, shop, web.url), expected)
     assert everything(folder / "app") == before
 
 
 @pytest.mark.one_quick
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "expected"),
     [
         (flip, "is not what the vendor signed: it was changed in transit"),
         (half, "is shorter than its signed size of"),
@@ -116,12 +116,12 @@ def test_altered_metadata_is_refused(
     ],
 )
 def test_an_altered_patch_is_refused_and_nothing_is_staged(
-    enrolled: Place, altered: Callable[[str, Alter], None], change: Alter, said: str
+    enrolled: Place, altered: Callable[[str, Alter], None], change: Alter, expected: str
 ) -> None:
     altered(".patch", change)
     before = everything(enrolled.folder, "metadata", "downloads")
     answer = repoint("install", "--store", enrolled.folder / "store")
-    refusal(answer, said)
+    refusal(answer, expected)
     assert everything(enrolled.folder, "metadata", "downloads") == before
     assert {left.suffix for left in enrolled.product.downloads.glob("*")} <= {".part"}
     shutil.rmtree(enrolled.product.downloads, ignore_errors=True)
@@ -144,12 +144,14 @@ def test_a_file_that_is_no_root_is_refused_before_any_request(
 ) -> None:
     web.requests.clear()
     (tmp_path / "notes.json").write_text("{}")
-    for root, said in (
+    for root, expected in (
         (tmp_path / "notes.json", "notes.json is not the trusted root of a repository"),
         (shop.public / "metadata/timestamp.json", "is not the trusted root of a repository"),
         (tmp_path / "nothing.json", "nothing.json cannot be read: No such file"),
     ):
-        refusal(enroll(folder, shop, web.url, root=root), said, "root.json that the vendor gave")
+        refusal(
+            enroll(folder, shop, web.url, root=root), expected, "root.json that the vendor gave"
+        )
     assert not (folder / "store").exists()
     assert web.requests == []
 

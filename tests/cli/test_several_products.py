@@ -48,11 +48,11 @@ def test_status_and_check_cover_all_products(place: Place, lamp: Place) -> None:
     lamp.enroll()
     store = place.folder / "store"
     lamp.vendor.release(None, X)
-    said = works("check", "--store", store)
-    assert "acme-kiosk 26.3.1 is up to date." in said
-    assert "Available for Acme Lamp: 26.3.1 (a)" in said
-    said = works("status", "--store", store)
-    first, second = said.split("\n\n")
+    output = works("check", "--store", store)
+    assert "acme-kiosk 26.3.1 is up to date." in output
+    assert "Available for Acme Lamp: 26.3.1 (a)" in output
+    output = works("status", "--store", store)
+    first, second = output.split("\n\n")
     assert first.startswith("acme-kiosk\nProtected")
     assert second.startswith(f"Acme Lamp\nNot protected: {X} is not fixed here.")
     assert "product    Acme Lamp (lamp) 26.3.1 (25D2128)" in second
@@ -82,8 +82,8 @@ def test_install_and_restart_cover_all_products(place: Place, lamp: Place) -> No
     (restarted,) = json.loads(works("restart", "--json", "--store", store))
     assert (restarted["product"], restarted["generation"]["letter"]) == ("lamp", "a")
     assert "new" in lamp.text()
-    said = works("install", "--store", store)
-    assert said.startswith("acme-kiosk:\nacme-kiosk 26.3.1 is up to date.\nAcme Lamp:\n")
+    output = works("install", "--store", store)
+    assert output.startswith("acme-kiosk:\nacme-kiosk 26.3.1 is up to date.\nAcme Lamp:\n")
     refusal(repoint("restart", "--store", store), "Nothing waits for a restart")
 
 
@@ -105,9 +105,9 @@ def test_after_the_enrolment_it_is_known_what_is_offered(
     options = ("--product", vendor.product, "--root", tmp_path / "root.json")
     graft = ("--graft", f"engine={place.graft}", "--platform", PLATFORM)
     works("enroll", place.server.url, *options, *graft, "--store", place.folder / "store")
-    said = works("status", "--store", place.folder / "store")
-    assert said.startswith(f"Not protected: {X} is not fixed here.")
-    assert "available  26.3.1 (a)" in said and "last check 20" in said
+    output = works("status", "--store", place.folder / "store")
+    assert output.startswith(f"Not protected: {X} is not fixed here.")
+    assert "available  26.3.1 (a)" in output and "last check 20" in output
 
 
 def test_one_products_trouble_does_not_hide_the_other(place: Place, lamp: Place) -> None:
@@ -146,11 +146,11 @@ def test_a_removal_names_only_what_the_letter_fixed(place: Place, vendor: Vendor
     terminal = Terminal(place, "remove")
     terminal.read_until("[y/N]")
     terminal.answer("n\n")
-    status, said = terminal.finish()
+    status, output = terminal.finish()
     assert (status, place.device.status(None).in_force) == (1, "26.3.1 (a)")
-    assert f"{X} in engine" in said and Y not in said
-    said = works("remove", "--store", place.folder / "store")
-    assert f"This device is exposed to {X} again." in said and Y not in said
+    assert f"{X} in engine" in output and Y not in output
+    output = works("remove", "--store", place.folder / "store")
+    assert f"This device is exposed to {X} again." in output and Y not in output
 
 
 def test_a_removal_of_what_was_only_staged_opens_nothing_again(
@@ -160,8 +160,8 @@ def test_a_removal_of_what_was_only_staged_opens_nothing_again(
     vendor.release(None, X)
     place.device.check(None)
     place.device.install(None, user_initiated=True)
-    said = works("remove", "--yes", "--store", place.folder / "store")
-    assert said.startswith("Removed 26.3.1 (a); 26.3.1 is active.") and "again" not in said
+    output = works("remove", "--yes", "--store", place.folder / "store")
+    assert output.startswith("Removed 26.3.1 (a); 26.3.1 is active.") and "again" not in output
 
 
 @pytest.mark.one_quick
@@ -182,12 +182,12 @@ def test_after_a_withdrawal_nobody_is_up_to_date(place: Place, vendor: Vendor) -
     vendor.release(None, X)
     vendor.withdraw("a", "it crashes")
     store = place.folder / "store"
-    said = works("check", "--store", store)
-    assert "up to date" not in said
-    assert "(26.3.1 (a): the vendor has withdrawn it: it crashes)" in said
-    said = works("status", "--store", store)
-    assert f"{X} in engine: not fixed (26.3.1 (a)), and the vendor has withdrawn it" in said
-    assert "wait for the next one, or ask the vendor" in said
+    output = works("check", "--store", store)
+    assert "up to date" not in output
+    assert "(26.3.1 (a): the vendor has withdrawn it: it crashes)" in output
+    output = works("status", "--store", store)
+    assert f"{X} in engine: not fixed (26.3.1 (a)), and the vendor has withdrawn it" in output
+    assert "wait for the next one, or ask the vendor" in output
 
 
 def test_after_a_failed_check_nobody_is_up_to_date(place: Place) -> None:

@@ -92,7 +92,7 @@ COMMANDS = ["status", "status --json", "check", "check --json", "history", "hist
 def test_no_command_lets_a_vendors_text_act_on_the_terminal(place: Place, vendor: Vendor) -> None:
     place.enroll()
     fix = Fix(("CVE-2026-1000",), "engine", impact="[red]x[/]", description="[red]x[/]")
-    vendor.release(told=Advisory(title="[red]x[/]", fixes=(fix,)))
+    vendor.release(texts=Advisory(title="[red]x[/]", fixes=(fix,)))
     assert_commands_are_harmless(place, "status", "check", "status", "motd")
     place.update()
     # A thief of the catalog's key is not bound to what Repoint's own commands accept.

@@ -30,7 +30,7 @@ def test_the_help_of_a_group_is_not_cut(group: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "expected"),
     [
         (("frobnicate",), "No such command 'frobnicate'. See `repoint --help`"),
         (("install", "--frobnicate"),
@@ -87,14 +87,14 @@ def test_the_help_of_a_group_is_not_cut(group: str) -> None:
     ],
 )  # fmt: skip
 def test_wrong_usage_is_reported_in_one_line(
-    tmp_path: Path, arguments: tuple[str, ...], said: str
+    tmp_path: Path, arguments: tuple[str, ...], expected: str
 ) -> None:
-    misuse(repoint(*arguments, cwd=tmp_path), said)
+    misuse(repoint(*arguments, cwd=tmp_path), expected)
     assert everything(tmp_path) == {}
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "expected"),
     [
         ((*ADD, "--component", "a=b", "--platform", "windows"),
          "'windows' cannot name a platform. Write system and machine in lower case, as in linux-"),
@@ -157,7 +157,7 @@ def test_wrong_usage_is_reported_in_one_line(
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_refused_in_one_line_with_what_can(
-    shop: Vendor, tmp_path: Path, arguments: tuple[str, ...], said: str
+    shop: Vendor, tmp_path: Path, arguments: tuple[str, ...], expected: str
 ) -> None:
     write_advisory(tmp_path / "advisory.toml")
     write_tree(tmp_path / "fixed", FIXED)
@@ -168,7 +168,7 @@ def test_what_cannot_be_is_refused_in_one_line_with_what_can(
     os.mkfifo(tmp_path / "pipe")
     before = (everything(tmp_path), everything(shop.folder))
     environment = {"REPOINT_REPOSITORY": str(shop.repository.path), "REPOINT_PASSPHRASE": "x"}
-    line = refusal(repoint(*arguments, cwd=tmp_path, env=environment), said)
+    line = refusal(repoint(*arguments, cwd=tmp_path, env=environment), expected)
     assert len(line) < 500
     assert (everything(tmp_path), everything(shop.folder)) == before
 

@@ -76,7 +76,7 @@ def tar_through_a_link(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("make", "said"),
+    ("make", "expected"),
     [
         (missing, "does not exist"),
         (empty_file, "is not a source that Repoint supports"),
@@ -91,11 +91,11 @@ def tar_through_a_link(folder: Path) -> Path:
     ],
 )  # fmt: skip
 def test_an_unfit_source_is_refused_and_nothing_is_registered(
-    shop: Vendor, tmp_path: Path, make: Callable[[Path], Path], said: str
+    shop: Vendor, tmp_path: Path, make: Callable[[Path], Path], expected: str
 ) -> None:
     source = make(tmp_path)
     before = everything(shop.folder), everything(tmp_path)
-    refusal(add(shop, source), str(source), said)
+    refusal(add(shop, source), str(source), expected)
     assert (everything(shop.folder), everything(tmp_path)) == before
 
 

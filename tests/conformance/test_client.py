@@ -46,8 +46,8 @@ def test_refreshing_brings_the_metadata_in_the_order_of_the_specification(
     client: Path, server: WebServer
 ) -> None:
     assert refresh(client, server) == 0
-    asked = [request.path.rpartition("/")[2] for request in server.requests]
-    roles = [name.split(".")[-2] for name in asked]
+    files = [request.path.rpartition("/")[2] for request in server.requests]
+    roles = [name.split(".")[-2] for name in files]
     assert roles == ["root", "root", "timestamp", "snapshot", "targets"][-len(roles) :]
     trusted = {path.name for path in (client / "metadata").glob("*.json")}
     assert trusted == {"root.json", "timestamp.json", "snapshot.json", "targets.json"}

@@ -65,7 +65,7 @@ def test_a_codec_that_fails_loses_to_the_next(
     assert encode(tmp_path, SMALL) not in names
 
 
-def test_the_reason_is_told_if_every_codec_fails(
+def test_the_reason_is_reported_if_every_codec_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(encoding, "_run", failing(MemoryError()))

@@ -360,5 +360,5 @@ def test_the_command_says_what_it_undoes(improved: Place) -> None:
     store = improved.folder / "store"
     assert works("repair", "--store", store) == "Nothing of acme-kiosk was changed.\n"
     (improved.graft.resolve() / "main.py").write_text("changed\n")
-    said = works("repair", "--store", store)
-    assert "engine at" in said and "Repaired engine." in said
+    output = works("repair", "--store", store)
+    assert "engine at" in output and "Repaired engine." in output

@@ -70,7 +70,7 @@ class TestAComponentComes:
         assert engine_only.device.status(None).protected
 
     @pytest.mark.slow
-    def test_a_device_that_has_it_is_told_what_to_do_and_does_it(
+    def test_a_device_that_has_it_shows_what_to_do_and_does_it(
         self, engine_only: Place, vendor: Vendor
     ) -> None:
         vendor.baseline({"engine": ENGINE, "codec": CODEC}, name=NEXT)
@@ -109,7 +109,7 @@ class TestAComponentComes:
 
     @pytest.mark.one_quick
     @pytest.mark.parametrize(
-        ("component", "path", "said"),
+        ("component", "path", "message"),
         [
             ("motor", "app/codec", "has other"),
             ("engine", "app/codec", "has a graft point already"),
@@ -119,18 +119,18 @@ class TestAComponentComes:
         ],
     )
     def test_what_does_not_fit_is_refused_and_changes_nothing(
-        self, engine_only: Place, vendor: Vendor, component: str, path: str, said: str
+        self, engine_only: Place, vendor: Vendor, component: str, path: str, message: str
     ) -> None:
         vendor.baseline({"engine": ENGINE, "codec": CODEC}, name=NEXT)
         replace(engine_only, "engine", ENGINE)
         replace(engine_only, "codec", CODEC)
         replace(engine_only, "wrong", {"codec.so": "of nobody"})
         before = everything(engine_only.folder, "metadata", "trees", "verified")
-        with pytest.raises(EnrolmentRefusedError, match="." if said == "has other" else said):
+        with pytest.raises(EnrolmentRefusedError, match="." if message == "has other" else message):
             engine_only.device.add_grafts(None, {component: engine_only.folder / path})
         assert everything(engine_only.folder, "metadata", "trees", "verified") == before
 
-    def test_a_person_who_enrols_is_told_which_component_is_missing(
+    def test_an_enrolment_names_the_component_that_is_missing(
         self, place: Place, vendor: Vendor
     ) -> None:
         vendor.baseline({"engine": ENGINE, "codec": CODEC}, name=NEXT)
@@ -183,16 +183,16 @@ class TestAComponentGoes:
         assert with_shell.text() == OLD["main.py"]
 
     @pytest.mark.parametrize(
-        ("component", "said"),
+        ("component", "message"),
         [("motor", "has no graft point"), ("engine", "has the component engine|not those of")],
     )
     def test_what_no_release_lacks_cannot_be_removed(
-        self, with_shell: Place, component: str, said: str
+        self, with_shell: Place, component: str, message: str
     ) -> None:
         before = everything(with_shell.folder, "metadata", "verified")
         with pytest.raises(EnrolmentRefusedError) as error:
             with_shell.device.remove_graft(None, component)
-        assert any(word in str(error.value) for word in said.split("|"))
+        assert any(word in str(error.value) for word in message.split("|"))
         assert everything(with_shell.folder, "metadata", "verified") == before
 
 

@@ -114,8 +114,8 @@ def test_at_a_start_a_letter_whose_service_hangs_is_rolled_back(
     )
     assert state(place) == ("26.4.0", "", False)
     assert events(place)[-2:] == ["activated", "failed"]
-    told = [line.removeprefix("--no-ask-password ") for line in played.machine.log]
-    assert told == [
+    commands = [line.removeprefix("--no-ask-password ") for line in played.machine.log]
+    assert commands == [
         "stop -- acme.service: VERSION = 'new'",
         "reset-failed -- acme.service: VERSION = 'old'",
         "--no-block start -- acme.service: VERSION = 'old'",
@@ -161,8 +161,8 @@ def test_after_three_undecided_starts_a_letter_is_rolled_back_before_it_is_merge
         assert state(place) == ("26.4.0 (a)", "", True)
         boot(played)  # a second unit of the same start
         played.machine.reboot()
-    (said,) = boot(played)
-    assert "3 starts of the machine did not come far enough to confirm it" in said
+    (output,) = boot(played)
+    assert "3 starts of the machine did not come far enough to confirm it" in output
     assert state(place) == ("26.4.0", "", False)
     assert played.machine.log == [], "in this start nothing runs from it"
     assert events(place)[-1] == "failed"
@@ -183,8 +183,8 @@ def test_a_letter_out_of_tries_is_not_merged_by_the_second_unit_of_a_start(
     found = place.product.trials.current()
     assert found is not None
     place.product.trials.set(msgspec.structs.replace(found, tries=trial.TRIES + 1))
-    (said,) = boot(played)
-    assert "3 starts of the machine" in said
+    (output,) = boot(played)
+    assert "3 starts of the machine" in output
     assert state(place) == ("26.4.0", "", False)
 
 
@@ -231,8 +231,8 @@ def test_a_rollback_does_not_start_an_inactive_service(played: Played, vendor: V
     played.place.device.check(None)
     played.place.device.install(None, user_initiated=True)
     played.machine.service = INACTIVE
-    (said,) = boot(played)
-    assert "the health check ended with status 1" in said
+    (output,) = boot(played)
+    assert "the health check ended with status 1" in output
     assert state(played.place) == ("26.4.0", "", False)
     assert played.machine.log == []
 

@@ -58,5 +58,5 @@ def test_a_full_disk_is_no_fault_of_the_letter(number: int, kind: Failure) -> No
 
 
 def test_every_kind_but_that_of_a_start_comes_from_an_error() -> None:
-    # A start of the machine that was cut off is told by the mark that a trial leaves.
+    # The mark of a trial shows that a start of the machine was cut off.
     assert {kind for kind in EXPECTED.values() if kind} == set(get_args(Failure)) - {"start"}

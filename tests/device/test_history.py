@@ -31,7 +31,7 @@ def facts(active: str, **more: Unpack[More]) -> CurrentState:
     )
 
 
-def said(label: str, *events: Event) -> list[HistoryEntry]:
+def entries(label: str, *events: Event) -> list[HistoryEntry]:
     return [HistoryEntry(1_500, event, label) for event in events]
 
 
@@ -43,64 +43,64 @@ def missing(history: list[HistoryEntry], found: CurrentState) -> list[tuple[str,
 
 def test_a_history_that_says_all_of_it_is_left_alone() -> None:
     assert missing([ENROLLED], facts(BASE)) == []
-    told = [ENROLLED, *said(A, "staged", "activated", "confirmed")]
-    assert missing(told, facts(A, confirmed=True)) == []
-    assert missing([*told, *said(B, "staged")], facts(A, confirmed=True, staged=B)) == []
+    history = [ENROLLED, *entries(A, "staged", "activated", "confirmed")]
+    assert missing(history, facts(A, confirmed=True)) == []
+    assert missing([*history, *entries(B, "staged")], facts(A, confirmed=True, staged=B)) == []
 
 
 def test_each_step_that_was_not_written_down_is() -> None:
-    staged = said(A, "staged")
+    staged = entries(A, "staged")
     assert missing([], facts(BASE)) == [("enrolled", BASE)]
     assert missing([ENROLLED], facts(BASE, staged=A)) == [("staged", A)]
     assert missing([ENROLLED, *staged], facts(A)) == [("activated", A)]
-    told = [ENROLLED, *said(A, "staged", "activated")]
-    assert missing(told, facts(A, confirmed=True)) == [("confirmed", A)]
+    history = [ENROLLED, *entries(A, "staged", "activated")]
+    assert missing(history, facts(A, confirmed=True)) == [("confirmed", A)]
 
 
 def test_the_history_records_a_rolled_back_letter_as_failed() -> None:
-    told = [ENROLLED, *said(A, "staged", "activated")]
+    history = [ENROLLED, *entries(A, "staged", "activated")]
     failed = {A: Mark("failed", 1_600, "exit status 1")}
-    assert missing(told, facts(BASE, marks=failed)) == [("failed", A)]
-    entry = missing_entries(told, facts(BASE, marks=failed), now=NOW)[0]
+    assert missing(history, facts(BASE, marks=failed)) == [("failed", A)]
+    entry = missing_entries(history, facts(BASE, marks=failed), now=NOW)[0]
     assert (entry.when, entry.why) == (1_600, "exit status 1")
 
 
 def test_going_back_to_a_letter_does_not_confirm_it_again() -> None:
-    told = [ENROLLED, *said(A, "staged", "activated", "confirmed")]
-    told += said(B, "staged", "activated")
+    history = [ENROLLED, *entries(A, "staged", "activated", "confirmed")]
+    history += entries(B, "staged", "activated")
     failed = {B: Mark("failed", 1_600, "exit status 1")}
-    assert missing(told, facts(A, confirmed=True, marks=failed)) == [("failed", B)]
+    assert missing(history, facts(A, confirmed=True, marks=failed)) == [("failed", B)]
 
 
 def test_the_history_records_a_removal_once_for_each_letter() -> None:
-    told = [ENROLLED, *said(A, "staged", "activated", "confirmed"), *said(B, "staged")]
+    history = [ENROLLED, *entries(A, "staged", "activated", "confirmed"), *entries(B, "staged")]
     removed = {A: Mark("removed", 1_600, "why"), B: Mark("removed", 1_600, "why")}
-    assert missing(told, facts(A, confirmed=True, marks=removed)) == [
+    assert missing(history, facts(A, confirmed=True, marks=removed)) == [
         ("removed", A),
         ("removed", B),
     ]
-    assert missing(told, facts(BASE, marks=removed))[-1] == ("activated", BASE)
+    assert missing(history, facts(BASE, marks=removed))[-1] == ("activated", BASE)
 
 
 def test_the_history_records_why_a_letter_was_unstaged() -> None:
-    told = [ENROLLED, *said(A, "staged")]
+    history = [ENROLLED, *entries(A, "staged")]
     gone = facts(BASE, unavailable="the vendor has withdrawn it")
-    entry = missing_entries(told, gone, now=NOW)[0]
+    entry = missing_entries(history, gone, now=NOW)[0]
     assert (entry.event, entry.label, entry.why) == ("unstaged", A, "the vendor has withdrawn it")
 
 
 def test_a_full_update_supersedes_the_letter_that_ran() -> None:
-    told = [ENROLLED, *said(A, "staged", "activated", "confirmed")]
+    history = [ENROLLED, *entries(A, "staged", "activated", "confirmed")]
     moved = CurrentState(
         baseline="next", detail="next", enrolled=1_700, base="26.3.2", active="26.3.2"
     )
-    assert missing(told, moved) == [("enrolled", "26.3.2"), ("superseded", A)]
+    assert missing(history, moved) == [("enrolled", "26.3.2"), ("superseded", A)]
 
 
 def test_a_letter_that_is_installed_again_is_confirmed_again() -> None:
-    told = [ENROLLED, *said(A, "staged", "activated", "confirmed", "removed")]
-    told += [*said(BASE, "activated"), *said(A, "staged", "activated")]
-    assert missing(told, facts(A, confirmed=True)) == [("confirmed", A)]
+    history = [ENROLLED, *entries(A, "staged", "activated", "confirmed", "removed")]
+    history += [*entries(BASE, "activated"), *entries(A, "staged", "activated")]
+    assert missing(history, facts(A, confirmed=True)) == [("confirmed", A)]
 
 
 @pytest.mark.slow

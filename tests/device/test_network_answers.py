@@ -17,9 +17,9 @@ from repoint.device.fetch.fetcher import Fetcher
 from repoint.model.errors import RepointError
 from tests.middlebox import (
     PAGE,
-    Asked,
     Behaviour,
     Middlebox,
+    ReceivedRequest,
     Reply,
     always,
     first,
@@ -43,19 +43,19 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
-def ranged(reply: Callable[[Asked], Reply]) -> Behaviour:
+def ranged(reply: Callable[[ReceivedRequest], Reply]) -> Behaviour:
     """Answer requests for a range so, and others honestly."""
-    return lambda asked: honest(asked) if asked.start is None else reply(asked)
+    return lambda request: honest(request) if request.start is None else reply(request)
 
 
-def part_of(asked: Asked, **headers: str) -> Reply:
-    assert asked.data is not None
+def part_of(request: ReceivedRequest, **headers: str) -> Reply:
+    assert request.data is not None
     return Reply(
-        206, asked.data[asked.start :], {k.replace("_", "-"): v for k, v in headers.items()}
+        206, request.data[request.start :], {k.replace("_", "-"): v for k, v in headers.items()}
     )
 
 
-def multipart(asked: Asked) -> Reply:
+def multipart(request: ReceivedRequest) -> Reply:
     body = b"--X\r\nContent-Range: bytes 100000-299999/300000\r\n\r\n%s\r\n--X--\r\n"
     return Reply(206, body % DATA[HAVE:], {"Content-Type": "multipart/byteranges; boundary=X"})
 
@@ -70,41 +70,41 @@ def cut(reply: Reply, after: int | None) -> Reply:
 
 RANGES: dict[str, tuple[Behaviour, int]] = {
     "honoured": (honest, 1),
-    "ignored": (lambda asked: Reply(200, DATA), 1),
-    "ignored and chunked": (lambda asked: framed(Reply(200, DATA), "chunked"), 1),
+    "ignored": (lambda request: Reply(200, DATA), 1),
+    "ignored and chunked": (lambda request: framed(Reply(200, DATA), "chunked"), 1),
     "ignored and compressed": (zipped, 1),
-    "416": (ranged(lambda asked: Reply(416, b"", {"Content-Range": "bytes */300000"})), 2),
-    "416 with a page": (ranged(lambda asked: Reply(416, PAGE, HTML)), 2),
-    "400": (ranged(lambda asked: Reply(400, b"<html>Bad Request</html>", HTML)), 2),
-    "403": (ranged(lambda asked: Reply(403)), 2),
-    "404": (ranged(lambda asked: Reply(404)), 2),
-    "405": (ranged(lambda asked: Reply(405)), 2),
-    "500": (ranged(lambda asked: Reply(500)), 2),
-    "501": (ranged(lambda asked: Reply(501)), 2),
-    "502": (ranged(lambda asked: Reply(502)), 2),
-    "204": (ranged(lambda asked: Reply(204)), 2),
+    "416": (ranged(lambda request: Reply(416, b"", {"Content-Range": "bytes */300000"})), 2),
+    "416 with a page": (ranged(lambda request: Reply(416, PAGE, HTML)), 2),
+    "400": (ranged(lambda request: Reply(400, b"<html>Bad Request</html>", HTML)), 2),
+    "403": (ranged(lambda request: Reply(403)), 2),
+    "404": (ranged(lambda request: Reply(404)), 2),
+    "405": (ranged(lambda request: Reply(405)), 2),
+    "500": (ranged(lambda request: Reply(500)), 2),
+    "501": (ranged(lambda request: Reply(501)), 2),
+    "502": (ranged(lambda request: Reply(502)), 2),
+    "204": (ranged(lambda request: Reply(204)), 2),
     "in several parts": (ranged(multipart), 2),
     "without Content-Range": (ranged(part_of), 2),
     "Content-Range in other letters": (
-        ranged(lambda asked: part_of(asked, content_range="Bytes 100000-299999/300000")), 1,
+        ranged(lambda request: part_of(request, content_range="Bytes 100000-299999/300000")), 1,
     ),
     "of an unknown whole": (
-        ranged(lambda asked: part_of(asked, Content_Range="bytes 100000-299999/*")), 1,
+        ranged(lambda request: part_of(request, Content_Range="bytes 100000-299999/*")), 1,
     ),
     "of another whole": (
-        ranged(lambda asked: part_of(asked, Content_Range="bytes 100000-299999/400000")), 2,
+        ranged(lambda request: part_of(request, Content_Range="bytes 100000-299999/400000")), 2,
     ),
     "another range": (
-        ranged(lambda asked: Reply(206, DATA, {"Content-Range": "bytes 0-299999/300000"})), 2,
+        ranged(lambda request: Reply(206, DATA, {"Content-Range": "bytes 0-299999/300000"})), 2,
     ),
     "compressed": (
-        ranged(lambda asked: part_of(asked, Content_Range="bytes 100000-299999/300000",
+        ranged(lambda request: part_of(request, Content_Range="bytes 100000-299999/300000",
                                      Content_Encoding="gzip")), 2,
     ),
-    "chunked": (ranged(lambda asked: framed(honest(asked), "chunked")), 1),
-    "closed at the end": (ranged(lambda asked: framed(honest(asked), "close")), 1),
+    "chunked": (ranged(lambda request: framed(honest(request), "chunked")), 1),
+    "closed at the end": (ranged(lambda request: framed(honest(request), "close")), 1),
     "reset once": (first(None), 2),
-    "cut once": (lambda asked: cut(honest(asked), 5000 if asked.number == 0 else None), 2),
+    "cut once": (lambda request: cut(honest(request), 5000 if request.number == 0 else None), 2),
 }  # fmt: skip
 
 
@@ -117,7 +117,7 @@ def test_a_download_is_completed_however_a_server_answers_a_range(
     part.write_bytes(DATA[:HAVE])
     Fetcher().download(f"{server.url}/x.patch", part, len(DATA))
     assert part.read_bytes() == DATA
-    assert len(server.asked) == requests
+    assert len(server.requests) == requests
 
 
 @pytest.mark.parametrize(
@@ -136,8 +136,8 @@ def test_a_download_is_completed_however_a_server_answers_a_range(
 def test_a_page_in_the_place_of_a_file_costs_nothing_of_what_was_downloaded(
     tmp_path: Path, serve: Callable[[Behaviour], Middlebox], reply: Reply
 ) -> None:
-    def portal(asked: Asked) -> Reply:
-        return Reply(200, PAGE, HTML) if asked.path == "/login" else reply
+    def portal(request: ReceivedRequest) -> Reply:
+        return Reply(200, PAGE, HTML) if request.path == "/login" else reply
 
     server, part = serve(portal), tmp_path / "part"
     part.write_bytes(DATA[:HAVE])
@@ -147,7 +147,7 @@ def test_a_page_in_the_place_of_a_file_costs_nothing_of_what_was_downloaded(
     server.behaviour = honest
     Fetcher().download(f"{server.url}/x.patch", part, len(DATA))
     assert part.read_bytes() == DATA
-    assert [asked.headers.get("Range") for asked in server.asked][-1] == f"bytes={HAVE}-"
+    assert [request.headers.get("Range") for request in server.requests][-1] == f"bytes={HAVE}-"
 
 
 @pytest.mark.parametrize("number", [1, 20_000])
@@ -180,18 +180,18 @@ def in_http10(server: Middlebox) -> None:
 
 FINE: dict[str, Behaviour] = {
     "compressed": zipped,
-    "chunked": lambda asked: framed(honest(asked), "chunked"),
-    "without a length": lambda asked: framed(honest(asked), "close"),
+    "chunked": lambda request: framed(honest(request), "chunked"),
+    "without a length": lambda request: framed(honest(request), "close"),
     "reset once each": first(None),
     "busy once each": first(Reply(503)),
     "too many once": first(Reply(429, b"slow down", {"Retry-After": "0"})),
-    "a page where nothing is": lambda asked: (
-        Reply(200, PAGE, HTML) if asked.data is None else honest(asked)
+    "a page where nothing is": lambda request: (
+        Reply(200, PAGE, HTML) if request.data is None else honest(request)
     ),
-    "410 where nothing is": lambda asked: Reply(410) if asked.data is None else honest(asked),
-    "403 where nothing is": lambda asked: Reply(403) if asked.data is None else honest(asked),
-    "a weak entity tag": lambda asked: Reply(
-        honest(asked).status, honest(asked).body, {"ETag": 'W/"1"'}
+    "410 where nothing is": lambda request: Reply(410) if request.data is None else honest(request),
+    "403 where nothing is": lambda request: Reply(403) if request.data is None else honest(request),
+    "a weak entity tag": lambda request: Reply(
+        honest(request).status, honest(request).body, {"ETag": 'W/"1"'}
     ),
 }
 
@@ -231,18 +231,18 @@ LATER: dict[str, tuple[Reply, tuple[str, ...]]] = {
 def test_what_is_busy_or_wants_a_login_is_tried_again_later(
     place: Place, behind: Middlebox, case: str
 ) -> None:
-    reply, said = LATER[case]
+    reply, message = LATER[case]
     behind.behaviour = always(reply)
     with pytest.raises(TryLaterError) as caught:
         place.device.check(None)
-    assert all(words in str(caught.value) for words in said), str(caught.value)
+    assert all(words in str(caught.value) for words in message), str(caught.value)
     assert "\n" not in str(caught.value)
     behind.behaviour = honest
     place.device.check(None)
     behind.behaviour = for_patches(always(reply))
     with pytest.raises(TryLaterError) as caught:
         place.device.install(None, user_initiated=True)
-    assert all(words in str(caught.value) for words in said), str(caught.value)
+    assert all(words in str(caught.value) for words in message), str(caught.value)
     behind.behaviour = honest
     place.device.install(None, user_initiated=True)
     assert place.device.status(None).staged == "26.3.1 (a)"
@@ -250,7 +250,7 @@ def test_what_is_busy_or_wants_a_login_is_tried_again_later(
 
 @pytest.mark.one_quick
 @pytest.mark.parametrize(
-    ("status", "said"),
+    ("status", "message"),
     [
         (401, "asks for a user name and a password"),
         (407, "The proxy asks for a user name and a password"),
@@ -260,12 +260,12 @@ def test_what_is_busy_or_wants_a_login_is_tried_again_later(
     ],
 )
 def test_another_status_is_one_line(
-    place: Place, behind: Middlebox, status: int, said: str
+    place: Place, behind: Middlebox, status: int, message: str
 ) -> None:
     behind.behaviour = always(Reply(status))
     with pytest.raises(RepointError) as caught:
         place.device.check(None)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert caught.value.hint
     assert "\n" not in str(caught.value)
 
@@ -302,13 +302,13 @@ def test_a_pause_within_a_command_is_short_and_asked_for(place: Place, behind: M
     fetcher = Fetcher()
     body, _ = fetcher.get_if_changed(f"{behind.url}/metadata/timestamp.json", "", 16384)
     assert body
-    assert len(behind.asked) == 2
+    assert len(behind.requests) == 2
 
 
 @pytest.mark.slow
 def test_a_repository_that_resets_every_connection_is_one_line(
     place: Place, behind: Middlebox
 ) -> None:
-    behind.behaviour = lambda asked: None
+    behind.behaviour = lambda request: None
     with pytest.raises(NoNetworkError, match="the connection was interrupted"):
         place.device.check(None)

@@ -22,7 +22,7 @@ from repoint.device.fetch.network import Network, read_network
 from repoint.device.fetch.proxies import Proxy, bypasses, proxy_for
 from repoint.model.address import Address
 from repoint.model.errors import RepointError
-from tests.middlebox import Asked, Behaviour, Middlebox, Reply, always, honest
+from tests.middlebox import Behaviour, Middlebox, ReceivedRequest, Reply, always, honest
 from tests.places import Place
 from tests.world import Vendor
 
@@ -56,11 +56,11 @@ def test_a_redirect_is_followed(tmp_path: Path, serve: Serve, status: int) -> No
     cdn = serve(honest)
     server = serve(to(f"{cdn.url}/x?signature=1#part", status))
     assert fetch(f"{server.url}/y", tmp_path) == DATA
-    assert [asked.path for asked in cdn.asked] == ["/x?signature=1"]
+    assert [request.path for request in cdn.requests] == ["/x?signature=1"]
 
 
 @pytest.mark.parametrize(
-    ("location", "said"),
+    ("location", "message"),
     [
         ("ftp://h/x", "cannot be used: 'ftp://h/x' is not an http or https URL"),
         ("file:///etc/passwd", "is not an http or https URL"),
@@ -72,14 +72,14 @@ def test_a_redirect_is_followed(tmp_path: Path, serve: Serve, status: int) -> No
     ],
 )
 def test_a_redirect_to_nowhere_is_one_line(
-    tmp_path: Path, serve: Serve, location: str, said: str
+    tmp_path: Path, serve: Serve, location: str, message: str
 ) -> None:
     server = serve(to(location))
     with pytest.raises(NotTrustedError) as caught:
         fetch(f"{server.url}/y", tmp_path)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert "secret" not in str(caught.value)
-    assert len(server.asked) <= 6
+    assert len(server.requests) <= 6
 
 
 def test_a_redirect_to_what_cannot_be_reached_names_both(tmp_path: Path, serve: Serve) -> None:
@@ -106,8 +106,8 @@ def test_a_redirect_stays_within_the_repositories_of_the_policy(
     real = Middlebox(vendor.public)
     server = Middlebox(vendor.public)
 
-    def away(asked: Asked) -> Reply:
-        return Reply(302, b"", {"Location": f"{real.url}{asked.path}"})
+    def away(request: ReceivedRequest) -> Reply:
+        return Reply(302, b"", {"Location": f"{real.url}{request.path}"})
 
     (tmp_path / "policy.d").mkdir()
     (tmp_path / "policy.d/1.toml").write_text(f'repositories = ["{server.url}/"]\n')
@@ -130,7 +130,7 @@ def test_a_redirect_stays_within_the_repositories_of_the_policy(
         )
         with pytest.raises(PolicyForbidsError, match=r"are not allowed by .*1\.toml"):
             act(None)
-    assert real.asked == []
+    assert real.requests == []
     real.close()
     server.close()
 
@@ -234,11 +234,11 @@ def test_a_proxy_is_asked_with_its_login_and_the_server_does_not_see_it(
     environment = {"http_proxy": proxy.url.replace("//", "//us%40er:p%3Aw@")}
     body = fetch("http://updates.invalid/x", tmp_path, Network(environment=environment))
     assert body == DATA
-    (asked,) = proxy.asked
-    assert asked.path == "http://updates.invalid/x"
+    (request,) = proxy.requests
+    assert request.path == "http://updates.invalid/x"
     login = base64.b64encode(b"us@er:p:w").decode()
-    assert asked.headers["Proxy-Authorization"] == f"Basic {login}"
-    assert "Authorization" not in asked.headers
+    assert request.headers["Proxy-Authorization"] == f"Basic {login}"
+    assert "Authorization" not in request.headers
 
 
 def test_a_proxy_that_wants_a_login_or_does_not_answer_is_one_line(
@@ -285,8 +285,10 @@ def test_credentials_go_to_their_address_and_to_no_other(
 ) -> None:
     cdn = serve(honest)
     server = serve(
-        lambda asked: (
-            honest(asked) if asked.path == "/x" else Reply(302, b"", {"Location": f"{cdn.url}/x"})
+        lambda request: (
+            honest(request)
+            if request.path == "/x"
+            else Reply(302, b"", {"Location": f"{cdn.url}/x"})
         )
     )
     settings.write_text(
@@ -296,8 +298,10 @@ def test_credentials_go_to_their_address_and_to_no_other(
     assert fetch(f"{server.url}/x", tmp_path, network) == DATA
     assert fetch(f"{server.url}/elsewhere", tmp_path, network) == DATA
     login = base64.b64encode("us:er:pä".encode()).decode()
-    assert {asked.headers.get("Authorization") for asked in server.asked} == {f"Basic {login}"}
-    assert {asked.headers.get("Authorization") for asked in cdn.asked} == {None}
+    assert {request.headers.get("Authorization") for request in server.requests} == {
+        f"Basic {login}"
+    }
+    assert {request.headers.get("Authorization") for request in cdn.requests} == {None}
 
 
 def test_credentials_that_are_wrong_or_missing_are_one_line(
@@ -329,7 +333,7 @@ def test_the_settings_name_the_proxy_before_the_environment(
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("proxy = secret", "it is not valid TOML"),
         ('prxy = "secret"', "unknown field `prxy`"),
@@ -342,12 +346,12 @@ def test_the_settings_name_the_proxy_before_the_environment(
     ],
 )
 def test_malformed_settings_are_one_line_that_shows_nothing(
-    settings: Path, text: str, said: str
+    settings: Path, text: str, message: str
 ) -> None:
     settings.write_bytes(text.encode(errors="surrogateescape"))
     with pytest.raises(NetworkSettingsError) as caught:
         read_network(permitted)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert str(settings) in str(caught.value)
     assert "secret" not in str(caught.value)
 
@@ -374,9 +378,9 @@ def test_without_settings_nothing_is_needed(
 def test_every_command_uses_the_settings(place: Place, vendor: Vendor, settings: Path) -> None:
     login = base64.b64encode(b"kiosk:secret").decode()
 
-    def protected(asked: Asked) -> Reply:
-        known = asked.headers.get("Authorization") == f"Basic {login}"
-        return honest(asked) if known else Reply(401)
+    def protected(request: ReceivedRequest) -> Reply:
+        known = request.headers.get("Authorization") == f"Basic {login}"
+        return honest(request) if known else Reply(401)
 
     server = Middlebox(vendor.public, protected)
     with pytest.raises(RepointError, match="asks for a user name"):

@@ -177,12 +177,12 @@ PROBLEMS: dict[str, tuple[Callable[[Authority], tuple[Path, Path]], tuple[str, s
 def test_a_certificate_that_is_not_accepted_is_one_line(
     authority: Authority, serve: Serve, case: str
 ) -> None:
-    issue, said = PROBLEMS[case]
+    issue, message = PROBLEMS[case]
     url = serve(*issue(authority))
     network = Network(NetworkSettings(authorities=str(authority.file)), "network.toml")
     with pytest.raises(NoNetworkError) as caught:
         fetch(url, network)
-    assert all(words in str(caught.value) for words in said), str(caught.value)
+    assert all(words in str(caught.value) for words in message), str(caught.value)
 
 
 def test_an_unknown_authority_is_one_line(authority: Authority, serve: Serve) -> None:
@@ -211,7 +211,7 @@ def test_a_client_certificate_identifies_the_device(authority: Authority, serve:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (lambda certificate, key: key.chmod(0o644), "The key of network.toml is not used"),
         (lambda certificate, key: key.unlink(), "cannot be read: No such file"),
@@ -221,13 +221,13 @@ def test_a_client_certificate_identifies_the_device(authority: Authority, serve:
     ],
 )
 def test_a_client_certificate_that_cannot_be_used_is_one_line(
-    authority: Authority, change: Callable[[Path, Path], object], said: str
+    authority: Authority, change: Callable[[Path, Path], object], message: str
 ) -> None:
     certificate, key = authority.issue("device.example")
     change(certificate, key)
     credential = Credential(below="https://h/", certificate=str(certificate), key=str(key))
     network = Network(NetworkSettings(credentials=(credential,)), "network.toml")
-    with pytest.raises(NetworkSettingsError, match=said):
+    with pytest.raises(NetworkSettingsError, match=message):
         fetch("https://h", network)
 
 
@@ -266,7 +266,7 @@ class ConnectProxy:
     """A proxy that connects, if it is asked with the right login."""
 
     def __init__(self, login: str = "") -> None:
-        self.asked: list[str] = []
+        self.requests: list[str] = []
         self._login = login
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.netloc = f"127.0.0.1:{self._socket.getsockname()[1]}"
@@ -291,7 +291,7 @@ class ConnectProxy:
         head = b""
         while not head.endswith(b"\r\n\r\n"):
             head += client.recv(1)
-        self.asked.append(head.decode())
+        self.requests.append(head.decode())
         if self._login not in head.decode():
             client.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")
             return
@@ -320,7 +320,7 @@ def test_https_goes_through_a_proxy_that_only_connects(authority: Authority, ser
     settings = NetworkSettings(authorities=str(authority.file))
     network = Network(settings, "network.toml", {"https_proxy": f"http://u:p@{proxy.netloc}"})
     assert fetch(url, network) == b"{}"
-    assert proxy.asked[0].startswith(f"CONNECT {url.removeprefix('https://')} ")
+    assert proxy.requests[0].startswith(f"CONNECT {url.removeprefix('https://')} ")
     network = Network(settings, "network.toml", {"https_proxy": f"http://u:x@{proxy.netloc}"})
     with pytest.raises(NoNetworkError, match=r"asks for a user name and a password \(status 407\)"):
         fetch(url, network)

@@ -58,14 +58,14 @@ def enroll(place: Place, store: Path | None = None, **grafts: Path) -> None:
     )
 
 
-def refused(place: Place, attempt: Callable[[], None], *said: str) -> None:
+def refused(place: Place, attempt: Callable[[], None], *message: str) -> None:
     before = snapshot(place.folder)
     with pytest.raises(RepointError) as error:
         attempt()
     line = str(error.value)
     assert error.value.hint, line
     assert "\n" not in line
-    for words in said:
+    for words in message:
         assert words in line
     assert snapshot(place.folder) == before
 
@@ -105,8 +105,8 @@ class TestGraftPoints:
         mounted = place.graft / where
         mounted.mkdir(parents=True, exist_ok=True)
         subprocess.run(["mount", "--bind", mounted, mounted], check=True)
-        said = f"holds the mount point {mounted}" if where else "is a mount point"
-        refused(place, lambda: enroll(place), said, f"umount {mounted}")
+        message = f"holds the mount point {mounted}" if where else "is a mount point"
+        refused(place, lambda: enroll(place), message, f"umount {mounted}")
 
     def test_a_read_only_file_system(self, place: Place, mounts: None) -> None:
         mount("tmpfs", place.folder / "disk")
@@ -204,7 +204,7 @@ def with_program(vendor: Vendor, place: Place, files: Files, mode: int = 0o644) 
 
 class TestStores:
     @pytest.mark.parametrize(
-        ("options", "files", "mode", "said"),
+        ("options", "files", "mode", "message"),
         [
             ("noexec", OLD, 0o755, "noexec, so lib/engine.so of engine would no longer run"),
             ("noexec", {**OLD, "lib/engine.so": ELF.read_bytes()[:4096]}, 0o644, "noexec"),
@@ -220,11 +220,11 @@ class TestStores:
         options: str,
         files: Files,
         mode: int,
-        said: str,
+        message: str,
     ) -> None:
         with_program(vendor, place, files, mode)
         mount("tmpfs", place.folder / "store", f"{options},mode=755")
-        refused(place, lambda: enroll(place), said, "--store")
+        refused(place, lambda: enroll(place), message, "--store")
 
     @pytest.mark.parametrize("below", ["", "deep/er"])
     def test_a_component_without_programs_may_lie_there(

@@ -87,10 +87,10 @@ def test_a_person_who_names_the_fix_gets_it(withdrawn: Place) -> None:
 @pytest.mark.slow
 def test_check_and_status_say_so(withdrawn: Place) -> None:
     store = withdrawn.folder / "store"
-    said = works("check", "--store", store)
-    assert f"fixes that are in force here, so it is not installed automatically: {Y}" in said
-    said = works("status", "--store", store)
-    assert f"lacks    ! {Y} in engine, fixed here by (b)" in said
+    output = works("check", "--store", store)
+    assert f"fixes that are in force here, so it is not installed automatically: {Y}" in output
+    output = works("status", "--store", store)
+    assert f"lacks    ! {Y} in engine, fixed here by (b)" in output
     status = json.loads(works("status", "--json", "--store", store))
     assert [fix["name"] for fix in status["available"]["reopens"]] == [Y]
 

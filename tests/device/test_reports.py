@@ -101,7 +101,7 @@ def test_without_consent_there_is_no_file_and_no_request(fleet: Fleet, vendor: V
 
 
 @pytest.mark.slow
-def test_the_way_of_a_letter_is_told_with_one_id(fleet: Fleet, vendor: Vendor) -> None:
+def test_the_way_of_a_letter_is_reported_with_one_id(fleet: Fleet, vendor: Vendor) -> None:
     fleet.consent()
     vendor.release()
     assert fleet.run().activated
@@ -118,7 +118,7 @@ def test_the_way_of_a_letter_is_told_with_one_id(fleet: Fleet, vendor: Vendor) -
 
 
 @pytest.mark.slow
-def test_what_was_before_the_consent_is_not_told(fleet: Fleet, vendor: Vendor) -> None:
+def test_what_was_before_the_consent_is_not_reported(fleet: Fleet, vendor: Vendor) -> None:
     vendor.release()
     fleet.run()
     fleet.consent()
@@ -127,7 +127,9 @@ def test_what_was_before_the_consent_is_not_told(fleet: Fleet, vendor: Vendor) -
 
 
 @pytest.mark.slow
-def test_a_letter_that_fails_its_health_check_is_told_as_that(fleet: Fleet, vendor: Vendor) -> None:
+def test_a_letter_that_fails_its_health_check_is_reported_as_such(
+    fleet: Fleet, vendor: Vendor
+) -> None:
     vendor.baseline(
         {"engine": {"main.py": "VERSION = 'old'\n"}},
         health=("test", "!", "-e", "{tree}/broken"),
@@ -146,7 +148,7 @@ def test_a_letter_that_fails_its_health_check_is_told_as_that(fleet: Fleet, vend
 
 
 @pytest.mark.slow
-def test_a_patch_that_is_not_what_was_signed_is_told_once(fleet: Fleet, vendor: Vendor) -> None:
+def test_a_patch_that_is_not_what_was_signed_is_reported_once(fleet: Fleet, vendor: Vendor) -> None:
     fleet.consent()
     vendor.release()
     web = fleet.place.server
@@ -155,8 +157,8 @@ def test_a_patch_that_is_not_what_was_signed_is_told_once(fleet: Fleet, vendor: 
         run = fleet.run()
         assert any(isinstance(error, NotTrustedError) for error in run.errors), run.errors
         fleet.now += 25 * HOUR
-    told = [(r["kind"], r["letter"], r.get("failure")) for r in fleet.server.reports]
-    assert [t for t in told if t[0] != "count"] == [("failed", "a", "untrusted")]
+    reported = [(r["kind"], r["letter"], r.get("failure")) for r in fleet.server.reports]
+    assert [t for t in reported if t[0] != "count"] == [("failed", "a", "untrusted")]
 
 
 @pytest.mark.slow

@@ -174,7 +174,7 @@ def test_too_large_a_request_is_halved_until_it_fits_and_the_next_one_is_whole_a
     assert spool.with_delivered(spool.batch(HERE), NOW).most == MAX_BATCH
 
 
-def test_turning_off_drops_what_waits_and_owes_the_deletion_of_what_was_said() -> None:
+def test_turning_off_drops_what_waits_and_owes_the_deletion_of_what_was_sent() -> None:
     spool = begun().with_event("a", event("a"), HERE, 0).with_event("b", event("b"), HERE, 0)
     off = spool.turned("", history=9, device="f" * 32, draw=draw(NOW, CHANCE))
     assert off == Spool(deletions=off.deletions)
@@ -183,12 +183,12 @@ def test_turning_off_drops_what_waits_and_owes_the_deletion_of_what_was_said() -
     assert deletion.ids == (event("a").id, event("b").id, "f" * 32)
 
 
-def test_turning_off_before_anything_was_said_leaves_nothing() -> None:
+def test_turning_off_before_anything_was_sent_leaves_nothing() -> None:
     off = begun().turned("", history=9, device="", draw=draw(NOW, CHANCE))
     assert not off.is_needed
 
 
-def test_another_fleet_gets_nothing_that_the_former_was_told() -> None:
+def test_another_fleet_gets_nothing_that_was_sent_to_the_former() -> None:
     spool = begun().with_event("a", event("a"), HERE, 0)
     moved = spool.turned("https://other.example", history=9, device="", draw=draw(NOW, CHANCE))
     assert (moved.waiting, moved.last, moved.history) == ((), {}, 9)

@@ -24,12 +24,12 @@ def test_an_installation_is_stopped_while_nothing_comes(
     server = place.server
     server.stall_after.append(longer_than)
 
-    told = [-1]
+    seen = [-1]
 
     def stop_when_nothing_comes(step: str, done: int, total: int) -> None:
-        if server.stalled and done == told[-1]:
+        if server.stalled and done == seen[-1]:
             raise CancelledError("Stopped")
-        told.append(done)
+        seen.append(done)
 
     with pytest.raises(CancelledError):
         place.device.install(None, user_initiated=True, progress=stop_when_nothing_comes)

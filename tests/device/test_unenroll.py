@@ -167,14 +167,14 @@ STATES: dict[str, Any] = {
 
 
 @pytest.mark.one_quick
-@pytest.mark.parametrize(("damage", "left", "said"), STATES.values(), ids=STATES.keys())
+@pytest.mark.parametrize(("damage", "left", "message"), STATES.values(), ids=STATES.keys())
 def test_it_works_from_every_state(
-    place: Place, damage: Damage, left: dict[str, str | bytes] | None, said: str
+    place: Place, damage: Damage, left: dict[str, str | bytes] | None, message: str
 ) -> None:
     place.enroll()
     damage(place)
     notes = place.device.unenroll(None).notes
-    assert (said in " ".join(notes)) if said else notes == ()
+    assert (message in " ".join(notes)) if message else notes == ()
     assert not list(place.folder.glob("store/products/*"))
     assert not place.graft.parent.exists() or not list(place.graft.parent.glob(".engine*"))
     for name, content in (left or {}).items():

@@ -57,7 +57,7 @@ def verdict_in(place: Place, seconds: float) -> str:
     [(-400, "stale"), (-0.5, "protected"), (0, "protected"), (6.9, "protected"), (7.1, "stale"),
      (31, "stale"), (400, "stale")],
 )  # fmt: skip
-def test_what_the_vendor_said_last_counts_until_its_timestamp_expires(
+def test_the_vendors_last_answer_counts_until_its_timestamp_expires(
     protected: Place, days: float, verdict: str
 ) -> None:
     assert verdict_in(protected, days * DAY) == verdict

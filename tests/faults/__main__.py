@@ -37,8 +37,8 @@ def main() -> int:
         results.append(result)
         share = result.share
         wrong = len({(f.trouble, f.number) for f in result.findings})
-        said = f"{result.points} points, {wrong} wrong, {result.seconds:.0f} s"
-        print(f"{share.scene}, {share.group}: {said}", flush=True)
+        summary = f"{result.points} points, {wrong} wrong, {result.seconds:.0f} s"
+        print(f"{share.scene}, {share.group}: {summary}", flush=True)
         for finding in _first_of_each(result):
             print(f"  ! {str(finding)[:600]}", flush=True)
         if result.broke:

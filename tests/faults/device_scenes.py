@@ -79,7 +79,7 @@ class DeviceScene:
     expected: tuple[type[RepointError], ...] = ()
     done: tuple[type[RepointError], ...] = ()
     settles = False
-    said: tuple[type[Exception], ...] = (RepointError,)
+    expected_errors: tuple[type[Exception], ...] = (RepointError,)
     components = tuple(BASE)
 
     def __init__(
@@ -166,8 +166,8 @@ class DeviceScene:
                 return
         running = [label for label, seals in self.seals.items() if seals == found]
         if not running:
-            said = {c: self._called(c, seal) for c, seal in found.items()}
-            yield f"what stands at the graft points is neither old nor new: {said}"
+            state = {c: self._called(c, seal) for c, seal in found.items()}
+            yield f"what stands at the graft points is neither old nor new: {state}"
             return
         if self.device.store.product(self.product).is_enrolled():
             yield from self._status(running[0])
@@ -233,14 +233,14 @@ def without_order(found: Image, folder: Path) -> Image:
     # TUF's chain of roots, from the pinned one to the newest; and the clock at a switch, which a
     # device can do without.
     found = {
-        path: said
-        for path, said in found.items()
+        path: state
+        for path, state in found.items()
         if "/metadata/root" not in path and not path.endswith("/switch.json")
     }
     for path in [path for path in found if path.endswith("history.jsonl")]:
         lines = (folder / path).read_bytes().splitlines()
-        said = [json.loads(line) for line in lines if line.endswith(b"}")]
-        found[path] = "; ".join(sorted(f"{line['event']} {line['label']}" for line in said))
+        entries = [json.loads(line) for line in lines if line.endswith(b"}")]
+        found[path] = "; ".join(sorted(f"{line['event']} {line['label']}" for line in entries))
     return found
 
 

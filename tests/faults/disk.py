@@ -76,10 +76,10 @@ class State:
 
     @property
     def digest(self) -> str:
-        said = hashlib.sha256()
+        digest = hashlib.sha256()
         for path, (_, node) in sorted(self.paths.items()):
-            said.update(repr((path, node)).encode())
-        return said.hexdigest()
+            digest.update(repr((path, node)).encode())
+        return digest.hexdigest()
 
     def put(self, folder: Path) -> None:
         """Write this state to an empty folder."""

@@ -85,7 +85,7 @@ def cut(judge: Judge, disk: Disk, images: Path, every: int) -> tuple[int, list[F
             disk.keep(images / f"cut{call.number}")
         return "go"
 
-    run_traced(judge.scene.act, judge.scene.folder, decide, judge.scene.said)
+    run_traced(judge.scene.act, judge.scene.folder, decide, judge.scene.expected_errors)
     disk.keep(images / "cut0")
     findings = []
     kept = sorted(images.glob("cut*"), key=lambda path: int(path.name[3:]))
@@ -96,8 +96,8 @@ def cut(judge: Judge, disk: Disk, images: Path, every: int) -> tuple[int, list[F
         if number == 0 and judge.scene.position() != judge.after:
             wrong.append(f"it was done, but the disk holds {judge.scene.position()}")
         wrong += judge.aftermath(settle=True)
-        said = str(calls[number - 1]) if number else "the end"
-        findings += [Finding(judge.scene.name, "power cut before", number, said, w) for w in wrong]
+        place = str(calls[number - 1]) if number else "the end"
+        findings += [Finding(judge.scene.name, "power cut before", number, place, w) for w in wrong]
         image.unlink()
     return len(kept), findings
 

@@ -118,7 +118,7 @@ class Judge:
         """Run the operation with a fault at one call, and check what it leaves."""
         self.ground.restore()
         decide = trouble.decide(number)
-        trace = run_traced(self.scene.act, self.scene.folder, decide, self.scene.said)
+        trace = run_traced(self.scene.act, self.scene.folder, decide, self.scene.expected_errors)
         call = trace.calls[number - 1] if len(trace.calls) >= number else "not reached"
         return [
             Finding(self.scene.name, trouble.name, number, str(call), wrong)
@@ -149,9 +149,9 @@ class Judge:
         if end.how == "crashed":
             yield f"it crashed: {end.message}"
         if end.how == "refused":
-            said = f"{end.message}. {end.hint}"
-            if "othing was changed" in said and self.scene.position() != self.before:
-                yield f"it said {said!r}, but {self.before} became {self.scene.position()}"
+            message = f"{end.message}. {end.hint}"
+            if "othing was changed" in message and self.scene.position() != self.before:
+                yield f"it said {message!r}, but {self.before} became {self.scene.position()}"
         if end.how == "done" and self.scene.position() != self.after:
             yield f"it said it was done, but left {self.scene.position()}, not {self.after}"
 

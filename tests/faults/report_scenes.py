@@ -30,7 +30,7 @@ class ReportScene(DeviceScene):
             return None
 
     def position(self) -> tuple[object, ...]:
-        return (*super().position(), self._said())
+        return (*super().position(), self._spool())
 
     def wrong(self) -> Iterator[str]:
         yield from super().wrong()
@@ -49,10 +49,10 @@ class ReportScene(DeviceScene):
         found = super().image()
         for path in found:
             if path.endswith("reports/spool.json"):
-                found[path] = f"{found[path].partition(' ')[0]} {self._said()}"
+                found[path] = f"{found[path].partition(' ')[0]} {self._spool()}"
         return found
 
-    def _said(self) -> str:
+    def _spool(self) -> str:
         """Return what the spool says without what is drawn by chance."""
         spool = self.spool()
         if spool is None:

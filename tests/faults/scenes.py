@@ -25,7 +25,7 @@ class Scene(Protocol):
         folder: Contains everything that the operation changes; restored before each attempt.
         done: Errors with which a second run reports that nothing is left to do.
         expected: Errors with which an undisturbed run ends.
-        said: Errors that people see as one line.
+        expected_errors: Errors that people see as one line.
         settles: Whether to compare the ends only after the next ordinary step.
     """
 
@@ -34,7 +34,7 @@ class Scene(Protocol):
     done: tuple[type[RepointError], ...]
     expected: tuple[type[RepointError], ...]
     settles: bool
-    said: tuple[type[Exception], ...]
+    expected_errors: tuple[type[Exception], ...]
 
     def prepare(self) -> None:
         """Create the state before the operation."""
@@ -108,12 +108,12 @@ def picture(folder: Path, *, without: tuple[str, ...] = ()) -> Image:
                 found[inside] = "there"
             else:
                 data = Path(path).read_bytes()
-                said = (
+                content = (
                     data.decode(errors="backslashreplace")
                     if len(data) < 200
                     else hashlib.sha256(data).hexdigest()[:16]
                 )
-                found[inside] = f"{status.st_mode & 0o7777:o} {said}"
+                found[inside] = f"{status.st_mode & 0o7777:o} {content}"
     return found
 
 

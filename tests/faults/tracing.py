@@ -92,7 +92,7 @@ def run_traced(
     action: Callable[[], object],
     watched: Path,
     decide: Decide,
-    said: tuple[type[Exception], ...] = (RepointError,),
+    expected_errors: tuple[type[Exception], ...] = (RepointError,),
 ) -> Trace:
     """Run an action in a child.
 
@@ -100,13 +100,13 @@ def run_traced(
         action: The action.
         watched: Only calls that touch paths below this folder are passed to ``decide``.
         decide: Returns the decision for each call.
-        said: Errors that people see as one line; they are ordinary ends.
+        expected_errors: Errors that people see as one line; they are ordinary ends.
     """
     ours, theirs = socket.socketpair()
     pid = os.fork()
     if pid == 0:
         ours.close()
-        _child(action, theirs, said)
+        _child(action, theirs, expected_errors)
     theirs.close()
     with contextlib.closing(ours):
         _, descriptors, *_ = socket.recv_fds(ours, 1, 1)
@@ -126,7 +126,7 @@ def run_traced(
 
 
 def run_alone(
-    action: Callable[[], object], said: tuple[type[Exception], ...] = (RepointError,)
+    action: Callable[[], object], expected_errors: tuple[type[Exception], ...] = (RepointError,)
 ) -> End:
     """Run an action undisturbed in a child."""
     ours, theirs = socket.socketpair()
@@ -134,7 +134,7 @@ def run_alone(
     if pid == 0:
         end = End("crashed", message="it did not come back")
         try:
-            end = _tell(action, said)
+            end = _tell(action, expected_errors)
         except BaseException:
             end = End("crashed", message=traceback.format_exc()[-4000:])
         finally:
@@ -152,14 +152,16 @@ def _readable(connection: socket.socket) -> bool:
 
 
 def _child(
-    action: Callable[[], object], connection: socket.socket, said: tuple[type[Exception], ...]
+    action: Callable[[], object],
+    connection: socket.socket,
+    expected_errors: tuple[type[Exception], ...],
 ) -> None:
     end = End("crashed", message="it did not come back")
     try:
         listener = _install_filter()
         socket.send_fds(connection, [b"x"], [listener])
         os.close(listener)
-        end = _tell(action, said)
+        end = _tell(action, expected_errors)
     except BaseException:
         end = End("crashed", message=traceback.format_exc()[-4000:])
     finally:
@@ -167,10 +169,10 @@ def _child(
         os._exit(0)
 
 
-def _tell(action: Callable[[], object], said: tuple[type[Exception], ...]) -> End:
+def _tell(action: Callable[[], object], expected_errors: tuple[type[Exception], ...]) -> End:
     try:
         action()
-    except said as error:
+    except expected_errors as error:
         if isinstance(error, RepointError):
             return End("refused", type(error).__name__, error.message, error.hint)
         return End("refused", type(error).__name__, str(error))

@@ -45,7 +45,7 @@ class VendorScene:
 
     expected: tuple[type[RepointError], ...] = ()
     settles = True
-    said: tuple[type[Exception], ...] = (RepointError, OSError)
+    expected_errors: tuple[type[Exception], ...] = (RepointError, OSError)
 
     def __init__(
         self,

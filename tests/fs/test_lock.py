@@ -42,7 +42,7 @@ def test_a_shorter_note_replaces_a_longer_one(tmp_path: Path) -> None:
     assert (tmp_path / "lock").read_bytes() == b"short"
 
 
-def test_a_waiting_holder_is_told_once_and_gets_the_lock(tmp_path: Path) -> None:
+def test_who_waits_is_notified_once_and_gets_the_lock(tmp_path: Path) -> None:
     waits: list[bytes] = []
     waiting = threading.Event()
     entered = threading.Event()

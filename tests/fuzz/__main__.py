@@ -135,7 +135,7 @@ def keep(fuzzer: Fuzzer, number: int, payload: bytes) -> None:
 
 
 def run_guided(fuzzer: Fuzzer, seconds: float, seed: int) -> None:
-    """Let atheris choose inputs: one byte for the target, then the payload."""
+    """Fuzz with inputs that atheris generates: one byte for the target, then the payload."""
     import atheris
 
     def mutator(data: bytes, limit: int, seed: int) -> bytes:

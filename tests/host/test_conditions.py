@@ -73,9 +73,9 @@ def test_a_mobile_network_is_metered_by_default(
 
 
 @needs_bus
-@pytest.mark.parametrize(("said", "metered"), [(1, True), (3, True), (2, False), (4, False)])
-def test_network_manager_knows_best(tmp_path: Path, bus: Bus, said: int, metered: bool) -> None:
-    bus.play_network_manager(said)
+@pytest.mark.parametrize(("value", "metered"), [(1, True), (3, True), (2, False), (4, False)])
+def test_network_manager_knows_best(tmp_path: Path, bus: Bus, value: int, metered: bool) -> None:
+    bus.play_network_manager(value)
     (tmp_path / "run/dbus").mkdir(parents=True)
     (tmp_path / "run/dbus/system_bus_socket").symlink_to(bus.socket)
     assert ConditionReader(tmp_path).is_metered() is metered

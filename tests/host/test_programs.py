@@ -129,7 +129,7 @@ def test_an_account_without_a_name_is_reported(as_root: Path) -> None:
 
 
 class BootedSystemd(Systemd):
-    """A systemd that writes down what it is asked to start."""
+    """A systemd that records which units it has to start."""
 
     def __init__(self) -> None:
         super().__init__()

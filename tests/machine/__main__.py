@@ -45,14 +45,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", action="store_true", help="use the disk image of the last run")
     parser.add_argument("--plain", action="store_true", help="one writable disk, without dm-verity")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     begun = time.monotonic()
-    folder = asked.folder.resolve()
+    folder = arguments.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     old, new = library(folder, 1), library(folder, 2)
-    image = image_in(folder, verity=not asked.plain)
-    if not (asked.keep and image.disk.exists()):
-        make_image(image, folder, asked.package.resolve(), old)
+    image = image_in(folder, verity=not arguments.plain)
+    if not (arguments.keep and image.disk.exists()):
+        make_image(image, folder, arguments.package.resolve(), old)
     say(f"the image is made ({time.monotonic() - begun:.0f} s)")
     repository = vendor(folder, old, new)
     server = WebServer(repository.public)
@@ -61,7 +61,7 @@ def main() -> None:
     try:
         scenario(machine, repository, server)
         layer_image.scenario(machine, folder)
-        power_cuts(machine, asked.cuts, random.Random(asked.seed))
+        power_cuts(machine, arguments.cuts, random.Random(arguments.seed))
         improve_again(machine)
         hangs(machine, repository, folder, outside(server))
     finally:
@@ -128,9 +128,9 @@ def checked_by_verity(machine: Machine) -> None:
     assert machine.run("findmnt --noheadings --output SOURCE,FSTYPE /").split() == [
         "/dev/mapper/root", "ext4",
     ]  # fmt: skip
-    said = machine.run("veritysetup status root")
-    assert "verified" in said, said
-    assert machine.image.root_hash in said, said
+    printed = machine.run("veritysetup status root")
+    assert "verified" in printed, printed
+    assert machine.image.root_hash in printed, printed
     machine.run(f"touch /{LIBRARY}", status=1)
     say("the root file system is read-only ext4, checked by dm-verity")
 

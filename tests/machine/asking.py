@@ -12,7 +12,7 @@ from tests.machine.machine import Machine
 _BEGUN = time.monotonic()
 
 PATIENCE = 600.0
-"""Seconds for whatever has to come by itself."""
+"""Seconds to wait for what the machine does without being asked."""
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:
@@ -27,8 +27,8 @@ def decided(machine: Machine, product: str) -> None:
     """Wait until no letter of a product is on trial.
 
     In the emulator, polling `repoint status` would take longer than the trial itself."""
-    asked = f"test ! -e /var/lib/repoint/products/{product}/trial.json; echo $?"
-    wait_until(lambda: machine.run(asked) == "0\n", f"{product} is decided")
+    command = f"test ! -e /var/lib/repoint/products/{product}/trial.json; echo $?"
+    wait_until(lambda: machine.run(command) == "0\n", f"{product} is decided")
 
 
 def started(machine: Machine) -> None:
@@ -54,8 +54,8 @@ def expect(
 def read(machine: Machine, product: str = "") -> dict[str, Any]:
     """Return the status as a record."""
     which = f" --product {product}" if product else ""
-    said: dict[str, Any] = json.loads(machine.run(f"repoint status --json{which}"))
-    return said
+    printed: dict[str, Any] = json.loads(machine.run(f"repoint status --json{which}"))
+    return printed
 
 
 def loaded(machine: Machine) -> int:
@@ -67,8 +67,8 @@ def loaded(machine: Machine) -> int:
 
 
 def _written(machine: Machine) -> list[str]:
-    said = machine.run("journalctl -q -b -u acme.service -o cat -n 50")
-    since = said.rpartition("\nStopped ")[2]
+    printed = machine.run("journalctl -q -b -u acme.service -o cat -n 50")
+    since = printed.rpartition("\nStopped ")[2]
     return [line for line in since.splitlines() if line.startswith("codec ")]
 
 

@@ -19,5 +19,5 @@ with os.fdopen(port, "r+b", buffering=0) as lines:
                 json.loads(line), shell=True, stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
             )  # fmt: skip
-            said = {"status": done.returncode, "out": done.stdout.decode(errors="replace")}
-            lines.write(json.dumps(said).encode() + b"\n")
+            answer = {"status": done.returncode, "out": done.stdout.decode(errors="replace")}
+            lines.write(json.dumps(answer).encode() + b"\n")

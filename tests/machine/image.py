@@ -190,8 +190,8 @@ def _divide(image: Image, root: Path) -> None:
         path.unlink(missing_ok=True)
     run("mkfs.ext4", "-q", "-d", str(var), str(image.disk), VAR_SIZE)
     run("mkfs.ext4", "-q", "-O", "^has_journal", "-d", str(root), str(image.root), SIZE)
-    said = run("veritysetup", "format", str(image.root), str(image.hashes))
-    (found,) = [line.split()[-1] for line in said.splitlines() if line.startswith("Root hash:")]
+    printed = run("veritysetup", "format", str(image.root), str(image.hashes))
+    (found,) = [line.split()[-1] for line in printed.splitlines() if line.startswith("Root hash:")]
     image.root.with_suffix(".roothash").write_text(found)
     shutil.rmtree(var)
 

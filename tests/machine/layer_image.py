@@ -42,18 +42,18 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path(".cache/machine-image"))
     parser.add_argument("--keep", action="store_true", help="use the disk image of the last run")
     parser.add_argument("--cuts", type=int, default=3)
-    asked = parser.parse_args()
-    folder = asked.folder.resolve()
+    arguments = parser.parse_args()
+    folder = arguments.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     old = library(folder, 1)
     image = image_in(folder)
-    if not (asked.keep and image.disk.exists()):
-        make_image(image, folder, asked.package.resolve(), old)
+    if not (arguments.keep and image.disk.exists()):
+        make_image(image, folder, arguments.package.resolve(), old)
     (folder / "machine.raw").unlink(missing_ok=True)
     machine = Machine(image, folder)
     try:
         say(f"booted in {machine.start():.0f} s")
-        scenario(machine, folder, cuts=asked.cuts)
+        scenario(machine, folder, cuts=arguments.cuts)
     finally:
         machine.stop()
     print("All of it was seen.")
@@ -125,8 +125,8 @@ def see_it_merged(machine: Machine, improvement: Improvement) -> None:
     say(
         machine.run("cat /sys/block/dm-*/dm/uuid; losetup --list --noheadings -O NAME,RO,BACK-FILE")
     )
-    said = repoint(machine, "history")
-    assert "merged as an image" in said, said
+    printed = repoint(machine, "history")
+    assert "merged as an image" in printed, printed
 
 
 def see_nothing_left_behind(machine: Machine) -> None:
@@ -146,9 +146,9 @@ def see_a_changed_byte_refused(machine: Machine) -> None:
     """Check that a changed byte of the image gives a read error, never the changed byte."""
     machine.run("systemctl stop acme.service")
     flip(machine, MARK)
-    said = machine.run(f"cat /{LIBRARY} > /dev/null", status=1)
-    assert "Input/output error" in said, said
-    say(said)
+    printed = machine.run(f"cat /{LIBRARY} > /dev/null", status=1)
+    assert "Input/output error" in printed, printed
+    say(printed)
     kernel = machine.run("journalctl -q -b -k -o cat --grep verity | tail -3")
     assert "corrupted" in kernel, kernel
     say(kernel)
@@ -160,9 +160,9 @@ def see_a_changed_byte_refused(machine: Machine) -> None:
     status = read(machine)
     assert status["protected"], status
     assert [graft["layer"] for graft in status["grafts"]] == ["image"], status
-    said = repoint(machine, "history")
-    assert said.count("repaired") == 1, said
-    say(said)
+    printed = repoint(machine, "history")
+    assert printed.count("repaired") == 1, printed
+    say(printed)
     machine.run("systemctl start acme.service")
     assert loaded(machine) == 2
     assert (shown := devices(machine, (1, 2))) == (1, 2), shown
@@ -185,10 +185,10 @@ def see_systemd_refuse_by_itself(machine: Machine, improvement: Improvement) -> 
         machine.run(
             f"echo {root_hash} > {OFFERED}.roothash; ln -sf /var/tmp/layer.raw {OFFERED}.raw"
         )
-        said = machine.run(
+        printed = machine.run(
             "systemd-sysext merge 2>&1; echo status $?; ls /usr/.systemd-sysext", status=2
         )
-        say(f"{what}: {said}")
+        say(f"{what}: {printed}")
         machine.run(f"rm {OFFERED}.*; systemd-sysext refresh")
         assert (left := devices(machine)) == (0, 0), left
     repoint(machine, "system merge")
@@ -208,8 +208,8 @@ def see_it_after_a_start(machine: Machine) -> None:
     status = read(machine)
     assert [graft["layer"] for graft in status["grafts"]] == ["image"], status
     assert [p["name"] for p in status["exposed"]] == ["python3"], status
-    said = repoint(machine, "history")
-    assert said.count("repaired") == 2, said
+    printed = repoint(machine, "history")
+    assert printed.count("repaired") == 2, printed
     repoint(machine, "restart --yes")
     assert loaded(machine) == 2
     assert read(machine)["protected"]
@@ -275,8 +275,8 @@ def repoint(machine: Machine, command: str) -> str:
 
 def read(machine: Machine) -> dict[str, Any]:
     """Return the status as a record."""
-    said: dict[str, Any] = json.loads(repoint(machine, "status --json"))
-    return said
+    printed: dict[str, Any] = json.loads(repoint(machine, "status --json"))
+    return printed
 
 
 if __name__ == "__main__":

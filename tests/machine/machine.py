@@ -71,9 +71,9 @@ class Machine:
         """Run a command in it as root and return its output."""
         assert self._port is not None
         self._port.sendall(json.dumps(command).encode() + b"\n")
-        said = json.loads(self._line(time.monotonic()))
-        assert said["status"] == status, f"{command}: {said}"
-        return str(said["out"])
+        printed = json.loads(self._line(time.monotonic()))
+        assert printed["status"] == status, f"{command}: {printed}"
+        return str(printed["out"])
 
     def restart(self) -> float:
         """Restart it, as a person would."""

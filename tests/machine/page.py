@@ -11,8 +11,8 @@ import sys
 import urllib.parse
 
 product, button, label, passcode = sys.argv[1:]
-said = subprocess.run(["repoint", "settings"], capture_output=True, text=True, check=True).stdout
-(link,) = re.findall(r"http://\S+", said)
+output = subprocess.run(["repoint", "settings"], capture_output=True, text=True, check=True).stdout
+(link,) = re.findall(r"http://\S+", output)
 there = urllib.parse.urlsplit(link)
 host = f"127.0.0.1:{there.port}"
 

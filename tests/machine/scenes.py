@@ -70,8 +70,8 @@ def restart_of_the_machine(
     wait_until(lambda: machine.run(staged).strip().endswith("-a"), seen)
     assert read(machine, "core")["staged"] == "1.0 (a)"
     say("the page has installed the improvement of scope system")
-    said = machine.run("repoint restart --yes --product core")
-    assert "This machine restarts at" in said, said
+    output = machine.run("repoint restart --yes --product core")
+    assert "This machine restarts at" in output, output
     scheduled = machine.run("cat /run/systemd/shutdown/scheduled")
     assert "MODE=reboot" in scheduled, scheduled
     assert "it restarts at" in machine.run("repoint status --product core")
@@ -79,7 +79,7 @@ def restart_of_the_machine(
     machine.run("test ! -e /run/systemd/shutdown/scheduled")
     assert "No restart was scheduled" in machine.run("repoint restart --cancel")
     assert machine.run(f"cat /{TABLE}") == "old table\n"
-    say(f"logind counts down, and stops: {said.strip()}")
+    say(f"logind counts down, and stops: {output.strip()}")
     machine.run(f"python3 /usr/lib/page.py core restart '1.0 (a)' '{PASSCODE}'")
     machine.run("grep MODE=reboot /run/systemd/shutdown/scheduled")
     say(f"Restart & Install on the page: restarted in {machine.wait_for_restart():.0f} s")
@@ -104,7 +104,7 @@ def taken_back_by_itself(machine: Machine, letter: str) -> None:
     """A hanging letter was activated at this start: nobody does anything, and it is gone."""
     decided(machine, "acme")
     expect(machine, loaded_is=2, force="1.0 (a)", protected=False, product="acme")
-    told_as_failed(machine, letter)
+    reported_as_failed(machine, letter)
     started(machine)
     assert machine.run("systemctl is-system-running || true") == "running\n"
 
@@ -122,10 +122,10 @@ def taken_back_after_resets(machine: Machine, letter: str) -> None:
     expect(machine, loaded_is=2, force="1.0 (a)", protected=False, product="acme")
     assert "codec" in machine.run("journalctl -b -u acme.service -o cat")
     assert machine.run("journalctl -b -u acme.service -o cat | grep -c Starting") == "1\n"
-    told_as_failed(machine, letter)
+    reported_as_failed(machine, letter)
 
 
-def told_as_failed(machine: Machine, letter: str) -> None:
+def reported_as_failed(machine: Machine, letter: str) -> None:
     """Status, history and journal say it, and it is not tried again."""
     available = read(machine, "acme")["available"]
     assert available["label"] == letter, available
@@ -133,17 +133,17 @@ def told_as_failed(machine: Machine, letter: str) -> None:
     say(f"{letter} {available['held_back']}")
     history = machine.run("repoint history --product acme")
     assert re.search(rf"failed +{re.escape(letter)}", history), history
-    told = machine.run("journalctl REPOINT_EVENT=failed -o cat")
-    assert f"{letter} failed" in told, told
-    said = machine.run("repoint install --product acme", status=1)
-    assert "is not tried again" in said, said
+    journal = machine.run("journalctl REPOINT_EVENT=failed -o cat")
+    assert f"{letter} failed" in journal, journal
+    output = machine.run("repoint install --product acme", status=1)
+    assert "is not tried again" in output, output
 
 
 def shut_in(machine: Machine) -> None:
     """What systemd says of our units there."""
     units = " ".join(f"repoint-{name}.service" for name in ("agent", "activate", "start", "page"))
-    said = machine.run(f"systemd-analyze security --no-pager {units} | grep Overall")
-    scores = dict(re.findall(r"(repoint-[a-z]+\.service): ([\d.]+)", said))
+    output = machine.run(f"systemd-analyze security --no-pager {units} | grep Overall")
+    scores = dict(re.findall(r"(repoint-[a-z]+\.service): ([\d.]+)", output))
     assert float(scores["repoint-agent.service"]) <= 2.0, scores
     say("exposure by systemd-analyze: " + ", ".join(f"{n} {s}" for n, s in scores.items()))
 

@@ -15,11 +15,11 @@ _FLUSH, _DISCARD = 1, 4
 
 def note(*entries: tuple[int, bytes, int]) -> bytes:
     """Return a log: for each entry its first sector, its data and its flags."""
-    said = struct.pack("<QQQI", 0x6A736677736872, 1, 0, SECTOR).ljust(SECTOR, b"\0")
+    output = struct.pack("<QQQI", 0x6A736677736872, 1, 0, SECTOR).ljust(SECTOR, b"\0")
     for sector, data, flags in entries:
-        said += struct.pack("<QQQQ", sector, len(data) // SECTOR, flags, 0).ljust(SECTOR, b"\0")
-        said += b"" if flags & _DISCARD else data
-    return said
+        output += struct.pack("<QQQQ", sector, len(data) // SECTOR, flags, 0).ljust(SECTOR, b"\0")
+        output += b"" if flags & _DISCARD else data
+    return output
 
 
 def block(letter: str, sectors: int = 8) -> bytes:

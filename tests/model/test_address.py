@@ -31,7 +31,7 @@ def test_an_address_has_one_form(text: str, address: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "is empty"),
         ("updates.example.org/kiosk", "not an http or https URL"),
@@ -78,8 +78,8 @@ def test_an_address_has_one_form(text: str, address: str) -> None:
         ("http://@h/", "a user name or a password"),
     ],
 )
-def test_a_broken_address_is_one_line_that_says_what_to_do(text: str, said: str) -> None:
-    with pytest.raises(AddressError, match=said) as caught:
+def test_a_broken_address_is_one_line_that_says_what_to_do(text: str, message: str) -> None:
+    with pytest.raises(AddressError, match=message) as caught:
         Address.parse(text)
     line = str(caught.value)
     assert "\n" not in line

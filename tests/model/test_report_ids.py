@@ -34,8 +34,8 @@ def test_the_id_of_a_device_is_that_of_the_vectors(vector: dict[str, str]) -> No
     assert device_id(secret, vector["product"], vector["token"]) == vector["device"]
 
 
-def test_no_id_tells_another_one_or_the_position_in_a_rollout() -> None:
-    said = {
+def test_no_id_reveals_another_one_or_the_position_in_a_rollout() -> None:
+    ids = {
         letter_id(SECRET, "acme-kiosk", BASELINE, "a"),
         letter_id(SECRET, "acme-kiosk", BASELINE, "b"),
         letter_id(SECRET, "acme-kiosk", BaselineName("linux-x86_64", "26.3.1", "25D2129"), "a"),
@@ -43,5 +43,5 @@ def test_no_id_tells_another_one_or_the_position_in_a_rollout() -> None:
         device_id(SECRET, "acme-kiosk", "a"),
         f"{position(SECRET, 'acme-kiosk', BASELINE, 'a'):016x}" + "0" * 16,
     }
-    assert len(said) == 6
-    assert len({text[:16] for text in said}) == 6
+    assert len(ids) == 6
+    assert len({text[:16] for text in ids}) == 6

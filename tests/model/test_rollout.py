@@ -112,7 +112,7 @@ def test_the_position_is_the_one_that_another_program_computes(
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "message"),
     [
         ({"seed": "0" * 31}, "32 hexadecimal digits"),
         ({"seed": "A" * 32}, "32 hexadecimal digits"),
@@ -128,9 +128,9 @@ def test_the_position_is_the_one_that_another_program_computes(
     ],
 )
 def test_a_schedule_that_contradicts_itself_is_refused(
-    changed: dict[str, object], said: str
+    changed: dict[str, object], message: str
 ) -> None:
-    with pytest.raises(RepointError, match=said):
+    with pytest.raises(RepointError, match=message):
         rollout(**changed)
 
 

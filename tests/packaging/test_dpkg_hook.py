@@ -78,8 +78,8 @@ def test_a_full_update_by_dpkg_is_noticed_at_once_and_adopted_by_the_next_run(
 ) -> None:
     store = owned.folder / "store"
     vendor.baseline({"engine": FULL}, name=NEXT)
-    said = dpkg(tmp_path, store, "-i", package(tmp_path, "2", owned.graft, FULL))
-    assert "acme-kiosk: engine was changed by something else. Run `repoint check`." in said
+    output = dpkg(tmp_path, store, "-i", package(tmp_path, "2", owned.graft, FULL))
+    assert "acme-kiosk: engine was changed by something else. Run `repoint check`." in output
     assert not owned.device.status(None).protected
     # The last check was a moment ago; the change makes the next one due.
     works("agent", "run-once", "--if-due", "--store", store)
@@ -92,8 +92,8 @@ def test_what_no_vendor_knows_is_noticed_and_never_called_protected(
     owned: Place, tmp_path: Path
 ) -> None:
     store = owned.folder / "store"
-    said = dpkg(tmp_path, store, "-i", package(tmp_path, "2", owned.graft, FULL))
-    assert "engine was changed by something else" in said
+    output = dpkg(tmp_path, store, "-i", package(tmp_path, "2", owned.graft, FULL))
+    assert "engine was changed by something else" in output
     assert not owned.device.status(None).protected
 
 

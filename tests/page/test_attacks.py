@@ -287,7 +287,7 @@ def test_script_in_the_fields_of_an_advisory_stays_text(
             for n, script in enumerate(SCRIPTS)
         ),
     )  # fmt: skip
-    own_vendor_place.vendor.release(told=hostile)
+    own_vendor_place.vendor.release(texts=hostile)
     enroll(own_vendor_place)
     with (
         settings(own_vendor_place.folder / "store") as served,

@@ -43,7 +43,7 @@ def named(tmp_path: Path) -> Iterator[Place]:
     """A device whose product has a name for people, and whose vendor the test controls."""
     vendor = Vendor(tmp_path / "vendor")
     vendor.baseline(about=ABOUT, icon=ICON)
-    vendor.release(told=ADVISORY)
+    vendor.release(texts=ADVISORY)
     server = WebServer(vendor.public)
     place = Place(tmp_path / "device", server, vendor)
     place.put()
@@ -108,7 +108,7 @@ def test_a_fix_that_two_letters_name_is_shown_once(named: Place) -> None:
     again = Fix(cves=MANY[:4], component="engine", impact="In newer words", description="x")
     more = Fix(cves=("CVE-2024-2222",), component="engine", impact="Another", description="x")
     files = {"engine": {**FIXED, "lib/engine.so": big(3, 5000)}}
-    named.vendor.release(files, told=Advisory(title="Second", fixes=(again, more)))
+    named.vendor.release(files, texts=Advisory(title="Second", fixes=(again, more)))
     named.device.check(None)
     with shown(named) as text:
         assert text.count("In newer words") == 1

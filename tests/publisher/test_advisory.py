@@ -56,7 +56,7 @@ def test_an_advisory_is_read(tmp_path: Path) -> None:
     )
 
 
-def test_a_malformed_cve_id_is_told_with_its_fix_and_how_to_write_it(tmp_path: Path) -> None:
+def test_a_malformed_cve_id_is_reported_with_its_fix_and_how_to_write_it(tmp_path: Path) -> None:
     assert refusal(tmp_path, GOOD.replace("4863", "486")) == (
         "advisory.toml: fix 1: 'CVE-2023-486' is not a CVE id. Write it as CVE-2023-4863"
     )
@@ -92,7 +92,7 @@ def test_a_malformed_cve_id_is_told_with_its_fix_and_how_to_write_it(tmp_path: P
         ('"Apple Security', '"\\u202eApple', "fix 1: The credit contains"),
     ],
 )
-def test_a_wrong_field_is_told_with_its_place(
+def test_a_wrong_field_is_reported_with_its_place(
     tmp_path: Path, old: str, new: str, message: str
 ) -> None:
     assert old in GOOD
@@ -108,13 +108,13 @@ def test_an_empty_list_of_fixes_is_refused(tmp_path: Path) -> None:
     assert "It has no fix" in refusal(tmp_path, 'title = "x"\nfix = []')
 
 
-def test_a_file_that_is_no_toml_is_told_with_its_line(tmp_path: Path) -> None:
+def test_a_file_that_is_no_toml_is_reported_with_its_line(tmp_path: Path) -> None:
     message = refusal(tmp_path, 'title = "x"\ncves = [\n')
     assert message.startswith("advisory.toml: not TOML: ")
     assert "line" in refusal(tmp_path, 'title = "x"\nnonsense\n')
 
 
-def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_is_reported(tmp_path: Path) -> None:
     with pytest.raises(AdvisoryError, match=r"missing\.toml cannot be read: No such file"):
         read_advisory(tmp_path / "missing.toml", ())
     with pytest.raises(AdvisoryError, match="cannot be read: Is a directory"):

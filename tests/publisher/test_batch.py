@@ -105,16 +105,16 @@ def encoded(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
 
 def test_the_bytes_are_the_same_as_one_at_a_time(vendor: Vendor, executor: Executor) -> None:
-    asked = requests(vendor)
+    batch = requests(vendor)
     with ThreadPoolExecutor(1) as alone:
-        build_all(vendor.repository, asked, run(alone), created=WHEN)
+        build_all(vendor.repository, batch, run(alone), created=WHEN)
     before = drafts(vendor)
     assert len([path for path in before if path.endswith(".patch")]) == len(NAMES)
     for path in (vendor.repository.path / "drafts").glob("*/*/*/*/a"):
         for file in path.iterdir():
             file.unlink()
         path.rmdir()
-    build_all(vendor.repository, asked, run(executor), created=WHEN)
+    build_all(vendor.repository, batch, run(executor), created=WHEN)
     assert drafts(vendor) == before
 
 
@@ -138,12 +138,12 @@ def test_a_patch_between_the_same_files_is_made_once(
 def test_a_second_run_takes_the_drafts_of_the_first(
     vendor: Vendor, executor: Executor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = requests(vendor)
-    assert set(states(build_all(vendor.repository, asked[:3], run(executor), created=WHEN))) == {
+    batch = requests(vendor)
+    assert set(states(build_all(vendor.repository, batch[:3], run(executor), created=WHEN))) == {
         "new"
     }
     before = drafts(vendor)
-    outcomes = build_all(vendor.repository, asked, run(executor), created=WHEN + 60)
+    outcomes = build_all(vendor.repository, batch, run(executor), created=WHEN + 60)
     assert states(outcomes) == ["drafted"] * 3 + ["new"]
     assert outcomes[0].improvement is not None
     assert outcomes[0].improvement.created == WHEN
@@ -155,10 +155,10 @@ def test_a_second_run_takes_the_drafts_of_the_first(
 
 @pytest.mark.slow
 def test_what_is_published_is_not_built_again(vendor: Vendor, executor: Executor) -> None:
-    asked = requests(vendor)
-    build_all(vendor.repository, asked[:2], run(executor), created=WHEN)
+    batch = requests(vendor)
+    build_all(vendor.repository, batch[:2], run(executor), created=WHEN)
     vendor.publish()
-    outcomes = build_all(vendor.repository, asked, run(executor), created=WHEN)
+    outcomes = build_all(vendor.repository, batch, run(executor), created=WHEN)
     assert states(outcomes) == ["published"] * 2 + ["new"] * 2
 
 
@@ -172,10 +172,10 @@ def test_a_changed_source_or_advisory_gets_the_next_letter(
         vendor.product, NAMES[0], {"engine": vendor.source({**own(FIXED, 0), "new": "x"})},
         advisory(), narrow=True,
     )  # fmt: skip
-    told = ImprovementRequest(
+    with_advisory = ImprovementRequest(
         vendor.product, NAMES[1], second.sources, advisory("CVE-2023-4863", "CVE-2023-5129")
     )
-    outcomes = build_all(vendor.repository, [changed, told], run(executor), created=WHEN)
+    outcomes = build_all(vendor.repository, [changed, with_advisory], run(executor), created=WHEN)
     assert [(each.state, each.label) for each in outcomes] == [("new", "26.3.1 (b)")] * 2
 
 

@@ -24,7 +24,9 @@ from tests.world import FIXED, NAME, OLD, Vendor, advisory
 X, Y, Z, W = "CVE-2026-1000", "CVE-2026-2000", "CVE-2026-3000", "CVE-2026-4000"
 
 
-def told(letter: str, *cves: str, component: str = "engine", text: str = "t") -> LetteredAdvisory:
+def advisory_of(
+    letter: str, *cves: str, component: str = "engine", text: str = "t"
+) -> LetteredAdvisory:
     return LetteredAdvisory(letter, Advisory(text, (Fix(cves, component, text, text),)))
 
 
@@ -36,9 +38,9 @@ def letter(*advisories: LetteredAdvisory, dropped: tuple[str, ...] = ()) -> Impr
     )  # fmt: skip
 
 
-A = letter(told("a", X))
-B = letter(told("a", X), told("b", Y))
-NO_ID = letter(told("a", text="a leak"))
+A = letter(advisory_of("a", X))
+B = letter(advisory_of("a", X), advisory_of("b", Y))
+NO_ID = letter(advisory_of("a", text="a leak"))
 
 
 def claims(
@@ -58,23 +60,23 @@ def cves(found: Claims) -> list[str]:
 @pytest.mark.parametrize(
     ("new", "before", "earlier", "drop", "rename", "fixed", "dropped"),
     [
-        pytest.param(told("a", X), None, (), (), {}, [X], (), id="the first letter"),
-        pytest.param(told("b", Y), A, (A,), (), {}, [X, Y], (), id="cumulative"),
-        pytest.param(told("c", Z, Y), A, (A, B), (), {}, [X, Z, Y], (),
+        pytest.param(advisory_of("a", X), None, (), (), {}, [X], (), id="the first letter"),
+        pytest.param(advisory_of("b", Y), A, (A,), (), {}, [X, Y], (), id="cumulative"),
+        pytest.param(advisory_of("c", Z, Y), A, (A, B), (), {}, [X, Z, Y], (),
                      id="after a withdrawal, with its fix again"),
-        pytest.param(told("c", Z), A, (A, B), (Y,), {}, [X, Z], (Y,),
+        pytest.param(advisory_of("c", Z), A, (A, B), (Y,), {}, [X, Z], (Y,),
                      id="after a withdrawal, without its fix"),
-        pytest.param(told("d", W), letter(told("a", X), told("c", Z), dropped=(Y,)),
-                     (A, B, letter(told("a", X), told("c", Z), dropped=(Y,))), (), {},
+        pytest.param(advisory_of("d", W), letter(advisory_of("a", X), advisory_of("c", Z), dropped=(Y,)),
+                     (A, B, letter(advisory_of("a", X), advisory_of("c", Z), dropped=(Y,))), (), {},
                      [X, Z, W], (Y,), id="what the letter before lacks is not asked again"),
-        pytest.param(told("d", Y), letter(told("a", X), told("c", Z), dropped=(Y,)),
+        pytest.param(advisory_of("d", Y), letter(advisory_of("a", X), advisory_of("c", Z), dropped=(Y,)),
                      (A, B), (), {}, [X, Z, Y], (), id="what was dropped is fixed again"),
-        pytest.param(told("b", Y), A, (A,), (), {X: W}, [W, Y], (), id="a wrong id is corrected"),
-        pytest.param(told("b", W), A, (A,), (), {X: W}, [W, W], (), id="corrected to a new one"),
-        pytest.param(told("b", Y), A, (A,), (X,), {}, [Y], (X,), id="an id that was never right"),
-        pytest.param(told("b", Y), NO_ID, (NO_ID,), ("a:1",), {}, [Y], ("a:1",),
+        pytest.param(advisory_of("b", Y), A, (A,), (), {X: W}, [W, Y], (), id="a wrong id is corrected"),
+        pytest.param(advisory_of("b", W), A, (A,), (), {X: W}, [W, W], (), id="corrected to a new one"),
+        pytest.param(advisory_of("b", Y), A, (A,), (X,), {}, [Y], (X,), id="an id that was never right"),
+        pytest.param(advisory_of("b", Y), NO_ID, (NO_ID,), ("a:1",), {}, [Y], ("a:1",),
                      id="a fix without an id is dropped by letter and number"),
-        pytest.param(told("c", X), None, (letter(told("b", X, component="shell")),), (X,), {},
+        pytest.param(advisory_of("c", X), None, (letter(advisory_of("b", X, component="shell")),), (X,), {},
                      [X], (X,), id="moved to another component, and the vendor says so"),
     ],
 )  # fmt: skip
@@ -92,30 +94,30 @@ def test_what_the_next_letter_claims(
 
 
 @pytest.mark.parametrize(
-    ("new", "before", "earlier", "drop", "rename", "error", "said"),
+    ("new", "before", "earlier", "drop", "rename", "error", "output"),
     [
-        pytest.param(told("c", Z), A, (A, B), (), {}, LostFixesError,
+        pytest.param(advisory_of("c", Z), A, (A, B), (), {}, LostFixesError,
                      f"{Y} in engine \\(b\\).* --drop-fix {Y}", id="the withdrawn letter's fix"),
-        pytest.param(told("c", Z), None, (A, B), (Y,), {}, LostFixesError,
+        pytest.param(advisory_of("c", Z), None, (A, B), (Y,), {}, LostFixesError,
                      f"lose a fix .*{X} in engine \\(a\\)", id="one of two is not named"),
-        pytest.param(told("c", Z), None, (A, B), (), {}, LostFixesError, "lose 2 fixes",
+        pytest.param(advisory_of("c", Z), None, (A, B), (), {}, LostFixesError, "lose 2 fixes",
                      id="both withdrawn"),
-        pytest.param(told("b", X, component="shell"), None, (A,), (), {}, LostFixesError,
+        pytest.param(advisory_of("b", X, component="shell"), None, (A,), (), {}, LostFixesError,
                      f"{X} in engine", id="moved to another component"),
-        pytest.param(told("b", Y), None, (NO_ID,), (), {}, LostFixesError, "--drop-fix a:1",
+        pytest.param(advisory_of("b", Y), None, (NO_ID,), (), {}, LostFixesError, "--drop-fix a:1",
                      id="a fix without an id"),
-        pytest.param(told("b", Y), A, (A,), (W,), {}, UnknownFixError,
+        pytest.param(advisory_of("b", Y), A, (A,), (W,), {}, UnknownFixError,
                      f"No earlier letter of this baseline fixes '{W}'. They fix: {X}",
                      id="drops what nobody fixed"),
-        pytest.param(told("b", Y), A, (A,), (), {W: X}, UnknownFixError, f"fixes '{W}'",
+        pytest.param(advisory_of("b", Y), A, (A,), (), {W: X}, UnknownFixError, f"fixes '{W}'",
                      id="renames what nobody fixed"),
-        pytest.param(told("a", Y), None, (), (W,), {}, UnknownFixError, "They fix: nothing",
+        pytest.param(advisory_of("a", Y), None, (), (W,), {}, UnknownFixError, "They fix: nothing",
                      id="drops in the first letter"),
-        pytest.param(told("b", X), A, (A,), (X,), {}, UnknownFixError, "Leave out one of them",
+        pytest.param(advisory_of("b", X), A, (A,), (X,), {}, UnknownFixError, "Leave out one of them",
                      id="drops what it fixes"),
-        pytest.param(told("b", Y), A, (A,), (), {X: "CVE-1"}, InvalidRecordError,
+        pytest.param(advisory_of("b", Y), A, (A,), (), {X: "CVE-1"}, InvalidRecordError,
                      "not a CVE id", id="renames to no id"),
-        pytest.param(told("b", Y), A, (A,), ("\x1b[2J" * 50,), {}, UnknownFixError,
+        pytest.param(advisory_of("b", Y), A, (A,), ("\x1b[2J" * 50,), {}, UnknownFixError,
                      r"fixes '\\x1b", id="a name with control characters"),
     ],
 )  # fmt: skip
@@ -126,16 +128,16 @@ def test_what_is_refused(
     drop: tuple[str, ...],
     rename: dict[str, str],
     error: type[RepointError],
-    said: str,
+    output: str,
 ) -> None:
-    with pytest.raises(error, match=said) as caught:
+    with pytest.raises(error, match=output) as caught:
         claims(new, before, earlier, drop, rename)
     assert caught.value.hint and "\n" not in str(caught.value)
 
 
 def test_an_advisory_for_a_component_that_does_not_change_is_refused(vendor: Vendor) -> None:
     with pytest.raises(NothingChangedError, match="for shell, which this improvement does not"):
-        vendor.improve({"engine": FIXED}, told=advisory(X, component="shell"))
+        vendor.improve({"engine": FIXED}, texts=advisory(X, component="shell"))
     vendor.improve({"engine": FIXED}, X)
     with pytest.raises(NothingChangedError):
         vendor.improve({"engine": OLD}, Y)
@@ -143,7 +145,7 @@ def test_an_advisory_for_a_component_that_does_not_change_is_refused(vendor: Ven
 
 
 @pytest.mark.parametrize(
-    ("reason", "said"),
+    ("reason", "output"),
     [
         ("", "The reason is empty"),
         (" \t \n", "The reason is empty"),
@@ -157,8 +159,10 @@ def test_an_advisory_for_a_component_that_does_not_change_is_refused(vendor: Ven
         ("a\udcffb", "control character U\\+DCFF"),
     ],
 )
-def test_a_reason_that_nobody_can_read_is_refused(offered: Vendor, reason: str, said: str) -> None:
-    with pytest.raises(InvalidRecordError, match=said) as caught:
+def test_a_reason_that_nobody_can_read_is_refused(
+    offered: Vendor, reason: str, output: str
+) -> None:
+    with pytest.raises(InvalidRecordError, match=output) as caught:
         offered.withdraw("a", reason)
     assert caught.value.hint and len(str(caught.value)) < 200
 
@@ -221,5 +225,5 @@ def test_of_two_publications_at_once_one_says_that_nothing_is_left(vendor: Vendo
             return error.message
 
     with ThreadPoolExecutor(2) as pool:
-        said = sorted(pool.map(publish, range(2)))
-    assert said == ["26.3.1 (a)", "acme-kiosk has no draft to publish"]
+        output = sorted(pool.map(publish, range(2)))
+    assert output == ["26.3.1 (a)", "acme-kiosk has no draft to publish"]

@@ -39,16 +39,16 @@ def vendor(tmp_path: Path) -> Vendor:
     return made
 
 
-def expected(vendor: Vendor, tmp_path: Path, said: Improvement, trees: dict[str, Files]) -> str:
+def expected(vendor: Vendor, tmp_path: Path, message: Improvement, trees: dict[str, Files]) -> str:
     """The root hash of the image of whole trees, without any patch."""
     overs = []
     for name, files in trees.items():
         old = baseline_folder(vendor.repository, vendor.product, NAME) / name
-        new = write_tree(tmp_path / f"{said.letter}-{name}", files)
+        new = write_tree(tmp_path / f"{message.letter}-{name}", files)
         overs.append(Overlay(scan_tree(old), scan_tree(new), new.joinpath))
-    assert said.extension is not None
-    image = layer_image(overs, RELEASE, created=said.created, first=said.extension.first)
-    assert image.size == said.extension.size
+    assert message.extension is not None
+    image = layer_image(overs, RELEASE, created=message.created, first=message.extension.first)
+    assert image.size == message.extension.size
     tree = HashTree()
     for chunk in image.chunks():
         tree.update(chunk)
@@ -127,7 +127,7 @@ def test_the_records_are_read_strictly(vendor: Vendor) -> None:
 
 
 @pytest.mark.parametrize(
-    ("files", "said"),
+    ("files", "message"),
     [
         ({"etc/shadow": "x"}, "/etc of codec lies neither below /usr nor below /opt"),
         ({"usr/lib/os-release": "ID=x"}, "/usr/lib/os-release of codec identifies the system"),
@@ -135,26 +135,26 @@ def test_the_records_are_read_strictly(vendor: Vendor) -> None:
     ],
 )
 def test_a_component_that_no_image_could_improve_is_refused(
-    vendor: Vendor, files: Files, said: str
+    vendor: Vendor, files: Files, message: str
 ) -> None:
     name = msgspec.structs.replace(NAME, build="25D2129")
-    with pytest.raises(UnfitForSystemError, match=said):
+    with pytest.raises(UnfitForSystemError, match=message):
         vendor.baseline({"codec": files, "shell": SHELL}, name=name, system=DEBIAN)
     vendor.baseline({"codec": files, "shell": SHELL}, name=name)
 
 
 @pytest.mark.one_quick
 @pytest.mark.parametrize(
-    ("files", "said"),
+    ("files", "message"),
     [
         ({**CODEC, "etc/cron.d/job": "x"}, "/etc of codec lies neither below"),
         ({"usr/lib": "a file"}, "/usr/lib of codec is a file that replaces a folder"),
     ],
 )
 def test_a_change_that_no_image_could_bring_is_refused(
-    vendor: Vendor, files: Files, said: str
+    vendor: Vendor, files: Files, message: str
 ) -> None:
-    with pytest.raises(UnfitForSystemError, match=said):
+    with pytest.raises(UnfitForSystemError, match=message):
         vendor.improve({"codec": files})
 
 

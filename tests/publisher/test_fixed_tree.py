@@ -43,7 +43,7 @@ def improved(vendor: Vendor, source: Path) -> BuiltImprovement:
 
 
 @pytest.mark.parametrize(
-    ("path", "mode", "said"),
+    ("path", "mode", "message"),
     [
         ("tool", 0o4755, "tool of engine is set-user-ID"),
         ("tool", 0o2755, "tool of engine is set-group-ID"),
@@ -55,7 +55,7 @@ def improved(vendor: Vendor, source: Path) -> BuiltImprovement:
 )
 @pytest.mark.parametrize("kind", ["folder", "tar"])
 def test_a_privilege_that_the_baseline_has_not_is_refused(
-    vendor: Vendor, tmp_path: Path, kind: str, path: str, mode: int, said: str
+    vendor: Vendor, tmp_path: Path, kind: str, path: str, mode: int, message: str
 ) -> None:
     source = fixed(tmp_path)
     (source / path).touch()
@@ -64,7 +64,7 @@ def test_a_privilege_that_the_baseline_has_not_is_refused(
         with tarfile.open(tmp_path / "new.tar", "w") as archive:
             archive.add(source, ".")
         source = tmp_path / "new.tar"
-    with pytest.raises(UnfitChangeError, match=said):
+    with pytest.raises(UnfitChangeError, match=message):
         improved(vendor, source)
     assert not list((vendor.repository.path / "drafts").rglob("*"))
 
@@ -139,7 +139,7 @@ def test_a_folder_that_changes_while_it_is_read_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("spoil", "message"),
     [
         (lambda root: os.mkfifo(root / "pipe"), "device, socket or pipe"),
         (lambda root: (root / "out").symlink_to("../out"), "leads out of the tree"),
@@ -150,11 +150,11 @@ def test_a_folder_that_changes_while_it_is_read_is_refused(
     ],
 )  # fmt: skip
 def test_a_folder_with_what_no_tree_has_is_refused(
-    vendor: Vendor, tmp_path: Path, spoil: Callable[[Path], object], said: str
+    vendor: Vendor, tmp_path: Path, spoil: Callable[[Path], object], message: str
 ) -> None:
     source = fixed(tmp_path)
     spoil(source)
-    with pytest.raises(RepointError, match=said):
+    with pytest.raises(RepointError, match=message):
         improved(vendor, source)
 
 

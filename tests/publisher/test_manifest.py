@@ -39,7 +39,7 @@ def test_a_manifest_may_start_with_the_mark_of_an_editor(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "repoint.toml: 'product' is missing. Add [product] with id"),
         (PRODUCT, "repoint.toml: 'component' is missing. Add [[component]] with id"),
@@ -100,11 +100,11 @@ def test_a_manifest_may_start_with_the_mark_of_an_editor(tmp_path: Path) -> None
         ("x = '" + "y" * (1 << 20) + "'", "repoint.toml: larger than 1,048,576 bytes"),
     ],
 )  # fmt: skip
-def test_what_does_not_fit_is_refused_in_one_line(tmp_path: Path, text: str, said: str) -> None:
+def test_what_does_not_fit_is_refused_in_one_line(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(ManifestError) as refused:
         read_manifest(written(tmp_path, text))
     line = str(refused.value)
-    assert said in line
+    assert message in line
     assert "\n" not in line
     assert line.startswith("repoint.toml: ")
     assert refused.value.hint

@@ -103,8 +103,8 @@ def test_a_catalog_without_the_field_is_still_read() -> None:
 def test_the_commands_retire_show_and_reinstate(vendor: Vendor) -> None:
     where = ("--repository", vendor.repository.path)
     named = (vendor.product, "--version", "26.3.1", *where)
-    said = works("baseline", "retire", *named, "--reason", "Update to 27.0")
-    assert said == f"Retired {vendor.product} {NAME}. Its improvements stay on offer.\n"
+    message = works("baseline", "retire", *named, "--reason", "Update to 27.0")
+    assert message == f"Retired {vendor.product} {NAME}. Its improvements stay on offer.\n"
     shown = works("show", *where)
     assert f"baseline {NAME}: engine; retired on 20" in shown
     assert shown.count("Update to 27.0") == 1

@@ -41,7 +41,7 @@ def test_a_ramp_reaches_its_shares_at_equal_distances(
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "is not a ramp"),
         ("over 3d", "is not a share"),
@@ -62,8 +62,8 @@ def test_a_ramp_reaches_its_shares_at_equal_distances(
         ("1% 100% over 0d", "more steps than seconds"),
     ],
 )
-def test_a_ramp_that_is_none_is_refused_with_what_to_write(text: str, said: str) -> None:
-    with pytest.raises(RepointError, match=said) as refused:
+def test_a_ramp_that_is_none_is_refused_with_what_to_write(text: str, message: str) -> None:
+    with pytest.raises(RepointError, match=message) as refused:
         parse_ramp(text)
     assert refused.value.hint
 
@@ -83,7 +83,7 @@ def test_a_plan_names_rings_and_shares_and_each_step_keeps_those_before(tmp_path
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "is not a plan"),
         ("step = 1", "is not a plan"),
@@ -94,9 +94,11 @@ def test_a_plan_names_rings_and_shares_and_each_step_keeps_those_before(tmp_path
         ('[[step]]\nshare = "100%"\nafter = "soon"', "'soon' is not a duration"),
     ],
 )
-def test_a_plan_that_is_none_is_refused_with_its_name(tmp_path: Path, text: str, said: str) -> None:
+def test_a_plan_that_is_none_is_refused_with_its_name(
+    tmp_path: Path, text: str, message: str
+) -> None:
     plan = tmp_path / "plan.toml"
     plan.write_text(text)
-    with pytest.raises(RepointError, match=said) as refused:
+    with pytest.raises(RepointError, match=message) as refused:
         read_plan(plan)
     assert "plan.toml" in str(refused.value)

@@ -175,7 +175,7 @@ def test_a_second_halt_counts_even_if_the_clock_was_set_back(
 
 
 @pytest.mark.parametrize(
-    ("before", "then", "said"),
+    ("before", "then", "message"),
     [
         ([], "pause pause", "already paused"),
         ([], "resume", "no halt stops it"),
@@ -198,7 +198,7 @@ def test_a_second_halt_counts_even_if_the_clock_was_set_back(
     ],
 )
 def test_a_change_that_does_not_fit_the_state_is_refused_and_changes_nothing(
-    vendor: Vendor, rollouts: Rollouts, before: list[str], then: str, said: str
+    vendor: Vendor, rollouts: Rollouts, before: list[str], then: str, message: str
 ) -> None:
     def do(command: str) -> None:
         match command:
@@ -215,7 +215,7 @@ def test_a_change_that_does_not_fit_the_state_is_refused_and_changes_nothing(
     for command in earlier:
         do(command)
     stamp = (vendor.public / "metadata/timestamp.json").read_bytes()
-    with pytest.raises(RolloutStateError, match=said) as refused:
+    with pytest.raises(RolloutStateError, match=message) as refused:
         do(last)
     assert refused.value.hint
     assert (vendor.public / "metadata/timestamp.json").read_bytes() == stamp
@@ -248,16 +248,16 @@ def test_a_reason_that_devices_could_not_show_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("selection", "said"),
+    ("selection", "message"),
     [
         (Selection("acme-kiosk", "26.3.1 (b)"), r"no published improvement 26\.3\.1 \(b\)"),
         (Selection("acme-kiosk", "26.3.1 (a)", "linux-aarch64"), "for linux-aarch64"),
     ],
 )
 def test_what_was_never_published_has_no_rollout(
-    rollouts: Rollouts, selection: Selection, said: str
+    rollouts: Rollouts, selection: Selection, message: str
 ) -> None:
-    with pytest.raises(UnknownImprovementError, match=said):
+    with pytest.raises(UnknownImprovementError, match=message):
         rollouts.start(selection, STEPS, narrow=True)
 
 
@@ -304,8 +304,8 @@ def test_the_commands_start_show_and_stop_a_rollout(vendor: Vendor, tmp_path: Pa
 
     label = "26.3.1 (a)"
     options = ("--ring", "early", "--manual", "--narrow")
-    said = repoint("start", "acme-kiosk", label, *options)
-    assert "the ring early and 0.01 % of all devices" in said
+    message = repoint("start", "acme-kiosk", label, *options)
+    assert "the ring early and 0.01 % of all devices" in message
     assert "1 %" in repoint("promote", "acme-kiosk", label)
     assert "halted at" not in repoint("show", "acme-kiosk")
     repoint("halt", "acme-kiosk", label, "--reason", "It crashes")
@@ -317,8 +317,8 @@ def test_the_commands_start_show_and_stop_a_rollout(vendor: Vendor, tmp_path: Pa
     assert "offered to all devices" in repoint("finish", "acme-kiosk", label)
     plan = tmp_path / "plan.toml"
     plan.write_text('[[step]]\nrings = ["lab"]\n[[step]]\nafter = "1d"\nshare = "100%"\n')
-    said = repoint("start", "acme-kiosk", label, "--plan", str(plan), "--narrow")
-    assert "offered to the ring lab, and to all devices from" in said
+    message = repoint("start", "acme-kiosk", label, "--plan", str(plan), "--narrow")
+    assert "offered to the ring lab, and to all devices from" in message
     began = "✓ the ring lab, since 20.*\n  "
     assert re.search(f"{began}· all devices, 20", repoint("show", "acme-kiosk"))
     repoint("promote", "acme-kiosk", label)
@@ -330,7 +330,7 @@ def test_the_commands_start_show_and_stop_a_rollout(vendor: Vendor, tmp_path: Pa
 
 @pytest.mark.one_quick
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ((), None),
         (("--ring", "early"), "offered to the ring early and 0.01 % of all devices, and to"),
@@ -340,14 +340,14 @@ def test_the_commands_start_show_and_stop_a_rollout(vendor: Vendor, tmp_path: Pa
     ],
 )
 def test_publish_says_which_devices_get_it(
-    vendor: Vendor, options: tuple[str, ...], said: str | None
+    vendor: Vendor, options: tuple[str, ...], message: str | None
 ) -> None:
     vendor.improve()
     lines = works(
         "publish", vendor.product, *options, env={"REPOINT_REPOSITORY": str(vendor.repository.path)}
     ).splitlines()
     assert lines[0].startswith("Published 26.3.1 (a) for")
-    assert ("offered to" not in lines[1]) if said is None else (said in lines[1])
+    assert ("offered to" not in lines[1]) if message is None else (message in lines[1])
 
 
 def test_a_reason_that_would_mislead_is_refused(rollouts: Rollouts) -> None:

@@ -55,7 +55,7 @@ def test_dpkg_makes_the_same_tree_where_there_is_one(tmp_path: Path) -> None:
     assert tree_of(tmp_path / "tree") == tree_of(tmp_path / other)
 
 
-def test_what_is_wrong_with_a_member_is_told(tmp_path: Path) -> None:
+def test_what_is_wrong_with_a_member_is_reported(tmp_path: Path) -> None:
     assert "would leave the tree" in refusal(tmp_path, deb_bytes([member("./../x")]))
     climbing = member("./a", type=tarfile.SYMTYPE, linkname="../etc/alternatives/a")
     assert "leads out of the tree" in refusal(tmp_path, deb_bytes([member("./f"), climbing]))

@@ -113,21 +113,21 @@ def test_the_limits_hold_for_folders_too(source: Path) -> None:
     assert "more than 5 paths" in refusal(source, limits=Limits(entries=5))
 
 
-def test_a_missing_source_is_told(tmp_path: Path) -> None:
+def test_a_missing_source_is_reported(tmp_path: Path) -> None:
     message = refusal(tmp_path / "missing.whl")
     assert "missing.whl does not exist. Name a folder, a wheel" in message
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "fake.whl", "fake.deb", "fake.tar.gz", "empty.zst"])
 @pytest.mark.parametrize("content", [b"just text", b"", b"BZh91AY&SY", b"\x7fELF" * 200])
-def test_a_file_of_another_kind_is_told(tmp_path: Path, name: str, content: bytes) -> None:
+def test_a_file_of_another_kind_is_reported(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
     assert f"{name} is not a source that Repoint supports. Name a folder" in refusal(
         tmp_path / name
     )
 
 
-def test_a_pipe_as_a_source_is_told_without_waiting_for_it(tmp_path: Path) -> None:
+def test_a_pipe_as_a_source_is_reported_without_waiting_for_it(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     assert "is neither a file nor a folder" in refusal(tmp_path / "pipe")
 
@@ -147,7 +147,7 @@ def test_a_place_inside_the_source_is_refused(source: Path) -> None:
     assert tree_of(source) == before
 
 
-def test_a_place_whose_folder_is_missing_is_told(source: Path, tmp_path: Path) -> None:
+def test_a_place_whose_folder_is_missing_is_reported(source: Path, tmp_path: Path) -> None:
     with pytest.raises(UnpackError, match=r"could not be unpacked to .*No such file or directory"):
         unpack_source(source, tmp_path / "no/tree")
 
@@ -170,7 +170,7 @@ def nobodys_folder() -> Iterator[Path]:
                 os.seteuid(0)
 
 
-def test_a_folder_that_may_not_be_read_is_told(nobodys_folder: Path) -> None:
+def test_a_folder_that_may_not_be_read_is_reported(nobodys_folder: Path) -> None:
     source = nobodys_folder / "source"
     (source / "closed").mkdir(parents=True)
     (source / "closed").chmod(0)
@@ -181,14 +181,14 @@ def test_a_folder_that_may_not_be_read_is_told(nobodys_folder: Path) -> None:
     assert "Permission denied" in refusal(source, UnpackError)
 
 
-def test_a_file_that_may_not_be_read_is_told(nobodys_folder: Path) -> None:
+def test_a_file_that_may_not_be_read_is_reported(nobodys_folder: Path) -> None:
     source = nobodys_folder / "source.whl"
     source.write_bytes(b"PK")
     source.chmod(0)
     assert "source.whl cannot be read: Permission denied" in refusal(source)
 
 
-def test_a_place_that_may_not_be_written_is_told(nobodys_folder: Path) -> None:
+def test_a_place_that_may_not_be_written_is_reported(nobodys_folder: Path) -> None:
     source = nobodys_folder / "source"
     source.mkdir()
     (source / "a").write_text("")

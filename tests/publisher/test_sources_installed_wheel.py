@@ -197,7 +197,7 @@ def test_a_wheel_is_known_by_its_content_when_its_ignored_files_are_chosen(tmp_p
 def test_what_is_left_out_of_a_wheel_counts_towards_the_limits(tmp_path: Path) -> None:
     large = {"a.py": b"", "pkg-1.0.data/headers/a.h": bytes(5000), "pkg-1.0.data/headers/b.h": b""}
     wheel = write_wheel(tmp_path / "large.whl", large)
-    for limits, said in ((Limits(total=4999), "4,999 bytes"), (Limits(entries=4), "4 paths")):
-        with pytest.raises(UnfitSourceError, match=f"more than {said}"):
+    for limits, message in ((Limits(total=4999), "4,999 bytes"), (Limits(entries=4), "4 paths")):
+        with pytest.raises(UnfitSourceError, match=f"more than {message}"):
             unpack_source(wheel, tmp_path / "tree", limits=limits)
     unpack_source(wheel, tmp_path / "tree", limits=Limits(total=6000, entries=6))

@@ -110,7 +110,7 @@ def test_a_package_has_the_paths_of_a_merged_system(
 
 
 @pytest.mark.parametrize(
-    ("members", "said"),
+    ("members", "message"),
     [
         ([member("./lib/a", b"1"), member("./usr/lib/a", b"2")], "'usr/lib/a' twice"),
         ([link("./usr/a", "../../etc")], "leads out of the tree"),
@@ -120,9 +120,9 @@ def test_a_package_has_the_paths_of_a_merged_system(
     ],
 )
 def test_what_no_system_can_have_is_refused(
-    tmp_path: Path, members: list[Member], said: str
+    tmp_path: Path, members: list[Member], message: str
 ) -> None:
-    with pytest.raises(UnfitSourceError, match=said):
+    with pytest.raises(UnfitSourceError, match=message):
         unpacked(tmp_path, members)
 
 

@@ -151,22 +151,22 @@ def test_a_catalog_needs_only_the_online_keys(repository: Repository, device: Ma
 
 
 def test_passphrases_are_asked_once_and_only_for_the_keys_that_sign(folder: Path) -> None:
-    asked: list[str] = []
+    roles: list[str] = []
 
     def passphrases(role: str) -> bytes:
-        asked.append(role)
+        roles.append(role)
         return b"correct horse"
 
     repository = Repository.create(folder, passphrase=b"correct horse")
     with repository.publication(passphrases) as publication:
         publication.add_product("acme", passphrase=b"correct horse")
         publication.put_catalog("acme", b"one")
-    assert asked == ["targets", "snapshot", "timestamp"]
-    asked.clear()
+    assert roles == ["targets", "snapshot", "timestamp"]
+    roles.clear()
     with repository.publication(passphrases) as publication:
         publication.put_catalog("acme", b"two")
         publication.put_catalog("acme", b"three")
-    assert asked == ["acme.catalog", "snapshot", "timestamp"]
+    assert roles == ["acme.catalog", "snapshot", "timestamp"]
     assert b"ENCRYPTED" in (folder / "keys/root.pem").read_bytes()
 
 

@@ -80,7 +80,7 @@ def test_folders_missing_files_and_ways_out_are_not_found(web: Web, tmp_path: Pa
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_ends_cleanly_and_quietly_when_told_to(tmp_path: Path, number: int) -> None:
+def test_a_signal_ends_it_cleanly_and_without_a_message(tmp_path: Path, number: int) -> None:
     with subprocess.Popen(
         [sys.executable, "-W", "error", "-c", SERVER, str(tmp_path)],
         stdout=subprocess.PIPE,

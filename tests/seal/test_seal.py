@@ -206,7 +206,7 @@ def test_links_that_lead_out_by_way_of_others_are_refused() -> None:
         check_entries([entry("a", "folder"), up, out])
 
 
-def test_differences_are_said_in_words() -> None:
+def test_differences_are_described_in_words() -> None:
     old = [entry("a"), entry("b")]
     new = [entry("b"), entry("c")]
     assert [str(d) for d in compare_trees(old, new)] == [

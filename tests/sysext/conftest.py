@@ -145,7 +145,7 @@ def system(vendor: Vendor, server: WebServer, own_mounts: None, tmp_path: Path) 
 
 @pytest.fixture
 def release() -> Callable[[str], None]:
-    """Let the system say that it is another version."""
+    """Return a function that changes the version in os-release(5)."""
 
     def say(version: str) -> None:
         beside = Path("/run/os-release")

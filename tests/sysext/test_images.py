@@ -353,10 +353,10 @@ def tampered(vendor: Vendor, change: Callable[[Improvement], Improvement]) -> No
 
 @pytest.mark.slow
 def test_an_image_that_is_not_the_signed_one_is_not_installed(system: System) -> None:
-    def lie(said: Improvement) -> Improvement:
-        assert said.extension is not None
-        extension = msgspec.structs.replace(said.extension, root_hash="0" * 64)
-        return msgspec.structs.replace(said, extension=extension)
+    def lie(output: Improvement) -> Improvement:
+        assert output.extension is not None
+        extension = msgspec.structs.replace(output.extension, root_hash="0" * 64)
+        return msgspec.structs.replace(output, extension=extension)
 
     tampered(system.vendor, lie)
     system.enroll()
@@ -373,10 +373,10 @@ def test_an_image_that_is_not_the_signed_one_is_not_installed(system: System) ->
 def test_an_image_that_does_not_match_the_layers_is_refused_before_any_download(
     system: System, change: dict[str, int]
 ) -> None:
-    def lie(said: Improvement) -> Improvement:
-        assert said.extension is not None
-        extension = msgspec.structs.replace(said.extension, **change)
-        return msgspec.structs.replace(said, extension=extension)
+    def lie(output: Improvement) -> Improvement:
+        assert output.extension is not None
+        extension = msgspec.structs.replace(output.extension, **change)
+        return msgspec.structs.replace(output, extension=extension)
 
     tampered(system.vendor, lie)
     system.enroll()
@@ -410,8 +410,8 @@ def test_another_version_of_the_system_is_never_shadowed(
         merged.device.check(None)
     assert merged.shows(OLD)
     assert SystemExtensions().merged() == {}
-    said = [e.why for e in merged.device.history(None) if e.event == "superseded"]
-    assert said == ["base: the system is debian 13, not debian 12"]
+    output = [e.why for e in merged.device.history(None) if e.event == "superseded"]
+    assert output == ["base: the system is debian 13, not debian 12"]
 
 
 @pytest.mark.slow

@@ -71,8 +71,8 @@ def test_a_base_that_is_updated_while_the_machine_is_off_is_never_shadowed(
     status = improved.device.status(None)
     assert status.in_force == "26.3.1"
     assert not status.protected
-    said = [(e.event, e.why) for e in improved.device.history(None)]
-    assert ("superseded", f"base: /{SECURITY_FIX} content") in said
+    output = [(e.event, e.why) for e in improved.device.history(None)]
+    assert ("superseded", f"base: /{SECURITY_FIX} content") in output
 
 
 @pytest.mark.slow
@@ -136,8 +136,8 @@ def test_another_version_of_the_system_is_never_shadowed_by_repoint(
     improved.device.check(None)
     assert improved.shows(OLD)
     assert SystemExtensions().merged() == {}
-    said = [e.why for e in improved.device.history(None) if e.event == "superseded"]
-    assert said == ["base: the system is debian 13, not debian 12"]
+    output = [e.why for e in improved.device.history(None) if e.event == "superseded"]
+    assert output == ["base: the system is debian 13, not debian 12"]
 
 
 def test_another_version_of_the_system_is_never_shadowed_by_systemd(

@@ -50,37 +50,37 @@ class Results(msgspec.Struct):
 
 def main() -> int:
     """Run the selected cuts; return 1 if any promise was broken."""
-    asked = _arguments()
+    arguments = _arguments()
     # So that the emulator and the mounts end with this process.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    folder = asked.folder.resolve()
+    folder = arguments.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     image = Image(folder / "disk.raw", folder / "vmlinuz", folder / "initrd")
-    if not (asked.keep and image.disk.exists()):
-        make_image(image, folder, asked.package.resolve(), library(folder, 1))
+    if not (arguments.keep and image.disk.exists()):
+        make_image(image, folder, arguments.package.resolve(), library(folder, 1))
     results = Results.read(folder)
-    if asked.cuts or asked.starts:
-        work = Replay(_recording(image, folder, keep=asked.keep), folder)
-    if asked.cuts:
-        results.replayed = _replay(work, asked)
+    if arguments.cuts or arguments.starts:
+        work = Replay(_recording(image, folder, keep=arguments.keep), folder)
+    if arguments.cuts:
+        results.replayed = _replay(work, arguments)
         results.write(folder)
-    if asked.starts:
+    if arguments.starts:
         cuts = [outcome.cut for outcome in results.replayed]
-        some = random.Random(asked.seed).sample(cuts, min(asked.starts, len(cuts)))
+        some = random.Random(arguments.seed).sample(cuts, min(arguments.starts, len(cuts)))
         results.started = []
         for one in start_replayed(work, image, some, folder):
             _tell(one)
             results.started.append(one)
             results.write(folder)
-    if asked.kills:
+    if arguments.kills:
         results.killed = []
-        for one in kill(image, folder / "killed", asked.kills, asked.seed):
+        for one in kill(image, folder / "killed", arguments.kills, arguments.seed):
             _tell(one)
             results.killed.append(one)
             results.write(folder)
     table = [*_replayed_table(results.replayed), "", *_started_table(results)]
     print("\n".join(table))
-    if asked.write:
+    if arguments.write:
         before, _, rest = _PAGE.read_text().partition(_BEGIN)
         _, _, after = rest.partition(_END)
         _PAGE.write_text("\n".join([before + _BEGIN, "", *table, "", _END + after]))
@@ -109,7 +109,7 @@ def _recording(image: Image, folder: Path, *, keep: bool) -> Recording:
     return msgspec.json.decode(kept.read_bytes(), type=Recording)
 
 
-def _replay(work: Replay, asked: argparse.Namespace) -> list[Outcome]:
+def _replay(work: Replay, arguments: argparse.Namespace) -> list[Outcome]:
     outcomes: list[Outcome] = []
     began = time.monotonic()
 
@@ -120,14 +120,15 @@ def _replay(work: Replay, asked: argparse.Namespace) -> list[Outcome]:
         if len(outcomes) % 50 == 0:
             print(f"{len(outcomes)} cuts, {time.monotonic() - began:.0f} s", flush=True)
 
-    replay(work, asked.cuts, asked.seed, asked.processes, report)
+    replay(work, arguments.cuts, arguments.seed, arguments.processes, report)
     return outcomes
 
 
 def _tell(one: Started) -> None:
-    said = "the new state" if one.switched else "the old state"
+    outcome = "the new state" if one.switched else "the old state"
     print(
-        f"{one.operation} at {one.instant:.1f}: {said}, started in {one.seconds:.0f} s", flush=True
+        f"{one.operation} at {one.instant:.1f}: {outcome}, started in {one.seconds:.0f} s",
+        flush=True,
     )
     for wrong in one.wrong:
         print(f"  ! {wrong[:600]}", flush=True)
@@ -165,8 +166,8 @@ def _started_table(results: Results) -> list[str]:
 
 
 def _row(name: str, *figures: int) -> str:
-    said = [f"{n:,}" if name else f"**{n:,}**" for n in figures]
-    return f"| {name or '**all**'} | " + " | ".join(said) + " |"
+    cells = [f"{n:,}" if name else f"**{n:,}**" for n in figures]
+    return f"| {name or '**all**'} | " + " | ".join(cells) + " |"
 
 
 if __name__ == "__main__":

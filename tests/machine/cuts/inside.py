@@ -81,9 +81,9 @@ def main(outside: int) -> None:
             _in_namespaces(order, outside, theirs)
         os.close(theirs)
         with os.fdopen(ours, "rb") as answer:
-            said = answer.read()
+            output = answer.read()
         os.waitpid(pid, 0)
-        sys.stdout.buffer.write(said or msgspec.json.encode(Answer(broke="it gave no answer")))
+        sys.stdout.buffer.write(output or msgspec.json.encode(Answer(broke="it gave no answer")))
         sys.stdout.buffer.write(b"\n")
         sys.stdout.buffer.flush()
 

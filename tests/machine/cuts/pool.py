@@ -108,8 +108,8 @@ class Bench:
         assert self._judge.stdout is not None
         self._judge.stdin.write(msgspec.json.encode(order) + b"\n")
         self._judge.stdin.flush()
-        said = self._judge.stdout.readline()
-        return msgspec.json.decode(said, type=Answer)
+        output = self._judge.stdout.readline()
+        return msgspec.json.decode(output, type=Answer)
 
     def _start(self, base: Path) -> subprocess.Popen[bytes]:
         self._own.mkdir(exist_ok=True)

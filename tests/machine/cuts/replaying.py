@@ -147,10 +147,10 @@ class Replay:
                 server.folder = Path(self.recording.served[operation.served])
                 state = self.disk(found, log)
                 bench.put(state)
-                said = found.instant >= self.recording.spans[operation.name].done
+                is_done = found.instant >= self.recording.spans[operation.name].done
                 order = msgspec.structs.replace(
                     self.order(operation, address), what="judge", expected=known.image,
-                    position=known.position if said else "",
+                    position=known.position if is_done else "",
                 )  # fmt: skip
                 answer = bench.look(order, check=True)
                 wrong = answer.wrong + ((answer.broke,) if answer.broke else ())

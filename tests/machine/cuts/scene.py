@@ -123,7 +123,7 @@ class MachineScene(DeviceScene):
         found: Image = {}
         for place, without in places.items():
             seen = without_order(picture(place, without=without), place) if place.is_dir() else {}
-            found |= {f"{place}/{path}": said for path, said in seen.items()}
+            found |= {f"{place}/{path}": content for path, content in seen.items()}
         for path in found:
             if path.endswith((".json", "/unfinished")) and Path(path).is_file():
                 data, times = _TIMES.subn(b"", Path(path).read_bytes())

@@ -96,11 +96,11 @@ class SnapshotMachine(Machine):
         """Take a snapshot of the running machine."""
         with socket.socket(socket.AF_UNIX) as monitor:
             monitor.connect(str(self.folder / "monitor"))
-            said = _until_prompt(monitor)
+            output = _until_prompt(monitor)
             monitor.sendall(f"savevm {name}\n".encode())
-            said = _until_prompt(monitor)
-            if b"Error" in said:
-                raise SystemExit(f"No snapshot was taken: {said.decode(errors='replace')}")
+            output = _until_prompt(monitor)
+            if b"Error" in output:
+                raise SystemExit(f"No snapshot was taken: {output.decode(errors='replace')}")
 
     def go_back(self, name: str) -> None:
         """Switch it on in the state of a snapshot."""
@@ -113,10 +113,10 @@ class SnapshotMachine(Machine):
 
 
 def _until_prompt(monitor: socket.socket) -> bytes:
-    said = b""
-    while not said.endswith(b"(qemu) "):
-        said += monitor.recv(65536)
-    return said
+    output = b""
+    while not output.endswith(b"(qemu) "):
+        output += monitor.recv(65536)
+    return output
 
 
 def kill(image: Image, folder: Path, number: int, seed: int) -> Iterator[Started]:
@@ -252,8 +252,8 @@ def _holds(machine: Machine, label: str, seals: dict[str, dict[str, str]]) -> bo
 def _timed(machine: Machine, command: str) -> tuple[float, float]:
     """Return the duration of an operation, and the time of its switch from the time of the link."""
     link = "/var/lib/repoint/products/acme/active"
-    said = machine.run(
+    output = machine.run(
         f"date +%s.%N; ({command}) >/dev/null 2>&1; date +%s.%N; stat -c %.Z {link}"
     ).split()
-    began, ended, switched = map(float, said)
+    began, ended, switched = map(float, output)
     return ended - began, switched - began

@@ -81,8 +81,8 @@ class State(NamedTuple):
     @property
     def disk(self) -> str:
         """The name of the disk; equal disks have equal names."""
-        said = f"{self.whole} {[(piece.offset, piece.data, piece.size) for piece in self.pieces]}"
-        return hashlib.sha256(said.encode()).hexdigest()[:16]
+        text = f"{self.whole} {[(piece.offset, piece.data, piece.size) for piece in self.pieces]}"
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def cut(writes: Sequence[Write], instant: int, kind: Kind, chance: random.Random) -> State:

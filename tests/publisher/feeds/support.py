@@ -55,10 +55,10 @@ def vendor_of_all_states(folder: Path) -> Vendor:
     vendor.baseline({"shell": SHELL}, name=OTHER, about=ABOUT)
     serve_at(vendor, ADDRESS)
     vendor.release(None, "CVE-2023-4863", "CVE-2026-1000")
-    vendor.improve({"shell": {"bin/kiosk": "#!/bin/sh -e\n"}}, told=HOSTILE)
+    vendor.improve({"shell": {"bin/kiosk": "#!/bin/sh -e\n"}}, texts=HOSTILE)
     vendor.publisher.publish(vendor.product, urgency="exploited")
     vendor.withdraw("a", "Breaks <printing>")
-    vendor.release({"engine": {**FIXED, "main.py": "VERSION = 'newer'\n"}}, told=MANY)
+    vendor.release({"engine": {**FIXED, "main.py": "VERSION = 'newer'\n"}}, texts=MANY)
     rollouts = vendor.publisher.rollouts
     rollouts.halt(Selection(vendor.product, "26.3.1 (c)"), reason="Fails on 3 % of devices")
     vendor.release({"engine": {**FIXED, "main.py": "VERSION = 'newest'\n"}}, "CVE-2026-4000")

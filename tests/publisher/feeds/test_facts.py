@@ -67,7 +67,7 @@ def test_a_letter_that_knowingly_lacks_a_fix_is_told_to_be_affected(world: Vendo
 
 def test_a_fix_without_a_cve_id_is_told_by_its_letter_and_number(world: Vendor) -> None:
     fix = Fix((), "engine", "It may stop", "The cause was removed.")
-    world.release({"engine": engine(1)}, told=Advisory("First", (fix,)))
+    world.release({"engine": engine(1)}, texts=Advisory("First", (fix,)))
     world.release({"engine": engine(2)}, "CVE-2026-2000")
     assert statuses(advisory(Told(world), "b"))["acme-kiosk:26.3.1:a:1"] == {
         "fixed": {A, B}, "known_affected": {BASE},
