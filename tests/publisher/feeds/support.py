@@ -18,7 +18,13 @@ from repoint.publisher.feeds.facts import KnownImprovement, read_facts
 from tests.world import FIXED, OLD, Files, Vendor, no_passphrase
 
 ADDRESS = "https://updates.acme.example/repo"
-ABOUT = About("Acme <Kiosk> & Co", "Acme Ltd", "security@acme.example")
+ABOUT = About(
+    "Acme <Kiosk> & Co",
+    "Acme Ltd",
+    "security@acme.example",
+    support="https://help.acme.example",
+    components={"engine": "The <engine>"},
+)
 OTHER = BaselineName("linux-aarch64", "26.3.0", "25D2000")
 """A baseline that has only the shell."""
 

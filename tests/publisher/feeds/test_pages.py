@@ -68,7 +68,9 @@ def test_a_page_has_the_fixes_of_its_letter_and_of_those_that_it_contains(told: 
     assert "CVE-2023-4863" not in own
     assert "CVE-2023-4863" in inherited
     assert "The programs that use it have to restart." in own
-    assert "security@acme.example" in inherited
+    assert "The <engine>" in inherited
+    assert "Help: https://help.acme.example" in inherited
+    assert "The vendor: security@acme.example" in inherited
 
 
 def test_every_link_within_leads_to_a_file(told: Told) -> None:

@@ -166,7 +166,11 @@ def _vulnerability(
         **_names(improvement, found),
         "title": found.fixes[0].impact,
         "notes": [
-            {"category": "description", "title": fix.component, "text": fix.description}
+            {
+                "category": "description",
+                "title": improvement.about.component(fix.component),
+                "text": fix.description,
+            }
             for fix in found.fixes
         ],
         "product_status": {key: ids for key, ids in status.items() if ids},

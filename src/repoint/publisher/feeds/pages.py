@@ -60,7 +60,8 @@ class Pages:
         )
 
     def _improvement(self, improvement: KnownImprovement) -> str:
-        contact = improvement.about.contact
+        about = improvement.about
+        addresses = (("Help:", about.support), ("The vendor:", about.contact))
         return self._render(
             "improvement.html",
             improvement=improvement,
@@ -71,8 +72,7 @@ class Pages:
             lacking=[each for each in vulnerabilities(improvement) if not each.fixed],
             later=self._later(improvement),
             restarts=_restarts(improvement),
-            contact=contact,
-            contact_link=_link(contact),
+            addresses=[(what, text, _link(text)) for what, text in addresses if text],
         )
 
     def _later(self, improvement: KnownImprovement) -> KnownImprovement | None:
