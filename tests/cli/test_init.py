@@ -35,7 +35,7 @@ def test_a_wheel_gives_name_platform_and_pattern(work: Path) -> None:
     assert answer.out == (
         "Wrote repoint.toml for acme-kiosk.\n"
         "  pillow-x: 2 files, 31 B, from dist/Pillow_X-*-cp311-cp311-manylinux_2_28_{arch}.whl\n"
-        "Write version and build of your release there, then run `repoint baseline add`.\n"
+        "Add your release under [[baseline]] there, then run `repoint baseline add`.\n"
     )
     manifest = tomllib.loads((work / "repoint.toml").read_text())
     assert manifest["product"] == {"id": "acme-kiosk", "platforms": ["linux-aarch64"]}
@@ -101,8 +101,14 @@ def test_the_other_commands_read_what_it_writes(work: Path, tmp_path: Path) -> N
     initialized(work, "dist/pkg-1.0-py3-none-any.whl", "dist/shell")
     where = {"REPOINT_REPOSITORY": str(tmp_path / "updates")}
     assert repoint("repository", "init", tmp_path / "updates", "--no-passphrase").status == 0
+    refusal(repoint("baseline", "add", "--no-passphrase", cwd=work, env=where),
+            "repoint.toml has no baseline. Add it under [[baseline]], or give --version and --build")  # fmt: skip
+    text = (work / "repoint.toml").read_text()
+    for line in ("[[baseline]]", "version", "build"):
+        text = text.replace(f"# {line}", line)
+    (work / "repoint.toml").write_text(text)
     answer = repoint("baseline", "add", "--no-passphrase", cwd=work, env=where)
-    assert answer.out.startswith("Registered acme-kiosk 1.0 (1) for linux-"), answer
+    assert answer.out.startswith("Registered acme-kiosk 26.3.1 (25D2128) for linux-"), answer
 
 
 def test_it_never_replaces_a_file(work: Path) -> None:

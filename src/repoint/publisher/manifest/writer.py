@@ -54,11 +54,12 @@ restart = "app"
 """
 
 _BASELINE = """
-# A release that you care for. Write its version and build here, and add one for each other release.
-[[baseline]]
-version = "1.0"
-build = "1"
+# A release that you care for. Add one for each.
+# [[baseline]]
+# version = "26.3.1"
+# build = "25D2128"
 """
+"""Nothing that could be registered: a baseline stays for ever, also one that nobody meant."""
 
 
 def write_manifest(

@@ -37,7 +37,7 @@ def init(
     for each in components:
         found = f"{counted(each.files, 'file')}, {size(each.size)}"
         print(f"  {each.component}: {found}, from {each.pattern}")
-    print("Write version and build of your release there, then run `repoint baseline add`.")
+    print("Add your release under [[baseline]] there, then run `repoint baseline add`.")
 
 
 def _named(value: str) -> tuple[str | None, Path]:
