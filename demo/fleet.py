@@ -258,7 +258,7 @@ def fixed_letter(demo: Demo, pool: Pool) -> None:
 
 
 def all_update(demo: Demo, pool: Pool) -> list[Seen]:
-    """Make an update run on each device, and return what each says of itself."""
+    """Make an update run on each device, and return the state that each reports."""
     wanted = [(str(demo.folder), number) for number in range(demo.size)]
     return pool.map(update_run, wanted, chunksize=5)
 

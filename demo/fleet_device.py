@@ -17,7 +17,7 @@ PRODUCT = "acme-kiosk"
 
 
 class Seen(NamedTuple):
-    """What a device says of itself.
+    """The state that a device reports.
 
     Attributes:
         in_force: The label of the letter in force; empty for the baseline.

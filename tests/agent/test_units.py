@@ -1,4 +1,4 @@
-"""The units: what systemd says of them, and that what they forbid is not needed."""
+"""The units: what systemd-analyze reports, and that Repoint needs nothing that they forbid."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ class VendorScene:
                 yield f"{who} cannot take what is offered: {error}"
             else:
                 if len(self._allowed) == 2 and seen not in self._allowed:
-                    yield f"{who} is offered {seen}, neither what was nor what shall be"
+                    yield f"{who} is offered {seen}, neither the old offer nor the new one"
             remove_tree(self._look)
             shutil.copytree(self._known, self._look, symlinks=True)
 

@@ -140,7 +140,7 @@ def reported_as_failed(machine: Machine, letter: str) -> None:
 
 
 def shut_in(machine: Machine) -> None:
-    """What systemd says of our units there."""
+    """What systemd-analyze reports about our units there."""
     units = " ".join(f"repoint-{name}.service" for name in ("agent", "activate", "start", "page"))
     output = machine.run(f"systemd-analyze security --no-pager {units} | grep Overall")
     scores = dict(re.findall(r"(repoint-[a-z]+\.service): ([\d.]+)", output))

@@ -43,7 +43,7 @@ def command_group(help_text: str) -> typer.Typer:
 
 
 class PlainGroup(TyperGroup):
-    """A group whose help says of each command what the first line of its own help says.
+    """A group whose help lists each command with the first line of its own help.
 
     Typer cuts that line where the terminal ends.
     """

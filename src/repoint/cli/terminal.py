@@ -60,7 +60,7 @@ def confirm(question: str, *, default: bool = False, abort: bool = False) -> boo
 
 
 def flush_output() -> None:
-    """Write what is buffered. At exit, Python could only ignore an error.
+    """Flush standard output. At exit, Python would ignore an error.
 
     Raises:
         BrokenPipeError: The reader has closed the pipe.
@@ -78,8 +78,8 @@ def open_streams() -> None:
     """Make the standard streams usable, whatever this process was started with.
 
     A closed one would be None, and its number would be given to the next file that is opened. It
-    is opened so that reading finds the end and writing to standard output fails, as it should. A
-    character that an encoding lacks is printed as an escape sequence.
+    is opened so that a read returns end-of-file and a write to standard output fails. A character
+    that the encoding lacks is printed as an escape sequence.
     """
     for number, flags in ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
         try:

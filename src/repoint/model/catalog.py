@@ -23,7 +23,7 @@ _MOST_OFFERS = 10_000
 
 
 class Retirement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The end of a baseline's care: no further improvements are made for it.
+    """The end of support for a baseline: no further improvements are made for it.
 
     Attributes:
         since: Seconds since 1970.
@@ -130,7 +130,7 @@ class Catalog(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         )
 
     def listed(self, baseline: BaselineName) -> ListedBaseline | None:
-        """Return what the catalog says of a baseline, or None if it does not list it."""
+        """Return the entry of a baseline, or None if the catalog does not list it."""
         return next((each for each in self.baselines if each.name == baseline), None)
 
     def offers_for(self, baseline: BaselineName) -> list[Offer]:

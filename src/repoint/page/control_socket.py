@@ -69,7 +69,7 @@ def request_link(path: Path, uid: int | None) -> str | None:
 
 
 def _limit_waits(connection: socket.socket, seconds: float) -> None:
-    """Let the kernel end each wait of a blocking socket after this long (socket(7)).
+    """Set a timeout in the kernel for each wait of a blocking socket (socket(7)).
 
     A socket of Python with a timeout does not block. If others have filled the server's queue, it
     would be refused at once, but a blocking one waits for its turn.

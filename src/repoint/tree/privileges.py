@@ -1,6 +1,6 @@
 """The privileges of a tree's programs: the set-user-ID and set-group-ID bits of its files.
 
-A program keeps them wherever it lies, so a tree that nothing shall run from must not have them.
+A program keeps them wherever it is, so a tree that nothing may run from must not have them.
 """
 
 from __future__ import annotations
@@ -87,13 +87,13 @@ def take_privileges(root: Path, *, keep: Collection[Inode]) -> None:
 
 
 def give_privileges(root: Path, entries: Iterable[Entry]) -> list[str]:
-    """Give the files of a tree the privileges that its entries say.
+    """Give the files of a tree the privileges that its entries state.
 
     The content of each such file is read first, so that nothing else gets them. The change is on
     disk afterwards.
 
     Returns:
-        The files that are not what they should be, and get none.
+        The files whose content differs. They get no privileges.
     """
     unfit = []
     top = open_folder(root)

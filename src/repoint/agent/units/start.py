@@ -34,7 +34,7 @@ def start_update_run(systemd: Systemd) -> bool:
 
 
 def start_watch(store: Path, systemd: Systemd) -> None:
-    """Have systemd watch what is on trial, without waiting for it.
+    """Start a unit that watches letters on trial, without waiting for it.
 
     The watch runs in parallel to the start of the machine: nothing waits for it, and it waits for
     nothing, because what is on trial may block any other unit. It is a transient unit, so none has

@@ -53,7 +53,7 @@ class Confinement(msgspec.Struct, frozen=True):
 
 
 def die_with_parent(parent: int) -> None:
-    """Have this process killed when the thread of `parent` that started it ends."""
+    """Request SIGKILL for this process when the thread of `parent` that started it ends."""
     prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     # The parent may have ended before the signal was requested.
     if os.getppid() != parent:

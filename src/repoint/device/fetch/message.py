@@ -1,6 +1,6 @@
-"""Sending a message to a server that nobody has to trust, within a time that is certain.
+"""Sending a message to an untrusted server, within a bounded time.
 
-The server is asked once: no redirect is followed and nothing is repeated. Of its answer, the
+One request is sent: no redirect is followed and nothing is repeated. Of its answer, the
 status, ``Retry-After`` and a few bytes count. Whatever it does, the caller goes on after the limit.
 """
 

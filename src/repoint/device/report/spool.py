@@ -82,7 +82,7 @@ class Delays(msgspec.Struct, frozen=True):
 
 
 class Deletion(msgspec.Struct, frozen=True):
-    """A fleet that is asked to delete what it got from this device.
+    """A request to a fleet to delete what it has received from this device.
 
     Attributes:
         address: The address that the reports were sent to.
@@ -99,7 +99,7 @@ class Spool(msgspec.Struct, frozen=True, omit_defaults=True):
     """The record.
 
     Attributes:
-        address: Where the owner lets reports go; "" if no longer to anywhere.
+        address: Where the owner allows reports to be sent; "" if nowhere any more.
         history: How many entries of the history are noted.
         minute: The minute of the week of this device's count, by chance.
         counted: The number of the week that was counted last.

@@ -94,7 +94,7 @@ def _try_exchange(path: Path, scratch: Path) -> None:
 
 
 def _try_move(path: Path, scratch: Path) -> None:
-    """Have the kernel say whether the folder itself can be moved. It is not moved."""
+    """Ask the kernel whether the folder itself can be moved. It is not moved."""
     try:
         path.rename(scratch)
     except OSError as error:

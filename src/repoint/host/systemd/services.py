@@ -99,7 +99,7 @@ class Systemd:
     """The systemd of a machine, and those of its accounts.
 
     Args:
-        booted: Exists exactly if systemd runs the machine (sd_booted(3)).
+        booted: Exists if and only if systemd runs the machine (sd_booted(3)).
         proc: The proc file system.
         monotonic: The clock of systemd's monotonic timestamps, in seconds.
     """

@@ -31,7 +31,7 @@ class Renderer:
     Args:
         lifetime: Seconds for which a page may be used without another request. It then closes,
             because the server may have stopped, and its port may belong to another account.
-        folders: Folders with templates and assets. What several have is taken from the first.
+        folders: Folders with templates and assets. If several have a file, the first one counts.
     """
 
     def __init__(self, *, lifetime: int, folders: Sequence[Path] = (FOLDER,)) -> None:
@@ -64,7 +64,7 @@ class Renderer:
         return HTMLResponse(html, status)
 
     def asset(self, name: str) -> Response | None:
-        """Return an asset. None if there is none of that name."""
+        """Return an asset; None if there is no asset of that name."""
         content = self._assets.get(name)
         if content is None:
             return None

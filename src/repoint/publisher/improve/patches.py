@@ -98,7 +98,7 @@ class PatchStore:
 
     @contextlib.contextmanager
     def alone(self, key: str, waiting: Callable[[], None]) -> Iterator[None]:
-        """Let one thread at a time make a patch; the next one finds it here.
+        """Serialise the making of a patch: one thread makes it, and the others find it here.
 
         Args:
             key: The patch.

@@ -1,4 +1,4 @@
-"""Reading a manifest. What does not fit is refused in one line that says where."""
+"""Reading a manifest. An error names what is wrong, and where, in one line."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def improve(
     """Build an improvement as a draft: one patch for each fixed component.
 
     With a manifest, it builds one for each baseline that the advisory concerns. After an
-    interruption, the same command goes on where it was.
+    interruption, the same command continues where it stopped.
     """
     from repoint.publisher.catalog.claims import Corrections
     from repoint.publisher.manifest.choice import Choice, manifest_of
