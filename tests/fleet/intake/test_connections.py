@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import resource
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,7 +14,12 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from repoint.fleet.intake.group_commit import GroupCommit
-from repoint.fleet.intake.protocol import FOR_READERS, Connections, StrangersProtocol
+from repoint.fleet.intake.protocol import (
+    FOR_READERS,
+    Connections,
+    StrangersProtocol,
+    room_for_devices,
+)
 from repoint.fleet.intake.server import PartFailedError, Served, run
 from repoint.fleet.listening import listen
 from repoint.fleet.stores.opening import open_state
@@ -96,6 +102,31 @@ def test_endless_trailers_are_cut_off(collector: CollectorProcess) -> None:
             for _ in range(100):
                 stranger.sendall(b"X: y\r\n" * 300_000)
     assert memory_of(collector.process.pid) - before < 60_000_000
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard", "room"),
+    [(1024, 524_288, 4096), (1_048_576, 1_048_576, 4096), (1024, 1024, 704), (64, 64, 16),
+     (1024, resource.RLIM_INFINITY, 4096),
+     (resource.RLIM_INFINITY, resource.RLIM_INFINITY, 4096)],
+)  # fmt: skip
+def test_the_limit_of_open_files_decides_how_many_connections_there_are(
+    monkeypatch: pytest.MonkeyPatch, soft: int, hard: int, room: int
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (soft, hard))
+    monkeypatch.setattr(resource, "setrlimit", lambda *_: None)
+    assert room_for_devices() == room
+
+
+def test_a_sandbox_that_keeps_the_limit_of_open_files_leaves_fewer_connections(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def forbidden(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, 524_288))
+    monkeypatch.setattr(resource, "setrlimit", forbidden)
+    assert room_for_devices() == 1024 - 256 - FOR_READERS
 
 
 @contextmanager

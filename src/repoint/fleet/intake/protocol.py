@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import resource
 from typing import Any, Final
 
@@ -125,9 +126,12 @@ class StrangersProtocol(HttpToolsProtocol):
 
 def room_for_devices() -> int:
     """Raise the limit of open descriptors, and return how many are for connections of devices."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _MOST_CONNECTIONS + FOR_READERS + _FOR_OTHERS
-    if soft < wanted:
-        soft = min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    return max(_FEWEST, soft - FOR_READERS - _FOR_OTHERS)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        higher = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        with contextlib.suppress(OSError, ValueError):  # a sandbox may forbid it
+            resource.setrlimit(resource.RLIMIT_NOFILE, (higher, hard))
+            soft = higher
+    permitted = wanted if soft == resource.RLIM_INFINITY else min(wanted, soft)
+    return max(_FEWEST, permitted - FOR_READERS - _FOR_OTHERS)
