@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import resource
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+import subprocess
+import sys
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from repoint.fleet.intake.group_commit import GroupCommit
 from repoint.fleet.intake.protocol import (
     FOR_READERS,
     Connections,
     StrangersProtocol,
     room_for_devices,
 )
-from repoint.fleet.intake.server import PartFailedError, Served, run
-from repoint.fleet.listening import listen
-from repoint.fleet.stores.opening import open_state
 from tests.fleet.collector import CollectorProcess, memory_of, serving
 from tests.fleet.reports import count
 
@@ -157,19 +154,31 @@ def test_one_connection_sends_many_requests() -> None:
             assert stranger.recv(4096).startswith(b"HTTP/1.1 204")
 
 
+DYING = """
+import asyncio, sys
+from repoint.fleet.intake.group_commit import GroupCommit
+from repoint.fleet.intake.server import PartFailedError, Served, run
+from repoint.fleet.listening import listen
+from repoint.fleet.stores.opening import open_state
+
+async def dies():
+    raise BrokenPipeError("nobody reads the journal")
+
+async def app(scope, receive, send):
+    pass
+
+try:
+    served = [Served(app, listen("127.0.0.1:0"), 10)]
+    asyncio.run(run(served, GroupCommit(open_state(sys.argv[1])), [dies], lambda: None))
+except PartFailedError as error:
+    print(error)
+"""
+
+
 def test_a_job_that_dies_ends_the_collector_with_its_reason(tmp_path: Path) -> None:
-    state = open_state(f"sqlite:///{tmp_path}/fleet.db")
-
-    async def dies() -> None:
-        raise BrokenPipeError("nobody reads the journal")
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        raise AssertionError
-
-    jobs: list[Callable[[], Awaitable[None]]] = [dies]
-    with (
-        listen("127.0.0.1:0") as listener,
-        pytest.raises(PartFailedError, match="nobody reads the journal"),
-    ):
-        asyncio.run(run([Served(app, listener, 10)], GroupCommit(state), jobs, lambda: None))
-    state.close()
+    done = subprocess.run(
+        [sys.executable, "-c", DYING, f"sqlite:///{tmp_path}/fleet.db"],
+        capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    assert "has failed: BrokenPipeError nobody reads the journal. Start it again" in done.stdout
+    assert done.stderr == ""
