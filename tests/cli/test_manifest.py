@@ -189,7 +189,9 @@ class TestBaselineAdd:
 
     @pytest.mark.slow
     def test_the_manifest_of_another_product_does_not_count(self, desk: Desk) -> None:
-        misuse(desk.run("baseline", "add", "other"), "without a manifest, name the product")
+        misuse(
+            desk.run("baseline", "add", "other"), "with that of another product, name the product"
+        )
         refusal(desk.run("baseline", "add", "other", "--manifest", "repoint.toml"),
                 "repoint.toml is the manifest of acme-kiosk, not of other")  # fmt: skip
         desk.works("baseline", "add", "other", "--version", "1.0", "--build", "1", "--component",
@@ -333,7 +335,7 @@ class TestImprove:
     def test_without_a_manifest_the_options_must_say_all(self, released: Desk) -> None:
         (released.folder / "repoint.toml").unlink()
         misuse(released.run("improve", "--advisory", "advisory.toml"),
-               "without a manifest, name the product, --version and --component")  # fmt: skip
+               "without a manifest, or with that of another product, name the product, --version and")  # fmt: skip
 
 
 @pytest.mark.slow

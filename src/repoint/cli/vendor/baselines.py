@@ -132,8 +132,8 @@ def _release(product: str | None, choice: Choice, options: ReleaseOptions) -> Re
 
     if product is None or choice.version is None or choice.build is None or not options.components:
         raise typer.BadParameter(
-            "without a manifest, name the product, --version, --build and --component; "
-            "`repoint init` writes a manifest"
+            "without a manifest, or with that of another product, name the product, --version, "
+            "--build and --component; `repoint init` writes a manifest"
         )
     platform = choice.platform if choice.platform is not None else default_platform()
     return Release(

@@ -84,8 +84,8 @@ def improve(
     file = manifest_of(product, manifest)
     if file is None and (product is None or version is None or not component):
         raise typer.BadParameter(
-            "without a manifest, name the product, --version and --component; `repoint init` "
-            "writes a manifest"
+            "without a manifest, or with that of another product, name the product, --version and "
+            "--component; `repoint init` writes a manifest"
         )
     opened = Repository.open(repository)
     left_out: list[LeftOut] = []
