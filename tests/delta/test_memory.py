@@ -18,6 +18,8 @@ import pytest
 
 from repoint.delta.zstd import compress_against
 
+MIB = 1 << 20
+
 _CHILD = """
 import resource, sys
 from pathlib import Path
@@ -100,3 +102,16 @@ def test_a_decoder_takes_no_more_than_both_files_once_more(codec: str, tmp_path:
     limit = len(before) + len(after) + len(payload) + (40 << 20)
     assert _run("decode", old, new, patch, limit, codec) == ""
     assert new.read_bytes() == after
+
+
+def test_an_encoder_says_that_memory_is_short_whatever_it_may_have(tmp_path: Path) -> None:
+    new = tmp_path / "new"
+    with new.open("wb") as file:
+        file.write(random.Random(1).randbytes(MIB))
+        file.truncate(300 * MIB)
+    errors = {
+        _run("encode", new, new, tmp_path / "patch", limit * MIB, "full")
+        for limit in range(300, 1000, 100)
+    }
+    assert "" in errors, "a gigabyte is enough"
+    assert all(not error or error.startswith("MemoryError") for error in errors), errors

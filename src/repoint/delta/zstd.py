@@ -33,7 +33,11 @@ def compress(data: bytes | memoryview, level: int = 19) -> bytes:
 
 
 def compress_against(old: memoryview, new: memoryview, level: int) -> bytes:
-    """Return one frame with the whole old file as its dictionary, as `zstd --patch-from` does."""
+    """Return one frame with the whole old file as its dictionary, as `zstd --patch-from` does.
+
+    Raises:
+        MemoryError: The library lacks memory. It needs less than 1 GB and a copy of the old file.
+    """
     parameter = zstd.CompressionParameter
     largest, distant = (WINDOW_LOGS[1], _ON) if len(old) else (DEFAULT_WINDOW_LOG, _OFF)
     options: dict[int, int] = {
@@ -45,7 +49,10 @@ def compress_against(old: memoryview, new: memoryview, level: int) -> bytes:
         parameter.dict_id_flag: 0,
     }
     compressor = zstd.ZstdCompressor(options=options, zstd_dict=_dictionary(old))
-    return compressor.compress(new, zstd.ZstdCompressor.FLUSH_FRAME)
+    try:
+        return compressor.compress(new, zstd.ZstdCompressor.FLUSH_FRAME)
+    except zstd.ZstdError as error:  # with valid parameters, it fails for no other reason
+        raise MemoryError(str(error)) from error
 
 
 def decompress(frame: bytes | memoryview, size: int, what: str, window: int = 0) -> bytes:
