@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from repoint.page.auth.turns import Turns
+from tests.loop import run_in_loop, settle
 
 
 def served(arrivals: list[int], *, privileged: int = 0) -> list[list[int]]:
@@ -20,24 +21,24 @@ def served(arrivals: list[int], *, privileged: int = 0) -> list[list[int]]:
                 inside.append(uid)
                 await go_on.wait()
 
-        rounds = []
         tasks = []
         for uid in arrivals:
-            before = len(inside)
             tasks.append(asyncio.create_task(request(uid)))
-            deadline = asyncio.get_running_loop().time() + 0.2
-            while len(inside) == before and asyncio.get_running_loop().time() < deadline:
-                await asyncio.sleep(0.002)
+            async with asyncio.timeout(30):
+                while turns.pending + inside.count(privileged) < len(tasks):
+                    await asyncio.sleep(0.001)
+            await settle()
+        rounds = []
         while inside:
             rounds.append(sorted(inside))
             inside.clear()
             released, go_on = go_on, asyncio.Event()
             released.set()
-            await asyncio.sleep(0.1)
+            await settle()
         await asyncio.gather(*tasks)
         return rounds
 
-    return asyncio.run(run())
+    return run_in_loop(run())
 
 
 def test_an_administrator_never_waits() -> None:
@@ -57,10 +58,13 @@ def test_an_account_whose_client_goes_gives_its_place_back() -> None:
         turns = Turns(lambda _: False)
         async with turns.turn(7):
             waiting = asyncio.create_task(turns.turn(7).__aenter__())
-            await asyncio.sleep(0.05)
+            async with asyncio.timeout(30):
+                while turns.pending < 2:
+                    await asyncio.sleep(0.001)
+            await settle()
             waiting.cancel()
             await asyncio.gather(waiting, return_exceptions=True)
         async with asyncio.timeout(5), turns.turn(7):
             pass
 
-    asyncio.run(run())
+    run_in_loop(run())

@@ -14,6 +14,7 @@ from repoint.fleet.stores.opening import open_state
 from repoint.fleet.upkeep import Upkeep
 from tests.fleet.events.test_archive import DAY, HOUR, NOW
 from tests.fleet.reports import count
+from tests.loop import run_in_loop
 
 
 def test_a_damaged_file_is_named_and_other_days_are_merged(tmp_path: Path) -> None:
@@ -55,7 +56,7 @@ def test_upkeep_reports_a_fault_once_and_goes_on(
 
     monkeypatch.setattr("repoint.fleet.upkeep.asyncio.sleep", sleep)
     with pytest.raises(asyncio.CancelledError):
-        asyncio.run(Upkeep(state, None, None, 90, said.append).run())
+        run_in_loop(Upkeep(state, None, None, 90, said.append).run())
     assert len(said) == 1
     assert said[0].startswith("Upkeep failed: No room")
     assert "\x1b" not in said[0]

@@ -30,6 +30,11 @@ class Turns:
         self._waiting: Counter[int] = Counter()
         self._all = asyncio.Semaphore(_AT_ONCE)
 
+    @property
+    def pending(self) -> int:
+        """Requests of accounts without privileges that wait or are worked on."""
+        return self._waiting.total()
+
     @contextlib.asynccontextmanager
     async def turn(self, uid: int) -> AsyncIterator[None]:
         """Wait for the turn of an account, and hold it while the block runs."""
