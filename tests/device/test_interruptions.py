@@ -158,6 +158,7 @@ def test_installing(place: Place, vendor: Vendor, step: int) -> None:
     check_every_point(place, install, {seal(vendor, OLD)}, step=step)
 
 
+@pytest.mark.slow
 def test_activating(place: Place, vendor: Vendor) -> None:
     place.put(OLD)
     place.enroll()

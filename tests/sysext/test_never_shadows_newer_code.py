@@ -120,6 +120,7 @@ def test_any_file_of_the_baseline_counts_even_if_the_layer_does_not_change_it(
     assert improved.shows({**OLD, path: "newer"})
 
 
+@pytest.mark.slow
 def test_a_file_that_the_distribution_removed_counts(improved: System) -> None:
     improved.reboot()
     Path("/", SECURITY_FIX).unlink()
@@ -140,6 +141,7 @@ def test_another_version_of_the_system_is_never_shadowed_by_repoint(
     assert output == ["base: the system is debian 13, not debian 12"]
 
 
+@pytest.mark.slow
 def test_another_version_of_the_system_is_never_shadowed_by_systemd(
     improved: System, release: Callable[[str], None]
 ) -> None:
