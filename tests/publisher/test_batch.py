@@ -5,12 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from repoint.model.advisory import Advisory, Fix
 from repoint.model.baseline import BaselineName
+from repoint.publisher.catalog.claims import Corrections
 from repoint.publisher.errors import LostFixesError
 from repoint.publisher.improve import patches
 from repoint.publisher.improve.batch import Outcome, Run, build_all, plan_all
@@ -220,6 +223,66 @@ def test_an_improvement_that_is_refused_does_not_keep_the_others_from_being_buil
     outcomes = build_all(vendor.repository, requests(vendor), run(executor), created=WHEN)
     assert isinstance(outcomes[0].error, LostFixesError)
     assert states(outcomes) == [None, "new", "new", "new"]
+
+
+def withdrawn_on_one(vendor: Vendor) -> None:
+    """Two baselines get (a) and (b), of which one loses (b), with a CVE id and a fix without one."""
+    for name in NAMES[:2]:
+        vendor.improve({"engine": {**own(FIXED, 0), "a": "a"}}, "CVE-2020-1000", name=name)
+        fixes = (*advisory("CVE-2020-2000").fixes, Fix((), "engine", "a leak", "was closed"))
+        texts = Advisory("(b)", fixes)
+        vendor.improve({"engine": {**own(FIXED, 0), "b": "b"}}, texts=texts, name=name)
+    vendor.publish()
+    vendor.publisher.withdraw(vendor.product, "26.3.1 (b)", reason="it crashes", platform=PLATFORM)
+
+
+def test_a_fix_is_dropped_only_where_it_would_be_lost(vendor: Vendor, executor: Executor) -> None:
+    withdrawn_on_one(vendor)
+    first, second = requests(vendor)[:2]
+    error = plan_all(vendor.repository, [first, second], run(executor))[0].error
+    assert isinstance(error, LostFixesError)
+    lost = ("CVE-2020-2000", "b:2")
+    options = "--drop-fix CVE-2020-2000 --drop-fix b:2"
+    assert f"say so with --version 26.3.1 --platform {PLATFORM} {options}" in str(error)
+    batch = [replace(each, corrections=Corrections(lost)) for each in (first, second)]
+    planned = plan_all(vendor.repository, batch, run(executor))
+    assert [(each.dropped, each.request.kept) for each in planned] == [(lost, ()), ((), lost)]
+    one, other = build_all(vendor.repository, batch, run(executor), created=WHEN)
+    assert one.improvement is not None
+    assert other.improvement is not None
+    assert one.improvement.dropped == lost
+    assert other.improvement.dropped == ()
+    assert "CVE-2020-2000" in other.improvement.cves()
+    again = build_all(vendor.repository, batch, run(executor), created=WHEN)
+    assert states(again) == ["drafted", "drafted"]
+
+
+def test_what_no_baseline_would_lose_is_not_dropped(vendor: Vendor, executor: Executor) -> None:
+    vendor.release({"engine": {**own(FIXED, 0), "a": "a"}}, "CVE-2020-1000")
+    dropped = Corrections(("CVE-2020-1000",))
+    batch = [replace(each, corrections=dropped) for each in requests(vendor)[:2]]
+    one, other = plan_all(vendor.repository, batch, run(executor))
+    assert "CVE-2020-1000 would not be lost" in str(one.error)
+    assert "No earlier letter of this baseline fixes" in str(other.error)
+    taken_back = Corrections(retracted=("CVE-2020-1000",))
+    batch = [replace(each, corrections=taken_back) for each in batch]
+    one, other = plan_all(vendor.repository, batch, run(executor))
+    assert (one.dropped, other.dropped) == (("CVE-2020-1000",), ())
+
+
+def test_a_letter_with_the_content_of_a_withdrawn_one_says_so(
+    vendor: Vendor, executor: Executor
+) -> None:
+    withdrawn_on_one(vendor)
+    request = ImprovementRequest(
+        vendor.product, NAMES[0], {"engine": vendor.source({**own(FIXED, 0), "b": "b"})},
+        Advisory("(c)", advisory("CVE-2020-2000").fixes), corrections=Corrections(("b:2",)),
+    )  # fmt: skip
+    (outcome,) = build_all(vendor.repository, [request], run(executor), created=WHEN)
+    told = "26.3.1 (b), which was withdrawn: it crashes"
+    assert outcome.withdrawn == (told,)
+    assert outcome.improvement is not None
+    assert vendor.publisher.withdrawn_like(outcome.improvement) == [told]
 
 
 @pytest.mark.slow

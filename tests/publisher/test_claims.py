@@ -49,8 +49,9 @@ def claims(
     earlier: tuple[Improvement, ...],
     drop: tuple[str, ...] = (),
     rename: dict[str, str] | None = None,
+    retract: tuple[str, ...] = (),
 ) -> Claims:
-    return claims_of(new, before, earlier, Corrections(drop, rename or {}))
+    return claims_of(new, before, earlier, Corrections(drop, rename or {}, retract))
 
 
 def cves(found: Claims) -> list[str]:
@@ -73,8 +74,7 @@ def cves(found: Claims) -> list[str]:
                      (A, B), (), {}, [X, Z, Y], (), id="what was dropped is fixed again"),
         pytest.param(advisory_of("b", Y), A, (A,), (), {X: W}, [W, Y], (), id="a wrong id is corrected"),
         pytest.param(advisory_of("b", W), A, (A,), (), {X: W}, [W, W], (), id="corrected to a new one"),
-        pytest.param(advisory_of("b", Y), A, (A,), (X,), {}, [Y], (X,), id="an id that was never right"),
-        pytest.param(advisory_of("b", Y), NO_ID, (NO_ID,), ("a:1",), {}, [Y], ("a:1",),
+        pytest.param(advisory_of("b", Y), None, (NO_ID,), ("a:1",), {}, [Y], ("a:1",),
                      id="a fix without an id is dropped by letter and number"),
         pytest.param(advisory_of("c", X), None, (letter(advisory_of("b", X, component="shell")),), (X,), {},
                      [X], (X,), id="moved to another component, and the vendor says so"),
@@ -93,6 +93,15 @@ def test_what_the_next_letter_claims(
     assert (cves(found), found.dropped) == (fixed, dropped)
 
 
+def test_what_was_never_fixed_is_taken_back() -> None:
+    found = claims(advisory_of("b", Y), A, (A,), retract=(X,))
+    assert (cves(found), found.dropped) == ([Y], (X,))
+    found = claims(advisory_of("b", Y), NO_ID, (NO_ID,), retract=("a:1",))
+    assert (cves(found), found.dropped) == ([Y], ("a:1",))
+    with pytest.raises(UnknownFixError, match="Leave out one of them"):
+        claims(advisory_of("b", X), A, (A,), retract=(X,))
+
+
 @pytest.mark.parametrize(
     ("new", "before", "earlier", "drop", "rename", "error", "output"),
     [
@@ -109,6 +118,8 @@ def test_what_the_next_letter_claims(
         pytest.param(advisory_of("b", Y), A, (A,), (W,), {}, UnknownFixError,
                      f"No earlier letter of this baseline fixes '{W}'. They fix: {X}",
                      id="drops what nobody fixed"),
+        pytest.param(advisory_of("b", Y), A, (A,), (X,), {}, UnknownFixError,
+                     f"{X} would not be lost.* --retract-fix {X}", id="drops what it inherits"),
         pytest.param(advisory_of("b", Y), A, (A,), (), {W: X}, UnknownFixError, f"fixes '{W}'",
                      id="renames what nobody fixed"),
         pytest.param(advisory_of("a", Y), None, (), (W,), {}, UnknownFixError, "They fix: nothing",

@@ -88,6 +88,10 @@ class Improvement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
         """Return all CVE ids of its advisories, each once, in their order."""
         return tuple(dict.fromkeys(c for each in self.advisories for c in each.advisory.cves()))
 
+    def fixes_without_cve(self) -> int:
+        """Return how many fixes of its advisories have no CVE id."""
+        return sum(not fix.cves for each in self.advisories for fix in each.advisory.fixes)
+
     @property
     def download_size(self) -> int:
         """Bytes of all patches."""

@@ -21,6 +21,7 @@ from repoint.publisher.catalog.catalogs import (
 )
 from repoint.publisher.catalog.publish import publish, select_drafts
 from repoint.publisher.catalog.retirement import set_retirement
+from repoint.publisher.catalog.withdrawn import withdrawn_like, withdrawn_within
 from repoint.publisher.improve.drafts import Draft, read_drafts
 from repoint.publisher.improve.improve import (
     BuiltImprovement,
@@ -230,13 +231,11 @@ class Publisher:
 
     def withdrawn_within(self, improvement: Improvement) -> list[str]:
         """Return the withdrawn letters that an improvement contains, each with the reason."""
-        offers = read_catalog(self.repository, improvement.product).offers_for(improvement.baseline)
-        letters = {each.letter for each in improvement.advisories}
-        return [
-            f"{offer.label}, which is withdrawn: {offer.reason}"
-            for offer in offers
-            if offer.state == "withdrawn" and offer.letter in letters
-        ]
+        return withdrawn_within(self.repository, improvement)
+
+    def withdrawn_like(self, improvement: Improvement) -> list[str]:
+        """Return the withdrawn letters with an improvement's content, each with the reason."""
+        return withdrawn_like(self.repository, improvement)
 
     def show(self, product: str | None = None) -> RepositoryView:
         """Return the roles, baselines, improvements and drafts of one product or of all.

@@ -7,7 +7,8 @@ import datetime as dt
 import msgspec
 
 from repoint.model.catalog import ListedBaseline, Offer
-from repoint.publisher.catalog.catalogs import read_catalog, read_improvement
+from repoint.model.halt import HaltedLetter
+from repoint.publisher.catalog.catalogs import read_catalog, read_halts, read_improvement
 from repoint.publisher.improve.drafts import read_drafts
 from repoint.repository.repository import Repository
 
@@ -23,12 +24,23 @@ class RoleView(msgspec.Struct, frozen=True):
 
 
 class ImprovementView(msgspec.Struct, frozen=True):
-    """A published improvement and its offer. ``size`` is the download size in bytes."""
+    """A published improvement and its offer.
+
+    Attributes:
+        offer: The offer.
+        title: Its title.
+        cves: The CVE ids that it fixes.
+        size: The download size in bytes.
+        fixes_without_cve: How many fixes without a CVE id it has.
+        halt: What stops its offer; None if nothing does.
+    """
 
     offer: Offer
     title: str
     cves: tuple[str, ...]
     size: int
+    fixes_without_cve: int = 0
+    halt: HaltedLetter | None = None
 
 
 class ProductView(msgspec.Struct, frozen=True):
@@ -62,12 +74,17 @@ def read_view(repository: Repository, product: str | None) -> RepositoryView:
 def _product(repository: Repository, product: str) -> ProductView:
     catalog = read_catalog(repository, product)
     improvements = []
+    halts = read_halts(repository, product)
     for offer in catalog.offers:
         improvement = read_improvement(repository, product, offer.baseline, offer.letter)
-        cves = [c for a in improvement.advisories for f in a.advisory.fixes for c in f.cves]
         improvements.append(
             ImprovementView(
-                offer, improvement.title, tuple(dict.fromkeys(cves)), improvement.download_size
+                offer,
+                improvement.title,
+                improvement.cves(),
+                improvement.download_size,
+                improvement.fixes_without_cve(),
+                halts.halted(offer),
             )
         )
     drafts = tuple(

@@ -146,11 +146,16 @@ def _publisher(repository: Path) -> Publisher:
 
 def _print_drafts(publisher: Publisher, drafts: list[Draft]) -> None:
     from repoint.cli.output import moment, size
+    from repoint.cli.vendor.repository_view import fixes_in_words
 
     for draft in drafts:
         improvement = draft.improvement
         print(f"  {improvement.label} for {improvement.baseline}: {improvement.title}")
-        print(f"    fixes {', '.join(improvement.cves()) or 'no CVE id'}")
+        print(f"    fixes {fixes_in_words(improvement.cves(), improvement.fixes_without_cve())}")
+        if improvement.dropped:
+            print(f"    no longer fixed: {', '.join(improvement.dropped)}")
         print(f"    {size(improvement.download_size)}, built {moment(improvement.created)}")
         for reason in publisher.withdrawn_within(improvement):
             print(f"    contains {reason}")
+        for like in publisher.withdrawn_like(improvement):
+            print(f"    has the same content as {like}")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from repoint.cli.output import moment, size
 from repoint.cli.terminal import print
+from repoint.cli.vendor.rollout_view import described, superseded_by
 from repoint.model.catalog import ListedBaseline
+from repoint.publisher.rollout.control import ShownRollout
 from repoint.publisher.view import ProductView, RepositoryView
 
 
@@ -24,6 +28,12 @@ def print_view(view: RepositoryView) -> None:
         print("No products yet; register a release with `repoint baseline add`.")
 
 
+def fixes_in_words(cves: Sequence[str], without: int) -> str:
+    """Return what an improvement fixes: ``CVE-2023-4863 and 1 fix without a CVE id``."""
+    more = [f"{without} fix{'' if without == 1 else 'es'} without a CVE id"] if without else []
+    return " and ".join(filter(None, (", ".join(cves), *more)))
+
+
 def _retired(baseline: ListedBaseline) -> str:
     if baseline.retired is None:
         return ""
@@ -35,10 +45,13 @@ def _print_product(product: ProductView) -> None:
     print(product.product)
     for baseline in product.baselines:
         print(f"  baseline {baseline.name}: {', '.join(baseline.seals)}{_retired(baseline)}")
+    others = [ShownRollout(each.offer, each.halt) for each in product.improvements]
     for improvement in product.improvements:
         offer = improvement.offer
-        state = offer.state + (f": {offer.reason}" if offer.reason else "")
+        shown = ShownRollout(offer, improvement.halt)
+        state = superseded_by(shown, others) or described(offer, improvement.halt)
+        fixes = fixes_in_words(improvement.cves, improvement.fixes_without_cve)
         print(f"  {offer.label} for {offer.baseline.platform} ({offer.baseline.build}), {state}")
-        print(f"    {improvement.title}, {size(improvement.size)}; {', '.join(improvement.cves)}")
+        print(f"    {improvement.title}, {size(improvement.size)}; {fixes}")
     for draft in product.drafts:
         print(f"  draft {draft}, unpublished")

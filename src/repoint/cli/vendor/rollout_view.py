@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from repoint.cli.output import moment
 from repoint.cli.terminal import print
 from repoint.model.catalog import Offer
 from repoint.model.halt import HaltedLetter
 from repoint.model.rollout import ALL, Step
+from repoint.model.version import Letter
 from repoint.publisher.rollout.control import ShownRollout
 
 
@@ -17,9 +19,11 @@ def print_rollouts(shown: list[ShownRollout]) -> None:
     if not shown:
         print("Nothing is published yet.")
     for each in shown:
-        print(f"{each.offer.label} for {each.offer.baseline}: {described(each.offer, each.halt)}")
+        later = superseded_by(each, shown)
+        state = later or described(each.offer, each.halt)
+        print(f"{each.offer.label} for {each.offer.baseline}: {state}")
         rollout = each.offer.rollout
-        if rollout is None:
+        if rollout is None or later:
             continue
         reached = rollout.step_at(int(time.time()))
         for number, step in enumerate(rollout.steps):
@@ -30,6 +34,26 @@ def print_rollouts(shown: list[ShownRollout]) -> None:
             else:
                 when = f", since {moment(rollout.beginning)}" if number == 0 else ""
             print(f"  {'✓' if number <= reached else '·'} {_reach(step)}{when}")
+
+
+def superseded_by(each: ShownRollout, shown: Sequence[ShownRollout]) -> str:
+    """Say which later letter all devices get instead; "" if there is none.
+
+    While a later letter reaches only some devices, the others still get the one before it.
+    """
+    if each.halt is not None or each.offer.state != "offered":
+        return ""
+    now = int(time.time())
+    later = [
+        other.offer
+        for other in shown
+        if other.offer.baseline == each.offer.baseline
+        and Letter(other.offer.letter) > Letter(each.offer.letter)
+        and other.offer.state == "offered"
+        and other.halt is None
+        and (other.offer.rollout is None or not other.offer.rollout.is_under_way(now))
+    ]
+    return f"superseded by ({later[-1].letter})" if later else ""
 
 
 def described(offer: Offer, halt: HaltedLetter | None = None) -> str:

@@ -7,6 +7,7 @@ import msgspec
 from repoint.model.baseline import Baseline, BaselineName
 from repoint.model.catalog import Catalog, Offer
 from repoint.model.encoding import decode_record, encode_record
+from repoint.model.halt import Halt
 from repoint.model.improvement import Improvement
 from repoint.model.texts import check_reason
 from repoint.model.version import label, parse_label
@@ -34,6 +35,14 @@ def read_catalog(repository: Repository, product: str) -> Catalog:
         )
     path = names.catalog_path(product)
     return decode_record(repository.read_target(path), Catalog, path)
+
+
+def read_halts(repository: Repository, product: str) -> Halt:
+    """Return the published halts of a product."""
+    path = names.halt_path(product)
+    if not repository.target_exists(path):
+        return Halt("1.0", product)
+    return decode_record(repository.read_target(path), Halt, path)
 
 
 def read_baseline(repository: Repository, product: str, name: BaselineName) -> Baseline:

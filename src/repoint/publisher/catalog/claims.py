@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from repoint.model.advisory import Advisory, Fix, check_cve
+from repoint.model.baseline import BaselineName
 from repoint.model.improvement import Improvement, LetteredAdvisory
 from repoint.model.reopened import ClaimedFix, claimed_fixes, lost_fixes
 from repoint.publisher.errors import LostFixesError, UnknownFixError
@@ -18,13 +19,16 @@ class Corrections:
     """What the vendor changes about the claims of earlier letters.
 
     Attributes:
-        dropped: Fixes that the improvement knowingly lacks, or never had: CVE ids, or
-            ``LETTER:NUMBER`` for a fix without one.
+        dropped: Fixes of earlier letters that the improvement would lose, and knowingly does: CVE
+            ids, or ``LETTER:NUMBER`` for a fix without one.
+        retracted: Fixes that earlier letters claim and never had, named in the same way. They are
+            taken out of what the improvement inherits.
         renamed: CVE ids that an earlier letter names wrongly, each with the right one.
     """
 
     dropped: Sequence[str] = ()
     renamed: Mapping[str, str] = field(default_factory=dict)
+    retracted: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ def claims_of(
         LostFixesError: A fix of an earlier letter would be lost and is not dropped.
     """
     fixed = {claim.name: claim for each in earlier for claim in claims_in(each)}
-    for name in (*corrections.dropped, *corrections.renamed):
+    for name in (*corrections.dropped, *corrections.retracted, *corrections.renamed):
         if name not in fixed:
             raise UnknownFixError(
                 f"No earlier letter of this baseline fixes {name[:60]!r}",
@@ -66,20 +70,34 @@ def claims_of(
     renamed = {**(before.renamed if before is not None else {}), **corrections.renamed}
     inherited = with_renamed(before.advisories if before is not None else (), corrections.renamed)
     lost = _lost(earlier, (*inherited, new), renamed)
-    never_had = [name for name in corrections.dropped if name not in lost]
-    for name in never_had:
-        if name in new.advisory.cves():
-            raise UnknownFixError(
-                f"{name} is dropped, and is in the advisory of this improvement",
-                hint="Leave out one of them",
-            )
-    advisories = (*_without(inherited, never_had), new)
+    _require_not_kept(new, corrections, lost)
+    advisories = (*_without(inherited, corrections.retracted), new)
     lost = _lost(earlier, advisories, renamed)
-    known = (*(before.dropped if before is not None else ()), *corrections.dropped)
+    given_up = (*corrections.dropped, *corrections.retracted)
+    known = (*(before.dropped if before is not None else ()), *given_up)
     unexpected = [claim for name, claim in lost.items() if name not in known]
     if unexpected:
-        raise _lost_error(unexpected)
+        raise _lost_error(unexpected, earlier[0].baseline)
     return Claims(advisories, tuple(n for n in dict.fromkeys(known) if n in lost), renamed)
+
+
+def would_lose(
+    new: LetteredAdvisory,
+    before: Improvement | None,
+    earlier: Sequence[Improvement],
+    renamed: Mapping[str, str],
+) -> set[str]:
+    """Return the names of what the next improvement would lose, if nothing is done about it.
+
+    Args:
+        new: Its own advisory.
+        before: The improvement that it extends, if any.
+        earlier: Every earlier letter of its baseline, also those that are withdrawn.
+        renamed: The CVE ids that it corrects.
+    """
+    inherited = with_renamed(before.advisories if before is not None else (), renamed)
+    all_renamed = {**(before.renamed if before is not None else {}), **renamed}
+    return set(_lost(earlier, (*inherited, new), all_renamed))
 
 
 def claims_in(improvement: Improvement) -> list[ClaimedFix]:
@@ -104,6 +122,25 @@ def with_renamed(
     )
 
 
+def _require_not_kept(
+    new: LetteredAdvisory, corrections: Corrections, lost: Mapping[str, ClaimedFix]
+) -> None:
+    """Refuse to give up what the improvement fixes: nobody means to, and devices would be told."""
+    for name in (*corrections.dropped, *corrections.retracted):
+        if name not in lost and name in new.advisory.cves():
+            raise UnknownFixError(
+                f"{name} is dropped, and is in the advisory of this improvement",
+                hint="Leave out one of them",
+            )
+    for name in corrections.dropped:
+        if name not in lost:
+            raise UnknownFixError(
+                f"{name} would not be lost: this improvement inherits its fix",
+                hint=f"Leave out --drop-fix {name}; if it was never fixed, take it back with "
+                f"--retract-fix {name}",
+            )
+
+
 def _lost(
     earlier: Sequence[Improvement],
     advisories: tuple[LetteredAdvisory, ...],
@@ -116,15 +153,16 @@ def _lost(
     return lost
 
 
-def _lost_error(lost: Sequence[ClaimedFix]) -> LostFixesError:
+def _lost_error(lost: Sequence[ClaimedFix], baseline: BaselineName) -> LostFixesError:
     fixes = _shortened([f"{claim} ({claim.letter})" for claim in lost])
     options = " ".join(f"--drop-fix {claim.name}" for claim in lost)
+    where = f"--version {baseline.version} --platform {baseline.platform}"
     return LostFixesError(
         f"This improvement would lose {'a fix' if len(lost) == 1 else f'{len(lost)} fixes'} of "
         f"earlier letters: {fixes}",
         hint="If the components still hold "
         f"{'it' if len(lost) == 1 else 'them'}, add {'it' if len(lost) == 1 else 'them'} to the "
-        f"advisory; if they do not, say so with {options}",
+        f"advisory; if they do not, say so with {where} {options}",
         lost=tuple(lost),
     )
 

@@ -17,6 +17,7 @@ from repoint.model.baseline import BaselineName
 from repoint.model.errors import RepointError
 from repoint.model.improvement import Improvement
 from repoint.model.version import label
+from repoint.publisher.improve.corrections import settled
 from repoint.publisher.improve.drafts import draft_folder
 from repoint.publisher.improve.improve import build
 from repoint.publisher.improve.layers import LayerComparison
@@ -36,6 +37,8 @@ class Outcome:
         label: The improvement's label; empty if there is none.
         layers: What changes, by component.
         left_out: Components that are fixed in the baseline already.
+        dropped: Fixes of earlier letters that the improvement does not have.
+        withdrawn: Withdrawn letters with the same content, each with the reason.
         improvement: The improvement, if it is there.
         seconds: How long it took.
         error: Why it could not be built, if it could not.
@@ -46,6 +49,8 @@ class Outcome:
     label: str = ""
     layers: dict[str, LayerComparison] | None = None
     left_out: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+    withdrawn: tuple[str, ...] = ()
     improvement: Improvement | None = None
     seconds: float = 0.0
     error: RepointError | None = None
@@ -90,6 +95,7 @@ def build_all(
     Raises:
         OSError: A file cannot be read or written, or the disk is full. The run ends.
     """
+    requests = settled(repository, requests)
     store = PatchStore(repository, requests[0].product)
     stopped = threading.Event()
 
@@ -126,6 +132,7 @@ def plan_all(
     def one(request: ImprovementRequest) -> Outcome:
         return _outcome(repository, request, lambda ready: None)
 
+    requests = settled(repository, requests)
     return _carry_out(repository, requests, run, one, threading.Event())
 
 
@@ -160,16 +167,15 @@ def _outcome(
     outcome = Outcome(request)
     try:
         with prepared(repository, request, reuse=True) as ready:
-            outcome = Outcome(
-                ready.request,
-                ready.state,
-                ""
-                if ready.state == "unconcerned"
-                else label(request.baseline.version, ready.letter),
-                ready.layers,
-                ready.left_out,
-                act(ready) if ready.state != "unconcerned" else None,
-            )
+            outcome = Outcome(ready.request, ready.state, "", ready.layers, ready.left_out)
+            if ready.state != "unconcerned":
+                outcome = replace(
+                    outcome,
+                    label=label(request.baseline.version, ready.letter),
+                    dropped=ready.dropped,
+                    withdrawn=ready.withdrawn,
+                    improvement=act(ready),
+                )
     except RepointError as error:
         outcome = replace(outcome, error=error)
     return replace(outcome, seconds=time.monotonic() - started)

@@ -20,6 +20,7 @@ from repoint.publisher.baselines import baseline_folder
 from repoint.publisher.catalog.catalogs import read_baseline, read_catalog
 from repoint.publisher.catalog.claims import Claims, claims_in, claims_of
 from repoint.publisher.catalog.retirement import require_in_care
+from repoint.publisher.catalog.withdrawn import withdrawn_with
 from repoint.publisher.errors import LetterTakenError, NothingChangedError, UnknownBaselineError
 from repoint.publisher.improve.drafts import Draft, draft_folder, next_letter, read_drafts
 from repoint.publisher.improve.fixed_tree import fixed_tree
@@ -47,6 +48,7 @@ class Prepared:
         claims: What it fixes; None unless it has to be built.
         layers: What changes, by component.
         left_out: The components that are fixed in the baseline already.
+        withdrawn: Withdrawn letters with the same content, each with the reason.
         drafts: The product's drafts.
         folder: The folder to work in, which has the fixed trees.
         trees: The folder with the baseline's trees.
@@ -60,9 +62,17 @@ class Prepared:
     claims: Claims | None
     layers: dict[str, LayerComparison]
     left_out: tuple[str, ...]
+    withdrawn: tuple[str, ...]
     drafts: list[Draft]
     folder: Path
     trees: Path
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """The fixes of earlier letters that it does not have."""
+        if self.claims is not None:
+            return self.claims.dropped
+        return self.before.improvement.dropped if self.before is not None else ()
 
     def pair(self, component: str) -> TreePair:
         """Return the trees of a component."""
@@ -130,8 +140,8 @@ def _prepared(
     # Unpublished fixes are confidential.
     with scratch_folder(target, mode=0o700) as folder:
         trees = baseline_folder(repository, baseline.product, baseline.name)
-        first = Prepared(request, baseline, "new", letter, before, None, {}, (), drafts, folder,
-                         trees)  # fmt: skip
+        first = Prepared(request, baseline, "new", letter, before, None, {}, (), (), drafts,
+                         folder, trees)  # fmt: skip
         layers = {name: _compare(first, name, source) for name, source in request.sources.items()}
         left_out = _fixed_already(first, layers) if request.narrow else ()
         request = _narrowed(request, left_out)
@@ -148,7 +158,7 @@ def _prepared(
             claims = _claims(request, letter, before, earlier)
         yield replace(
             first, request=request, state=state, letter=letter, claims=claims, layers=layers,
-            left_out=left_out,
+            left_out=left_out, withdrawn=_withdrawn(repository, request, before, layers),
         )  # fmt: skip
 
 
@@ -180,6 +190,17 @@ def _compare(prepared: Prepared, name: str, source: Path) -> LayerComparison:
     pair = prepared.pair(name)
     fixed = fixed_tree(source, pair.new, component, system=prepared.baseline.system is not None)
     return layer_between(pair.old, component.entries, pair.new, fixed)
+
+
+def _withdrawn(
+    repository: Repository,
+    request: ImprovementRequest,
+    before: Draft | None,
+    layers: Mapping[str, LayerComparison],
+) -> tuple[str, ...]:
+    kept = before.improvement.components if before is not None else ()
+    seals = {part.name: part.seal for part in kept} | {n: each.seal for n, each in layers.items()}
+    return tuple(withdrawn_with(repository, request.product, request.baseline, seals))
 
 
 def _fixed_already(prepared: Prepared, layers: Mapping[str, LayerComparison]) -> tuple[str, ...]:
@@ -247,7 +268,7 @@ def _may_be(last: Draft, request: ImprovementRequest, earlier: list[Improvement]
         and own.advisory.title == wanted.title
         and set(own.advisory.fixes) <= set(wanted.fixes)
         and set(corrections.renamed.items()) <= set(improvement.renamed.items())
-        and set(corrections.dropped) <= before - set(improvement.cves())
+        and {*corrections.dropped, *corrections.retracted} <= before - set(improvement.cves())
     )
 
 

@@ -30,6 +30,7 @@ class ImprovementRequest:
         corrections: What it changes about the claims of earlier letters.
         narrow: Whether a component that is fixed in the baseline already is left out, with the
             fixes of it, instead of refused.
+        kept: Fixes that the vendor gives up for other baselines, and that this one inherits.
     """
 
     product: str
@@ -39,6 +40,7 @@ class ImprovementRequest:
     letter: str | None = None
     corrections: Corrections = field(default_factory=Corrections)
     narrow: bool = False
+    kept: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

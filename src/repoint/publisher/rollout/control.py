@@ -7,14 +7,13 @@ from collections.abc import Callable
 import msgspec
 
 from repoint.model.catalog import Offer, Urgency
-from repoint.model.encoding import decode_record, encode_record
+from repoint.model.encoding import encode_record
 from repoint.model.halt import Halt, HaltedLetter, Halter
 from repoint.model.rollout import Step
 from repoint.model.texts import check_reason
-from repoint.publisher.catalog.catalogs import Selection, put_catalog, read_catalog
+from repoint.publisher.catalog.catalogs import Selection, put_catalog, read_catalog, read_halts
 from repoint.publisher.feeds.announce import announced
 from repoint.publisher.rollout import changes
-from repoint.repository import names
 from repoint.repository.keys import Passphrases
 from repoint.repository.repository import Repository
 
@@ -142,10 +141,7 @@ class Rollouts:
 
     def halts(self, product: str) -> Halt:
         """Return the published halts of a product."""
-        path = names.halt_path(product)
-        if not self._repository.target_exists(path):
-            return Halt("1.0", product)
-        return decode_record(self._repository.read_target(path), Halt, path)
+        return read_halts(self._repository, product)
 
     def _change(self, selection: Selection, change: Callable[[ShownRollout], Offer]) -> list[Offer]:
         product = selection.product

@@ -52,7 +52,13 @@ def improve(
         list[str] | None,
         typer.Option(
             help="A CVE id that an earlier letter fixes and this one knowingly does not. May be "
-            "repeated."
+            "repeated. It applies only to baselines whose next letter would lose the fix."
+        ),
+    ] = None,
+    retract_fix: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A CVE id that an earlier letter claims to fix and never did. May be repeated."
         ),
     ] = None,
     rename_cve: Annotated[
@@ -79,7 +85,11 @@ def improve(
         Choice(version, build, platform),
         named(component or [], "--component"),
         letter,
-        Corrections(tuple(drop_fix or ()), named(rename_cve or [], "--rename-cve")),
+        Corrections(
+            tuple(drop_fix or ()),
+            named(rename_cve or [], "--rename-cve"),
+            tuple(retract_fix or ()),
+        ),
     )
     file = manifest_of(product, manifest)
     if file is None and (product is None or version is None or not component):

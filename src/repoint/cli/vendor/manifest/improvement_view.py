@@ -44,8 +44,7 @@ def print_outcome(outcome: Outcome, *, paths: bool) -> None:
             + (f": {saved:.1%} saved" if saved > 0 else "")
         )
     _print_parts_left_out(outcome)
-    if improvement.dropped:
-        print(f"It does not fix {', '.join(improvement.dropped)}, which an earlier letter fixed.")
+    _print_claims(outcome)
 
 
 def print_planned(outcome: Outcome) -> None:
@@ -60,6 +59,7 @@ def print_planned(outcome: Outcome) -> None:
     for part, layer in (outcome.layers or {}).items():
         print(f"  {part} from {outcome.request.sources[part]}: {_counts(layer)}")
     _print_parts_left_out(outcome)
+    _print_claims(outcome)
 
 
 def print_left_out(left_out: Iterable[LeftOut]) -> None:
@@ -78,6 +78,15 @@ def _print_unconcerned(outcome: Outcome) -> None:
 def _print_parts_left_out(outcome: Outcome) -> None:
     for part in outcome.left_out:
         print(f"  {part}: the same as in the baseline, left out with its fixes")
+
+
+def _print_claims(outcome: Outcome) -> None:
+    if outcome.dropped:
+        print(f"  no longer fixed, although an earlier letter did: {', '.join(outcome.dropped)}")
+    if outcome.request.kept:
+        print(f"  still fixed, so --drop-fix does not apply: {', '.join(outcome.request.kept)}")
+    for each in outcome.withdrawn:
+        print(f"  {outcome.label} has the same content as {each}")
 
 
 def _counts(layer: LayerComparison) -> str:
