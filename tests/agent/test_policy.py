@@ -100,7 +100,8 @@ def test_later_files_win_and_each_value_names_its_file(store: Path, folder: Path
         (b"automatic = true\nautomatic = false", "not valid TOML"),
         (b'repositories = ["updates.example.org"]', "not an http or https URL"),
         (b"\xff\xfe", "not UTF-8"),
-        (b"a = " + b"[" * 5000, "not valid TOML"),
+        (b"a = " + b"[" * 5000, "not valid TOML: it is nested too deeply"),
+        (b"a = " + b"9" * 5000, "not valid TOML: a number is too long"),
         (b"#" * (2 << 20), "larger than"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import struct
@@ -207,6 +208,18 @@ class TestBaselineAdd:
         desk.write("repoint.toml", MANIFEST.replace("restart", "restrat"))
         refusal(desk.run("baseline", "add"),
                 "repoint.toml: component 1 (engine): 'restrat' is unknown. Did you mean 'restart'?")  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("line", "message"),
+        [
+            ('icon = "pipe"', "The icon pipe cannot be read: it is not a plain file"),
+            ('icon = "a\\u0000"', "repoint.toml: 'icon' is no path"),
+        ],
+    )
+    def test_an_icon_that_is_no_file_is_refused(self, desk: Desk, line: str, message: str) -> None:
+        os.mkfifo(desk.folder / "pipe")
+        desk.write("repoint.toml", MANIFEST.replace("[product]", f"[product]\n{line}"))
+        refusal(desk.run("baseline", "add", "--no-passphrase"), message)
 
     @pytest.mark.slow
     def test_takes_the_icon_and_refuses_what_is_none(self, desk: Desk) -> None:

@@ -343,6 +343,7 @@ def test_the_settings_name_the_proxy_before_the_environment(
         ('[[credentials]]\nfor = "https://u:secret@h/"\nuser = "u"', "a user name or a password"),
         ('[[credentials]]\nfor = "https://h/"\ncertificate = "a.pem"', "are absolute paths"),
         ("\udcff", "it is not valid TOML"),
+        ("a = " + "9" * 5000, "it is not valid TOML"),
     ],
 )
 def test_malformed_settings_are_one_line_that_shows_nothing(

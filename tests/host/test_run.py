@@ -37,6 +37,12 @@ def test_a_program_that_does_not_exist_is_a_result() -> None:
     assert result.reason == "there is no no-such-program"
 
 
+def test_an_argument_that_no_program_can_be_given_is_a_result() -> None:
+    result = run(["true", "a\0b"], seconds=10)
+    assert (result.status, result.failure) == (None, "not started")
+    assert result.reason == "embedded null byte"
+
+
 def test_a_program_that_may_not_be_started_is_a_result(tmp_path: Path) -> None:
     program = tmp_path / "program"
     program.write_text("#!/bin/sh\n")

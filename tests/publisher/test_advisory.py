@@ -121,4 +121,5 @@ def test_a_file_that_cannot_be_read_is_reported(tmp_path: Path) -> None:
         read_advisory(tmp_path, ())
     assert "not UTF-8" in refusal(tmp_path, b"\xff")
     assert "larger than" in refusal(tmp_path, b"#" * 5_000_000)
-    assert "not TOML" in refusal(tmp_path, "a = " + "[" * 100_000)
+    assert "not TOML: it is nested" in refusal(tmp_path, "a = " + "[" * 100_000)
+    assert "not TOML: a number is too long" in refusal(tmp_path, "a = " + "9" * 5000)

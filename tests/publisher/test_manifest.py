@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from repoint.model.baseline import BaselineName
 from repoint.publisher.errors import ManifestError, MissingSourceError
-from repoint.publisher.manifest.patterns import find_source
+from repoint.publisher.manifest.patterns import check_pattern, find_source
 from repoint.publisher.manifest.reader import read_manifest
 
 NAME = BaselineName("linux-x86_64", "26.3.1", "25D2128")
@@ -45,7 +46,8 @@ def test_a_manifest_may_start_with_the_mark_of_an_editor(tmp_path: Path) -> None
         (PRODUCT, "repoint.toml: 'component' is missing. Add [[component]] with id"),
         ("[product\n", "repoint.toml: not TOML: Expected ']' at the end of a table declaration (at "
          "line 1, column 9). Correct that line"),
-        ("a = " + "[" * 5000, "repoint.toml: not TOML: "),
+        ("a = " + "[" * 5000, "repoint.toml: not TOML: it is nested too deeply"),
+        ("a = " + "9" * 5000, "repoint.toml: not TOML: a number is too long"),
         (PRODUCT + COMPONENT + "[produkt]\n",
          "repoint.toml: 'produkt' is unknown. Did you mean 'product'? Use only product, component"),
         (PRODUCT + COMPONENT + "frobnicate = 1\n", "component 1 (pillow): 'frobnicate' is unknown. Use only id"),
@@ -97,7 +99,7 @@ def test_a_manifest_may_start_with_the_mark_of_an_editor(tmp_path: Path) -> None
          "baseline 1: platforms: 'linux-riscv64' is not a platform of the product. Use one of linux-x86_64, "),
         (PRODUCT + COMPONENT + BASELINE + BASELINE,
          "the baseline 26.3.1 (25D2128) for linux-x86_64 is there twice"),
-        ("x = '" + "y" * (1 << 20) + "'", "repoint.toml: larger than 1,048,576 bytes"),
+        ("x = '" + "y" * (1 << 16) + "'", "repoint.toml: larger than 65,536 bytes"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_refused_in_one_line(tmp_path: Path, text: str, message: str) -> None:
@@ -116,6 +118,18 @@ def test_a_manifest_that_is_not_utf_8_or_not_there(tmp_path: Path) -> None:
         read_manifest(tmp_path / "repoint.toml")
     with pytest.raises(ManifestError, match=r"cannot be read: No such file.*`repoint init`"):
         read_manifest(tmp_path / "other.toml")
+
+
+def test_a_manifest_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "repoint.toml")
+    with pytest.raises(ManifestError, match="cannot be read: it is not a plain file"):
+        read_manifest(tmp_path / "repoint.toml")
+
+
+@pytest.mark.parametrize("pattern", ["[" * 100_000, "a\0b"])
+def test_a_source_that_is_no_path_is_refused(pattern: str) -> None:
+    with pytest.raises(ManifestError, match="'source' is no path"):
+        check_pattern(pattern)
 
 
 @pytest.mark.parametrize(

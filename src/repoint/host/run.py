@@ -200,6 +200,8 @@ def run(
     except subprocess.TimeoutExpired:
         detail = f"it did not end within {seconds:.0f} seconds"
         return ProgramResult(tuple(command), failure="timed out", detail=detail)
+    except ValueError as error:  # an argument that no program can be given, such as one with NUL
+        return ProgramResult(tuple(command), failure="not started", detail=str(error))
     except OSError as error:
         failure: Failure = "not found" if isinstance(error, FileNotFoundError) else "not started"
         detail = error.strerror or str(error)

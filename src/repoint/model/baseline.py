@@ -8,6 +8,7 @@ import msgspec
 
 from repoint.model.address import reports_address
 from repoint.model.encoding import refuse_duplicates
+from repoint.model.errors import InvalidRecordError
 from repoint.model.icon import check_icon
 from repoint.model.names import check_component, check_platform, check_product
 from repoint.model.system import System
@@ -75,6 +76,10 @@ class Component(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         check_component(self.name)
+        if any("\0" in argument for argument in self.health):
+            raise InvalidRecordError(
+                f"The health check of {self.name} contains a NUL character", hint="Remove it"
+            )
 
 
 class About(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

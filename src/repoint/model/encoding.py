@@ -58,3 +58,12 @@ def refuse_duplicates(names: list[str], what: str) -> None:
         if name in seen:
             raise InvalidRecordError(f"The {what} {name!r} is listed twice in one record")
         seen.add(name)
+
+
+def toml_reason(error: Exception) -> str:
+    """Return why `tomllib` could not read a text, in one line."""
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    if type(error) is ValueError:
+        return "a number is too long"
+    return str(error).splitlines()[0]

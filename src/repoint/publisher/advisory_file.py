@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from repoint.model.advisory import Advisory, Fix
+from repoint.model.encoding import toml_reason
 from repoint.model.errors import RepointError
 
 _TOP = ("title", "fix")
@@ -61,8 +62,8 @@ def _read(path: Path) -> dict[str, Any]:
         return tomllib.loads(content.decode("utf-8-sig"))
     except UnicodeDecodeError:
         raise AdvisoryError(f"{path.name}: not UTF-8", hint="Save it as UTF-8") from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        reason = str(error).splitlines()[0]
+    except (ValueError, RecursionError) as error:
+        reason = toml_reason(error)
         raise AdvisoryError(f"{path.name}: not TOML: {reason}", hint="Correct that line") from None
 
 

@@ -140,10 +140,10 @@ def _read(file: Path) -> NetworkSettings:
     # An error must not show the content, which may hold a password.
     try:
         return msgspec.convert(tomllib.loads(content.decode("utf-8-sig")), NetworkSettings)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError):
-        reason = "it is not valid TOML"
     except (msgspec.ValidationError, AddressError) as error:
         reason = str(error).replace("Object", "it").replace(" - at `$", " at `").replace("`.", "`")
+    except (ValueError, RecursionError):
+        reason = "it is not valid TOML"
     raise NetworkSettingsError(
         f"The network settings {file} are malformed: {reason.rstrip('.')}",
         hint="The agent guide lists the keys",

@@ -28,7 +28,7 @@ from repoint.device.store.files import read_note
 from repoint.fs.durable import write_durably
 from repoint.fs.trusted import UntrustedFileError, read_trusted, require_trusted_way
 from repoint.model.address import Address, reports_address
-from repoint.model.encoding import encode_record
+from repoint.model.encoding import encode_record, toml_reason
 from repoint.model.errors import RepointError
 from repoint.model.names import check_ring
 
@@ -249,8 +249,8 @@ def _read_file(file: Path, owners: set[int]) -> dict[str, Any]:
         raise PolicyError(f"{file} cannot be read: {error.strerror}", hint=_CORRECT) from None
     except UnicodeDecodeError:
         raise PolicyError(f"{file} is not UTF-8", hint=_CORRECT) from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        reason = str(error).splitlines()[0]
+    except (ValueError, RecursionError) as error:
+        reason = toml_reason(error)
         raise PolicyError(f"{file} is not valid TOML: {reason}", hint=_CORRECT) from None
     # Each file is checked alone, so that the error names it.
     reason = why_malformed(table, lambda rule: msgspec.convert(rule, Rules))

@@ -16,6 +16,7 @@ PLACEHOLDERS = ("version", "build", "platform", "arch")
 
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_]+)\}")
 _MOST_SHOWN = 3
+_MOST_CHARACTERS = 1000
 
 
 def check_pattern(pattern: str) -> str:
@@ -27,6 +28,11 @@ def check_pattern(pattern: str) -> str:
     if not pattern.strip():
         raise ManifestError(
             "'source' is empty", hint="Name a folder, a wheel, a .deb or a tar archive"
+        )
+    if len(pattern) > _MOST_CHARACTERS or "\0" in pattern:
+        raise ManifestError(
+            f"'source' is no path: it has NUL or more than {_MOST_CHARACTERS:,} characters",
+            hint="Name a folder, a wheel, a .deb or a tar archive",
         )
     for name in _PLACEHOLDER.findall(pattern):
         if name not in PLACEHOLDERS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 import typing
 from collections.abc import Mapping
@@ -12,13 +13,15 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
+from repoint.fs.regular import open_regular
+from repoint.model.encoding import toml_reason
 from repoint.model.errors import RepointError
 from repoint.publisher.errors import ManifestError
 from repoint.publisher.manifest.record import Manifest
 
 NAME = "repoint.toml"
 
-_MAX_BYTES = 1 << 20
+_MAX_BYTES = 64 << 10
 _Struct = TypeVar("_Struct", bound=msgspec.Struct)
 
 
@@ -60,7 +63,7 @@ def read_manifest(path: Path) -> ManifestFile:
             says what and where.
     """
     try:
-        with path.open("rb") as file:
+        with open(open_regular(path, os.O_RDONLY), "rb") as file:
             content = file.read(_MAX_BYTES + 1)
     except OSError as error:
         raise ManifestError(
@@ -75,8 +78,8 @@ def read_manifest(path: Path) -> ManifestFile:
         table = tomllib.loads(content.decode("utf-8-sig"))
     except UnicodeDecodeError:
         raise ManifestError(f"{path.name}: not UTF-8", hint="Save it as UTF-8") from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        reason = str(error).splitlines()[0]
+    except (ValueError, RecursionError) as error:
+        reason = toml_reason(error)
         raise ManifestError(f"{path.name}: not TOML: {reason}", hint="Correct that line") from None
     return ManifestFile(path, _record(table, Manifest, path.name))
 

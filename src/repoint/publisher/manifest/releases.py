@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from repoint.fs.regular import open_regular
 from repoint.model.baseline import About, BaselineName, RestartScope
 from repoint.model.errors import InvalidRecordError
 from repoint.model.icon import MAX_ICON, check_icon
@@ -75,13 +77,15 @@ def _icon(file: ManifestFile) -> bytes:
         return b""
     path = file.folder / file.content.product.icon
     try:
-        with path.open("rb") as icon:
+        with open(open_regular(path, os.O_RDONLY), "rb") as icon:
             return check_icon(icon.read(MAX_ICON + 1))
     except OSError as error:
         raise ManifestError(
             f"The icon {path} cannot be read: {error.strerror}",
             hint=f"Correct 'icon' in {file.path.name}",
         ) from None
+    except ValueError:  # a NUL character
+        raise ManifestError(f"{file.path.name}: 'icon' is no path", hint="Name a PNG") from None
     except InvalidRecordError as error:
         raise ManifestError(f"{path}: {error.message}", hint=error.hint) from None
 
