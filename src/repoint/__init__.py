@@ -42,9 +42,9 @@ if TYPE_CHECKING:
     from repoint.device.policy.preferences import EffectiveSettings, Preferences
     from repoint.device.report.reports import Reporting, Reports
     from repoint.device.status.census import Use
+    from repoint.device.status.fixes import CveStatus
     from repoint.device.status.status import (
         Available,
-        CveStatus,
         ExposedProcess,
         GraftStatus,
         Status,
@@ -127,9 +127,8 @@ _MODULES = {
     "repoint.device.policy.preferences": ("EffectiveSettings", "Preferences"),
     "repoint.device.report.reports": ("Reporting", "Reports"),
     "repoint.device.status.census": ("Use",),
-    "repoint.device.status.status": (
-        "Available", "CveStatus", "ExposedProcess", "GraftStatus", "Status",
-    ),
+    "repoint.device.status.fixes": ("CveStatus",),
+    "repoint.device.status.status": ("Available", "ExposedProcess", "GraftStatus", "Status"),
     "repoint.device.store.records": (
         "Actor", "Enrolment", "Generation", "HistoryEntry", "LastCheck", "UserSettings",
     ),

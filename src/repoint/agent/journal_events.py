@@ -14,7 +14,7 @@ from repoint.agent.overview.overview import Overview
 from repoint.agent.units.unit_files import NEWS
 from repoint.agent.update_run import UpdateRun
 from repoint.device.os_errors import explained
-from repoint.device.status.status import NO_CVE
+from repoint.device.status.fixes import NO_CVE
 from repoint.device.store.files import read_note
 from repoint.fs.durable import write_durably
 from repoint.host.systemd import journal

@@ -24,7 +24,7 @@ from repoint.agent.overview.headline import headline
 from repoint.agent.overview.overview import Overview
 from repoint.agent.plan import Step
 from repoint.device.status.affected import Affected
-from repoint.device.status.status import NO_CVE, CveStatus
+from repoint.device.status.fixes import NO_CVE, CveStatus
 from repoint.device.store.files import read_note
 from repoint.fs.durable import write_durably
 from repoint.host.dbus import BusError, BusObject, session_bus

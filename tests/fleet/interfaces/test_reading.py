@@ -18,11 +18,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from repoint.fleet.advisories.exposure import BaselineKey, exposures
 from repoint.fleet.advisories.source import Advisories, AdvisoriesError
 from repoint.fleet.records import Adoption, LetterName
+from repoint.publisher.catalog.claims import Corrections
 from tests.fleet.collector import CollectorProcess
 from tests.fleet.postgresql import PostgreSQLServer, programs
 from tests.fleet.reports import count, event, new_id
 from tests.serving import WebServer
-from tests.world import NAME, Vendor
+from tests.world import FIXED, NAME, Vendor, advisory
 
 PRODUCT = "acme-kiosk"
 
@@ -195,6 +196,20 @@ def test_a_letter_that_was_withdrawn_still_says_what_it_fixed(vendor: Vendor) ->
     advisories = Advisories(str(vendor.public))
     advisories.read()
     assert set(next(iter(advisories.fixes(PRODUCT).values()))) == {"a", "b"}
+
+
+def test_an_id_that_a_later_letter_corrects_is_one_fix_with_the_right_one(vendor: Vendor) -> None:
+    improved(vendor)
+    vendor.withdraw("b")
+    fixed = {"engine": vendor.source({**FIXED, "c": "c"})}
+    corrections = Corrections(renamed={"CVE-2023-5129": "CVE-2023-4863"})
+    vendor.improve_from(fixed, advisory("CVE-2024-1000"), corrections=corrections)
+    vendor.publish()
+    advisories = Advisories(str(vendor.public))
+    advisories.read()
+    assert next(iter(advisories.fixes(PRODUCT).values())) == {
+        "a": {"CVE-2023-4863"}, "b": {"CVE-2023-4863"}, "c": {"CVE-2023-4863", "CVE-2024-1000"}
+    }  # fmt: skip
 
 
 def test_a_repository_that_was_changed_is_not_believed(vendor: Vendor) -> None:

@@ -6,7 +6,8 @@ import os
 
 from repoint.agent.overview.descriptions import format_time
 from repoint.agent.overview.overview import Overview
-from repoint.device.status.status import NO_CVE, Status
+from repoint.device.status.fixes import NO_CVE
+from repoint.device.status.status import Status
 
 
 def headline(overview: Overview) -> str:

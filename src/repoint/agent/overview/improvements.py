@@ -6,7 +6,9 @@ from typing import Literal
 
 import msgspec
 
-from repoint.device.status.status import NO_CVE, FixState, Status
+from repoint.device.status.fixes import NO_CVE, FixState
+from repoint.device.status.status import Status
+from repoint.device.store.fixes import KnownFixes
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation
 from repoint.model.advisory import Fix
@@ -85,29 +87,31 @@ def read_improvements(
         status: Its status, read just before.
         available: The signed record of what is available, if a check has found it.
     """
+    known = KnownFixes(state)
     active, staged = state.links.active(), state.links.staged()
     running = active or Generation(status.version, status.build)
     return Improvements(
-        available=_available(state, status, running, available),
-        staged=_stored(state, status, staged, after=running.letter),
-        in_force=_stored(state, status, running),
+        available=_available(state, status, known, available),
+        staged=_stored(state, status, known, staged, after=running.letter),
+        in_force=_stored(state, status, known, running),
     )
 
 
 def _available(
-    state: ProductState, status: Status, running: Generation, improvement: Improvement | None
+    state: ProductState, status: Status, known: KnownFixes, improvement: Improvement | None
 ) -> ImprovementOverview | None:
     offer = status.available
     if offer is None:
         return None
     _, letter = parse_label(offer.label)
+    running = state.links.active() or Generation(status.version, status.build)
     mark = state.marks.get(Generation(running.version, running.build, letter))
     return ImprovementOverview(
         offer.label,
         offer.title,
         offer.size,
         offer.urgency,
-        _fixes(improvement, status, running.letter) if improvement is not None else (),
+        _fixes(improvement, status, known, running.letter) if improvement is not None else (),
         mark.kind if mark is not None else "reopens" if offer.reopens else "",
         mark.why if mark is not None else "",
         len(improvement.components) if improvement is not None else 1,
@@ -117,7 +121,11 @@ def _available(
 
 
 def _stored(
-    state: ProductState, status: Status, generation: Generation | None, after: str = ""
+    state: ProductState,
+    status: Status,
+    known: KnownFixes,
+    generation: Generation | None,
+    after: str = "",
 ) -> ImprovementOverview | None:
     improvement = state.generations.improvement(generation) if generation is not None else None
     if improvement is None:
@@ -129,17 +137,19 @@ def _stored(
         improvement.title,
         improvement.download_size,
         offer.urgency if offer is not None else "routine",
-        _fixes(improvement, status, after),
+        _fixes(improvement, status, known, after),
         components=len(improvement.components),
         published=offer.since if offer is not None and offer.state == "offered" else 0,
     )
 
 
-def _fixes(improvement: Improvement, status: Status, after: str = "") -> tuple[FixOverview, ...]:
+def _fixes(
+    improvement: Improvement, status: Status, known: KnownFixes, after: str = ""
+) -> tuple[FixOverview, ...]:
     """Return the fixes of letters after ``after``, each once, newest letter first."""
     states = {(cve.cve, cve.component): cve.state for cve in status.cves}
     fixes: dict[tuple[str, ...], FixOverview] = {}
-    for lettered in reversed(improvement.advisories):
+    for lettered in reversed(known.current(improvement).advisories):
         if not after or Letter(lettered.letter) > Letter(after):
             for fix in lettered.advisory.fixes:
                 texts = () if fix.cves else (fix.impact, fix.description)

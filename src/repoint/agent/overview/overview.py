@@ -30,8 +30,9 @@ from repoint.device.policy.policy import Policy
 from repoint.device.policy.preferences import EffectiveSettings, effective_settings
 from repoint.device.status.affected import Affected, affected_by_offer, affected_now
 from repoint.device.status.census import Census, census_of
+from repoint.device.status.fixes import NO_CVE, CveStatus, FixState
 from repoint.device.status.pending import blocking
-from repoint.device.status.status import NO_CVE, CveStatus, FixState, Status, read_status
+from repoint.device.status.status import Status, read_status
 from repoint.device.status.verdict import Verdict
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation, HistoryEntry

@@ -13,7 +13,8 @@ from repoint.cli.options import ProductOption, StoreOption
 from repoint.cli.terminal import confirm, print
 
 if TYPE_CHECKING:
-    from repoint.device.status.status import CveStatus, Status
+    from repoint.device.status.fixes import CveStatus
+    from repoint.device.status.status import Status
 
 
 def remove(
@@ -66,7 +67,7 @@ def _ask(status: Status) -> None:
 
 
 def _names(status: Status, state: str) -> str:
-    from repoint.device.status.status import NO_CVE
+    from repoint.device.status.fixes import NO_CVE
 
     found: list[CveStatus] = [cve for cve in status.cves if cve.state == state]
     names = ["a fault without a CVE id" if cve.cve == NO_CVE else cve.cve for cve in found]

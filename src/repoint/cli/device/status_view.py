@@ -17,7 +17,8 @@ from repoint.agent.overview.headline import headline
 from repoint.agent.overview.overview import Overview
 from repoint.cli.output import counted, moment, size, switch
 from repoint.cli.terminal import print
-from repoint.device.status.status import NO_CVE, CveStatus, Status
+from repoint.device.status.fixes import NO_CVE, CveStatus
+from repoint.device.status.status import Status
 from repoint.model.baseline import About
 
 _MARKS = {"in force": "+", "waiting for restart": "~", "not fixed": "-"}

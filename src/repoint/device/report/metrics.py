@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from repoint import __version__
-from repoint.device.status.status import FixState, Status
+from repoint.device.status.fixes import FixState
+from repoint.device.status.status import Status
 
 
 def as_metrics(statuses: Sequence[Status], *, now: int) -> str:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Literal
 
 import msgspec
 
 from repoint.device.status.census import Census, census_of
 from repoint.device.status.exposure import Exposure, find_exposed, find_unknown, order
+from repoint.device.status.fixes import CveStatus, read_fixes
 from repoint.device.status.suspicion import Reason
 from repoint.device.status.verdict import Findings, Verdict, verdict_of
+from repoint.device.store.fixes import KnownFixes
 from repoint.device.store.freshness import is_stale
 from repoint.device.store.generations.switch_clock import active_since
 from repoint.device.store.product_state import ProductState
@@ -24,30 +25,8 @@ from repoint.device.store.trees.intact import describe_differences, glance
 from repoint.device.strategy.strategy import strategy_of
 from repoint.host.host import Host
 from repoint.model.catalog import Offer, Urgency
-from repoint.model.improvement import Improvement
-from repoint.model.reopened import ClaimedFix, reopened_fixes
+from repoint.model.reopened import ClaimedFix
 from repoint.model.version import Letter
-
-FixState = Literal["in force", "waiting for restart", "not fixed"]
-
-
-NO_CVE = "no CVE id"
-"""What is shown for a fix without a CVE id."""
-
-
-class CveStatus(msgspec.Struct, frozen=True):
-    """The state of one CVE on this device.
-
-    ``unavailable`` says why the improvement that fixes it is not offered; empty if it is, or if
-    the fix is installed.
-    """
-
-    cve: str
-    component: str
-    impact: str
-    improvement: str
-    state: FixState
-    unavailable: str = ""
 
 
 class ExposedProcess(msgspec.Struct, frozen=True):
@@ -184,7 +163,8 @@ def read_status(
     exposed = find_exposed(state, census)
     offer = _live_offer(state, running)
     grafts = _graft_statuses(state, host, enrolment, running)
-    cves = _cves(state, running, staged, exposed)
+    known = KnownFixes(state)
+    cves = read_fixes(state, known, exposed)
     unknown = find_unknown(state, census)
     checked = state.documents.catalog() is not None
     stale = is_stale(state, int(time.time()) if now is None else now)
@@ -214,7 +194,7 @@ def read_status(
         in_force=running.label,
         on_trial=not state.generations.is_confirmed(running) and state.trials.current() is not None,
         staged=staged.label if staged is not None else "",
-        available=_available(state, running, staged, offer),
+        available=_available(state, known, offer),
         withdrawn=_withdrawn(state, running),
         cves=cves,
         exposed=tuple(_exposed_process(group) for group in _by_process(exposed)),
@@ -297,17 +277,15 @@ def _live_offer(state: ProductState, active: Generation) -> Offer | None:
     return live[-1]
 
 
-def _available(
-    state: ProductState, active: Generation, staged: Generation | None, offer: Offer | None
-) -> Available | None:
+def _available(state: ProductState, known: KnownFixes, offer: Offer | None) -> Available | None:
+    staged = state.links.staged()
     if offer is None or (staged is not None and staged.letter == offer.letter):
         return None
     improvement = state.documents.known_improvement(offer.letter)
     if improvement is None:
         return None
-    mark = state.marks.get(Generation(active.version, active.build, offer.letter))
-    in_force = state.generations.improvement(active)
-    reopens = reopened_fixes(in_force, improvement)
+    mark = state.marks.get(Generation.of(offer.baseline, offer.letter))
+    reopens = known.reopened_by(improvement)
     return Available(
         offer.label,
         improvement.title,
@@ -339,45 +317,3 @@ def _withdrawn(state: ProductState, active: Generation) -> str:
     if offer is None or offer.state != "withdrawn":
         return ""
     return offer.reason or "no reason given"
-
-
-def _cves(
-    state: ProductState,
-    active: Generation,
-    staged: Generation | None,
-    exposed: list[Exposure],
-) -> tuple[CveStatus, ...]:
-    states: dict[tuple[str, str, str], CveStatus] = {}
-
-    def add(improvement: Improvement | None, state: FixState, why: str = "") -> None:
-        for lettered in improvement.advisories if improvement is not None else ():
-            label = Generation(active.version, active.build, lettered.letter).label
-            for fix in lettered.advisory.fixes:
-                for cve in fix.cves or (NO_CVE,):
-                    cve_status = CveStatus(cve, fix.component, fix.impact, label, state, why)
-                    key = (cve, fix.component, fix.impact if cve == NO_CVE else "")
-                    states.setdefault(key, _unless_exposed(cve_status, lettered.letter, exposed))
-
-    add(state.generations.improvement(active), "in force")
-    if staged is not None and staged.letter:
-        add(state.generations.improvement(staged), "waiting for restart")
-    catalog = state.documents.catalog()
-    if catalog is not None:
-        baseline = state.documents.enrolment().baseline
-        # If two letters fix it, the one that can be installed counts.
-        offers = catalog.offers_for(baseline)
-        offers.sort(key=lambda o: (o.state == "offered", Letter(o.letter)), reverse=True)
-        for known in offers:
-            improvement = state.documents.known_improvement(known.letter)
-            add(improvement, "not fixed", known.why_not_offered)
-    return tuple(states[key] for key in sorted(states))
-
-
-def _unless_exposed(cve_status: CveStatus, letter: str, exposed: list[Exposure]) -> CveStatus:
-    """The fix, waiting for a restart if a process still runs the component from before the fix."""
-    for process in exposed:
-        runs = process.runs.letter
-        old = process.use.counts and (not runs or Letter(runs) < Letter(letter))
-        if cve_status.state == "in force" and process.component == cve_status.component and old:
-            return msgspec.structs.replace(cve_status, state="waiting for restart")
-    return cve_status

@@ -20,6 +20,7 @@ from repoint.device.store.records import (
 )
 from repoint.model.catalog import Catalog
 from repoint.model.improvement import Improvement
+from repoint.model.renamed_ids import Renaming
 
 
 class Documents:
@@ -139,6 +140,12 @@ class Documents:
     def add_improvement(self, letter: str, improvement: Improvement) -> None:
         """Write the verified record of an offered improvement."""
         self._records.write(self._offer_name(letter), improvement)
+
+    def renamings(self) -> list[Renaming]:
+        """Return what each offered or withdrawn improvement renames."""
+        names = sorted(path.name for path in self._records.path.glob("offers/*.json"))
+        found = (self._records.read(f"offers/{name}", Renaming) for name in names)
+        return [renaming for renaming in found if renaming is not None]
 
     def keep_improvements(self, letters: set[str]) -> None:
         """Remove the records of all offered improvements but those of the given letters."""

@@ -11,6 +11,7 @@ from repoint.device.fetch.network import Network
 from repoint.device.os_errors import COMPLETED_NEXT, explained
 from repoint.device.outcomes import Nothing
 from repoint.device.store.files import damaged
+from repoint.device.store.fixes import KnownFixes
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation, HistoryEntry, KeptHalt
 from repoint.device.store.trees.intact import Damage, describe_differences, examine, glance
@@ -26,7 +27,7 @@ from repoint.model.encoding import decode_record
 from repoint.model.errors import RepointError
 from repoint.model.halt import Halt
 from repoint.model.improvement import Improvement
-from repoint.model.reopened import ClaimedFix, reopened_fixes
+from repoint.model.reopened import ClaimedFix
 from repoint.repository import names
 from repoint.tree.errors import UnfitTreeError
 
@@ -130,9 +131,7 @@ def check(state: ProductState, host: Host, network: Network, *, now: int) -> Che
         requests, received = traffic.requests, traffic.received
         return Checked(None, None, offer, requests, received, note=note)
     improvement = state.documents.known_improvement(offer.letter)
-    active = state.links.active()
-    in_force = state.generations.improvement(active) if active is not None else None
-    reopens = reopened_fixes(in_force, improvement) if improvement is not None else ()
+    reopens = KnownFixes(state).reopened_by(improvement) if improvement is not None else ()
     offered = Generation.of(state.documents.enrolment().baseline, offer.letter)
     restart = state.command("restart") if state.links.staged() == offered else ""
     return Checked(

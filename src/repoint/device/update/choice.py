@@ -7,13 +7,14 @@ from collections.abc import Callable, Collection, Sequence
 import msgspec
 
 from repoint.device.outcomes import Nothing
+from repoint.device.store.fixes import KnownFixes
 from repoint.device.store.product_state import ProductState
 from repoint.device.store.records import Generation, Mark
 from repoint.device.update.turn import Turns
 from repoint.model.baseline import BaselineName
 from repoint.model.catalog import Catalog, Offer
 from repoint.model.improvement import Improvement
-from repoint.model.reopened import ClaimedFix, reopened_fixes
+from repoint.model.reopened import ClaimedFix
 from repoint.model.version import Letter
 
 _HINTS = {
@@ -130,28 +131,26 @@ def _nothing_newer(catalog: Catalog, baseline: BaselineName, active: Generation)
 
 
 def refuse_reopening(
-    in_force: Improvement | None,
-    candidate: Improvement,
-    accepted: Collection[str],
-    command: Callable[[str], str],
+    state: ProductState, candidate: Improvement, accepted: Collection[str]
 ) -> Nothing | None:
     """Return why a candidate is not installed if it reopens fixes (rule 1); None if it may be.
 
     Args:
-        in_force: The active improvement; None for the baseline.
+        state: The product.
         candidate: The signed improvement.
         accepted: The fixes that a person accepts to lose, by name.
-        command: Returns the command for this product that a hint names.
     """
-    fixes = [f for f in reopened_fixes(in_force, candidate) if f.name not in accepted]
-    if in_force is None or not fixes:
+    active = state.links.active()
+    reopened = KnownFixes(state, candidate).reopened_by(candidate)
+    fixes = [fix for fix in reopened if fix.name not in accepted]
+    if active is None or not fixes:
         return None
     options = " ".join(dict.fromkeys(f"--drop-fix {fix.name}" for fix in fixes))
     return Nothing(
         "reopens fixes",
-        f"{candidate.label} does not contain {counted_fixes(fixes)} of {in_force.label}, which "
+        f"{candidate.label} does not contain {counted_fixes(fixes)} of {active.label}, which "
         f"{'is' if len(fixes) == 1 else 'are'} in force here: {', '.join(map(str, fixes))}",
-        f"To install it nevertheless, run {command(f'install {options}')}",
+        f"To install it nevertheless, run {state.command(f'install {options}')}",
     )
 
 

@@ -124,9 +124,7 @@ def install(
             f"{offer.label} is staged already; {state.command('restart')} brings it into force"
         )
         return Nothing("already staged", message)
-    active = state.links.active()
-    in_force = state.generations.improvement(active) if active is not None else None
-    refused = refuse_reopening(in_force, improvement, request.accepted, state.command)
+    refused = refuse_reopening(state, improvement, request.accepted)
     if refused is not None:
         return refused
     _require_space(state, improvement)

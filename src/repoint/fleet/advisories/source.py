@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from tuf.api.exceptions import DownloadError, DownloadHTTPError, RepositoryError
 from tuf.api.metadata import Metadata, Targets
@@ -22,6 +22,8 @@ from repoint.model.catalog import Catalog
 from repoint.model.encoding import decode_record
 from repoint.model.errors import InvalidRecordError, RepointError
 from repoint.model.improvement import Improvement
+from repoint.model.renamed_ids import current_ids
+from repoint.model.version import Letter
 from repoint.repository.names import catalog_path, improvement_path
 
 _BLOCK: Final = 1 << 20
@@ -29,6 +31,13 @@ _BLOCK: Final = 1 << 20
 
 class AdvisoriesError(RepointError):
     """The repository cannot be read."""
+
+
+class _Claims(NamedTuple):
+    """What a letter claims to fix, and which ids of earlier letters it corrects."""
+
+    cves: tuple[str, ...]
+    renamed: Mapping[str, str]
 
 
 class Advisories:
@@ -49,7 +58,7 @@ class Advisories:
             self._url = repository.rstrip("/")
         self._name = repository
         self._lock = threading.Lock()
-        self._fixes: dict[BaselineKey, dict[str, frozenset[str]]] = {}
+        self._letters: dict[BaselineKey, dict[str, _Claims]] = {}
         self._products: frozenset[str] | None = None
         self._signed: SignedNames | None = None
 
@@ -61,7 +70,10 @@ class Advisories:
     def fixes(self, product: str) -> Fixes:
         """Return what the letters of a product fix; nothing until it was read once."""
         with self._lock:
-            return {key: letters for key, letters in self._fixes.items() if key.product == product}
+            letters = {
+                key: dict(one) for key, one in self._letters.items() if key.product == product
+            }
+        return {key: _fixes_of(one) for key, one in letters.items()}
 
     def signed(self) -> SignedNames | None:
         """Return what the documents of the repository name; None until it was read once.
@@ -121,15 +133,25 @@ class Advisories:
         catalog = decode_record(data, Catalog, path)
         for offer in catalog.offers:
             key = BaselineKey.of(product, offer.baseline)
-            if offer.letter in self._fixes.get(key, {}):
+            if offer.letter in self._letters.get(key, {}):
                 continue
             path = improvement_path(product, offer.baseline, offer.letter)
             record = _target(updater, path)
             if record is not None:
-                cves = frozenset(decode_record(record, Improvement, path).cves())
+                improvement = decode_record(record, Improvement, path)
+                claims = _Claims(improvement.cves(), improvement.renamed)
                 with self._lock:
-                    self._fixes.setdefault(key, {})[offer.letter] = cves
+                    self._letters.setdefault(key, {})[offer.letter] = claims
         return catalog
+
+
+def _fixes_of(letters: Mapping[str, _Claims]) -> dict[str, frozenset[str]]:
+    """Return what each letter of a baseline fixes, by the current ids."""
+    current = current_ids(letters[letter].renamed for letter in sorted(letters, key=Letter))
+    return {
+        letter: frozenset(current.get(cve, cve) for cve in claims.cves)
+        for letter, claims in letters.items()
+    }
 
 
 def _letters_of(catalog: Catalog) -> set[LetterName]:

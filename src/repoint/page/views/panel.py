@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from repoint.agent.overview.improvements import ImprovementOverview
 from repoint.agent.overview.overview import Observation, Overview, read_overview
 from repoint.device.device import Device
-from repoint.device.status.status import FixState, Status
+from repoint.device.status.fixes import FixState
+from repoint.device.status.status import Status
 from repoint.device.status.verdict import Verdict
 from repoint.device.store.records import HistoryEntry
 from repoint.model.baseline import RestartScope

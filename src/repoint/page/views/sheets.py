@@ -6,7 +6,7 @@ from markupsafe import Markup
 from starlette.responses import Response
 
 from repoint.agent.overview.improvements import FixOverview
-from repoint.device.status.status import NO_CVE
+from repoint.device.status.fixes import NO_CVE
 from repoint.model.address import Address
 from repoint.page.auth.errors import PasscodeError
 from repoint.page.auth.passcode_prompt import passcode_prompt
