@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -51,6 +54,23 @@ def test_a_program_that_cannot_be_started_again_fails_the_command(
     )
     assert answer.status == 1
     assert place.device.status(None).in_force == "26.3.1 (a)"
+
+
+def test_what_may_run_the_old_code_and_is_left_alone_is_named(place: Place, vendor: Vendor) -> None:
+    place.enroll()
+    vendor.release()
+    place.device.check(None)
+    place.device.install(None, user_initiated=True)
+    code = "print('ready', flush=True); import time; time.sleep(600)"
+    search_path = {"PYTHONPATH": place.graft.relative_to(place.folder).as_posix()}
+    with subprocess.Popen(
+        [sys.executable, "-c", code], cwd=place.folder, env=search_path, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None and process.stdout.readline()
+        answer = repoint("restart", "--yes", "--store", place.folder / "store")
+        name = Path(f"/proc/{process.pid}/comm").read_text().strip()
+        process.kill()
+    assert f"1 process was not restarted: {name} ({process.pid}). Nobody" in answer.out
 
 
 def test_the_json_of_a_restart_separates_what_was_not_started(place: Place, vendor: Vendor) -> None:

@@ -77,6 +77,10 @@ def test_a_module_is_searched_for_in_the_variable_too() -> None:
         (["python3", "/x/app.py", "--plugins=/srv/plugins"], ["/srv/plugins"]),
         (["python3", "/x/app.py", "sub/folder"], ["sub/folder"]),
         (["java", "-cp", "/srv/a.jar:/srv/b.jar", "Main"], ["/srv/a.jar", "/srv/b.jar"]),
+        (
+            ["perl", "-Ilib", "/x/app.pl", "word", "--name=value", "--flag"],
+            ["lib", "word", "value"],
+        ),
         (["/srv/venv/bin/python", "/x/app.py"], ["/srv/venv/bin"]),
         (["python3", "/x/app.py", "text\nwith/lines"], []),
     ],
@@ -89,11 +93,14 @@ def test_other_paths_in_the_arguments_are_mentioned(arguments: list[str], paths:
 def test_variables_count_unless_they_name_folders_for_other_reasons() -> None:
     environment = {
         "APP_HOME": "/srv/app", "PERL5LIB": "/srv/lib:/srv/more", "PATH": "/srv/bin",
-        "PWD": "/srv", "OLDPWD": "/srv", "NUMBER": "1/2",
+        "PWD": "/srv", "OLDPWD": "/srv", "LANG": "C", "RUBYLIB": "one:two", "LIB_DIR": "sub/lib",
+        "LUA_PATH": "/lua/?.lua;/more/?/init.lua", "OTHER": "./rel",
     }  # fmt: skip
     command = read_command_line("/usr/bin/perl", ["perl", "x.pl"], environment)
     found = [mention.path for mention in command.mentions if mention.source == "environment"]
-    assert found == ["/srv/app", "/srv/lib", "/srv/more"]
+    assert found == [
+        "/srv/app", "/srv/lib", "/srv/more", "one", "two", "sub/lib", "/lua", "/more", "./rel"
+    ]  # fmt: skip
     other = read_command_line("/usr/bin/sleep", ["sleep", "/srv/x"], environment)
     assert [mention.source for mention in other.mentions] == ["argument"]
 

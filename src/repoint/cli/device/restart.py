@@ -125,7 +125,7 @@ def _print_countdown(left: int) -> bool:
 def _print(result: Restarted | AnnouncedRestart) -> None:
     from repoint.agent.overview.descriptions import format_time
     from repoint.agent.restart import AnnouncedRestart
-    from repoint.cli.output import seconds
+    from repoint.cli.output import counted, seconds
 
     if isinstance(result, AnnouncedRestart):
         if result.scope == "system":
@@ -146,6 +146,11 @@ def _print(result: Restarted | AnnouncedRestart) -> None:
     print(f"{result.generation.label} is active.{timing}")
     for program in result.started:
         print(f"Started {program}.")
+    if result.unknown:
+        names = ", ".join(f"{use.name} ({use.pid})" for use in result.unknown)
+        were = "was" if len(result.unknown) == 1 else "were"
+        print(f"{counted(len(result.unknown), 'process')} {were} not restarted: {names}. Nobody "
+              "can tell whether the old code runs there, so restart that yourself.")  # fmt: skip
     if result.closed and not result.started and not result.not_started:
         print("Start the program again yourself: the enrolment names no command for it.")
 

@@ -33,6 +33,7 @@ class Restarted:
         activation: The activation, or None if nothing was staged.
         closed: The processes that were closed.
         left: The processes of containers and of foreign accounts that still run the old code.
+        unknown: The processes that may run the old code, and were left alone.
         started: The commands and services that were started again.
         not_started: The commands and services that could not be started again, with the reasons.
     """
@@ -43,6 +44,7 @@ class Restarted:
     started: tuple[str, ...]
     not_started: tuple[StartedProgram, ...] = ()
     left: tuple[Use, ...] = ()
+    unknown: tuple[Use, ...] = ()
 
     def start_error(self) -> NotStartedError | None:
         """Return the error if a program could not be started again, or None."""
@@ -115,6 +117,11 @@ def restart(
                 log = state.path / "programs" / f"{program.point.component}.log"
                 results.append(_start(host, program, log))
     still_running = {use.pid for use in left}
+    unknown = {
+        found.use.pid: found.use
+        for found in find_unknown(state, census)
+        if not found.use.closes and is_running(found.use.pid)
+    }
     closed_uses = {use.pid: use for _, use in running if use.pid not in still_running}
     return Restarted(
         staged or active,
@@ -123,6 +130,7 @@ def restart(
         started=tuple(result.name for result in results if result.started),
         not_started=tuple(result for result in results if not result.started),
         left=left,
+        unknown=tuple(unknown.values()),
     )
 
 

@@ -6,7 +6,7 @@ See ``docs/decisions/0037-how-processes-are-judged.md``.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import PurePath
 from typing import Literal
 
@@ -14,7 +14,7 @@ import msgspec
 
 from repoint.device.status.past import Past
 from repoint.device.status.tree_index import TreeFile, TreeIndex
-from repoint.host.kernel.command_lines import CommandLine, Mention, read_command_line
+from repoint.host.kernel.command_lines import CommandLine, Mention, Source, read_command_line
 from repoint.host.kernel.processes import FileIdentity, Process
 from repoint.host.systemd.services import Systemd, Unit, restarted_services
 
@@ -52,7 +52,10 @@ class Given(msgspec.Struct, frozen=True):
         command = read_command_line(process.executable(), arguments, environment)
         mentions = list(command.mentions)
         if command.reads_folder:
-            mentions.append(Mention(".", "folder"))
+            mentions.append(Mention(".", "folder", is_surely_path=False))
+        first = environment.get("PWD", "")
+        if first and process.identity_of_path(first) != process.identity_of_path("."):
+            mentions += _from_first_folder(mentions, first)
         return cls(
             started,
             process.parent(),
@@ -131,11 +134,16 @@ class Judge:
             if file is None and is_ours:
                 file = self._by_path(path, is_missing=identity is None)
             if file is None:
+                if is_ours and identity is None and given.command.interpreter:
+                    yield from self._from_unknown_folder(mention, started)
                 continue
             if is_ours and not f"{path}/".startswith(self._folder):
                 # The path leads through the graft point, to what was active then.
                 file = TreeFile(self._past.seal_at(file.seal, started), file.path)
-            yield Suspicion(file, "" if mention.source == "script" else mention.source)
+            # Of the files that a module may be, one that is not there may never have been.
+            is_guess = identity is None and not mention.is_surely_path
+            is_run = mention.source == "script" and not is_guess
+            yield Suspicion(file, "" if is_run else _unsure(mention.source))
 
     def _by_path(self, path: str, *, is_missing: bool) -> TreeFile | None:
         """Return the file at a path, if it is one of the system, or one that is gone by now."""
@@ -149,8 +157,41 @@ class Judge:
                 return TreeFile(grafted.active, path[len(grafted.point.path) + 1 :])
         return None
 
+    def _from_unknown_folder(self, mention: Mention, started: int) -> Iterator[Suspicion]:
+        """Yield what a relative path may have meant in a folder that the process has left.
+
+        It leads nowhere from where the process works now, and ends like the graft point: from the
+        right folder, it would lead there.
+        """
+        if mention.path.startswith("/") or not mention.is_surely_path:
+            return
+        parts = [part for part in os.path.normpath(mention.path).split("/") if part != ".."]
+        for grafted in self._past.components:
+            graft = grafted.point.path.split("/")
+            if any(graft[-n:] == parts[:n] for n in range(1, len(parts) + 1)):
+                seal = self._past.seal_at(grafted.active, started)
+                yield Suspicion(TreeFile(seal, ""), _unsure(mention.source))
+
     def _is_in(self, process: Process, units: Collection[Unit]) -> bool:
         return bool(units) and self._systemd.unit_of(process.pid) in units
+
+
+def _from_first_folder(mentions: Iterable[Mention], folder: str) -> list[Mention]:
+    """Return what relative paths mean in the folder in which a shell has started a process.
+
+    A process may have left it for another one since, so that this can be suspected only.
+    """
+    if not folder.startswith("/"):
+        return []
+    return [
+        Mention(f"{folder}/{mention.path}", _unsure(mention.source))
+        for mention in mentions
+        if not mention.path.startswith("/")
+    ]
+
+
+def _unsure(source: Source) -> Literal["argument", "environment", "folder"]:
+    return "argument" if source == "script" else source
 
 
 def _is_program(arguments: tuple[str, ...], program: tuple[str, ...]) -> bool:

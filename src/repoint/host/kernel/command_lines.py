@@ -12,6 +12,8 @@ from typing import Literal
 
 import msgspec
 
+from repoint.host.kernel.search_paths import names_folders
+
 Source = Literal["script", "argument", "environment", "folder"]
 """Where a path stands: it is what an interpreter runs, another argument, in the environment, or the
 working folder."""
@@ -23,6 +25,7 @@ _OTHERS = {
     "luajit", "tclsh", "wish", "guile", "gjs", "rscript", "java", "mono", "dotnet", "erl",
     "beam.smp", "gawk", "mawk", "awk", "raku", "sbcl", "racket", "julia", "ocaml",
 }  # fmt: skip
+_SEPARATORS = re.compile("[:;]")
 _VERSION = re.compile(r"[-.\d]+t?$")
 
 _WITH_VALUE = {"python": "WX", "pypy": "WX", "ruby": "IrCE", "node": "r", "nodejs": "r",
@@ -50,10 +53,12 @@ class Mention(msgspec.Struct, frozen=True):
     Attributes:
         path: The path, absolute or relative to the working folder.
         source: Where it stands.
+        is_surely_path: True if it is written as a path, or stands where only a path may stand.
     """
 
     path: str
     source: Source
+    is_surely_path: bool = True
 
 
 class CommandLine(msgspec.Struct, frozen=True):
@@ -90,14 +95,16 @@ def read_command_line(
     if not interpreter:
         return CommandLine("", tuple(dict.fromkeys(mentions)))
     script, module = _told(interpreter, arguments[1:])
-    scripts = [script] if script else list(_module_files(module, environment))
+    scripts = [Mention(path, "script", False) for path in _module_files(module, environment)]
+    scripts = [Mention(script, "script")] if script else scripts
     # The interpreter of a virtual environment is a link to one elsewhere.
     folder = arguments[0].rpartition("/")[0]
     mentions = [
-        *(Mention(path, "script") for path in scripts),
+        *scripts,
         *mentions,
         *([Mention(folder, "argument")] if folder else []),
-        *(Mention(path, "environment") for path in _environment_paths(environment)),
+        *_environment_mentions(environment),
+        *(Mention(word, "argument", False) for word in _words(arguments[1:])),
     ]
     first: dict[str, Mention] = {}
     for mention in mentions:
@@ -152,12 +159,33 @@ def _paths(arguments: Sequence[str]) -> Iterator[str]:
             continue
         _, equals, value = argument.partition("=")
         text = value if equals and "/" in value else argument
-        if text.startswith("-"):
+        if text.startswith("-I"):
+            text = text[2:]
+        elif text.startswith("-"):
             text = text[text.index("/") :]
         yield from (part for part in text.split(":") if "/" in part)
 
 
-def _environment_paths(environment: Mapping[str, str]) -> Iterator[str]:
+def _words(arguments: Sequence[str]) -> Iterator[str]:
+    """Yield what may name something in the working folder: a word, or what stands behind ``-I``."""
+    for argument in arguments:
+        if "/" in argument or "\n" in argument or argument in ("", "-", "--"):
+            continue
+        name, equals, value = argument.partition("=")
+        if not argument.startswith("-"):
+            yield argument
+        elif equals:
+            yield value
+        elif name.startswith("-I"):
+            yield name[2:]
+
+
+def _environment_mentions(environment: Mapping[str, str]) -> Iterator[Mention]:
     for name, value in environment.items():
-        if name not in _NOT_CODE:
-            yield from (part for part in value.split(":") if part.startswith("/"))
+        if name in _NOT_CODE:
+            continue
+        is_list = names_folders(name)
+        for part in _SEPARATORS.split(value):
+            path = part.partition("/?")[0]  # Lua writes a question mark for the module's name
+            if path and (is_list or "/" in path):
+                yield Mention(path, "environment", is_list or path.startswith("/"))

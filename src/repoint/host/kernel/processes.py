@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from repoint.host.kernel.memory_maps import DELETED, MappedFile, mapped_files
+from repoint.host.kernel.search_paths import names_folders
 
 FileIdentity = tuple[int, int]
 """Device and inode number of a file, as stat(2) gives them: the same for every name of it."""
@@ -114,13 +115,17 @@ class Process:
     def environment(self) -> dict[str, str]:
         """Return the variables that it was started with, of those whose value may name a file.
 
-        A path has a slash in it. `PYTHONPATH` may also name folders relative to the working folder.
+        A path has a slash in it, or is a name in a variable like `PYTHONPATH`, which may name
+        folders relative to the working folder.
         """
         entries = os.fsdecode(self._read("environ")).split("\0")
         # Most variables name no file, and there are thousands of them on a machine.
-        kept = [entry for entry in entries if "/" in entry or entry.startswith("PYTHONPATH=")]
-        pairs = (entry.partition("=") for entry in kept)
-        return {name: value for name, equals, value in pairs if equals}
+        pairs = (entry.partition("=") for entry in entries)
+        return {
+            name: value
+            for name, equals, value in pairs
+            if equals and ("/" in value or names_folders(name))
+        }
 
     def memory_map(self) -> bytes:
         """Return its memory map (proc_pid_maps(5))."""
