@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 from repoint.page.auth.attempts import FREE, LONGEST_WAIT, Attempts
 from repoint.page.auth.errors import (
+    PasscodeUnavailableError,
     TooManyAttemptsError,
     UnsuitablePasscodeError,
     WrongPasscodeError,
@@ -137,6 +139,55 @@ def test_a_guess_counts_even_if_the_server_is_killed_during_the_check(guesser: G
         with pytest.raises(KilledError):
             slow.require("guess")
     assert guesser.guess(RIGHT) == "not checked"
+
+
+class Checked:
+    """A passcode, and what happens while it is checked."""
+
+    kind = "own"
+
+    def __init__(self, during: Callable[[], object]) -> None:
+        self.during = during
+        self.checked = 0
+
+    def is_set(self) -> bool:
+        return True
+
+    def verify(self, given: str) -> bool:
+        self.checked += 1
+        self.during()
+        return given == RIGHT
+
+
+def test_guesses_that_are_checked_at_once_are_all_counted(tmp_path: Path) -> None:
+    arrived, outcomes = threading.Event(), []
+
+    def guess() -> None:
+        outcomes.append(Guesser(guard, guard.clock).guess("guess"))  # type: ignore[arg-type]
+        if len(outcomes) == 10 - FREE:
+            arrived.set()
+
+    passcode = Checked(lambda: arrived.wait(60))
+    guard = PasscodeGuard(PageStore(tmp_path), "", passcode, Clock())  # type: ignore[arg-type]
+    threads = [threading.Thread(target=guess) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert passcode.checked == FREE
+    assert sorted(outcomes) == ["not checked"] * (10 - FREE) + ["wrong"] * FREE
+
+
+def test_a_check_that_the_system_could_not_make_takes_back_only_itself(guesser: Guesser) -> None:
+    def fail_after_another() -> None:
+        assert guesser.guess("wrong") == "wrong"
+        raise PasscodeUnavailableError("away", hint="")
+
+    passcode = Checked(fail_after_another)
+    guard = PasscodeGuard(guesser.guard.store, "", passcode, guesser.clock)  # type: ignore[arg-type]
+    with pytest.raises(PasscodeUnavailableError):
+        guard.require("guess")
+    assert [guesser.guess("wrong") for _ in range(FREE)] == ["wrong"] * (FREE - 1) + ["not checked"]
 
 
 @pytest.mark.parametrize(

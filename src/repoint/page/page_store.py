@@ -6,10 +6,11 @@ Only the owner of the store may read them.
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -23,6 +24,9 @@ Record = TypeVar("Record", bound=msgspec.Struct)
 
 LOCK_WAIT = 10.0
 """Seconds to wait for another process that writes here; a write takes milliseconds."""
+
+_TURNS: Final[dict[Path, threading.Lock]] = {}
+"""A lock for the threads of this process, for each lock file."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +67,11 @@ class PageStore:
             write_durably(self.folder / name, encode_record(record), mode=0o600)
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the lock of the page's folder. It is independent of the device store's lock.
+    def locked(self, name: str = "lock") -> Iterator[None]:
+        """Hold a lock of the page's folder. It is independent of the device store's lock.
+
+        Args:
+            name: The lock's file. Records that nothing changes together have locks of their own.
 
         Raises:
             StoreBusyError: Another process still held it after `LOCK_WAIT` seconds.
@@ -72,10 +79,18 @@ class PageStore:
         """
         with explained(f"write to {self.folder}"):
             self.folder.mkdir(mode=0o700, exist_ok=True)
+        path = self.folder / name
+        busy = StoreBusyError(
+            f"Another process is writing to {self.folder}", hint="Try again in a moment"
+        )
+        # The file's lock is polled, so that a thread could miss each moment in which it is free.
+        turn = _TURNS.setdefault(path, threading.Lock())
+        if not turn.acquire(timeout=LOCK_WAIT):
+            raise busy
         try:
-            with exclusive_lock(self.folder / "lock", wait=LOCK_WAIT):
+            with exclusive_lock(path, wait=LOCK_WAIT):
                 yield
         except LockHeldError:
-            raise StoreBusyError(
-                f"Another process is writing to {self.folder}", hint="Try again in a moment"
-            ) from None
+            raise busy from None
+        finally:
+            turn.release()

@@ -54,6 +54,22 @@ class PasscodeGuard:
             TooManyAttemptsError: It was not checked, because too many were wrong before.
             PasscodeUnavailableError: The system could not check it.
         """
+        # Count first: neither a server that is killed during the check nor guesses that are checked
+        # at once may save an attempt.
+        before, after = self._count()
+        # The check takes long, and others must not wait for it.
+        try:
+            right = self.passcode.verify(passcode)
+        except PasscodeUnavailableError:
+            self._take_back(before, after)
+            raise
+        if not right:
+            raise WrongPasscodeError(after.delay())
+        with self.store.locked():
+            self._write(Attempts())
+
+    def _count(self) -> tuple[Attempts, Attempts]:
+        """Count an attempt; return the counts before and after."""
         with self.store.locked():
             now = int(self.clock())
             stored = self._read()
@@ -62,17 +78,16 @@ class PasscodeGuard:
                 if before != stored:
                     self._write(before)
                 raise TooManyAttemptsError(before.wait(now))
-            # Count first: killing the server during the check must not save an attempt.
             after = before.after_wrong(now)
             self._write(after)
-            try:
-                right = self.passcode.verify(passcode)
-            except PasscodeUnavailableError:
-                self._write(before)
-                raise
-            if not right:
-                raise WrongPasscodeError(after.wait(now))
-            self._write(Attempts())
+            return before, after
+
+    def _take_back(self, before: Attempts, after: Attempts) -> None:
+        """Take an attempt back that was not checked, but not those that others made meanwhile."""
+        with self.store.locked():
+            stored = self._read()
+            fewer = Attempts(max(0, stored.wrong - 1), stored.last)
+            self._write(before if stored == after else fewer)
 
     def _read(self) -> Attempts:
         return self._all().accounts.get(self.account, Attempts())
