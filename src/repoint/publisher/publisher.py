@@ -29,6 +29,7 @@ from repoint.publisher.improve.improve import (
     Progress,
     improve,
 )
+from repoint.publisher.improve.placement import discard_draft
 from repoint.publisher.rollout.changes import new_rollout
 from repoint.publisher.rollout.control import Rollouts
 from repoint.publisher.view import RepositoryView, read_view
@@ -161,15 +162,34 @@ class Publisher:
         """
         return improve(self.repository, request, created=self._now(), progress=progress)
 
-    def drafts(self, product: str, labels: Collection[str] = ()) -> list[Draft]:
+    def drafts(
+        self, product: str, labels: Collection[str] = (), *, platform: str | None = None
+    ) -> list[Draft]:
         """Return the drafts that `publish` would publish.
+
+        Args:
+            product: The product.
+            labels: Only the drafts with these labels, such as ``26.3.1 (a)``; empty for all.
+            platform: Only those for this platform; None for all platforms.
 
         Raises:
             UnknownProductError: The repository has no such product.
             UnknownImprovementError: There is no draft with a label.
         """
         read_catalog(self.repository, product)  # raises if there is no such product
-        return select_drafts(read_drafts(self.repository, product), product, labels)
+        drafts = read_drafts(self.repository, product)
+        if platform is not None:
+            drafts = [each for each in drafts if each.improvement.baseline.platform == platform]
+        return select_drafts(drafts, product, labels)
+
+    def discard(self, draft: Draft) -> None:
+        """Remove a draft that is not published. Its letter is free again.
+
+        Raises:
+            LetterTakenError: It was published meanwhile.
+            UnknownImprovementError: It was removed meanwhile.
+        """
+        discard_draft(self.repository, draft)
 
     def publish(
         self,

@@ -6,10 +6,13 @@ import datetime as dt
 
 import msgspec
 
+from repoint.model.baseline import BaselineName
 from repoint.model.catalog import ListedBaseline, Offer
 from repoint.model.halt import HaltedLetter
+from repoint.model.improvement import LetteredAdvisory
 from repoint.publisher.catalog.catalogs import read_catalog, read_halts, read_improvement
-from repoint.publisher.improve.drafts import read_drafts
+from repoint.publisher.catalog.withdrawn import withdrawn_like, withdrawn_within
+from repoint.publisher.improve.drafts import Draft, read_drafts
 from repoint.repository.repository import Repository
 
 
@@ -43,6 +46,34 @@ class ImprovementView(msgspec.Struct, frozen=True):
     halt: HaltedLetter | None = None
 
 
+class DraftView(msgspec.Struct, frozen=True):
+    """An unpublished improvement.
+
+    Attributes:
+        label: Its label, such as ``26.3.1 (a)``.
+        baseline: Its baseline.
+        title: The title of its own advisory.
+        created: When it was built, in seconds since 1970.
+        size: The download size in bytes.
+        advisories: What it fixes, letter by letter.
+        dropped: Fixes of earlier letters that it does not have.
+        withdrawn_within: Withdrawn letters that it contains, each with the reason.
+        withdrawn_like: Withdrawn letters with the same content, each with the reason.
+        folder: Where it is.
+    """
+
+    label: str
+    baseline: BaselineName
+    title: str
+    created: int
+    size: int
+    advisories: tuple[LetteredAdvisory, ...]
+    dropped: tuple[str, ...]
+    withdrawn_within: tuple[str, ...]
+    withdrawn_like: tuple[str, ...]
+    folder: str
+
+
 class ProductView(msgspec.Struct, frozen=True):
     """A product. ``drafts`` are the labels of unpublished improvements."""
 
@@ -69,6 +100,23 @@ def read_view(repository: Repository, product: str | None) -> RepositoryView:
         repository.target_paths(product)  # raises if there is no such product
     selected = [product] if product is not None else repository.products()
     return RepositoryView(roles, tuple(_product(repository, name) for name in selected))
+
+
+def draft_view(repository: Repository, draft: Draft) -> DraftView:
+    """Return a view of a draft."""
+    improvement = draft.improvement
+    return DraftView(
+        improvement.label,
+        improvement.baseline,
+        improvement.title,
+        improvement.created,
+        improvement.download_size,
+        improvement.advisories,
+        improvement.dropped,
+        tuple(withdrawn_within(repository, improvement)),
+        tuple(withdrawn_like(repository, improvement)),
+        str(draft.folder),
+    )
 
 
 def _product(repository: Repository, product: str) -> ProductView:

@@ -97,7 +97,8 @@ def _to_publish(
             raise LetterTakenError(
                 f"Another {draft.improvement.label} is already published for "
                 f"{draft.improvement.baseline}",
-                hint=f"Build it again with the next letter, and remove {draft.folder}",
+                hint="Build it again with the next letter, and discard it with "
+                f'`repoint draft discard {product} "{draft.improvement.label}"`',
             )
         # A publication that is killed after its commit leaves its draft behind.
         remove_draft(draft.folder)
@@ -131,7 +132,8 @@ def _require_later(draft: Draft, catalog: Catalog) -> None:
         raise LetterTakenError(
             f"{offers[-1].label} is already published for {improvement.baseline}, so no device "
             f"would take {improvement.label}",
-            hint=f"Build it again with the next letter, and remove {draft.folder}",
+            hint="Build it again with the next letter, and discard it with "
+            f'`repoint draft discard {catalog.product} "{improvement.label}"`',
         )
 
 

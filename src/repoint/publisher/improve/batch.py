@@ -39,6 +39,7 @@ class Outcome:
         left_out: Components that are fixed in the baseline already.
         dropped: Fixes of earlier letters that the improvement does not have.
         withdrawn: Withdrawn letters with the same content, each with the reason.
+        extends_draft: The label of the unpublished draft that it extends; empty if there is none.
         improvement: The improvement, if it is there.
         seconds: How long it took.
         error: Why it could not be built, if it could not.
@@ -51,6 +52,7 @@ class Outcome:
     left_out: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
     withdrawn: tuple[str, ...] = ()
+    extends_draft: str = ""
     improvement: Improvement | None = None
     seconds: float = 0.0
     error: RepointError | None = None
@@ -174,6 +176,7 @@ def _outcome(
                     label=label(request.baseline.version, ready.letter),
                     dropped=ready.dropped,
                     withdrawn=ready.withdrawn,
+                    extends_draft=ready.extends_draft,
                     improvement=act(ready),
                 )
     except RepointError as error:

@@ -8,13 +8,14 @@ from pathlib import Path
 import msgspec
 
 from repoint.delta.container import PatchEntry, read_header
-from repoint.fs.durable import rename_durably, write_new
+from repoint.fs.durable import write_new
 from repoint.model.encoding import encode_record
 from repoint.model.improvement import ImprovedComponent, Improvement
 from repoint.publisher.improve.drafts import Draft, draft_folder
 from repoint.publisher.improve.extensions import first_number, make_extension
 from repoint.publisher.improve.inheritance import inherit
 from repoint.publisher.improve.patches import PatchStore, Work, make_patch, verify_patch
+from repoint.publisher.improve.placement import put_draft
 from repoint.publisher.improve.prepare import Prepared, component_of, prepared
 from repoint.publisher.improve.request import BuiltImprovement, ImprovementRequest, Progress
 from repoint.repository.repository import Repository
@@ -78,6 +79,13 @@ def build(repository: Repository, ready: Prepared, created: int, work: Work) -> 
     # The letter before may have the same tree, and another advisory: its patch serves again.
     fixed = {name for name, layer in ready.layers.items() if seals.get(name) != layer.seal}
     inherited = inherit(repository, baseline, before, fixed, draft)
+    if ready.replaced is not None:
+        # So may the draft that is replaced, if only its advisory was wrong.
+        parts = ready.replaced.improvement.components
+        same = {p.name for p in parts if p.name in fixed and p.seal == ready.layers[p.name].seal}
+        others = {part.name for part in parts} - same
+        inherited += inherit(repository, baseline, ready.replaced, others, draft)
+        fixed -= same
     improved = {kept.name: kept for kept in inherited}
     for name, comparison in ready.layers.items():
         component, patch = component_of(baseline, name), draft / f"{name}.patch"
@@ -113,7 +121,7 @@ def build(repository: Repository, ready: Prepared, created: int, work: Work) -> 
         improvement = msgspec.structs.replace(improvement, extension=extension)
     write_new(draft / "improvement.json", encode_record(improvement))
     target = draft_folder(repository, baseline.product, baseline.name, ready.letter)
-    rename_durably(draft, target)
+    put_draft(repository, draft, target, ready.replaced)
     return BuiltImprovement(Draft(improvement, target), ready.layers, entries)
 
 

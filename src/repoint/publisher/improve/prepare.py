@@ -22,13 +22,19 @@ from repoint.publisher.catalog.claims import Claims, claims_in, claims_of
 from repoint.publisher.catalog.retirement import require_in_care
 from repoint.publisher.catalog.withdrawn import withdrawn_with
 from repoint.publisher.errors import LetterTakenError, NothingChangedError, UnknownBaselineError
-from repoint.publisher.improve.drafts import Draft, draft_folder, next_letter, read_drafts
+from repoint.publisher.improve.drafts import (
+    Draft,
+    draft_folder,
+    draft_to_replace,
+    next_letter,
+    read_drafts,
+)
 from repoint.publisher.improve.fixed_tree import fixed_tree
 from repoint.publisher.improve.inheritance import earlier_improvements, last_improvement
 from repoint.publisher.improve.layers import LayerComparison, layer_between
 from repoint.publisher.improve.patches import TreePair
+from repoint.publisher.improve.placement import drafting
 from repoint.publisher.improve.request import ImprovementRequest
-from repoint.repository.files import exclusive_work
 from repoint.repository.repository import Repository
 
 State = Literal["new", "drafted", "published", "unconcerned"]
@@ -45,6 +51,7 @@ class Prepared:
         state: Whether it has to be built.
         letter: Its letter.
         before: The improvement that it extends; if it is there already, the improvement itself.
+        replaced: The draft whose place it takes, if any.
         claims: What it fixes; None unless it has to be built.
         layers: What changes, by component.
         left_out: The components that are fixed in the baseline already.
@@ -59,6 +66,7 @@ class Prepared:
     state: State
     letter: str
     before: Draft | None
+    replaced: Draft | None
     claims: Claims | None
     layers: dict[str, LayerComparison]
     left_out: tuple[str, ...]
@@ -66,6 +74,13 @@ class Prepared:
     drafts: list[Draft]
     folder: Path
     trees: Path
+
+    @property
+    def extends_draft(self) -> str:
+        """The label of the unpublished draft that it extends; "" if there is none."""
+        if self.state != "new" or self.before is None or self.before.folder == Path():
+            return ""
+        return self.before.improvement.label
 
     @property
     def dropped(self) -> tuple[str, ...]:
@@ -100,9 +115,7 @@ def prepared(
     product, name = request.product, request.baseline
     require_in_care(read_catalog(repository, product), name)
     baseline = read_baseline(repository, product, name)
-    trees = baseline_folder(repository, product, name)
-    lock = trees.with_name(f".{trees.name}.lock")
-    with exclusive_work(lock, f"building an improvement of {product} {name}"):
+    with drafting(repository, product, name):
         yield from _prepared(repository, request, baseline, reuse)
 
 
@@ -127,10 +140,16 @@ def _prepared(
 ) -> Iterator[Prepared]:
     catalog = read_catalog(repository, baseline.product)
     drafts = read_drafts(repository, baseline.product)
+    last = last_improvement(repository, catalog, baseline.name, drafts)
+    every = earlier_improvements(repository, catalog, baseline.name, drafts)
+    replaced = draft_to_replace(drafts, baseline.name) if request.replace else None
+    if replaced is not None:
+        request = replace(request, letter=replaced.improvement.letter)
+        drafts = [draft for draft in drafts if draft is not replaced]
     before = last_improvement(repository, catalog, baseline.name, drafts)
     earlier = earlier_improvements(repository, catalog, baseline.name, drafts)
-    perhaps = reuse and before is not None and _may_be(before, request, earlier)
-    letter, taken = _letter(catalog, drafts, request, before if perhaps else None)
+    perhaps = reuse and last is not None and _may_be(last, request, every)
+    letter, taken = _letter(catalog, drafts, request, last if perhaps else None)
     for component in request.sources:
         component_of(baseline, component)
     _require_sources(request)
@@ -140,25 +159,26 @@ def _prepared(
     # Unpublished fixes are confidential.
     with scratch_folder(target, mode=0o700) as folder:
         trees = baseline_folder(repository, baseline.product, baseline.name)
-        first = Prepared(request, baseline, "new", letter, before, None, {}, (), (), drafts,
-                         folder, trees)  # fmt: skip
+        first = Prepared(request, baseline, "new", letter, before, replaced, None, {}, (), (),
+                         drafts, folder, trees)  # fmt: skip
         layers = {name: _compare(first, name, source) for name, source in request.sources.items()}
         left_out = _fixed_already(first, layers) if request.narrow else ()
         request = _narrowed(request, left_out)
         layers = {name: layer for name, layer in layers.items() if name not in left_out}
         state: State = "new" if layers else "unconcerned"
         claims = None
-        if perhaps and before is not None and _is(before, request, layers):
-            state = "drafted" if before.folder != Path() else "published"
-            letter = before.improvement.letter
+        if perhaps and last is not None and _is(last, request, layers):
+            state = "drafted" if last.folder != Path() else "published"
+            letter, before = last.improvement.letter, last
         elif taken is not None:
             raise taken
         elif layers:
             _require_changes(first, request, layers)
             claims = _claims(request, letter, before, earlier)
         yield replace(
-            first, request=request, state=state, letter=letter, claims=claims, layers=layers,
-            left_out=left_out, withdrawn=_withdrawn(repository, request, before, layers),
+            first, request=request, state=state, letter=letter, before=before, claims=claims,
+            layers=layers, left_out=left_out,
+            withdrawn=_withdrawn(repository, request, before, layers),
         )  # fmt: skip
 
 

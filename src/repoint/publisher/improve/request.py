@@ -30,6 +30,8 @@ class ImprovementRequest:
         corrections: What it changes about the claims of earlier letters.
         narrow: Whether a component that is fixed in the baseline already is left out, with the
             fixes of it, instead of refused.
+        replace: Whether it takes the place of the last draft that is not published, if there is
+            one, instead of extending it.
         kept: Fixes that the vendor gives up for other baselines, and that this one inherits.
     """
 
@@ -40,6 +42,7 @@ class ImprovementRequest:
     letter: str | None = None
     corrections: Corrections = field(default_factory=Corrections)
     narrow: bool = False
+    replace: bool = False
     kept: tuple[str, ...] = ()
 
 

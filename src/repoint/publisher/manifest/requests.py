@@ -29,12 +29,14 @@ class FixOptions:
             those of the manifest. These components are improved even if the advisory names others.
         letter: A later letter to use instead of the next free one.
         corrections: What changes about the claims of earlier letters.
+        replace: Whether unpublished drafts are replaced, instead of extended.
     """
 
     choice: Choice = field(default_factory=Choice)
     sources: Mapping[str, str] = field(default_factory=dict)
     letter: str | None = None
     corrections: Corrections = field(default_factory=Corrections)
+    replace: bool = False
 
 
 def requests_for(
@@ -78,7 +80,7 @@ def requests_for(
                 product, baseline.name,
                 {each: _source(file, baseline.name, each, options) for each in own},
                 Advisory(fixes.title, told), options.letter,
-                options.corrections, narrow=True,
+                options.corrections, narrow=True, replace=options.replace,
             )
         )  # fmt: skip
     if not requests:
