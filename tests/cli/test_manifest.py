@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -349,6 +350,43 @@ class TestImprove:
         (released.folder / "repoint.toml").unlink()
         misuse(released.run("improve", "--advisory", "advisory.toml"),
                "without a manifest, or with that of another product, name the product, --version and")  # fmt: skip
+
+
+class TestDraft:
+    def test_a_wrong_one_is_replaced_or_discarded_without_naming_the_product(
+        self, released: Desk
+    ) -> None:
+        released.fix()
+        improve = ("improve", "--advisory", "advisory.toml", "--version", "26.2.0")
+        released.works(*improve)
+        write_advisory(released.folder / "advisory.toml", cves='["CVE-2023-5129"]')
+        assert "  26.2.0 (b) contains the unpublished draft 26.2.0 (a)" in released.works(
+            *improve, "--plan"
+        )
+        assert "Built 26.2.0 (a) for" in released.works(*improve, "--replace")
+        assert released.drafts() == [("26.2.0", INTEL, "a")]
+        out = released.works("draft", "list")
+        assert out.startswith("  26.2.0 (a) for 26.2.0 (25C1) for linux-x86_64: A security update")
+        assert "    fixes CVE-2023-5129\n" in out
+        shown = released.works("draft", "show", "26.2.0 (a)")
+        assert "CVE-2023-5129 in engine: Opening a picture" in shown
+        assert "    engine: 3 paths changed, 0 removed, patch" in shown
+        (record,) = json.loads(released.works("draft", "show", "26.2.0 (a)", "--json"))
+        assert (record["label"], record["baseline"]["build"]) == ("26.2.0 (a)", "25C1")
+        refusal(released.run("draft", "show", "26.2.0 (b)"), "has no draft 26.2.0 (b)")
+        misuse(released.run("draft", "show"), "name one improvement, such as")
+        assert "Discarded 26.2.0 (a)" in released.works("draft", "discard", "26.2.0 (a)", "--yes")
+        assert released.works("draft", "list", "acme-kiosk") == "No drafts.\n"
+
+    def test_published_letters_are_named_without_the_product(self, released: Desk) -> None:
+        released.fix()
+        released.works("improve", "--advisory", "advisory.toml", "--version", "26.2.0")
+        assert "Published 26.2.0 (a)" in released.works("publish", "26.2.0 (a)")
+        assert "offered to all devices" in released.works("rollout", "show")
+        paused = released.works("rollout", "pause", "26.2.0 (a)", "--reason", "it crashes")
+        assert "26.2.0 (a) for 26.2.0 (25C1) for linux-x86_64: paused: it crashes" in paused
+        out = released.works("withdraw", "26.2.0 (a)", "--reason", "it crashes")
+        assert out.startswith("Withdrew 26.2.0 (a)")
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from repoint.cli.vendor import rollout_view
-from repoint.cli.vendor.improvements import _print_drafts
+from repoint.cli.vendor.drafts import print_drafts
 from repoint.cli.vendor.repository_view import print_view
 from repoint.cli.vendor.rollout_view import print_rollouts
 from repoint.model.advisory import Advisory, Fix
@@ -85,7 +85,7 @@ def test_a_draft_shows_what_it_no_longer_fixes_and_what_it_repeats(
 ) -> None:
     offered.withdraw("a")
     offered.improve({"engine": {**FIXED, "a": "a"}}, "CVE-2020-1000", drop=("a:2",))
-    _print_drafts(offered.publisher, offered.publisher.drafts(offered.product))
+    print_drafts(offered.publisher, offered.publisher.drafts(offered.product))
     out = capsys.readouterr().out
     assert "    fixes CVE-2020-1000\n    no longer fixed: a:2\n" in out
     assert "    has the same content as 26.3.1 (a), which was withdrawn: it crashes\n" in out

@@ -85,6 +85,9 @@ ENTRIES = {
         "improve",
         "Build an improvement as a draft: one patch for each fixed component.",
     ),
+    "draft": _vendor(
+        "drafts", "app", "See what is built and not published yet, and discard what is wrong."
+    ),
     "publish": _vendor(
         "improvements", "publish", "Publish drafts of a product and offer them to devices."
     ),

@@ -14,6 +14,13 @@ from repoint.cli.options import (
     RepositoryOption,
 )
 from repoint.cli.terminal import confirm, print
+from repoint.cli.vendor.choice import (
+    LabelArgument,
+    ProductArgument,
+    chosen_label,
+    chosen_labels,
+)
+from repoint.cli.vendor.drafts import print_drafts
 from repoint.cli.vendor.schedule import (
     ManualOption,
     PlanOption,
@@ -24,14 +31,11 @@ from repoint.cli.vendor.schedule import (
 
 if TYPE_CHECKING:
     from repoint.model.catalog import Urgency
-    from repoint.publisher.improve.drafts import Draft
     from repoint.publisher.publisher import Publisher
-
-ProductArgument = Annotated[str, typer.Argument(help="The product.")]
 
 
 def publish(
-    product: ProductArgument,
+    product: ProductArgument = None,
     label: Annotated[
         list[str] | None,
         typer.Argument(help='Only these drafts, such as "26.3.1 (a)".', show_default="all"),
@@ -57,23 +61,22 @@ def publish(
     from repoint.cli.vendor.rollout_view import described
 
     urgency: Urgency = "exploited" if exploited else "routine"
-    publisher, labels = _publisher(repository), label or []
+    name, labels = chosen_labels(product, label)
+    publisher = _publisher(repository)
     in_steps = exploited or manual or any((ring, ramp, plan))
     steps = chosen_steps(ramp, plan, ring, urgency) if in_steps else ()
-    drafts = publisher.drafts(product, labels)
+    drafts = publisher.drafts(name, labels)
     if drafts and not yes and sys.stdin.isatty() and sys.stdout.isatty():
-        _print_drafts(publisher, drafts)
+        print_drafts(publisher, drafts)
         confirm(f"Publish {counted(len(drafts), 'draft')}?", abort=True)
-    published = publisher.publish(
-        product, urgency=urgency, labels=labels, steps=steps, manual=manual
-    )
+    published = publisher.publish(name, urgency=urgency, labels=labels, steps=steps, manual=manual)
     for improvement in published:
         print(
             f"Published {improvement.label} for {improvement.baseline}: {improvement.title} "
             f"({size(improvement.download_size)} to download)"
         )
     names = {(improvement.label, improvement.baseline) for improvement in published}
-    for each in publisher.rollouts.show(product) if steps else ():
+    for each in publisher.rollouts.show(name) if steps else ():
         if (each.offer.label, each.offer.baseline) in names:
             print(f"{each.offer.label} for {each.offer.baseline}: {described(each.offer)}")
     if not publisher.repository.address:
@@ -84,20 +87,21 @@ def publish(
 
 
 def withdraw(
-    product: ProductArgument,
-    label: Annotated[str, typer.Argument(help='The improvement, such as "26.3.1 (a)".')],
     reason: Annotated[str, typer.Option(help="The reason, which people at devices read.")],
+    product: ProductArgument = None,
+    label: LabelArgument = None,
     platform: PlatformOption = None,
     repository: RepositoryOption = Path(),
 ) -> None:
     """Withdraw an improvement: devices no longer install it. Its letter is never used again."""
+    name, letter = chosen_label(product, label)
     publisher = _publisher(repository)
-    for offer in publisher.withdraw(product, label, reason=reason, platform=platform):
+    for offer in publisher.withdraw(name, letter, reason=reason, platform=platform):
         print(f"Withdrew {offer.label} for {offer.baseline}: {offer.reason}")
-        for later in publisher.containing(product, offer):
+        for later in publisher.containing(name, offer):
             print(
                 f"{later.label} contains it and is still offered. If the fault is in it, too: "
-                f'`repoint withdraw {product} "{later.label}" --reason …`'
+                f'`repoint withdraw {name} "{later.label}" --reason …`'
             )
 
 
@@ -142,20 +146,3 @@ def _publisher(repository: Path) -> Publisher:
     from repoint.repository.repository import Repository
 
     return Publisher(Repository.open(repository), passphrases=asking())
-
-
-def _print_drafts(publisher: Publisher, drafts: list[Draft]) -> None:
-    from repoint.cli.output import moment, size
-    from repoint.cli.vendor.repository_view import fixes_in_words
-
-    for draft in drafts:
-        improvement = draft.improvement
-        print(f"  {improvement.label} for {improvement.baseline}: {improvement.title}")
-        print(f"    fixes {fixes_in_words(improvement.cves(), improvement.fixes_without_cve())}")
-        if improvement.dropped:
-            print(f"    no longer fixed: {', '.join(improvement.dropped)}")
-        print(f"    {size(improvement.download_size)}, built {moment(improvement.created)}")
-        for reason in publisher.withdrawn_within(improvement):
-            print(f"    contains {reason}")
-        for like in publisher.withdrawn_like(improvement):
-            print(f"    has the same content as {like}")

@@ -10,6 +10,7 @@ import typer
 from repoint.cli.command_group import command_group
 from repoint.cli.options import JsonOption, RepositoryOption
 from repoint.cli.terminal import print
+from repoint.cli.vendor.choice import LabelArgument, ProductArgument, chosen_label, chosen_product
 from repoint.cli.vendor.schedule import (
     ManualOption,
     PlanOption,
@@ -25,8 +26,6 @@ from repoint.publisher.rollout.control import Rollouts
 
 app = command_group("Reach a share of all devices first, watch, and stop what goes wrong.")
 
-ProductArgument = Annotated[str, typer.Argument(help="The product.")]
-LabelArgument = Annotated[str, typer.Argument(help='The improvement, such as "26.3.1 (a)".')]
 PlatformOption = Annotated[
     str | None, typer.Option("--platform", help="Only for this platform, instead of all.")
 ]
@@ -34,8 +33,8 @@ PlatformOption = Annotated[
 
 @app.command("start")
 def start(
-    product: ProductArgument,
-    label: LabelArgument,
+    product: ProductArgument = None,
+    label: LabelArgument = None,
     ring: RingOption = None,
     ramp: RampOption = None,
     plan: PlanOption = None,
@@ -60,7 +59,7 @@ def start(
 
 @app.command("show")
 def show(
-    product: ProductArgument,
+    product: ProductArgument = None,
     json: JsonOption = False,
     repository: RepositoryOption = Path(),
 ) -> None:
@@ -68,7 +67,8 @@ def show(
     from repoint.cli.output import print_json
     from repoint.cli.vendor.rollout_view import print_rollouts
 
-    shown = _rollouts(repository).show(product)
+    name = chosen_product(product)
+    shown = _rollouts(repository).show(name)
     if json:
         print_json(shown)
     else:
@@ -77,8 +77,8 @@ def show(
 
 @app.command("pause")
 def pause(
-    product: ProductArgument,
-    label: LabelArgument,
+    product: ProductArgument = None,
+    label: LabelArgument = None,
     reason: Annotated[str, typer.Option(help="The reason, which people at devices read.")] = "",
     platform: PlatformOption = None,
     repository: RepositoryOption = Path(),
@@ -90,8 +90,8 @@ def pause(
 
 @app.command("resume")
 def resume(
-    product: ProductArgument,
-    label: LabelArgument,
+    product: ProductArgument = None,
+    label: LabelArgument = None,
     platform: PlatformOption = None,
     repository: RepositoryOption = Path(),
 ) -> None:
@@ -101,8 +101,8 @@ def resume(
 
 @app.command("promote")
 def promote(
-    product: ProductArgument,
-    label: LabelArgument,
+    product: ProductArgument = None,
+    label: LabelArgument = None,
     platform: PlatformOption = None,
     repository: RepositoryOption = Path(),
 ) -> None:
@@ -112,8 +112,8 @@ def promote(
 
 @app.command("finish")
 def finish(
-    product: ProductArgument,
-    label: LabelArgument,
+    product: ProductArgument = None,
+    label: LabelArgument = None,
     platform: PlatformOption = None,
     repository: RepositoryOption = Path(),
 ) -> None:
@@ -123,22 +123,22 @@ def finish(
 
 @app.command("halt")
 def halt(
-    product: ProductArgument,
-    label: LabelArgument,
     reason: Annotated[str, typer.Option(help="The reason, which people at devices read.")],
+    product: ProductArgument = None,
+    label: LabelArgument = None,
     platform: PlatformOption = None,
     repository: RepositoryOption = Path(),
 ) -> None:
     """Stop an improvement with a key that can only stop."""
     selection = _selection(product, label, platform)
     for letter in _rollouts(repository).halt(selection, reason=reason):
-        print(f"Halted {label} for {letter.baseline}: {letter.reason}")
+        print(f"Halted {selection.label} for {letter.baseline}: {letter.reason}")
 
 
-def _selection(product: str, label: str, platform: str | None) -> Selection:
+def _selection(product: str | None, label: str | None, platform: str | None) -> Selection:
     from repoint.publisher.catalog.catalogs import Selection
 
-    return Selection(product, label, platform)
+    return Selection(*chosen_label(product, label), platform)
 
 
 def _rollouts(repository: Path) -> Rollouts:

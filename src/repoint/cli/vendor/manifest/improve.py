@@ -65,6 +65,12 @@ def improve(
         list[str] | None,
         typer.Option(help="OLD=NEW: corrects a CVE id that an earlier letter names wrongly."),
     ] = None,
+    replace: Annotated[
+        bool,
+        typer.Option(
+            "--replace", help="Build it in place of the last unpublished draft of a baseline."
+        ),
+    ] = False,
     plan: Annotated[
         bool, typer.Option("--plan", help="Show what would be built, and build nothing.")
     ] = False,
@@ -90,7 +96,10 @@ def improve(
             named(rename_cve or [], "--rename-cve"),
             tuple(retract_fix or ()),
         ),
+        replace,
     )
+    if replace and letter is not None:
+        raise typer.BadParameter("--replace keeps the letter of the draft; leave out --letter")
     file = manifest_of(product, manifest)
     if file is None and (product is None or version is None or not component):
         raise typer.BadParameter(
@@ -106,7 +115,7 @@ def improve(
     if plan:
         _plan(opened, requests, left_out)
     else:
-        _build(opened, requests, left_out)
+        _build(opened, requests, left_out, in_manifest=file is not None and manifest is None)
 
 
 def _request(
@@ -124,8 +133,9 @@ def _request(
     fixes = read_advisory(advisory, [component.name for component in baseline.components])
     sources = {name: Path(source) for name, source in options.sources.items()}
     return ImprovementRequest(
-        product, baseline.name, sources, fixes, options.letter, options.corrections
-    )
+        product, baseline.name, sources, fixes, options.letter, options.corrections,
+        replace=options.replace,
+    )  # fmt: skip
 
 
 def _plan(
@@ -147,7 +157,11 @@ def _plan(
 
 
 def _build(
-    repository: Repository, requests: Sequence[ImprovementRequest], left_out: Sequence[LeftOut]
+    repository: Repository,
+    requests: Sequence[ImprovementRequest],
+    left_out: Sequence[LeftOut],
+    *,
+    in_manifest: bool,
 ) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
@@ -182,7 +196,9 @@ def _build(
     print_left_out(left_out)
     _fail(outcomes)
     if any(outcome.state in ("new", "drafted") for outcome in outcomes):
-        print("Publish it with `repoint publish`.")
+        # With the manifest of another product, or none, `publish` needs the product's name.
+        product = "" if in_manifest else f" {requests[0].product}"
+        print(f"Publish it with `repoint publish{product}`.")
 
 
 def _fail(outcomes: Sequence[Outcome]) -> None:

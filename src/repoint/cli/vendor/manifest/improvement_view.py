@@ -85,6 +85,11 @@ def _print_claims(outcome: Outcome) -> None:
         print(f"  no longer fixed, although an earlier letter did: {', '.join(outcome.dropped)}")
     if outcome.request.kept:
         print(f"  still fixed, so --drop-fix does not apply: {', '.join(outcome.request.kept)}")
+    if outcome.extends_draft:
+        print(
+            f"  {outcome.label} contains the unpublished draft {outcome.extends_draft} with its "
+            "advisory; to build that one anew instead, use --replace"
+        )
     for each in outcome.withdrawn:
         print(f"  {outcome.label} has the same content as {each}")
 
