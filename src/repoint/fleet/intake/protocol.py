@@ -7,7 +7,7 @@ import contextlib
 import resource
 from typing import Any, Final
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from repoint.page.timed_protocol import RequestTimer
 
@@ -17,6 +17,11 @@ SECONDS: Final = 25.0
 _LONGEST_HEAD: Final = 32 * 1024
 _LONGEST_REQUEST: Final = 20 * 1024 * 1024
 """Bytes with the head, and with what surrounds the parts of a body."""
+
+_LONGEST_PIPELINE: Final = 16
+"""Requests that wait while another one is answered. Devices and proxies send none in advance."""
+_MOST_AHEAD: Final = 256 * 1024
+"""Bytes that are taken while requests wait. Those of one reading come on top."""
 
 _MOST_CONNECTIONS: Final = 4096
 FOR_READERS: Final = 64
@@ -55,6 +60,10 @@ class Connections:
         self._waiting.pop(protocol, None)
 
 
+class _TooManyRequestsError(Exception):
+    """Ends the parsing of what has arrived; the connection has ended."""
+
+
 class StrangersProtocol(HttpToolsProtocol):
     """HTTP with limits for each request, and a number of connections.
 
@@ -71,6 +80,8 @@ class StrangersProtocol(HttpToolsProtocol):
         self._seconds = seconds
         self._size = 0
         self._in_head = True
+        self._ahead = 0
+        self._answered: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Accept a connection."""
@@ -81,10 +92,12 @@ class StrangersProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Process what the client has sent."""
+        # Each answer lets uvicorn read on, and each reading may hold thousands of requests.
+        self._ahead = self._ahead + len(data) if self.pipeline else 0
         # What came before counts: these bytes may hold the end of the head, and much of the body.
         if self._in_head and self._size > _LONGEST_HEAD:
             self.send_400_response("The head of the request is too long")
-        elif self._size > _LONGEST_REQUEST:
+        elif self._size > _LONGEST_REQUEST or self._ahead > _MOST_AHEAD:
             self.transport.abort()
         else:
             self._size += len(data)
@@ -104,12 +117,19 @@ class StrangersProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Begin to answer the request."""
+        if len(self.pipeline) >= _LONGEST_PIPELINE:
+            self.transport.abort()
+            raise _TooManyRequestsError  # the parser calls nothing more
         self._in_head = False
         self._room.forget(self)
         super().on_headers_complete()
+        if not self.pipeline:
+            self._answered = self.cycle
 
     def on_response_complete(self) -> None:
         """Prepare for the next request, part of which may have arrived."""
+        if self.pipeline:
+            self._answered, _ = self.pipeline[-1]  # the next one; uvicorn begins it now
         super().on_response_complete()
         if self.cycle.response_complete:
             self._timer.stop()  # uvicorn closes a connection that stays idle
@@ -117,9 +137,17 @@ class StrangersProtocol(HttpToolsProtocol):
         else:
             self._timer.follow(self.cycle)
 
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what cannot be understood."""
+        if not self.transport.is_closing():
+            super().send_400_response(msg)
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         super().connection_lost(exc)
+        if self._answered is not None:
+            self._answered.disconnected = True  # uvicorn only tells the last request that came
+        self.pipeline.clear()
         self._timer.stop()
         self._room.forget(self)
 
