@@ -14,7 +14,7 @@ from repoint.model.advisory import Advisory, Fix
 from repoint.model.baseline import About, BaselineName
 from repoint.publisher.catalog.catalogs import Selection
 from repoint.publisher.feeds.announce import FOLDER, announced
-from repoint.publisher.feeds.facts import KnownImprovement, read_facts
+from repoint.publisher.feeds.known.facts import KnownImprovement, read_facts
 from tests.world import FIXED, OLD, Files, Vendor, no_passphrase
 
 ADDRESS = "https://updates.acme.example/repo"

@@ -63,7 +63,7 @@ def _write(repository: Repository, publication: Publication) -> None:
     # Jinja2 and the templates are loaded only if something is told.
     from repoint.publisher.feeds.atom import atom_file
     from repoint.publisher.feeds.csaf_provider import csaf_files
-    from repoint.publisher.feeds.facts import read_facts
+    from repoint.publisher.feeds.known.facts import read_facts
     from repoint.publisher.feeds.osv import osv_files
     from repoint.publisher.feeds.pages import Pages
     from repoint.publisher.feeds.place import replace_set

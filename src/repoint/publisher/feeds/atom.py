@@ -6,7 +6,7 @@ import re
 from xml.etree import ElementTree as ET
 
 from repoint.publisher.feeds.encoding import address, moment
-from repoint.publisher.feeds.facts import Facts, KnownImprovement
+from repoint.publisher.feeds.known.facts import Facts, KnownImprovement
 from repoint.publisher.feeds.pages import Pages
 
 FEED = "atom.xml"

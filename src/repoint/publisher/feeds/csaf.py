@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 from repoint.model.baseline import About, BaselineName, RestartScope
 from repoint.publisher.feeds.encoding import address, moment
-from repoint.publisher.feeds.facts import Facts, KnownImprovement
-from repoint.publisher.feeds.vulnerabilities import Vulnerability, vulnerabilities
+from repoint.publisher.feeds.known.facts import Facts, KnownImprovement
+from repoint.publisher.feeds.known.vulnerabilities import Line, Vulnerability
 
 Json = dict[str, Any]
 
@@ -45,20 +45,21 @@ def publisher_of(facts: Facts, about: About, product: str) -> Json:
     return {key: value for key, value in publisher.items() if value}
 
 
-def advisory(facts: Facts, improvement: KnownImprovement) -> Json:
-    """Return the CSAF advisory of an improvement."""
+def advisory(facts: Facts, improvement: KnownImprovement, line: Line) -> Json:
+    """Return the CSAF advisory of an improvement in the line of its baseline."""
     products = _Products(improvement)
     found = [
-        _vulnerability(improvement, products, each, facts) for each in vulnerabilities(improvement)
+        _vulnerability(improvement, products, each, facts)
+        for each in line.vulnerabilities(improvement)
     ]
     return {
-        "document": _document(facts, improvement),
+        "document": _document(facts, improvement, line),
         "product_tree": {"branches": [products.tree()]},
         "vulnerabilities": found,
     }
 
 
-def _document(facts: Facts, improvement: KnownImprovement) -> Json:
+def _document(facts: Facts, improvement: KnownImprovement, line: Line) -> Json:
     notes = [{"category": "summary", "title": "Summary", "text": improvement.own.title}]
     if improvement.state != "offered":
         notes.append({"category": "general", "title": "State", "text": state_text(improvement)})
@@ -79,14 +80,14 @@ def _document(facts: Facts, improvement: KnownImprovement) -> Json:
             {"category": "self", "summary": "This advisory as a page", "url": page},
         ],
         "title": f"{improvement.title}: {improvement.own.title}",
-        "tracking": _tracking(improvement),
+        "tracking": _tracking(improvement, line),
     }
 
 
-def _tracking(improvement: KnownImprovement) -> Json:
+def _tracking(improvement: KnownImprovement, line: Line) -> Json:
     """Return the revisions. A number counts seconds, so it grows although events are forgotten."""
     events: dict[int, list[str]] = {}
-    for at, text in improvement.events:
+    for at, text in line.events(improvement):
         events.setdefault(at, []).append(text)
     history = [
         {
@@ -101,7 +102,7 @@ def _tracking(improvement: KnownImprovement) -> Json:
         "status": "final",
         "version": history[-1]["number"],
         "initial_release_date": moment(improvement.published),
-        "current_release_date": moment(improvement.changed),
+        "current_release_date": history[-1]["date"],
         "revision_history": history,
         "generator": {"engine": {"name": "Repoint"}},
     }
@@ -157,7 +158,6 @@ def _vulnerability(
     name = improvement.baseline.name
     affected = [products.id(name), *(products.id(name, e.letter) for e in found.lacking)]
     fixed = [products.id(name, each.letter) for each in found.holding]
-    (fixed if found.fixed else affected).append(products.id(name, improvement.letter))
     unaffected = [products.id(base.name) for base in found.unaffected]
     status = {
         "fixed": fixed, "known_affected": affected, "known_not_affected": unaffected,
@@ -174,7 +174,7 @@ def _vulnerability(
             for fix in found.fixes
         ],
         "product_status": {key: ids for key, ids in status.items() if ids},
-        "remediations": [_remediation(improvement, found, affected, facts)],
+        "remediations": _remediations(improvement, found, affected, facts),
         "threats": [
             {"category": "impact", "details": impact}
             for impact in dict.fromkeys(fix.impact for fix in found.fixes)
@@ -205,25 +205,40 @@ def _names(improvement: KnownImprovement, found: Vulnerability) -> Json:
     return {"ids": [{"system_name": "Repoint", "text": text}]}
 
 
-def _remediation(
+def _remediations(
     improvement: KnownImprovement, found: Vulnerability, affected: list[str], facts: Facts
-) -> Json:
-    if not found.fixed:
-        details = f"{improvement.label} knowingly lacks this fix."
-        return {"category": "none_available", "details": details, "product_ids": affected}
-    if improvement.state != "offered":
-        details = state_text(improvement)
-        return {"category": "none_available", "details": details, "product_ids": affected}
-    restarts = improvement.baseline.restarts
-    scopes = [_RESTARTS[restarts[fix.component]] for fix in found.fixes]
+) -> list[Json]:
+    """Return what to do about each affected version; devices never go back to an earlier letter."""
+    remedy = found.remedy
+    if remedy is None:
+        return [_nothing_helps(improvement, found, affected)]
+    before = 1 + sum(len(each.earlier) < len(remedy.earlier) for each in found.lacking)
+    helped, later = affected[:before], affected[before:]
+    restarts = remedy.baseline.restarts
+    scopes = [_RESTARTS[restarts[component]] for component in remedy.fixes[found.name]]
     widest = max(scopes, key=list(_RESTARTS.values()).index)
-    return {
+    fix = {
         "category": "vendor_fix",
-        "details": f"Install {improvement.label}.",
-        "product_ids": affected,
+        "details": f"Install {remedy.label}.",
+        "product_ids": helped,
         "restart_required": {"category": widest},
-        "url": f"{facts.address}/security/{address(f'improvements/{improvement.id}.html')}",
+        "url": f"{facts.address}/security/{address(f'improvements/{remedy.id}.html')}",
     }
+    return [fix, *([_nothing_helps(improvement, found, later)] if later else [])]
+
+
+def _nothing_helps(
+    improvement: KnownImprovement, found: Vulnerability, affected: list[str]
+) -> Json:
+    if improvement in found.holding:
+        details = state_text(improvement)
+    elif found.wrong:
+        details = "No improvement fixes it. It was said in error that one does."
+    elif found.name in improvement.dropped:
+        details = f"{improvement.label} knowingly lacks this fix."
+    else:
+        details = "No improvement on offer fixes it in every component."
+    return {"category": "none_available", "details": details, "product_ids": affected}
 
 
 def state_text(improvement: KnownImprovement) -> str:

@@ -8,7 +8,8 @@ from typing import Any
 
 from repoint.publisher.feeds.csaf import advisory, csaf_path, publisher_of
 from repoint.publisher.feeds.encoding import address, encoded, moment
-from repoint.publisher.feeds.facts import Facts, KnownImprovement
+from repoint.publisher.feeds.known.facts import Facts, KnownImprovement
+from repoint.publisher.feeds.known.vulnerabilities import Line, lines_of
 
 PROVIDER = "csaf/provider-metadata.json"
 FEED = "csaf/feed-tlp-white.json"
@@ -25,13 +26,14 @@ def csaf_files(facts: Facts) -> dict[str, bytes]:
     if not facts.address or not facts.products:
         return {}
     files: dict[str, bytes] = {}
+    lines = lines_of(facts)
     for improvement in facts.improvements:
         path = csaf_path(improvement)
-        files[path] = encoded(advisory(facts, improvement))
+        files[path] = encoded(advisory(facts, improvement, lines[improvement.id]))
         for algorithm in _HASHES:
             digest = hashlib.new(algorithm, files[path]).hexdigest()
             files[f"{path}.{algorithm}"] = f"{digest}  {PurePosixPath(path).name}\n".encode()
-    files[FEED] = encoded({"feed": _feed(facts)})
+    files[FEED] = encoded({"feed": _feed(facts, lines)})
     files[PROVIDER] = encoded(_provider(facts))
     return files
 
@@ -62,18 +64,18 @@ def _provider(facts: Facts) -> dict[str, Any]:
     }
 
 
-def _feed(facts: Facts) -> dict[str, Any]:
+def _feed(facts: Facts, lines: dict[str, Line]) -> dict[str, Any]:
     return {
         "id": "csaf-feed-tlp-white",
         "title": "Background Security Improvements",
         "link": [{"rel": "self", "href": _url(facts, FEED)}],
         "category": [{"scheme": "urn:ietf:params:rolie:category:information-type", "term": "csaf"}],
         "updated": moment(facts.changed),
-        "entry": [_entry(facts, improvement) for improvement in facts.improvements],
+        "entry": [_entry(facts, each, lines[each.id]) for each in facts.improvements],
     }
 
 
-def _entry(facts: Facts, improvement: KnownImprovement) -> dict[str, Any]:
+def _entry(facts: Facts, improvement: KnownImprovement, line: Line) -> dict[str, Any]:
     url = _url(facts, csaf_path(improvement))
     return {
         "id": improvement.id,
@@ -83,7 +85,7 @@ def _entry(facts: Facts, improvement: KnownImprovement) -> dict[str, Any]:
             *({"rel": "hash", "href": f"{url}.{algorithm}"} for algorithm in _HASHES),
         ],
         "published": moment(improvement.published),
-        "updated": moment(improvement.changed),
+        "updated": moment(line.events(improvement)[-1][0]),
         "content": {"type": "application/json", "src": url},
         "format": {"schema": _SCHEMA, "version": "2.0"},
     }

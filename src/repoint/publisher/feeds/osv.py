@@ -15,8 +15,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from repoint.publisher.feeds.encoding import address, encoded, moment
-from repoint.publisher.feeds.facts import Facts, KnownImprovement
-from repoint.publisher.feeds.vulnerabilities import vulnerabilities
+from repoint.publisher.feeds.known.facts import Facts, KnownImprovement
+from repoint.publisher.feeds.known.vulnerabilities import Line, lines_of
 
 _VERSION = "1.7.5"
 """Source: https://ossf.github.io/osv-schema/, of January 2026."""
@@ -27,7 +27,8 @@ _MARKUP = re.compile(r"([\\`*_\[\]<>&#|~!])")
 
 def osv_files(facts: Facts) -> dict[str, bytes]:
     """Return the OSV records and their index, by path below ``security/``."""
-    records = [_record(each, facts.address) for each in facts.improvements]
+    lines = lines_of(facts)
+    records = [_record(each, lines[each.id], facts.address) for each in facts.improvements]
     files = {f"osv/{record['id']}.json": encoded(record) for record in records}
     files["osv/index.json"] = encoded(
         [{"id": record["id"], "modified": record["modified"]} for record in records]
@@ -35,7 +36,7 @@ def osv_files(facts: Facts) -> dict[str, bytes]:
     return files
 
 
-def _record(improvement: KnownImprovement, base: str) -> dict[str, Any]:
+def _record(improvement: KnownImprovement, line: Line, base: str) -> dict[str, Any]:
     fixes = improvement.own.fixes
     references = [{"type": "WEB", "url": url} for url in _once(fix.url for fix in fixes)]
     if base:
@@ -45,11 +46,11 @@ def _record(improvement: KnownImprovement, base: str) -> dict[str, Any]:
         "schema_version": _VERSION,
         "id": f"x_{improvement.id}",
         "published": moment(improvement.published),
-        "modified": moment(improvement.changed),
+        "modified": moment(line.events(improvement)[-1][0]),
         "upstream": list(improvement.own.cves()),
         "summary": improvement.own.title,
         "details": _details(improvement),
-        "affected": [_affected(improvement)],
+        "affected": [_affected(improvement, line)],
         "references": references,
         "credits": [{"name": name, "type": "REPORTER"} for name in _once(f.credit for f in fixes)],
     }
@@ -61,20 +62,22 @@ def _details(improvement: KnownImprovement) -> str:
     return _MARKUP.sub(r"\\\1", "\n\n".join(paragraphs))
 
 
-def _affected(improvement: KnownImprovement) -> dict[str, Any]:
+def _affected(improvement: KnownImprovement, line: Line) -> dict[str, Any]:
     name = improvement.baseline.name
-    own = set(improvement.own.cves())
+    own = [
+        each
+        for each in line.vulnerabilities(improvement)
+        if any(fix in improvement.own.fixes for fix in each.fixes)
+    ]
     lacking = {
-        earlier.letter
-        for each in vulnerabilities(improvement)
-        if each.name in own or each.name.startswith(f"{improvement.letter}:")
-        for earlier in each.lacking
+        e.label: len(e.earlier) for each in own for e in (*each.lacking, *each.affected_later)
     }
-    versions = [f"{name.version} ({name.build})"]
-    versions += [f"{e.label} ({name.build})" for e in improvement.earlier if e.letter in lacking]
+    versions = [name.version, *sorted(lacking, key=lambda label: lacking[label])]
+    # It may lack its own fix: a later letter can say that its claim was wrong.
+    not_fixed = [each.name for each in own if improvement in each.lacking]
     state = {"state": improvement.state, "reason": improvement.reason}
     return {
-        "versions": versions,
+        "versions": [f"{version} ({name.build})" for version in versions],
         "database_specific": {
             "product": improvement.product,
             "platform": name.platform,
@@ -85,6 +88,7 @@ def _affected(improvement: KnownImprovement) -> dict[str, Any]:
                 "version": f"{improvement.label} ({name.build})",
                 "exploited": improvement.offer.urgency == "exploited",
                 **{key: value for key, value in state.items() if value},
+                **({"not_fixed": not_fixed} if not_fixed else {}),
             },
         },
     }

@@ -15,13 +15,14 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from repoint.model.advisory import Fix
 from repoint.model.errors import InvalidRecordError
 from repoint.model.printable import one_line
 from repoint.model.texts import check_url
 from repoint.publisher.feeds.csaf import csaf_path, state_text
 from repoint.publisher.feeds.encoding import address, day, moment
-from repoint.publisher.feeds.facts import Facts, KnownImprovement
-from repoint.publisher.feeds.vulnerabilities import vulnerabilities
+from repoint.publisher.feeds.known.facts import Facts, KnownImprovement
+from repoint.publisher.feeds.known.vulnerabilities import Vulnerability, lines_of
 
 _FOLDER = Path(__file__).parent
 ASSETS = ("security.css", "icon.svg")
@@ -36,6 +37,7 @@ class Pages:
 
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
+        self._lines = lines_of(facts)
 
     def files(self) -> dict[str, bytes]:
         """Return the pages and what they refer to, by path below ``security/``."""
@@ -61,15 +63,18 @@ class Pages:
 
     def _improvement(self, improvement: KnownImprovement) -> str:
         about = improvement.about
+        found = self._lines[improvement.id].vulnerabilities(improvement)
         addresses = (("Help:", about.support), ("The vendor:", about.contact))
         return self._render(
             "improvement.html",
             improvement=improvement,
-            inherited=improvement.advisories[:-1][::-1],
+            sections=_sections(improvement),
             csaf=csaf_path(improvement),
             state=state_text(improvement),
             pages={each.letter: each.id for each in improvement.earlier},
-            lacking=[each for each in vulnerabilities(improvement) if not each.fixed],
+            lacking=[
+                (each, _why_not(improvement, each)) for each in found if improvement in each.lacking
+            ],
             later=self._later(improvement),
             restarts=_restarts(improvement),
             addresses=[(what, text, _link(text)) for what, text in addresses if text],
@@ -115,6 +120,37 @@ def _link(contact: str) -> str:
     name, at, host = mail.partition("@")
     plain = mail.isascii() and mail.isprintable() and not set(mail) & set(" <>\"'?&%,;:()")
     return f"mailto:{mail}" if plain and name and at and "." in host else ""
+
+
+def _sections(improvement: KnownImprovement) -> list[tuple[str, list[Fix]]]:
+    """Return what it fixes by the letter that introduced it, the latest first, each fix once."""
+    seen: set[tuple[str, ...]] = set()
+    sections = []
+    for each in improvement.advisories[::-1]:
+        fixes = []
+        for fix in each.advisory.fixes:
+            claims: set[tuple[str, ...]] = {
+                (cve, fix.component) for cve in fix.cves if cve not in improvement.wrong
+            }
+            if not fix.cves and not _taken_back(improvement, fix):
+                claims = {(fix.component, fix.impact, fix.description)}
+            if claims - seen:
+                fixes.append(fix)
+            seen |= claims
+        sections.append((each.letter, fixes))
+    return [(letter, fixes) for letter, fixes in sections if fixes]
+
+
+def _taken_back(improvement: KnownImprovement, fix: Fix) -> bool:
+    return any(fix in improvement.fixes[name].values() for name in improvement.wrong)
+
+
+def _why_not(improvement: KnownImprovement, found: Vulnerability) -> str:
+    if found.wrong:
+        return "It was said in error that an improvement fixes it"
+    if found.name in improvement.fixes:
+        return "Not fixed in every component that has it"
+    return "An earlier improvement fixed it, and this one does not"
 
 
 _RESTARTS = {

@@ -13,7 +13,7 @@ from securesystemslib.formats import encode_canonical
 from securesystemslib.signer import Signature
 
 from repoint.publisher.feeds.encoding import address, encoded, moment
-from repoint.publisher.feeds.facts import Facts, KnownBaseline, KnownImprovement, KnownProduct
+from repoint.publisher.feeds.known.facts import Facts, KnownBaseline, KnownImprovement, KnownProduct
 from repoint.repository.repository import RoleSummary
 
 VERSIONS = "versions.json"
@@ -93,6 +93,8 @@ def _improvement(known: KnownImprovement) -> dict[str, Any]:
         "published": known.published,
         "exploited": known.offer.urgency == "exploited",
         "in_steps": known.offer.rollout is not None,
-        "cves": sorted({cve for each in known.advisories for cve in each.advisory.cves()}),
+        "cves": sorted(
+            {cve for each in known.advisories for cve in each.advisory.cves()} - known.wrong
+        ),
         "page": address(f"improvements/{known.id}.html"),
     }

@@ -36,6 +36,7 @@ class ImprovedOutline(msgspec.Struct, frozen=True):
     """A component of an improvement."""
 
     name: str
+    seal: str
 
 
 class ImprovementOutline(msgspec.Struct, frozen=True):

@@ -7,11 +7,11 @@ function of what is signed. So the same repository always tells the same.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from repoint.model.advisory import Advisory
+from repoint.model.advisory import Advisory, Fix
 from repoint.model.baseline import About, BaselineName, RestartScope
 from repoint.model.catalog import Catalog, Offer, Retirement
 from repoint.model.encoding import decode_record
@@ -19,12 +19,8 @@ from repoint.model.halt import Halt, HaltedLetter
 from repoint.model.improvement import LetteredAdvisory
 from repoint.model.version import label
 from repoint.publisher.catalog.catalogs import read_catalog
-from repoint.publisher.catalog.claims import with_renamed
-from repoint.publisher.feeds.outlines import (
-    ImprovementOutline,
-    baseline_outline,
-    improvement_outline,
-)
+from repoint.publisher.feeds.known.corrections import corrected_claims
+from repoint.publisher.feeds.known.outlines import baseline_outline, improvement_outline
 from repoint.repository import names
 from repoint.repository.repository import Repository
 
@@ -59,12 +55,14 @@ class KnownImprovement:
         about: The names and the contact of its product, for people.
         baseline: The baseline that it is for.
         letter: Its letter.
-        advisories: The advisories of all letters that it contains, its own last. CVE ids that a
-            later letter corrects are corrected.
+        advisories: The advisories of all letters that it contains, its own last, with what later
+            letters correct: see `feeds.known.corrections`.
+        fixes: What they say: by CVE id or ``LETTER:NUMBER``, and by component.
         dropped: Fixes of earlier letters that it knowingly lacks.
+        wrong: What it says it fixes although it does not.
         components: The components that it changes.
         published: When it was published, in seconds since 1970.
-        corrected: When later letters corrected its CVE ids, each with the label of the letter.
+        corrected: When later letters corrected what it says, and what they said.
         offer: Its offer.
         halt: The last halt of it, whether or not that still counts.
         earlier: The earlier letters of its baseline, oldest first.
@@ -76,7 +74,9 @@ class KnownImprovement:
     baseline: KnownBaseline
     letter: str
     advisories: tuple[LetteredAdvisory, ...]
+    fixes: dict[str, dict[str, Fix]]
     dropped: tuple[str, ...]
+    wrong: frozenset[str]
     components: tuple[str, ...]
     published: int
     corrected: tuple[tuple[int, str], ...]
@@ -134,10 +134,9 @@ class KnownImprovement:
     def events(self) -> list[tuple[int, str]]:
         """What happened to it, with the time in seconds since 1970, oldest first.
 
-        What an advisory says changes only with one of these. Earlier pauses and halts are not in
-        the signed documents any more.
+        Earlier pauses and halts are not in the signed documents any more.
         """
-        found = [(at, f"{by} corrects CVE ids.") for at, by in self.corrected]
+        found = list(self.corrected)
         offer, halt = self.offer, self.halt
         if halt is not None:
             found.append((halt.since, f"Halted: {halt.reason}"))
@@ -231,22 +230,23 @@ def _read_product(repository: Repository, product: str) -> KnownProduct:
             or record.created
             for record in records
         ]
+        claims = corrected_claims(records, offers)
         earlier: tuple[KnownImprovement, ...] = ()
         for number, (offer, record) in enumerate(zip(offers, records, strict=True)):
-            labels = [offer.label for offer in offers]
-            later = list(zip(labels, records, dates, strict=True))[number + 1 :]
-            renamed = _final({k: v for _, each, _ in later for k, v in each.renamed.items()})
             halted = [h for h in halts if (h.baseline, h.letter) == (offer.baseline, offer.letter)]
+            said = claims[number]
             known = KnownImprovement(
                 product=product,
                 about=baseline.about if baseline.about.name else about,
                 baseline=baseline,
                 letter=record.letter,
-                advisories=with_renamed(record.advisories, renamed),
-                dropped=tuple(renamed.get(name, name) for name in record.dropped),
+                advisories=said.advisories,
+                fixes=said.fixes,
+                dropped=said.dropped,
+                wrong=said.wrong,
                 components=tuple(component.name for component in record.components),
                 published=dates[number],
-                corrected=tuple(_corrections(record, later)),
+                corrected=tuple((dates[by], text) for by, text in said.corrected),
                 offer=offer,
                 halt=max(halted, key=lambda each: each.since, default=None),
                 earlier=earlier,
@@ -278,34 +278,6 @@ def _read_halts(repository: Repository, product: str) -> Sequence[HaltedLetter]:
     if not repository.target_exists(path):
         return ()
     return decode_record(repository.read_target(path), Halt, path).letters
-
-
-def _corrections(
-    record: ImprovementOutline, later: Iterable[tuple[str, ImprovementOutline, int]]
-) -> Iterable[tuple[int, str]]:
-    """Return when later letters corrected CVE ids of a record, each with its label."""
-    known = {cve for each in record.advisories for cve in each.advisory.cves()}
-    known |= set(record.dropped)
-    before = dict(record.renamed)
-    for by, each, date in later:
-        new = {old: cve for old, cve in each.renamed.items() if before.get(old) != cve}
-        if known & new.keys():
-            yield date, by
-            known |= {new[old] for old in known & new.keys()}
-        before.update(each.renamed)
-
-
-def _final(renamed: Mapping[str, str]) -> dict[str, str]:
-    """Return each renamed CVE id with its last name; ids that were renamed in a circle stay."""
-    final = {}
-    for old in renamed:
-        seen, cve = {old}, renamed[old]
-        while cve in renamed and cve not in seen:
-            seen.add(cve)
-            cve = renamed[cve]
-        if cve != old:
-            final[old] = cve
-    return final
 
 
 def _latest(baselines: Sequence[KnownBaseline], wanted: Callable[[About], bool]) -> About:

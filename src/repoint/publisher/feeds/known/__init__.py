@@ -1,0 +1,1 @@
+"""What is known of the improvements of a repository, from what is signed."""
