@@ -82,6 +82,23 @@ def test_a_restart_asks_before_it_closes_a_program_and_no_means_no(
     assert "26.3.1 (a) is active." in output
 
 
+def test_a_wrong_answer_is_asked_again_and_ctrl_c_ends_the_line(
+    place: Place, vendor: Vendor
+) -> None:
+    place.enroll()
+    vendor.release()
+    place.device.check(None)
+    terminal = Terminal(place, "install")
+    terminal.read_until("[Y/n]: ")
+    terminal.answer("maybe\n")
+    terminal.read_until("Answer y or n.\r\n")
+    terminal.answer("\x03")
+    status, output = terminal.finish()
+    assert output.endswith("\r\nrepoint: Stopped at your request. Nothing was changed\r\n")
+    assert output.count("[Y/n]: ") == 2
+    assert status == 1
+
+
 def test_progress_is_shown_at_a_terminal(place: Place, vendor: Vendor) -> None:
     place.enroll()
     vendor.release()

@@ -62,4 +62,6 @@ def _ask(question: str) -> bytes:
         )
     from getpass import getpass
 
-    return getpass(question).encode()
+    from repoint.cli.terminal import ask
+
+    return ask(question, getpass).encode()

@@ -18,7 +18,11 @@ from repoint.model.printable import one_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import TextIO
+
+
+_ANSWERS = {"y": True, "yes": True, "n": False, "no": False}
 
 
 class OutputError(RepointError):
@@ -56,7 +60,34 @@ def confirm(question: str, *, default: bool = False, abort: bool = False) -> boo
     """
     import typer
 
-    return typer.confirm(one_line(question), default=default, abort=abort)
+    while True:
+        answer = ask(f"{one_line(question)} [{'Y/n' if default else 'y/N'}]: ").strip().lower()
+        if answer in _ANSWERS or not answer:
+            break
+        print_text("Answer y or n.\n")
+    agreed = _ANSWERS.get(answer, default)
+    if abort and not agreed:
+        raise typer.Abort
+    return agreed
+
+
+def ask(question: str, read: Callable[[str], str] = input) -> str:
+    """Ask a question, and return the line that is typed.
+
+    Args:
+        question: The question, with what stands between it and the answer.
+        read: Asks and reads.
+
+    Raises:
+        typer.Abort: There is no answer, or Ctrl-C was pressed.
+    """
+    import typer
+
+    try:
+        return read(question)
+    except (KeyboardInterrupt, EOFError):
+        print_text("\n")  # what follows stands on a line of its own
+        raise typer.Abort from None
 
 
 def flush_output() -> None:
