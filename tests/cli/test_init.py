@@ -84,6 +84,20 @@ def test_a_pattern_that_would_fit_another_file_is_left_as_a_path(work: Path) -> 
 
 
 @pytest.mark.slow
+def test_packages_of_two_platforms_need_a_path_that_differs_in_the_machine(work: Path) -> None:
+    for name in ("zlib1g_amd64.deb", "zlib1g_arm64.deb"):
+        (work / name).write_bytes(deb_bytes([member("usr/lib/z.so")]))
+    refusal(repoint("init", "zlib1g_amd64.deb", "zlib1g_arm64.deb", cwd=work),
+            "Two sources are the component zlib1g. Give the source of one machine here, and in the")  # fmt: skip
+
+
+def test_a_source_above_the_manifest_has_a_tidy_path(work: Path) -> None:
+    write_wheel(work.parent / "pkg-1.0-py3-none-any.whl", FILES)
+    manifest = initialized(work, "../Acme Kiosk/../pkg-1.0-py3-none-any.whl")
+    assert manifest["component"][0]["source"] == f"{work.parent}/pkg-*-py3-none-any.whl"
+
+
+@pytest.mark.slow
 def test_a_name_that_toml_must_quote(work: Path) -> None:
     (work / 'a "b" \\ [c]').mkdir()
     (work / 'a "b" \\ [c]/file').touch()

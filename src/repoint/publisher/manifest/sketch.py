@@ -20,7 +20,7 @@ _WHEEL = re.compile(
     r"(?P<name>[^-]+)-(?P<version>[^-]+)(-\d[^-]*)?-[^-]+-[^-]+-(?P<tag>[^-]+)\.whl"
 )
 """Source: https://packaging.python.org/en/latest/specifications/binary-distribution-format/"""
-_DEB = re.compile(r"(?P<name>[a-z0-9][a-z0-9+.-]*)_(?P<version>[^_]+)_(?P<tag>[a-z0-9-]+)\.deb")
+_DEB = re.compile(r"(?P<name>[a-z0-9][a-z0-9+.-]*)(_(?P<version>[^_]+))?_(?P<tag>[a-z0-9-]+)\.deb")
 _ARCHIVE = re.compile(
     r"(?P<name>.+?)([-_]v?(?P<version>\d[^-_]*))?(?P<tag>[-_.][^.]*)?\.tar(\.[a-z0-9]+)?"
 )
@@ -91,7 +91,12 @@ def merged(sketches: Sequence[Sketch]) -> tuple[Sketch, ...]:
         if former.pattern != each.pattern or not former.machines or not others:
             raise ManifestError(
                 f"Two sources are the component {each.component}",
-                hint="Name one of them with NAME=SOURCE",
+                hint=(
+                    "Give the source of one machine here, and in the manifest a path that differs "
+                    f"only in {{arch}} (x86_64, aarch64), such as {{arch}}/{each.component}.deb"
+                    if others and former.machines
+                    else "Name one of them with NAME=SOURCE"
+                ),
             )
         machines = (*former.machines, *each.machines)
         found[each.component] = replace(former, machines=machines)
@@ -118,8 +123,10 @@ def _told(source: Path) -> tuple[str, str, str]:
 def _pattern(source: Path, folder: Path, version: str, machine: str) -> str:
     """Return the path from the folder, with what changes from one release to the next left open."""
     path = os.path.relpath(source.absolute(), folder.absolute())
-    if path.startswith(".."):
-        path = str(source.absolute())
+    if path == os.pardir or path.startswith(os.pardir + os.sep):
+        path = os.path.abspath(source)
+    if not Path(folder, path).exists() or not source.samefile(Path(folder, path)):
+        path = str(source.resolve())  # `..` leads elsewhere behind a symbolic link
     above, name = os.path.split(path)
     opened = name.replace(version, "*", 1) if version else name
     opened = opened.replace(machine, "{arch}") if machine else opened
