@@ -51,6 +51,12 @@ class TestRefused:
         )  # fmt: skip
         nothing_was_made(place, before)
 
+    def test_only_the_graft_points_that_are_missing_are_asked_for(self, place: Place) -> None:
+        name = BaselineName(PLATFORM, "27.0", "27A1")
+        place.vendor.baseline({"engine": OLD, "shell": {"run": "x"}}, name=name)
+        refusal(repoint(*arguments(place, "--version", "27.0")),
+                "needs a graft point for shell. Name one with --graft for each of: shell")  # fmt: skip
+
     def test_a_long_list_of_differences_is_shortened(self, place: Place) -> None:
         place.put({**OLD, **{f"extra/{number:03}": "x" for number in range(100)}})
         answer = repoint(*arguments(place))

@@ -197,7 +197,8 @@ class _Search:
         problems = [f"has no component {unknown}"] if unknown else []
         problems += [f"needs a graft point for {missing}"] if missing else []
         problem = " and ".join(problems)
-        hint = f"Name one with --graft for each of: {', '.join(sorted(known))}"
+        wanted = missing or ", ".join(sorted(known))
+        hint = f"Name one with --graft for each of: {wanted}"
         if self._installed.enrolled:
             added = " ".join(f"{name}=FOLDER" for name in sorted(known - named))
             hint = f"Run `repoint graft add {added}{self._option}`"
