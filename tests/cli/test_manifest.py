@@ -274,6 +274,16 @@ class TestImprove:
         )
         assert everything(released.repository.path, ".25D2128.lock") == before
 
+    def test_a_plan_says_what_differs_too_and_which_cve_id_cannot_be(self, released: Desk) -> None:
+        released.fix()
+        released.wheel("1.1", "26.2.0")
+        write_advisory(released.folder / "advisory.toml", cves='["CVE-2932-4908"]')
+        answer = released.run("improve", "--advisory", "advisory.toml", "--plan")
+        assert answer.err.startswith(
+            "CVE-2932-4908 is of a year in the future. If that is a typing"
+        )
+        assert answer.out.count("shell: differs too, left out because the advisory has no fix") == 1
+
     @pytest.mark.slow
     def test_says_which_baselines_it_leaves_out_and_why(self, released: Desk) -> None:
         released.fix()

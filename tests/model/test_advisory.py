@@ -57,6 +57,11 @@ def test_what_is_no_cve_id_is_refused(bad: str) -> None:
         fix(cves=(bad,))
 
 
+def test_a_cve_id_in_small_letters_is_answered_with_its_own_number() -> None:
+    with pytest.raises(InvalidRecordError, match=r"Write it as CVE-2020-12345$"):
+        fix(cves=("cve-2020-12345",))
+
+
 def test_a_cve_id_twice_in_one_fix_is_refused() -> None:
     with pytest.raises(InvalidRecordError, match="CVE-2023-4863 is listed twice"):
         fix(cves=("CVE-2023-4863", "CVE-2024-1000", "CVE-2023-4863"))

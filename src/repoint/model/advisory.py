@@ -92,5 +92,7 @@ def check_cve(text: str) -> str:
         InvalidRecordError: It is not a CVE id.
     """
     if not _CVE.fullmatch(text):
-        raise InvalidRecordError(f"{text[:60]!r} is not a CVE id", hint="Write it as CVE-2023-4863")
+        meant = text.strip().upper()
+        example = meant if _CVE.fullmatch(meant) else "CVE-2023-4863"
+        raise InvalidRecordError(f"{text[:60]!r} is not a CVE id", hint=f"Write it as {example}")
     return text

@@ -48,6 +48,11 @@ def read_advisory(path: Path, components: Collection[str]) -> Advisory:
         return Advisory(_text(table, "title", where), parsed)
 
 
+def cves_of_the_future(advisory: Advisory, year: int) -> list[str]:
+    """Return the CVE ids of years after this one, which are typing errors as a rule."""
+    return [cve for cve in advisory.cves() if int(cve.split("-")[1]) > year]
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:

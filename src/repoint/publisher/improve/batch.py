@@ -22,7 +22,7 @@ from repoint.publisher.improve.drafts import draft_folder
 from repoint.publisher.improve.improve import build
 from repoint.publisher.improve.layers import LayerComparison
 from repoint.publisher.improve.patches import PatchStore, Work
-from repoint.publisher.improve.prepare import Prepared, State, prepared
+from repoint.publisher.improve.prepare import Prepared, State, differing_others, prepared
 from repoint.publisher.improve.request import ImprovementRequest
 from repoint.repository.repository import Repository
 
@@ -40,6 +40,7 @@ class Outcome:
         dropped: Fixes of earlier letters that the improvement does not have.
         withdrawn: Withdrawn letters with the same content, each with the reason.
         extends_draft: The label of the unpublished draft that it extends; empty if there is none.
+        unadvised: Components that differ too and have no fix in the advisory, in a plan.
         improvement: The improvement, if it is there.
         seconds: How long it took.
         error: Why it could not be built, if it could not.
@@ -53,6 +54,7 @@ class Outcome:
     dropped: tuple[str, ...] = ()
     withdrawn: tuple[str, ...] = ()
     extends_draft: str = ""
+    unadvised: tuple[str, ...] = ()
     improvement: Improvement | None = None
     seconds: float = 0.0
     error: RepointError | None = None
@@ -125,14 +127,20 @@ def build_all(
 def plan_all(
     repository: Repository, requests: Sequence[ImprovementRequest], run: Run
 ) -> list[Outcome]:
-    """Return what `build_all` would build; nothing is built.
+    """Return what `build_all` would build, and what it would leave; nothing is built.
 
     Raises:
         OSError: A file cannot be read or written.
     """
 
     def one(request: ImprovementRequest) -> Outcome:
-        return _outcome(repository, request, lambda ready: None)
+        unadvised: tuple[str, ...] = ()
+
+        def look(ready: Prepared) -> None:
+            nonlocal unadvised
+            unadvised = differing_others(ready)
+
+        return replace(_outcome(repository, request, look), unadvised=unadvised)
 
     requests = settled(repository, requests)
     return _carry_out(repository, requests, run, one, threading.Event())

@@ -15,6 +15,7 @@ from repoint.fs.scratch import scratch_folder
 from repoint.model.advisory import Advisory
 from repoint.model.baseline import Baseline, Component
 from repoint.model.catalog import Catalog
+from repoint.model.errors import RepointError
 from repoint.model.improvement import Improvement, LetteredAdvisory
 from repoint.publisher.baselines import baseline_folder
 from repoint.publisher.catalog.catalogs import read_baseline, read_catalog
@@ -240,6 +241,22 @@ def _narrowed(request: ImprovementRequest, left_out: tuple[str, ...]) -> Improve
         return request
     sources = {name: path for name, path in request.sources.items() if name not in left_out}
     return replace(request, sources=sources, advisory=Advisory(request.advisory.title, fixes))
+
+
+def differing_others(ready: Prepared) -> tuple[str, ...]:
+    """Return the components without a fix in the advisory that differ from the last letter's.
+
+    One that cannot be read is none of them: nothing is made of it.
+    """
+    kept = ready.before.improvement.components if ready.before is not None else ()
+    seals = {component.name: component.seal for component in ready.baseline.components}
+    seals |= {part.name: part.seal for part in kept}
+    found = []
+    for name, source in ready.request.others.items():
+        with contextlib.suppress(RepointError):
+            if _compare(ready, name, source).seal != seals[name]:
+                found.append(name)
+    return tuple(found)
 
 
 def _require_sources(request: ImprovementRequest) -> None:

@@ -28,6 +28,8 @@ class ImprovementRequest:
         advisory: What the improvement fixes.
         letter: A later letter to use instead of the next free one.
         corrections: What it changes about the claims of earlier letters.
+        others: Sources of components that the advisory does not name. They are not built, only
+            compared.
         narrow: Whether a component that is fixed in the baseline already is left out, with the
             fixes of it, instead of refused.
         replace: Whether it takes the place of the last draft that is not published, if there is
@@ -41,6 +43,7 @@ class ImprovementRequest:
     advisory: Advisory
     letter: str | None = None
     corrections: Corrections = field(default_factory=Corrections)
+    others: Mapping[str, Path] = field(default_factory=dict)
     narrow: bool = False
     replace: bool = False
     kept: tuple[str, ...] = ()

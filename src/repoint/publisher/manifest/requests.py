@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from repoint.model.advisory import Advisory
-from repoint.model.baseline import BaselineName
+from repoint.model.baseline import Baseline, BaselineName
 from repoint.publisher.advisory_file import read_advisory
 from repoint.publisher.catalog.catalogs import read_baseline, read_catalog
 from repoint.publisher.catalog.claims import Corrections
-from repoint.publisher.errors import ManifestError, NothingChangedError, UnknownBaselineError
+from repoint.publisher.errors import (
+    ManifestError,
+    MissingSourceError,
+    NothingChangedError,
+    UnknownBaselineError,
+)
 from repoint.publisher.improve.request import ImprovementRequest
 from repoint.publisher.manifest.choice import Choice, LeftOut, names_to_improve
 from repoint.publisher.manifest.patterns import find_source
@@ -81,6 +87,7 @@ def requests_for(
                 {each: _source(file, baseline.name, each, options) for each in own},
                 Advisory(fixes.title, told), options.letter,
                 options.corrections, narrow=True, replace=options.replace,
+                others=_others(file, baseline, concerned),
             )
         )  # fmt: skip
     if not requests:
@@ -88,6 +95,16 @@ def requests_for(
             f"No baseline has {' or '.join(concerned)}", hint="Correct the advisory"
         )
     return requests, [*without, *left_out]
+
+
+def _others(file: ManifestFile, baseline: Baseline, concerned: Collection[str]) -> dict[str, Path]:
+    """Return the sources of the components that the fix does not concern, if they are there."""
+    found = {}
+    for part in file.content.component:
+        if part.id not in concerned and baseline.component(part.id) is not None:
+            with contextlib.suppress(MissingSourceError):
+                found[part.id] = find_source(part.source, file.folder, part.id, baseline.name)
+    return found
 
 
 def _source(file: ManifestFile, name: BaselineName, component: str, options: FixOptions) -> Path:

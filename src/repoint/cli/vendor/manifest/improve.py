@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -112,6 +113,7 @@ def improve(
         requests, left_out = requests_for(opened, file, advisory, options)
     else:
         requests = [_request(opened, product or "", advisory, options)]
+    _warn_of_the_future(requests)
     if plan:
         _plan(opened, requests, left_out)
     else:
@@ -199,6 +201,20 @@ def _build(
         # With the manifest of another product, or none, `publish` needs the product's name.
         product = "" if in_manifest else f" {requests[0].product}"
         print(f"Publish it with `repoint publish{product}`.")
+
+
+def _warn_of_the_future(requests: Sequence[ImprovementRequest]) -> None:
+    """Say on standard error which CVE ids are of a year that has not begun."""
+    from repoint.cli.terminal import print
+    from repoint.publisher.advisory_file import cves_of_the_future
+
+    year = time.localtime().tm_year
+    for cve in dict.fromkeys(c for r in requests for c in cves_of_the_future(r.advisory, year)):
+        print(
+            f"{cve} is of a year in the future. If that is a typing error, correct the advisory "
+            "and build it again with --replace.",
+            file=sys.stderr,
+        )
 
 
 def _fail(outcomes: Sequence[Outcome]) -> None:

@@ -85,6 +85,8 @@ def _print_claims(outcome: Outcome) -> None:
         print(f"  no longer fixed, although an earlier letter did: {', '.join(outcome.dropped)}")
     if outcome.request.kept:
         print(f"  still fixed, so --drop-fix does not apply: {', '.join(outcome.request.kept)}")
+    for part in outcome.unadvised:
+        print(f"  {part}: differs too, left out because the advisory has no fix for it")
     if outcome.extends_draft:
         print(
             f"  {outcome.label} contains the unpublished draft {outcome.extends_draft} with its "
