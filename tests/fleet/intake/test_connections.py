@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import functools
 import resource
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -25,6 +28,8 @@ from tests.fleet.reports import count
 
 ROOM = 40
 DESCRIPTORS = 256 + FOR_READERS + ROOM
+SLOW_BODY = b"POST /v1/reports HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n["
+WHOLE = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n[]"
 
 
 @pytest.fixture
@@ -67,6 +72,66 @@ def test_when_all_connections_are_taken_the_oldest_silent_one_ends(
         assert is_closed(silent[0])
         silent[-1].sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         assert silent[-1].recv(4096).startswith(b"HTTP/1.1 404")
+
+
+def test_bodies_that_do_not_come_keep_nobody_out(collector: CollectorProcess) -> None:
+    with ExitStack() as stack:
+        for _ in range(2):
+            slow = [
+                stack.enter_context(socket.create_connection(("127.0.0.1", collector.port)))
+                for _ in range(ROOM + 5)
+            ]
+            for each in slow:
+                with contextlib.suppress(ConnectionError):
+                    each.sendall(SLOW_BODY)
+            for _ in range(3):
+                assert collector.send([count()]).status == 202
+
+
+def test_the_oldest_unfinished_request_ends_first() -> None:
+    with served(20, room=3) as port, ExitStack() as stack:
+
+        def connect() -> socket.socket:
+            return stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20))
+
+        proxy = connect()
+        slow = [connect() for _ in range(2)]
+        for each in slow:
+            each.sendall(SLOW_BODY)
+        for _ in range(3):  # its connection is older, its request is not
+            proxy.sendall(WHOLE)
+            assert proxy.recv(4096).startswith(b"HTTP/1.1 204")
+        connect()
+        assert is_closed(slow[0])
+        connect()
+        assert is_closed(slow[1])
+        proxy.sendall(WHOLE)
+        assert proxy.recv(4096).startswith(b"HTTP/1.1 204")
+
+
+@pytest.mark.parametrize("patience", [0.0, 60.0])
+def test_who_waits_for_an_answer_stays_unless_it_takes_very_long(patience: float) -> None:
+    asked, go = threading.Semaphore(0), threading.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        asked.release()
+        await asyncio.to_thread(go.wait, 20)
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body"})
+
+    protocol = functools.partial(StrangersProtocol, connections=Connections(2, patience))
+    with serving(app, http=protocol) as port, ExitStack() as stack:
+        waiting, late = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20))
+            for _ in range(2)
+        ]
+        for each in (waiting, late):
+            each.sendall(WHOLE)
+            assert asked.acquire(timeout=20)
+        new = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20))
+        assert is_closed(waiting if patience == 0 else new)
+        go.set()
+        assert late.recv(4096).startswith(b"HTTP/1.1 204")
 
 
 @pytest.mark.parametrize(
@@ -127,15 +192,16 @@ def test_a_sandbox_that_keeps_the_limit_of_open_files_leaves_fewer_connections(
 
 
 @contextmanager
-def served(seconds: float) -> Iterator[int]:
-    """A server with another limit of time."""
+def served(seconds: float, room: int = 10) -> Iterator[int]:
+    """A server with other limits."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await receive()
+        while (await receive()).get("more_body"):
+            pass
         await send({"type": "http.response.start", "status": 204, "headers": []})
         await send({"type": "http.response.body"})
 
-    protocol = functools.partial(StrangersProtocol, connections=Connections(10), seconds=seconds)
+    protocol = functools.partial(StrangersProtocol, connections=Connections(room), seconds=seconds)
     with serving(app, http=protocol) as port:
         yield port
 
@@ -150,7 +216,7 @@ def test_a_request_that_does_not_come_ends_its_connection(sent: bytes) -> None:
 def test_one_connection_sends_many_requests() -> None:
     with served(20) as port, socket.create_connection(("127.0.0.1", port), timeout=20) as stranger:
         for _ in range(3):
-            stranger.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n[]")
+            stranger.sendall(WHOLE)
             assert stranger.recv(4096).startswith(b"HTTP/1.1 204")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import resource
+import time
 from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -36,28 +37,47 @@ class Connections:
 
     Args:
         most: How many there may be. When all are taken, the one that has waited longest for its
-            request ends.
+            client ends: for a request, for the rest of it, or until the client reads.
+        patience: Seconds of work on an answer after which its connection ends as well, if none
+            waits for its client.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, patience: float = SECONDS) -> None:
         self._most = most
+        self._patience = patience
         self._waiting: dict[StrangersProtocol, None] = {}
+        self._answering: dict[StrangersProtocol, float] = {}
 
     def admit(self, protocol: StrangersProtocol, number: int) -> None:
         """Take a new connection, which may end another, or itself."""
-        self._waiting[protocol] = None
+        self.wait(protocol)
         if number > self._most:
-            oldest = next(iter(self._waiting))
+            oldest = self._oldest(protocol)
             self.forget(oldest)
             oldest.transport.abort()
 
     def wait(self, protocol: StrangersProtocol) -> None:
-        """Note that a connection waits for a request."""
+        """Note that a connection waits for its client from now on."""
+        self.forget(protocol)
         self._waiting[protocol] = None
 
+    def answer(self, protocol: StrangersProtocol) -> None:
+        """Note that the request of a connection is complete, and its client waits."""
+        self.forget(protocol)
+        self._answering[protocol] = time.monotonic()
+
     def forget(self, protocol: StrangersProtocol) -> None:
-        """Note that a connection does not wait."""
+        """Note that a connection has ended."""
         self._waiting.pop(protocol, None)
+        self._answering.pop(protocol, None)
+
+    def _oldest(self, new: StrangersProtocol) -> StrangersProtocol:
+        oldest = next(iter(self._waiting))
+        if oldest is new:
+            for answering, since in self._answering.items():
+                # A slow database delays all answers, and who gets none comes back.
+                return answering if time.monotonic() - since > self._patience else new
+        return oldest
 
 
 class _TooManyRequestsError(Exception):
@@ -107,6 +127,7 @@ class StrangersProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Begin to read a request."""
         super().on_message_begin()
+        self._room.wait(self)
         self._size = 0
         self._in_head = True
 
@@ -121,10 +142,16 @@ class StrangersProtocol(HttpToolsProtocol):
             self.transport.abort()
             raise _TooManyRequestsError  # the parser calls nothing more
         self._in_head = False
-        self._room.forget(self)
         super().on_headers_complete()
         if not self.pipeline:
             self._answered = self.cycle
+
+    def on_message_complete(self) -> None:
+        """Note that the request is complete."""
+        super().on_message_complete()
+        # The body of a request that was refused by its head comes after the answer.
+        if not self.cycle.response_complete:
+            self._room.answer(self)
 
     def on_response_complete(self) -> None:
         """Prepare for the next request, part of which may have arrived."""
