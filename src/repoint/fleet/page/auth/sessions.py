@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-import threading
 from collections.abc import Callable
 from typing import Literal
 
@@ -19,6 +18,9 @@ from repoint.page.auth.sessions import LIFETIME, Secrets
 from repoint.page.page_store import PageStore
 
 _FILE = "sessions.json"
+_LOCK = "sessions.lock"
+"""Apart from others, so that nothing that strangers do delays who has signed in."""
+
 _EACH = 8
 """Sessions of one person; the oldest ends first."""
 _TOTAL = 1000
@@ -80,7 +82,6 @@ class Sessions:
         self._store = store
         self._accounts = accounts
         self._clock = clock
-        self._lock = threading.Lock()
 
     def begin(
         self, name: str, role: Role, by: Literal["account", "provider"], *, proof: str = "",
@@ -90,7 +91,7 @@ class Sessions:
         key = secrets.token_urlsafe(32) if self._keyed else ""
         begun = Secrets(key, secrets.token_urlsafe(32))
         session = Session(name, role, int(self._clock()), by, proof, subject)
-        with self._lock, self._store.locked():
+        with self._store.locked(_LOCK):
             sessions = self._valid()
             own = [key for key, other in sessions.items() if other.person == session.person]
             excess = max(0, len(sessions) + 1 - _TOTAL)
@@ -112,7 +113,7 @@ class Sessions:
 
     def end(self, secret: Secrets) -> None:
         """End a session."""
-        with self._lock, self._store.locked():
+        with self._store.locked(_LOCK):
             sessions = self._valid()
             sessions.pop(_digest(secret), None)
             self._store.write(_FILE, _SessionsFile(sessions))
