@@ -11,7 +11,7 @@ from pathlib import Path
 from repoint.fleet.page.audit import Audit
 from repoint.fleet.page.auth.accounts import Accounts
 from repoint.fleet.page.auth.address import Address
-from repoint.fleet.page.auth.budget import RequestBudget
+from repoint.fleet.page.auth.budget import PER_MINUTE, Budget
 from repoint.fleet.page.auth.oidc import Provider
 from repoint.fleet.page.auth.sessions import Sessions
 from repoint.fleet.page.auth.sign_in import PendingSignIns, SignIn
@@ -22,6 +22,7 @@ from repoint.page.page_store import PageStore
 from repoint.repository.errors import RepositoryError
 
 _AUDIT = "audit.jsonl"
+_MOST_PEOPLE = 1000
 
 
 @dataclass
@@ -50,7 +51,7 @@ class PageState:
         self.sessions = Sessions(store, self.accounts, self.clock, keyed=not self.address.secure)
         self.sign_in = SignIn(store, self.accounts, self.clock)
         self.pending = PendingSignIns(time.monotonic)
-        self.budget = RequestBudget()
+        self.budget = Budget(PER_MINUTE, 60, _MOST_PEOPLE)
         self.figures = RecentFigures(self.fleet, self.now)
         self.audit = Audit(store.folder / _AUDIT, self.clock)
 

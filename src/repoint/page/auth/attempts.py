@@ -37,9 +37,13 @@ class Attempts(msgspec.Struct, frozen=True):
         doublings = min(self.wrong - FREE, 20)
         return min(FIRST_WAIT << doublings, LONGEST_WAIT)
 
+    def end(self) -> int:
+        """Return when the wait ends or has ended, in seconds since 1970."""
+        return self.last + self.delay()
+
     def wait(self, now: int) -> int:
         """Seconds that are left to wait."""
-        return max(0, self.last + self.delay() - now)
+        return max(0, self.end() - now)
 
     def anchored(self, now: int) -> Attempts:
         """Restart the wait if the clock was set back, so that it never grows beyond its length."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import msgspec
@@ -15,8 +16,6 @@ from repoint.page.auth.errors import (
 )
 from repoint.page.auth.passcodes import Passcode
 from repoint.page.page_store import PageStore
-
-_FILE = "attempts.json"
 
 
 class _AttemptsByAccount(msgspec.Struct, frozen=True):
@@ -34,12 +33,16 @@ class PasscodeGuard:
         account: The account whose attempts are counted.
         passcode: Verifies a passcode.
         clock: Returns seconds since 1970.
+        file: The name of the file with the counts, which has a lock of its own.
+        most: Counts in the file; the one whose wait ends first is forgotten. 0 for any number.
     """
 
     store: PageStore
     account: str
     passcode: Passcode
     clock: Callable[[], float]
+    file: str = "attempts.json"
+    most: int = 0
 
     def wait(self) -> int:
         """Seconds until the next passcode is checked."""
@@ -65,12 +68,12 @@ class PasscodeGuard:
             raise
         if not right:
             raise WrongPasscodeError(after.delay())
-        with self.store.locked():
+        with self._locked():
             self._write(Attempts())
 
     def _count(self) -> tuple[Attempts, Attempts]:
         """Count an attempt; return the counts before and after."""
-        with self.store.locked():
+        with self._locked():
             now = int(self.clock())
             stored = self._read()
             before = stored.anchored(now)
@@ -84,10 +87,13 @@ class PasscodeGuard:
 
     def _take_back(self, before: Attempts, after: Attempts) -> None:
         """Take an attempt back that was not checked, but not those that others made meanwhile."""
-        with self.store.locked():
+        with self._locked():
             stored = self._read()
             fewer = Attempts(max(0, stored.wrong - 1), stored.last)
             self._write(before if stored == after else fewer)
+
+    def _locked(self) -> AbstractContextManager[None]:
+        return self.store.locked(f"{self.file.removesuffix('.json')}.lock")
 
     def _read(self) -> Attempts:
         return self._all().accounts.get(self.account, Attempts())
@@ -96,7 +102,10 @@ class PasscodeGuard:
         accounts = {**self._all().accounts, self.account: attempts}
         if attempts == Attempts():
             del accounts[self.account]
-        self.store.write(_FILE, _AttemptsByAccount(accounts))
+        if 0 < self.most < len(accounts):
+            others = accounts.keys() - {self.account}
+            del accounts[min(others, key=lambda name: accounts[name].end())]
+        self.store.write(self.file, _AttemptsByAccount(accounts))
 
     def _all(self) -> _AttemptsByAccount:
-        return self.store.read(_FILE, _AttemptsByAccount) or _AttemptsByAccount()
+        return self.store.read(self.file, _AttemptsByAccount) or _AttemptsByAccount()

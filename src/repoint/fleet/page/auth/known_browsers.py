@@ -2,14 +2,16 @@
 
 Wrong passwords are counted by where they come from, too: otherwise, whoever knows a name could lock
 its owner out. A browser in which the owner has signed in has a count of its own, which no stranger
-can raise. All others count by the name that they give and by their network. Whether the name exists
-makes no difference, so that nobody learns it from a delay.
+can raise. All others count by the name that they give and by their network, and never share a
+count: otherwise, a stranger could raise those of all networks with names that are made up. Whether
+the name exists makes no difference, so that nobody learns it from a delay.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import ipaddress
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +19,6 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from repoint.fleet.intake.limits import network_of
 from repoint.fleet.page.auth.accounts import Account
 from repoint.page.page_store import PageStore
 
@@ -25,11 +26,12 @@ REMEMBERED: Final = 180 * 86_400
 """Seconds for which a browser is known."""
 
 _FILE: Final = "browsers.json"
+_LOCK: Final = "browsers.lock"
 _EACH: Final = 16
 """Browsers of one account; the oldest is forgotten first."""
 
-_COUNTS: Final = 4096
-"""Counts of all names and networks, so that guesses fill no disk. Some share one, by chance."""
+_SITE_BITS: Final = 48
+"""Bits of an IPv6 address that anybody can get a network of, with its 65,536 smaller networks."""
 
 
 class Browser(NamedTuple):
@@ -77,18 +79,22 @@ class KnownBrowsers:
             and 0 <= self.clock() - found.since < REMEMBERED
         )
 
-    def counted_as(self, browser: Browser, name: str, account: Account | None) -> str:
-        """Return the name under which wrong passwords from a browser are counted."""
-        # A space is in no name of an account.
-        if self.knows(browser, account):
-            return f"browser {_digest(browser.token)[:32]}"
-        source = f"{network_of(browser.address)} {name}".encode(errors="replace")
+    def known_as(self, browser: Browser) -> str:
+        """Return the name under which wrong passwords from a known browser are counted."""
+        return f"browser {_digest(browser.token)[:32]}"
+
+    def stranger_as(self, network: str, name: str) -> str:
+        """Return the name under which wrong passwords from elsewhere are counted.
+
+        The file holds neither names nor networks: some people enter their password as the name.
+        """
+        source = f"{network} {name}".encode(errors="replace")
         mixed = hmac.digest(self._read().salt.encode(), source, "sha256")
-        return f"stranger {int.from_bytes(mixed[:4]) % _COUNTS}"
+        return f"stranger {mixed[:16].hex()}"
 
     def remember(self, browser: Browser, account: Account) -> str:
         """Remember a browser in which somebody has signed in; return its token."""
-        with self.store.locked():
+        with self.store.locked(_LOCK):
             known = self.knows(browser, account)
             token = browser.token if known else secrets.token_urlsafe(32)
             file = self._read()
@@ -101,13 +107,28 @@ class KnownBrowsers:
         return token
 
     def prepare(self) -> None:
-        """Choose at random which names and networks share a count, once for all."""
-        with self.store.locked():
-            if not self._read().salt:
-                self.store.write(_FILE, _BrowsersFile(secrets.token_hex(16)))
+        """Choose a secret for the names of counts, once for all."""
+        with self.store.locked(_LOCK):
+            file = self._read()
+            if not file.salt:
+                self.store.write(_FILE, _BrowsersFile(secrets.token_hex(16), file.browsers))
 
     def _read(self) -> _BrowsersFile:
         return self.store.read(_FILE, _BrowsersFile) or _BrowsersFile("")
+
+
+def network_of(address: str) -> str:
+    """Return the network that one stranger may hold: an IPv4 address, or the start of IPv6."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return str(parsed)
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    rest = 128 - _SITE_BITS
+    return str(ipaddress.IPv6Network((int(parsed) >> rest << rest, _SITE_BITS)))
 
 
 def _digest(token: str) -> str:

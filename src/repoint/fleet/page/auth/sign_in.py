@@ -6,12 +6,15 @@ import hmac
 import secrets
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from repoint.fleet.page.auth.accounts import Account, AccountPassword, Accounts
-from repoint.fleet.page.auth.known_browsers import Browser, KnownBrowsers
+from repoint.fleet.page.auth.budget import Budget
+from repoint.fleet.page.auth.known_browsers import Browser, KnownBrowsers, network_of
 from repoint.fleet.page.auth.oidc import Pending
-from repoint.page.auth.errors import TooManyAttemptsError
+from repoint.fleet.page.auth.slots import Slots
+from repoint.page.auth.errors import TooManyAttemptsError, WrongPasscodeError
 from repoint.page.auth.passcode_guard import PasscodeGuard
 from repoint.page.page_store import PageStore
 
@@ -19,11 +22,20 @@ PENDING_SECONDS = 600
 """Seconds that a person may take at the provider."""
 
 _MOST_PENDING = 1000
-_AT_ONCE = 4
-"""Passwords that are checked or wait at once; each check takes 64 MiB of memory."""
+_KNOWN_FILE = "known-attempts.json"
+_COUNTS = 4096
+"""Counts of networks and names, so that guesses fill no disk."""
 
-_KNOWN_AT_ONCE = 2
-"""The same, of browsers in which somebody has signed in before. Strangers cannot take these."""
+_OF_A_NETWORK = 20
+"""Wrong passwords of a network in an hour, whatever the names."""
+
+_OF_AN_ACCOUNT = 500
+"""Wrong passwords of an account in an hour, from all networks. Each network may send eleven in the
+first hour and one in each later one, so only who holds hundreds of networks keeps this up."""
+
+_HOUR = 3600
+_REMEMBERED = 50_000
+"""Networks and names whose wrong passwords are remembered."""
 
 
 class SignIn:
@@ -41,8 +53,11 @@ class SignIn:
         self._clock = clock
         self._browsers = KnownBrowsers(store, clock)
         self._prepared = False
-        self._slots = threading.BoundedSemaphore(_AT_ONCE)
-        self._known_slots = threading.BoundedSemaphore(_KNOWN_AT_ONCE)
+        self._slots = Slots((4, 2), (16, 6))
+        # Strangers cannot take these.
+        self._known_slots = Slots((2, 1), (6, 2))
+        self._networks = Budget(_OF_A_NETWORK, _HOUR, _REMEMBERED)
+        self._names = Budget(_OF_AN_ACCOUNT, _HOUR, _REMEMBERED)
 
     def require(self, name: str, password: str, browser: Browser) -> Account:
         """Return the account if the password is right.
@@ -56,17 +71,41 @@ class SignIn:
             self._browsers.prepare()
             self._prepared = True
         account = self._accounts.find(name)
-        counted_as = self._browsers.counted_as(browser, name, account)
-        guard = PasscodeGuard(self._store, counted_as, AccountPassword(account), self._clock)
-        slots = self._known_slots if self._browsers.knows(browser, account) else self._slots
-        if not slots.acquire(blocking=False):
-            raise TooManyAttemptsError(1)
-        try:
-            guard.require(password)
-        finally:
-            slots.release()
+        checked = AccountPassword(account)
+        if self._browsers.knows(browser, account):
+            known = self._browsers.known_as(browser)
+            with self._known_slots.taken(known):
+                PasscodeGuard(
+                    self._store, known, checked, self._clock, file=_KNOWN_FILE, most=_COUNTS
+                ).require(password)
+        else:
+            network = network_of(browser.address)
+            stranger = self._browsers.stranger_as(network, name)
+            with (
+                self._counted(self._networks, network),
+                self._counted(self._names, name),
+                self._slots.taken(network),
+            ):
+                PasscodeGuard(self._store, stranger, checked, self._clock, most=_COUNTS).require(
+                    password
+                )
         assert account is not None  # noqa: S101 (`AccountPassword` accepts nothing for nobody)
         return account
+
+    @contextmanager
+    def _counted(self, budget: Budget, name: str) -> Iterator[None]:
+        """Count a password that is checked in the block, unless it is right or was not checked."""
+        wait = budget.wait(name, self._clock())
+        if wait:
+            raise TooManyAttemptsError(wait)
+        try:
+            yield
+        except WrongPasscodeError:
+            raise
+        except BaseException:
+            budget.give_back(name)
+            raise
+        budget.give_back(name)
 
     def remember(self, browser: Browser, account: Account) -> str:
         """Remember a browser in which somebody has signed in; return its token."""
