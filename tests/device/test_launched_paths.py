@@ -43,8 +43,8 @@ def tree(place: Place) -> str:
 
 
 UNTOUCHED = [
-    "C.UTF-8", "xterm", "1", "fast", "main.py", "lib/engine.so", "engine", "app/engine", "", ".", "..",
-    "lib", "a:b", "a/b", "--mode=fast", "--n=1", "-", "--", "-f", "--lib=lib/engine.so", ":0", "/", "//",
+    "C.UTF-8", "xterm", "1", "fast", "main.py", "engine", "app/engine", "", ".", "..",
+    "lib", "a:b", "a/b", "--mode=fast", "--n=1", "-", "--", "-f", ":0", "/", "//",
     "/nowhere/engine", "a=b", "~/engine", ".hidden", "..twice", "...", "http://host/app/engine",
 ]  # fmt: skip
 
@@ -87,15 +87,44 @@ def test_absolute_paths_are_resolved(enrolled: Place, tmp_path: Path, text: str)
     ("folder", "text", "wanted"),
     [("", "./main.py", "{tree}/main.py"), ("lib", "../main.py", "{tree}/main.py"),
      ("..", "./engine/main.py", "{tree}/main.py"), ("..", "./other", "./other"),
-     ("", "--file=./main.py", "--file={tree}/main.py"), ("", "./", "{tree}")],
+     ("", "--file=./main.py", "--file={tree}/main.py"), ("", "./", "{tree}"),
+     ("", "lib/engine.so", "{tree}/lib/engine.so"), ("..", "engine/main.py", "{tree}/main.py"),
+     ("..", "--lib=engine/lib/engine.so", "--lib={tree}/lib/engine.so"),
+     ("..", "engine/nothing", "engine/nothing"), ("..", "x=engine/main.py", "x=engine/main.py"),
+     ("../..", "app/engine/lib:app/engine", "{tree}/lib:{tree}")],
 )  # fmt: skip
 def test_arguments_that_are_written_as_relative_paths_are_resolved(
     enrolled: Place, folder: str, text: str, wanted: str
 ) -> None:
-    os.chdir(enrolled.graft.parent if folder == ".." else enrolled.graft / folder)
+    go_to(enrolled, folder)
     arguments, environment = resolved(enrolled, text, VALUE=text)
     assert arguments == [wanted.format(tree=tree(enrolled))]
     assert environment["VALUE"] == text
+
+
+VARIABLES = ["PYTHONPATH", "PERL5LIB", "RUBYLIB", "NODE_PATH", "CLASSPATH", "LD_LIBRARY_PATH",
+             "APP_HOME", "PLUGIN_DIR", "PATH"]  # fmt: skip
+
+
+@pytest.mark.parametrize("variable", VARIABLES)
+@pytest.mark.parametrize(
+    ("folder", "text", "wanted"),
+    [("..", "engine", "{tree}"), ("../..", "app/engine", "{tree}"), ("", "lib", "{tree}/lib"),
+     ("lib", "..", "{tree}"), ("..", "./engine", "{tree}"), ("../..", "app/engine/lib:lib:/usr", "{tree}/lib:lib:/usr"),
+     ("../..", ":app/engine:", ":{tree}:"), ("..", "other:engine-other", "other:engine-other"), ("..", "", "")],
+)  # fmt: skip
+def test_a_variable_that_lists_folders_is_resolved_from_the_working_folder(
+    enrolled: Place, variable: str, folder: str, text: str, wanted: str
+) -> None:
+    go_to(enrolled, folder)
+    _, environment = resolved(enrolled, **{variable: text})
+    assert environment[variable] == wanted.format(tree=tree(enrolled))
+
+
+def go_to(place: Place, folder: str) -> None:
+    """Work in a folder of the component, or in one that holds it."""
+    above = {"..": place.graft.parent, "../..": place.graft.parent.parent}
+    os.chdir(above.get(folder, place.graft / folder))
 
 
 def test_the_program_is_resolved_like_a_shell_does(enrolled: Place) -> None:

@@ -21,6 +21,7 @@ import struct
 
 from repoint.device.errors import NotEnrolledError, StoreDamagedError
 from repoint.device.store.trees.launches import record_launch
+from repoint.host.kernel.search_paths import names_folders
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,9 +30,8 @@ if TYPE_CHECKING:
 
 _SHARED_LOCK = struct.pack("hhqqi4x", fcntl.F_RDLCK, os.SEEK_SET, 0, 0, 0)
 """``struct flock``: a shared lock on all of a file."""
-_ABSOLUTE = ("/",)
 _PATH = ("/", "./", "../")
-"""How text begins that is surely a path. `LANG=C` or `TERM=xterm` may name a file by accident."""
+"""How text begins that is surely a path."""
 
 
 class Launch:
@@ -77,9 +77,10 @@ def prepare_launch(store: str, command: Sequence[str], environment: Mapping[str,
 
     Only what is a path is resolved, if it leads to a graft point or below it: the program; an
     argument, or the value of an option that is written ``--name=value``, if it begins with ``/``,
-    ``./`` or ``../``; and each absolute entry of an environment variable with ``:`` between its
-    entries. For programs that find their files otherwise, ``REPOINT_TREE_<COMPONENT>`` names the
-    tree.
+    ``./`` or ``../``, or has a slash in it and is there; and each absolute entry of an environment
+    variable with ``:`` between its entries, or each entry if the variable lists folders. Relative
+    paths are resolved from the working folder. For programs that find their files otherwise,
+    ``REPOINT_TREE_<COMPONENT>`` names the tree.
 
     Args:
         store: The store.
@@ -108,7 +109,7 @@ def prepare_launch(store: str, command: Sequence[str], environment: Mapping[str,
     if damaged and len(damaged) == len(products):
         raise next(iter(damaged.values()))
     problems = tuple(f"{product}: {error}" for product, error in damaged.items())
-    resolved = {key: _resolve_list(value, trees, _ABSOLUTE) for key, value in environment.items()}
+    resolved = {key: _resolve_variable(key, value, trees) for key, value in environment.items()}
     arguments = [_resolve_argument(argument, trees) for argument in command]
     if "/" in command[0]:
         arguments[0] = _resolve(command[0], trees)
@@ -228,17 +229,29 @@ def _find_program(name: str, environment: Mapping[str, str]) -> str:
     )
 
 
-def _resolve_list(value: str, trees: Mapping[str, str], beginnings: tuple[str, ...]) -> str:
+def _resolve_variable(name: str, value: str, trees: Mapping[str, str]) -> str:
+    # A program would follow `PYTHONPATH=app/lib` to another tree once that is active. But `LANG=C`
+    # or `TERM=xterm` may name a file by accident.
+    is_list = names_folders(name)
     return ":".join(
-        _resolve(part, trees) if part.startswith(beginnings) else part for part in value.split(":")
+        _resolve(part, trees) if part.startswith("/") or (part and is_list) else part
+        for part in value.split(":")
     )
 
 
 def _resolve_argument(argument: str, trees: Mapping[str, str]) -> str:
     name, equals, value = argument.partition("=")
     if equals and name.startswith("-"):
-        return f"{name}={_resolve_list(value, trees, _PATH)}"
-    return _resolve_list(argument, trees, _PATH)
+        return f"{name}={_resolve_words(value, trees)}"
+    return _resolve_words(argument, trees)
+
+
+def _resolve_words(words: str, trees: Mapping[str, str]) -> str:
+    return ":".join(_resolve(word, trees) if _is_path(word) else word for word in words.split(":"))
+
+
+def _is_path(word: str) -> bool:
+    return word.startswith(_PATH) or ("/" in word and os.path.lexists(word))
 
 
 def _resolve(path: str, trees: Mapping[str, str]) -> str:
