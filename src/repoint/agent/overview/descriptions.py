@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from repoint.agent.overview.overview import Overview
 from repoint.agent.plan import Reason, Step
 from repoint.device.status.affected import Affected
+from repoint.device.status.fixes import NO_CVE
+from repoint.model.baseline import About
 
 _NOW = "you can install it now"
 
@@ -103,6 +105,32 @@ def describe_deadline(overview: Overview) -> str:
     if overview.plan.deadline is None or any(s and s.reason == "deadline" for s in steps):
         return ""
     return f"at the latest {format_time(overview.plan.deadline)}"
+
+
+def name_fixes(cves: Sequence[str], most: int = 0) -> str:
+    """Name CVEs in a sentence, each once.
+
+    Args:
+        cves: Their ids, or `NO_CVE`.
+        most: Name at most this many, and count the others; 0 for all.
+    """
+    names = ["a fault without a CVE id" if cve == NO_CVE else cve for cve in dict.fromkeys(cves)]
+    if most and len(names) > most:
+        return f"{', '.join(names[:most])} and {len(names) - most} more"
+    return _join(names)
+
+
+def name_component(about: About, component: str) -> str:
+    """Name a component as the vendor names it for people, with the name that commands take.
+
+    Args:
+        about: What the vendor says about the product.
+        component: The component; several are separated by commas.
+    """
+    return ", ".join(
+        one if (named := about.component(one)) == one else f"{named} ({one})"
+        for one in component.split(", ")
+    )
 
 
 def _program_names(affected: Sequence[Affected]) -> list[str]:

@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
-from repoint.agent.overview.descriptions import format_time
+from repoint.agent.overview.descriptions import format_time, name_component, name_fixes
 from repoint.agent.overview.overview import Overview
-from repoint.device.status.fixes import NO_CVE
 from repoint.device.status.status import Status
 
 
 def headline(overview: Overview) -> str:
     """Answer "am I protected?" in one sentence, with what to do if it is not so."""
     status, verdict = overview.status, overview.verdict
+
+    def named(components: Iterable[str]) -> str:
+        return ", ".join(name_component(overview.about, each) for each in components)
+
     pending = [cve.cve for cve in status.cves if cve.state == "waiting for restart"]
     if verdict == "unchecked" and status.checked:
         return "Unknown: what the vendor offers could not be read. Run `repoint check`."
     if verdict == "unchecked":
         return "Unknown: the repository was never checked. Run `repoint check`."
     if verdict == "damaged":
-        layers = ", ".join(graft.component for graft in status.grafts if graft.layer == "damaged")
+        layers = named(graft.component for graft in status.grafts if graft.layer == "damaged")
         if layers:
             return f"Not protected: the layer over {layers} is damaged. Run `repoint check`."
-        changed = ", ".join(graft.component for graft in status.grafts if graft.damaged)
+        changed = named(graft.component for graft in status.grafts if graft.damaged)
         return f"Not protected: {changed} was changed in place. Run `repoint check`."
     if verdict == "replaced":
-        replaced = ", ".join(graft.component for graft in status.grafts if not graft.in_place)
+        replaced = named(graft.component for graft in status.grafts if not graft.in_place)
         note = status.last_check.note if status.last_check is not None else ""
         # A check that has looked at it already knows better what to do.
         return f"Unknown: {replaced} was replaced from outside. {note or 'Run `repoint check`'}."
@@ -64,9 +68,7 @@ def _last_success(status: Status) -> str:
 
 
 def _cves(cves: list[str]) -> str:
-    names = ["a fault without a CVE id" if cve == NO_CVE else cve for cve in cves]
-    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-    return f"{shown} {'is' if len(names) == 1 else 'are'}"
+    return f"{name_fixes(cves, most=3)} {'is' if len(set(cves)) == 1 else 'are'}"
 
 
 def _processes(number: int) -> str:

@@ -15,6 +15,7 @@ from repoint.cli.terminal import print
 
 if TYPE_CHECKING:
     from repoint.device.update.check import Checked
+    from repoint.model.baseline import About
 
 
 def status(
@@ -44,8 +45,9 @@ def check(
         if json:
             records.append(_check_record(name, checked))
         else:
-            shown = about_of(device.store.product(name)).name or name
-            _print_check(shown if len(products) > 1 else "", checked, time.monotonic() - start)
+            about = about_of(device.store.product(name))
+            shown = (about.name or name) if len(products) > 1 else ""
+            _print_check(shown, about, checked, time.monotonic() - start)
 
     troubles = for_each(products, check_one)
     if json:
@@ -71,7 +73,8 @@ def _check_record(product: str, checked: Checked) -> dict[str, object]:
     }
 
 
-def _print_check(product: str, checked: Checked, took: float) -> None:
+def _print_check(product: str, about: About, checked: Checked, took: float) -> None:
+    from repoint.agent.overview.descriptions import name_component
     from repoint.cli.output import counted, seconds, size
 
     requests = counted(checked.requests, "request")
@@ -93,9 +96,10 @@ def _print_check(product: str, checked: Checked, took: float) -> None:
         f"{checked.improvement.title} ({size(checked.improvement.download_size)}).{urgent} [{cost}]"
     )
     if checked.reopens:
+        fixes = [f"{fix.name} in {name_component(about, fix.component)}" for fix in checked.reopens]
         print(
             "It does not contain fixes that are in force here, so it is not installed "
-            f"automatically: {', '.join(map(str, checked.reopens))}."
+            f"automatically: {', '.join(fixes)}."
         )
 
 

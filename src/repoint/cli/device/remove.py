@@ -13,8 +13,8 @@ from repoint.cli.options import ProductOption, StoreOption
 from repoint.cli.terminal import confirm, print
 
 if TYPE_CHECKING:
-    from repoint.device.status.fixes import CveStatus
     from repoint.device.status.status import Status
+    from repoint.model.baseline import About
 
 
 def remove(
@@ -28,6 +28,7 @@ def remove(
     On a terminal, it says what is then no longer fixed, and asks first. A removed improvement is
     not installed again automatically; a later one is.
     """
+    from repoint.agent.overview.about import about_of
     from repoint.cli.output import seconds
     from repoint.device.outcomes import require_done
 
@@ -35,7 +36,7 @@ def remove(
     before = device.status(product)
     allowed = device.preferences.effective_settings(product).removal
     if allowed and not yes and sys.stdin.isatty() and sys.stdout.isatty():
-        _ask(before)
+        _ask(before, about_of(device.store.one(product)))
     start = time.monotonic()
     removed = require_done(device.remove(product, why=reason))
     in_force = _names(before, "in force")
@@ -53,7 +54,8 @@ def remove(
             print(f"From then on, this device is exposed to {in_force} again.")
 
 
-def _ask(status: Status) -> None:
+def _ask(status: Status, about: About) -> None:
+    from repoint.agent.overview.descriptions import name_component
     from repoint.model.version import has_letter
 
     fixes = [cve for cve in status.cves if cve.state != "not fixed"]
@@ -62,13 +64,11 @@ def _ask(status: Status) -> None:
     label = status.staged if has_letter(status.staged) else status.in_force
     print(f"Without {label}, these are not fixed on this device:")
     for cve in fixes:
-        print(f"  {cve.cve} in {cve.component}: {cve.impact}")
+        print(f"  {cve.cve} in {name_component(about, cve.component)}: {cve.impact}")
     confirm(f"Remove {label}?", abort=True)
 
 
 def _names(status: Status, state: str) -> str:
-    from repoint.device.status.fixes import NO_CVE
+    from repoint.agent.overview.descriptions import name_fixes
 
-    found: list[CveStatus] = [cve for cve in status.cves if cve.state == state]
-    names = ["a fault without a CVE id" if cve.cve == NO_CVE else cve.cve for cve in found]
-    return ", ".join(dict.fromkeys(names))
+    return name_fixes([cve.cve for cve in status.cves if cve.state == state])

@@ -12,12 +12,14 @@ from repoint.agent.overview.descriptions import (
     describe_install,
     describe_restart,
     format_time,
+    name_component,
+    name_fixes,
 )
 from repoint.agent.overview.headline import headline
 from repoint.agent.overview.overview import Overview
 from repoint.cli.output import counted, moment, size, switch
 from repoint.cli.terminal import print
-from repoint.device.status.fixes import NO_CVE, CveStatus
+from repoint.device.status.fixes import CveStatus
 from repoint.device.status.status import Status
 from repoint.model.baseline import About
 
@@ -72,9 +74,9 @@ def print_status(overview: Overview) -> None:
         print(f"             enforced {deadline}")
     _print_cves(status.cves, overview.about)
     _print_advice(overview)
-    _print_exposed(status)
-    _print_unknown(status)
-    _print_layers(status)
+    _print_exposed(status, overview.about)
+    _print_unknown(status, overview.about)
+    _print_layers(status, overview.about)
     automatic = switch(settings.automatic, settings.automatic_locked_by)
     print(f"  settings   Automatically Install is {automatic}")
     if settings.removal_locked_by and not settings.removal:
@@ -106,9 +108,8 @@ def print_offer(overview: Overview, *, fixes: bool = True) -> None:
         restarts = describe_restart(overview.affected_by_offer)
         print(f"             will have to restart: {restarts}")
     for number, reopened in enumerate(offer.reopens):
-        print(
-            f"  {'lacks' if not number else '':<9}! {reopened}, fixed here by ({reopened.letter})"
-        )
+        fix = f"{reopened.name} in {name_component(overview.about, reopened.component)}"
+        print(f"  {'lacks' if not number else '':<9}! {fix}, fixed here by ({reopened.letter})")
     if fixes:
         _print_cves(overview.fixed_by_offer, overview.about)
 
@@ -117,7 +118,9 @@ def _print_activation(overview: Overview) -> None:
     step = overview.plan.activate
     if step is None:
         return
-    print(f"             in force {describe_activation(overview)}")
+    # Without anything staged, what is in force lacks only the programs that run the old code.
+    verb = "comes into force" if overview.status.staged else "in force everywhere"
+    print(f"             {verb} {describe_activation(overview)}")
     restarts = describe_restart(overview.affected_now, step)
     print(f"             has to restart: {restarts}")
     if restarts == MACHINE and overview.scheduled_restart is not None:
@@ -134,20 +137,19 @@ def _print_cves(cves: Sequence[CveStatus], about: About) -> None:
 def _print_advice(overview: Overview) -> None:
     """Say what a person can do about fixes that no offered improvement contains."""
     lacking = [
-        "a fault without a CVE id" if cve.cve == NO_CVE else cve.cve
-        for cve in overview.status.cves
-        if cve.unavailable and cve.state == "not fixed"
+        cve.cve for cve in overview.status.cves if cve.unavailable and cve.state == "not fixed"
     ]
     if lacking:
         contact = f": {overview.about.contact}" if overview.about.contact else ""
-        print(f"             no improvement on offer fixes {', '.join(lacking)}: wait for the next "
-              f"one, or ask the vendor{contact}")  # fmt: skip
+        print(f"             no improvement on offer fixes {name_fixes(lacking)}: wait for the "
+              f"next one, or ask the vendor{contact}")  # fmt: skip
 
 
-def _print_exposed(status: Status) -> None:
+def _print_exposed(status: Status, about: About) -> None:
     for number, process in enumerate(status.exposed):
         verb = "only reads" if process.only_reads else "runs"
-        line = f"{process.name} ({process.pid}) {verb} {process.component} of {process.runs}"
+        component = name_component(about, process.component)
+        line = f"{process.name} ({process.pid}) {verb} {component} of {process.runs}"
         if process.files:
             line += f", {counted(len(process.files), 'replaced file')} loaded"
         line += ", in a container" if process.contained else ""
@@ -155,9 +157,10 @@ def _print_exposed(status: Status) -> None:
         print(f"  {'exposed' if not number else '':<9}! {line}")
 
 
-def _print_unknown(status: Status) -> None:
+def _print_unknown(status: Status, about: About) -> None:
     lines = [
-        f"{process.name} ({process.pid}) may run {process.component} of {process.runs}: "
+        f"{process.name} ({process.pid}) may run {name_component(about, process.component)} "
+        f"of {process.runs}: "
         f"it was started before, and {_REASONS[process.why]}"
         for process in status.unknown
     ]
@@ -173,14 +176,15 @@ def _print_unknown(status: Status) -> None:
         print(f"  {'unknown' if not number else '':<9}? {line}")
 
 
-def _print_layers(status: Status) -> None:
+def _print_layers(status: Status, about: About) -> None:
     for layer in sorted({graft.layer for graft in status.grafts if graft.layer}):
         print(f"  layer      {_LAYERS[layer]}")
     for graft in status.grafts:
+        component = name_component(about, graft.component)
         if graft.damaged:
-            print(f"  damaged    {graft.component} at {graft.path}: {graft.damaged}")
+            print(f"  damaged    {component} at {graft.path}: {graft.damaged}")
         if not graft.in_place and graft.layer != "damaged":
-            print(f"  replaced   {graft.component} at {graft.path} was replaced from outside; "
+            print(f"  replaced   {component} at {graft.path} was replaced from outside; "
                   "`repoint check` finds out which release it is")  # fmt: skip
 
 
@@ -188,9 +192,7 @@ def _cve(cve: CveStatus, about: About) -> str:
     label = "" if cve.state == "in force" else f" ({cve.improvement})"
     if cve.unavailable and cve.state == "not fixed":
         label += f", and {cve.unavailable}"
-    named = about.component(cve.component)
-    where = named if named == cve.component else f"{named} ({cve.component})"
-    return f"{cve.cve} in {where}: {_STATES[cve.state]}{label}"
+    return f"{cve.cve} in {name_component(about, cve.component)}: {_STATES[cve.state]}{label}"
 
 
 def _last_check(status: Status) -> str:

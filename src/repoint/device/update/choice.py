@@ -115,19 +115,24 @@ def choose(
 
 def _nothing_newer(catalog: Catalog, baseline: BaselineName, active: Generation) -> Nothing:
     """Say that nothing newer is offered. After a withdrawal, that does not mean up to date."""
+    offers = [offer for offer in catalog.offers_for(baseline) if offer.state != "offered"]
+    own = next((offer for offer in offers if offer.letter == active.letter), None)
     gone = [
         f"{offer.label}: {offer.why_not_offered}"
-        for offer in catalog.offers_for(baseline)
-        if offer.state != "offered"
-        and (not active.letter or Letter(offer.letter) >= Letter(active.letter))
+        for offer in offers
+        if not active.letter or Letter(offer.letter) > Letter(active.letter)
     ]
-    if not gone:
+    if own is None and not gone:
         return Nothing("up to date", f"{catalog.product} {active.label} is up to date")
-    return Nothing(
-        "up to date",
-        f"Nothing is offered that is newer than {active.label} ({'; '.join(gone[-_MOST_SHOWN:])})",
-        "A later letter is installed when the vendor publishes one",
-    )
+    hint = "A later letter is installed when the vendor publishes one"
+    later = f" ({'; '.join(gone[-_MOST_SHOWN:])})" if gone else ""
+    if own is None:
+        message = f"Nothing is offered that is newer than {active.label}{later}"
+        return Nothing("up to date", message, hint)
+    why = f": {own.reason}" if own.reason else ""
+    message = f"{own.label}, in force here, was {own.state}{why}"
+    message += f"; nothing newer is offered{later}" if later else ""
+    return Nothing("up to date", message, hint)
 
 
 def refuse_reopening(
