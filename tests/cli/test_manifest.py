@@ -262,7 +262,7 @@ class TestImprove:
 
     def test_a_plan_shows_what_it_would_build_and_builds_nothing(self, released: Desk) -> None:
         released.fix()
-        released.works("baseline", "retire", "acme-kiosk", "--version", "26.2.0")
+        released.works("baseline", "retire", "--version", "26.2.0")
         before = everything(released.repository.path, ".25D2128.lock")
         out = released.works("improve", "--advisory", "advisory.toml", "--plan")
         assert out == (

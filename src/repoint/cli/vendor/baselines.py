@@ -17,6 +17,7 @@ from repoint.cli.options import (
     path,
 )
 from repoint.cli.terminal import print
+from repoint.cli.vendor.choice import ProductArgument, chosen_product
 from repoint.cli.vendor.manifest.component_options import component_options, default_platform
 
 if TYPE_CHECKING:
@@ -168,8 +169,8 @@ def _add(publisher: Publisher, release: Release, *, encrypt: bool) -> None:
 
 @app.command("retire")
 def retire(
-    product: Annotated[str, typer.Argument(help="The product, such as acme-kiosk.")],
     version: VersionOption,
+    product: ProductArgument = None,
     build: BuildOption = None,
     platform: PlatformOption = None,
     reason: Annotated[
@@ -178,25 +179,27 @@ def retire(
     repository: RepositoryOption = Path(),
 ) -> None:
     """Retire a baseline: no further improvements are made for it, and its devices are told."""
+    chosen = chosen_product(product)
     publisher = _publisher(repository)
-    name = publisher.baseline(product, version, build=build, platform=platform).name
-    publisher.retire(product, name, reason=reason)
-    print(f"Retired {product} {name}. Its improvements stay on offer.")
+    name = publisher.baseline(chosen, version, build=build, platform=platform).name
+    publisher.retire(chosen, name, reason=reason)
+    print(f"Retired {chosen} {name}. Its improvements stay on offer.")
 
 
 @app.command("reinstate")
 def reinstate(
-    product: Annotated[str, typer.Argument(help="The product, such as acme-kiosk.")],
     version: VersionOption,
+    product: ProductArgument = None,
     build: BuildOption = None,
     platform: PlatformOption = None,
     repository: RepositoryOption = Path(),
 ) -> None:
     """Take the retirement of a baseline back."""
+    chosen = chosen_product(product)
     publisher = _publisher(repository)
-    name = publisher.baseline(product, version, build=build, platform=platform).name
-    publisher.reinstate(product, name)
-    print(f"Reinstated {product} {name}.")
+    name = publisher.baseline(chosen, version, build=build, platform=platform).name
+    publisher.reinstate(chosen, name)
+    print(f"Reinstated {chosen} {name}.")
 
 
 def _publisher(repository: Path) -> Publisher:
