@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from repoint.page.timed_protocol import RequestTimer
+from repoint.page.timed_protocol import SECONDS_TO_READ, AnswerTimer, RequestTimer, end_in_time
 
 SECONDS: Final = 25.0
 """Seconds that a client may take to send a request, and that it may stay silent before it."""
@@ -90,12 +90,19 @@ class StrangersProtocol(HttpToolsProtocol):
     Args:
         connections: The connections of the listener.
         seconds: The time that a client may take to send a request, however many bytes arrive.
+        reading: The time in which a client has to read a part of the answer.
     """
 
     def __init__(
-        self, *arguments: Any, connections: Connections, seconds: float = SECONDS, **named: Any
+        self,
+        *arguments: Any,
+        connections: Connections,
+        seconds: float = SECONDS,
+        reading: float = SECONDS_TO_READ,
+        **named: Any,
     ) -> None:
         super().__init__(*arguments, **named)
+        self._reading = reading
         self._room = connections
         self._seconds = seconds
         self._size = 0
@@ -107,6 +114,7 @@ class StrangersProtocol(HttpToolsProtocol):
         """Accept a connection."""
         super().connection_made(transport)
         self._timer = RequestTimer(transport, self._seconds)
+        self._unread = AnswerTimer(transport, self._reading)
         self._timer.follow(None)
         self._room.admit(self, len(self.connections))
 
@@ -150,7 +158,8 @@ class StrangersProtocol(HttpToolsProtocol):
         """Note that the request is complete."""
         super().on_message_complete()
         # The body of a request that was refused by its head comes after the answer.
-        if not self.cycle.response_complete:
+        # A client that has to read first is not who waits.
+        if not self.cycle.response_complete and not self.flow.write_paused:
             self._room.answer(self)
 
     def on_response_complete(self) -> None:
@@ -158,6 +167,7 @@ class StrangersProtocol(HttpToolsProtocol):
         if self.pipeline:
             self._answered, _ = self.pipeline[-1]  # the next one; uvicorn begins it now
         super().on_response_complete()
+        self._unread.start()
         if self.cycle.response_complete:
             self._timer.stop()  # uvicorn closes a connection that stays idle
             self._room.wait(self)
@@ -169,6 +179,26 @@ class StrangersProtocol(HttpToolsProtocol):
         if not self.transport.is_closing():
             super().send_400_response(msg)
 
+    def pause_writing(self) -> None:
+        """Wait until the client has read."""
+        super().pause_writing()
+        self._room.wait(self)
+        self._unread.start()
+
+    def resume_writing(self) -> None:
+        """Go on, as the client has read."""
+        super().resume_writing()
+        if self.cycle.more_body or self.cycle.response_complete:
+            self._room.wait(self)
+        else:
+            self._room.answer(self)
+        self._unread.restart()
+
+    def shutdown(self) -> None:
+        """Finish what has begun, as the server stops."""
+        super().shutdown()
+        end_in_time(self.transport, lambda: self.cycle, self.config.timeout_graceful_shutdown)
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         super().connection_lost(exc)
@@ -176,6 +206,7 @@ class StrangersProtocol(HttpToolsProtocol):
             self._answered.disconnected = True  # uvicorn only tells the last request that came
         self.pipeline.clear()
         self._timer.stop()
+        self._unread.stop()
         self._room.forget(self)
 
 
