@@ -42,8 +42,13 @@ def test_the_public_address_is_kept_without_a_key(repository: Repository) -> Non
 
 
 @pytest.mark.parametrize(
-    "address", ["http://updates.example.org", "updates.example.org", "https://", ""]
-)
+    "address",
+    [
+        "http://updates.example.org", "updates.example.org", "https://", "",
+        "https://updates.example.org/security/index.html",
+        "https://updates.example.org/security/Versions.JSON",
+    ],
+)  # fmt: skip
 def test_an_address_that_others_could_change_on_the_way_is_refused(
     repository: Repository, address: str
 ) -> None:
@@ -53,6 +58,12 @@ def test_an_address_that_others_could_change_on_the_way_is_refused(
     ):
         publication.serve_at(address)
     assert repository.address == ""
+
+
+def test_the_name_of_a_folder_may_look_like_a_version(repository: Repository) -> None:
+    with repository.publication(no_passphrase) as publication:
+        publication.serve_at("https://updates.example.org/acme-26.3")
+    assert repository.address == "https://updates.example.org/acme-26.3"
 
 
 def test_a_wrong_address_in_the_settings_is_one_clear_error(repository: Repository) -> None:

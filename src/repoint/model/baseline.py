@@ -12,7 +12,7 @@ from repoint.model.errors import InvalidRecordError
 from repoint.model.icon import check_icon
 from repoint.model.names import check_component, check_platform, check_product
 from repoint.model.system import System
-from repoint.model.texts import check_text
+from repoint.model.texts import check_contact, check_text
 from repoint.model.tree import Entry
 from repoint.model.version import Version
 
@@ -114,6 +114,19 @@ class About(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def component(self, name: str) -> str:
         """Return the name of a component for people."""
         return self.components.get(name, name)
+
+
+def check_contacts(about: About) -> None:
+    """Require that people can reach somebody at the addresses that a vendor gives.
+
+    A new baseline must pass. Baselines that are signed already may say anything there.
+
+    Raises:
+        InvalidRecordError: One is neither an https nor a mail address.
+    """
+    for field in ("contact", "support"):
+        if text := getattr(about, field):
+            check_contact(ABOUT_FIELDS[field], text)
 
 
 class Baseline(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

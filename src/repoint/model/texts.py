@@ -18,6 +18,14 @@ _HTTPS = re.compile(
     r"https://[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{1,5})?(?:[/?#]\S*)?"
 )
 
+_MAIL = re.compile(
+    r"(?:mailto:)?[A-Za-z0-9_+~=-][A-Za-z0-9._+~=-]*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+"
+)
+"""Fewer characters than mail allows: no ``?`` or ``%``, which give a mailto address more parts."""
+
+CONTACT_PATTERN = f"^(?:{_HTTPS.pattern}|{_MAIL.pattern})?$"
+"""What `check_contact` accepts, and nothing at all, for JSON schemas."""
+
 MAX_REASON = 1000
 """Characters in the reason of a withdrawal or a removal."""
 
@@ -87,6 +95,33 @@ def check_url(field: str, url: str) -> str:
     if len(url) > MAX_URL:
         raise InvalidRecordError(f"The {field} is longer than {MAX_URL:,} characters")
     return url
+
+
+def check_contact(field: str, text: str) -> str:
+    """Return ``text`` if people can reach somebody there: an https or mail address.
+
+    Raises:
+        InvalidRecordError: It is neither.
+    """
+    if not contact_link(text):
+        raise InvalidRecordError(
+            f"The {field} is neither an https nor a mail address: {text[:60]!a}",
+            hint="Write it as https://example.com/security or security@example.com",
+        )
+    return text
+
+
+def contact_link(text: str) -> str:
+    """Return the address to which a page may link for a contact; empty if it must not link.
+
+    Baselines are signed by vendors, and older ones may say anything here.
+    """
+    if _MAIL.fullmatch(text):
+        return f"mailto:{text.removeprefix('mailto:')}"
+    try:
+        return check_url("contact", text)
+    except InvalidRecordError:
+        return ""
 
 
 def _may_mislead(character: str) -> bool:

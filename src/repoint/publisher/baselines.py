@@ -12,7 +12,14 @@ from repoint.fs.durable import rename_durably, sync_tree
 from repoint.fs.removal import remove_tree
 from repoint.fs.scratch import clear_scratch, scratch_folder
 from repoint.fs.uninterrupted import uninterrupted
-from repoint.model.baseline import About, Baseline, BaselineName, Component, RestartScope
+from repoint.model.baseline import (
+    About,
+    Baseline,
+    BaselineName,
+    Component,
+    RestartScope,
+    check_contacts,
+)
 from repoint.model.catalog import Catalog, ListedBaseline
 from repoint.model.encoding import encode_record
 from repoint.model.names import check_component, check_product
@@ -62,6 +69,9 @@ class Release:
         system: The system whose files the components are; their paths are relative to ``/`` then.
         about: The product's name, vendor and contact for people, if given.
         icon: The product's icon, a PNG; empty if it has none.
+
+    Raises:
+        InvalidRecordError: The contact or the address for help is neither https nor mail.
     """
 
     product: str
@@ -70,6 +80,10 @@ class Release:
     system: System | None = None
     about: About | None = None
     icon: bytes = b""
+
+    def __post_init__(self) -> None:
+        if self.about is not None:
+            check_contacts(self.about)
 
 
 def add_baseline(

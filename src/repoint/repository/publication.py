@@ -44,7 +44,7 @@ from repoint.repository.names import (
     halt_role,
     product_patterns,
 )
-from repoint.repository.settings import SETTINGS_FILE, RepositorySettings, public_address
+from repoint.repository.settings import SETTINGS_FILE, RepositorySettings, folder_address
 from repoint.repository.staged_targets import StagedTargets
 from repoint.repository.state import State
 
@@ -216,9 +216,9 @@ class Publication:
         """Keep the https address at which the public folder is served; no key is needed.
 
         Raises:
-            AddressError: It is malformed, or not https.
+            AddressError: It is malformed, not https, or the address of a file.
         """
-        self._settings.address = str(public_address(address))
+        self._settings.address = str(folder_address(address))
         self._write_settings()
 
     def signatures(self, role: str, data: bytes) -> list[Signature]:

@@ -18,6 +18,9 @@ from repoint.repository.names import expiry_days
 
 SETTINGS_FILE = "repository.toml"
 
+_FILES = (".html", ".htm", ".json", ".xml", ".css", ".svg", ".php")
+"""How the names of files end that people may copy an address of. A folder's name may have a dot."""
+
 
 def public_address(text: str) -> Address:
     """Parse the public address of a repository, which must be https.
@@ -31,6 +34,23 @@ def public_address(text: str) -> Address:
     if address.scheme != "https":
         raise AddressError(
             f"The address {text!r} is not an https address", hint="Write it with https"
+        )
+    return address
+
+
+def folder_address(text: str) -> Address:
+    """Parse the public address of a repository, as a person gives it.
+
+    What was set before is only read: whoever has set a page's address can still correct it.
+
+    Raises:
+        AddressError: It is malformed, not https, or the address of a file.
+    """
+    address = public_address(text)
+    if address.path.lower().endswith(_FILES):
+        raise AddressError(
+            f"The address {text!r} is that of a file",
+            hint="Write that of the folder `public`, such as https://updates.example.org/kiosk",
         )
     return address
 

@@ -12,6 +12,7 @@ from repoint.device.status.status import Status
 from repoint.device.status.verdict import Verdict
 from repoint.device.store.records import HistoryEntry
 from repoint.model.baseline import RestartScope
+from repoint.model.texts import contact_link
 from repoint.page.views.programs import Program, affected_programs, exposed_programs
 
 
@@ -46,12 +47,12 @@ class Panel:
     @property
     def contact(self) -> str:
         """The address of the vendor's contact, as a link; empty if there is none to link to."""
-        return _link(self.overview.about.contact)
+        return contact_link(self.overview.about.contact)
 
     @property
     def support(self) -> str:
         """The address where people get help, as a link; empty if there is none to link to."""
-        return _link(self.overview.about.support)
+        return contact_link(self.overview.about.support)
 
     @property
     def status(self) -> Status:
@@ -101,12 +102,6 @@ class Panel:
     def cves(self, state: FixState) -> tuple[str, ...]:
         """Return the CVEs in a state, each once."""
         return tuple(dict.fromkeys(cve.cve for cve in self.status.cves if cve.state == state))
-
-
-def _link(address: str) -> str:
-    if address.startswith(("https://", "mailto:")):
-        return address
-    return f"mailto:{address}" if "@" in address else ""
 
 
 def read_panel(device: Device, product: str, *, now: float) -> Panel:

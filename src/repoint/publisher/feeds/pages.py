@@ -6,7 +6,6 @@ direction of the writing and shows what is invisible.
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import functools
 from itertools import groupby
@@ -16,9 +15,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from repoint.model.advisory import Fix
-from repoint.model.errors import InvalidRecordError
 from repoint.model.printable import one_line
-from repoint.model.texts import check_url
+from repoint.model.texts import contact_link
 from repoint.publisher.feeds.csaf import csaf_path, state_text
 from repoint.publisher.feeds.encoding import address, day, moment
 from repoint.publisher.feeds.known.facts import Facts, KnownImprovement
@@ -77,7 +75,7 @@ class Pages:
             ],
             later=self._later(improvement),
             restarts=_restarts(improvement),
-            addresses=[(what, text, _link(text)) for what, text in addresses if text],
+            addresses=[(what, text, contact_link(text)) for what, text in addresses if text],
         )
 
     def _later(self, improvement: KnownImprovement) -> KnownImprovement | None:
@@ -110,16 +108,6 @@ def _environment() -> Environment:
 
 def _year(seconds: int) -> int:
     return dt.datetime.fromtimestamp(seconds, dt.UTC).year
-
-
-def _link(contact: str) -> str:
-    """Return the address behind a contact; empty if it is neither https nor mail."""
-    with contextlib.suppress(InvalidRecordError):
-        return check_url("contact", contact)
-    mail = contact.removeprefix("mailto:")
-    name, at, host = mail.partition("@")
-    plain = mail.isascii() and mail.isprintable() and not set(mail) & set(" <>\"'?&%,;:()")
-    return f"mailto:{mail}" if plain and name and at and "." in host else ""
 
 
 def _sections(improvement: KnownImprovement) -> list[tuple[str, list[Fix]]]:

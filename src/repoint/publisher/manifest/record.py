@@ -12,8 +12,9 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from repoint.model.baseline import About, BaselineName, RestartScope
+from repoint.model.baseline import About, BaselineName, RestartScope, check_contacts
 from repoint.model.names import check_component, check_platform, check_product
+from repoint.model.texts import CONTACT_PATTERN
 from repoint.model.version import Version
 from repoint.publisher.errors import ManifestError
 from repoint.publisher.manifest.patterns import check_pattern
@@ -52,13 +53,18 @@ class Product(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     vendor: Annotated[str, _told("Who makes it, for people.", "Acme Inc.")] = ""
     contact: Annotated[
         str,
-        _told("Where people reach the vendor: an https or mail address.", "security@example.com"),
+        _told(
+            "Where people reach the vendor: an https or mail address.",
+            "security@example.com",
+            pattern=CONTACT_PATTERN,
+        ),
     ] = ""
     support: Annotated[
         str,
         _told(
             "Where people get help with the product: an https or mail address.",
             "https://help.example.com",
+            pattern=CONTACT_PATTERN,
         ),
     ] = ""
     reports: Annotated[
@@ -76,7 +82,7 @@ class Product(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         check_product(self.id)
         _check_platforms(self.platforms)
-        _ = self.about
+        check_contacts(self.about)
 
     @property
     def about(self) -> About:
