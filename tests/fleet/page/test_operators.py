@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 
@@ -143,6 +144,36 @@ def test_nothing_is_changed_that_cannot_be_recorded(page: Served, world: World) 
     assert answer.status == 409
     assert "The audit log" in text
     assert shown(world).halt is None
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe"])
+def test_an_audit_log_that_cannot_be_read_hides_no_rollout(
+    page: Served, world: World, kind: str
+) -> None:
+    client = Client.entered(page.port)
+    fields = client.sheet("pause", B)
+    Rollouts(world.repository, no_passphrase, lambda: int(time.time())).halt(
+        Selection(PRODUCT, B, INTEL.platform), reason="The guard stopped it", by="guard"
+    )
+    log = world.folder / "page/audit.jsonl"
+    log.mkdir() if kind == "folder" else os.mkfifo(log)
+    for path in (PANEL, "audit"):
+        text = client.get(path)
+        assert "The audit log cannot be read" in text
+        assert "it is not a plain file" in text
+        assert "The guard stopped it" in text, "the signed halts are a record of their own"
+    answer, text = client.change("pause", fields)
+    assert answer.status == 409
+    assert "cannot be written: it is not a plain file" in text
+
+
+def test_an_unreadable_audit_log_is_not_called_empty(page: Served, world: World) -> None:
+    (world.folder / "page/audit.jsonl").mkdir()
+    client = Client.entered(page.port)
+    assert 'href="halt?' in client.get(PANEL)
+    text = client.get("audit")
+    assert "The audit log cannot be read" in text
+    assert "Nobody has changed" not in text
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ without a line, whenever the machine stops.
 
 from __future__ import annotations
 
+import os
 import secrets
 import threading
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from typing import Literal
 import msgspec
 
 from repoint.fs.durable import append_durably
+from repoint.fs.regular import open_regular
 from repoint.model.errors import RepointError
 
 Action = Literal["pause", "resume", "promote", "halt"]
@@ -25,7 +27,7 @@ _SHOWN_BYTES = 256 << 10
 
 
 class AuditError(RepointError):
-    """The audit log cannot be written, so nothing is changed."""
+    """The audit log cannot be written, so nothing is changed, or it cannot be read."""
 
 
 class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -89,7 +91,11 @@ class Audit:
         self._append(msgspec.structs.replace(entry, result="done"))
 
     def entries(self, product: str | None = None) -> list[Entry]:
-        """Return the changes, newest first, each with its result."""
+        """Return the changes, newest first, each with its result.
+
+        Raises:
+            AuditError: The log cannot be read.
+        """
         entries: dict[str, Entry] = {}
         for line in self._tail():
             try:
@@ -113,9 +119,14 @@ class Audit:
 
     def _tail(self) -> list[bytes]:
         try:
-            with self._path.open("rb") as file:
+            with open(open_regular(self._path, os.O_RDONLY), "rb") as file:
                 size = file.seek(0, 2)
                 file.seek(max(0, size - _SHOWN_BYTES))
                 return file.read().split(b"\n")
         except FileNotFoundError:
             return []
+        except OSError as error:
+            raise AuditError(
+                f"The audit log {self._path} cannot be read: {error.strerror}",
+                hint="Correct that; until then, the page changes nothing",
+            ) from error

@@ -110,9 +110,11 @@ def _since(context: Context, shown: Card) -> tuple[Entry, ...]:
         since = int(context.form.get("at", ""))
     except ValueError:
         since = context.now
+    # A log that cannot be read cannot be written either, which refuses the change before this.
+    entries, _ = context.changes([rollout.product])
     return tuple(
         entry
-        for entry in context.changes([rollout.product])
+        for entry in entries
         if (entry.label, entry.platform) == (rollout.label, rollout.platform)
         and entry.result == "done"
         and entry.when >= since

@@ -10,7 +10,7 @@ from functools import cached_property
 from starlette.requests import Request
 from starlette.responses import Response
 
-from repoint.fleet.page.audit import Entry
+from repoint.fleet.page.audit import AuditError, Entry
 from repoint.fleet.page.auth.sessions import Session
 from repoint.fleet.page.changes import with_guard
 from repoint.fleet.page.i18n import CATALOGUE
@@ -93,10 +93,17 @@ class Context:
         except RepositoryError as error:
             return _NOTHING, error
 
-    def changes(self, products: Sequence[str]) -> list[Entry]:
-        """Return who changed the rollouts of products, people and the guard, newest first."""
-        entries = self.page.audit.entries(products[0] if len(products) == 1 else None)
-        return with_guard(entries, {name: self.published(name)[0] for name in products})
+    def changes(self, products: Sequence[str]) -> tuple[list[Entry], AuditError | None]:
+        """Return who changed the rollouts of products, newest first, and what is not known.
+
+        If the audit log cannot be read, only the changes by the guard are known.
+        """
+        entries, problem = [], None
+        try:
+            entries = self.page.audit.entries(products[0] if len(products) == 1 else None)
+        except AuditError as error:
+            problem = error
+        return with_guard(entries, {name: self.published(name)[0] for name in products}), problem
 
     @property
     def home(self) -> str:

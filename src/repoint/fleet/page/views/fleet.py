@@ -80,6 +80,7 @@ def product(context: Context) -> Response:
         hindrances = _hindrances(context.page.vendor, name)
     summary = summarize(rows, outcomes, published.newest)
     lead = _lead(cards, published)
+    actions, unread = context.changes([name])
     return context.show(
         "product.html",
         products=context.products,
@@ -95,7 +96,8 @@ def product(context: Context) -> Response:
         adoption=adoption_chart(rows),
         exposure=exposure_chart(rows, published.fixes),
         reasons=failure_reasons(figures.failures(name, SPANS[span]), published.newest),
-        actions=context.changes([name])[:_SHOWN_ACTIONS],
+        actions=actions[:_SHOWN_ACTIONS],
+        unread=unread,
         has_repository=context.page.vendor is not None,
         problem=problem,
         hindrances=hindrances,
@@ -116,10 +118,10 @@ def find(context: Context) -> Response:
 
 def audit(context: Context) -> Response:
     """Show who changed what, newest first."""
+    actions, unread = context.changes(context.products)
     return context.show(
-        "audit.html", products=context.products, product="",
-        actions=context.changes(context.products),
-    )  # fmt: skip
+        "audit.html", products=context.products, product="", actions=actions, unread=unread
+    )
 
 
 def _hindrances(vendor: VendorSide, product: str) -> dict[str, str]:
