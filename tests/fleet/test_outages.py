@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -113,6 +114,33 @@ def test_the_collector_says_that_the_database_is_away_and_back(
             said.clear()
     state.close()
     server.close()
+
+
+def test_a_disk_that_is_full_is_said_once_and_shown_until_reports_are_taken(
+    tmp_path: Path,
+) -> None:
+    collector = CollectorProcess(
+        f"sqlite:///{tmp_path}/fleet.db", "--limit", "0", "--admin", "127.0.0.1:0"
+    )
+    pid = collector.process.pid
+    limits = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    for _ in range(2):
+        # No file may grow: for a database, that is a full disk.
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (1, limits[1]))
+        for _ in range(3):
+            assert collector.send([count()]).status == 503
+        metrics = collector.get("/metrics")
+        assert metrics.status == 200
+        assert b"repoint_database_up 0.0" in metrics.body
+        wait_for(lambda: len(collector.lines) == 1)
+        assert "The database failed: " in collector.lines[0]
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, limits)
+        assert collector.send([count()]).status == 202
+        assert b"repoint_database_up 1.0" in collector.get("/metrics").body
+        wait_for(lambda: len(collector.lines) == 2)
+        assert "The database answers again" in collector.lines[1]
+        collector.lines.clear()
+    assert collector.stop() == 0
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from repoint.fleet.interfaces import api
 from repoint.fleet.interfaces.answers import Answers
 from repoint.fleet.interfaces.figures import Figures
 from repoint.fleet.listening import CannotListenError, listen, url_of
+from repoint.fleet.outages import Outages
 from repoint.fleet.stores.opening import open_state
 from repoint.fleet.upkeep import Upkeep
 from repoint.model.names import check_product
@@ -104,7 +105,8 @@ class Collector:
             )
             stack.callback(state.close)
             archive = Archive(state.spool(), objects) if objects is not None else None
-            writer = GroupCommit(state)
+            outages = Outages()
+            writer = GroupCommit(state, outages, notify)
             intake = Intake(
                 state,
                 writer,
@@ -114,7 +116,9 @@ class Collector:
                 notify,
             )
             answers = Answers(state, advisories.fixes if advisories else lambda _: {})
-            figures = Figures(answers, intake.counts, lambda: writer.queued, state.spool())
+            figures = Figures(
+                answers, intake.counts, lambda: writer.queued, state.spool(), lambda: writer.fails
+            )
             served = [Served(create_app(intake), devices, room_for_devices())]
             if readers is not None:
                 readable = api.create_app(answers, figures, settings.token)
@@ -123,7 +127,7 @@ class Collector:
                 from repoint.fleet.interfaces.otlp import OtlpPush
 
                 stack.callback(OtlpPush(figures, settings.otlp).close)
-            upkeep = Upkeep(state, archive, advisories, settings.days, notify, objects)
+            upkeep = Upkeep(state, archive, advisories, settings.days, notify, objects, outages)
 
             def report_ready() -> None:
                 ready(url_of(devices), url_of(readers) if readers is not None else "")

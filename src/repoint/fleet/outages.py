@@ -53,6 +53,10 @@ class Outages:
         """Note that a work has succeeded; return what to say, or nothing if all was well."""
         return " ".join(self._forget_elsewhere(work, ""))
 
+    def hinders(self, work: str) -> bool:
+        """Return whether a work failed when it was last tried."""
+        return any(work in outage.works for outage in self._outages.values())
+
     def concerns(self, work: str) -> bool:
         """Return whether a work waits for the database or the store, and should be tried soon."""
         return any(work in self._outages[name].works for name in _BACK if name in self._outages)

@@ -30,6 +30,7 @@ class Upkeep:
         days: Days after which an id of which nothing was heard, and an event, are forgotten.
         notify: Called with what went wrong and with what works again, once each.
         objects: The files of the store of events; None if events are not kept.
+        outages: What the collector does not have at present. Other parts of it may say so, too.
     """
 
     state: SqlState
@@ -38,7 +39,7 @@ class Upkeep:
     days: int
     notify: Callable[[str], None]
     objects: ObjectStore | None = None
-    _outages: Outages = field(default_factory=Outages)
+    outages: Outages = field(default_factory=Outages)
     _store_seen: bool = False
     _advisories_read: int = 0
 
@@ -54,7 +55,7 @@ class Upkeep:
             due = time.monotonic() - last >= _EVERY_HOUR or not last
             last = time.monotonic() if due else last
             for work in (self._prune, self._compact, self._forget, self._expire):
-                if due or self._outages.concerns(work.__name__):
+                if due or self.outages.concerns(work.__name__):
                     await self._attempt(work)
             await asyncio.sleep(_EVERY_MINUTE)
 
@@ -62,9 +63,9 @@ class Upkeep:
         try:
             await asyncio.to_thread(work, int(time.time()))
         except Exception as error:  # whatever fails, the other work goes on, and it is tried again
-            said = self._outages.failed(work.__name__, error)
+            said = self.outages.failed(work.__name__, error)
         else:
-            said = self._outages.succeeded(work.__name__)
+            said = self.outages.succeeded(work.__name__)
         if said:
             self.notify(said)
 

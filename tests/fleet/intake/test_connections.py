@@ -225,6 +225,7 @@ import asyncio, sys
 from repoint.fleet.intake.group_commit import GroupCommit
 from repoint.fleet.intake.server import PartFailedError, Served, run
 from repoint.fleet.listening import listen
+from repoint.fleet.outages import Outages
 from repoint.fleet.stores.opening import open_state
 
 async def dies():
@@ -235,7 +236,8 @@ async def app(scope, receive, send):
 
 try:
     served = [Served(app, listen("127.0.0.1:0"), 10)]
-    asyncio.run(run(served, GroupCommit(open_state(sys.argv[1])), [dies], lambda: None))
+    writer = GroupCommit(open_state(sys.argv[1]), Outages(), print)
+    asyncio.run(run(served, writer, [dies], lambda: None))
 except PartFailedError as error:
     print(error)
 """

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, NamedTuple
 
+from repoint.fleet.outages import Outages
 from repoint.fleet.stores.errors import DatabaseAwayError, TooManyNamesError
 from repoint.fleet.stores.state import SqlState
 from repoint.model.errors import RepointError
@@ -25,6 +26,10 @@ _QUEUE: Final = 32_768
 """Reports that wait. More could not be written before their senders give up."""
 
 
+_WORK: Final = "_write"
+"""What outages call it."""
+
+
 class BusyError(RepointError):
     """More reports come than the database takes."""
 
@@ -35,10 +40,23 @@ class _Waiting(NamedTuple):
 
 
 class GroupCommit:
-    """The one writer of reports: its methods run in the event loop, its transactions beside it."""
+    """The one writer of reports: its methods run in the event loop, its transactions beside it.
 
-    def __init__(self, state: SqlState, clock: Callable[[], float] = time.time) -> None:
+    Args:
+        outages: What the collector does not have at present.
+        notify: Called when reports cannot be written, and when they can be again, once each.
+    """
+
+    def __init__(
+        self,
+        state: SqlState,
+        outages: Outages,
+        notify: Callable[[str], None],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._state = state
+        self._outages = outages
+        self._notify = notify
         self._clock = clock
         self._waiting: deque[_Waiting] = deque()
         self._wake = asyncio.Event()
@@ -78,6 +96,11 @@ class GroupCommit:
                     if not one.done.done():
                         one.done.set_exception(DatabaseAwayError("The collector stops"))
 
+    @property
+    def fails(self) -> bool:
+        """Whether the database did not take the last reports. It may still answer questions."""
+        return self._outages.hinders(_WORK)
+
     def close(self) -> None:
         """Refuse further reports, and let `run` return when all others are written."""
         self._closing = True
@@ -95,19 +118,25 @@ class GroupCommit:
     async def _write(self, group: list[_Waiting]) -> None:
         try:
             await self._in_thread([report for one in group for report in one.reports])
-        except TooManyNamesError as error:
+        except TooManyNamesError as error:  # which says nothing about the database
             if len(group) == 1:
                 _fail(group[0], error)
             else:
                 for one in group:  # only those that are to blame are refused
                     await self._write([one])
         except RepointError as error:
+            self._say(self._outages.failed(_WORK, error))
             for one in group:
                 _fail(one, error)
         else:
+            self._say(self._outages.succeeded(_WORK))
             for one in group:
                 if not one.done.done():
                     one.done.set_result(None)
+
+    def _say(self, text: str) -> None:
+        if text:
+            self._notify(text)
 
     async def _in_thread(self, reports: list[Report]) -> None:
         loop = asyncio.get_running_loop()

@@ -61,6 +61,7 @@ class Figures:
 
     Attributes:
         queued: Returns how many reports wait for a transaction.
+        refuses: Returns whether the database does not take reports, though it may answer.
         most: The values of one figure. Reports name letters and rings, and anybody can send one.
     """
 
@@ -68,6 +69,7 @@ class Figures:
     counts: Counts
     queued: Callable[[], int]
     spool: Spool
+    refuses: Callable[[], bool] = lambda: False
     most: int = MOST
 
     def __post_init__(self) -> None:
@@ -87,7 +89,8 @@ class Figures:
             except FleetStoreError as error:
                 self._read_at = 0.0
                 return Reading([*self._of_process(), _up(is_up=False)], str(error))
-            return Reading([*self._of_process(), _up(is_up=True), *self._from_database])
+            up = _up(is_up=not self.refuses())  # a full disk can be read
+            return Reading([*self._of_process(), up, *self._from_database])
 
     def _of_process(self) -> Iterator[Figure]:
         counts = self.counts
@@ -167,7 +170,9 @@ def _labels(name: LetterName) -> tuple[str, ...]:
 
 
 def _up(*, is_up: bool) -> Figure:
-    return _plain("repoint_database_up", "gauge", "Whether the database answers.", is_up)
+    return _plain(
+        "repoint_database_up", "gauge", "Whether the database answers and takes reports.", is_up
+    )
 
 
 def _plain(name: str, kind: Literal["counter", "gauge"], text: str, value: float) -> Figure:
