@@ -30,7 +30,7 @@ def atom_file(facts: Facts, pages: Pages) -> dict[str, bytes]:
     base = f"{facts.address}/security"
     feed = ET.Element("feed", xmlns=_NAMESPACE)
     _text(feed, "id", f"{base}/")
-    _text(feed, "title", "Background Security Improvements")
+    _text(feed, "title", facts.title)
     _text(feed, "updated", moment(facts.changed))
     ET.SubElement(feed, "link", rel="self", type="application/atom+xml", href=f"{base}/{FEED}")
     ET.SubElement(feed, "link", rel="alternate", type="text/html", href=f"{base}/index.html")
@@ -46,7 +46,7 @@ def _entry(improvement: KnownImprovement, base: str, pages: Pages) -> ET.Element
     state = f"{improvement.state.capitalize()}: " if improvement.state != "offered" else ""
     entry = ET.Element("entry")
     _text(entry, "id", url)
-    _text(entry, "title", f"{state}{improvement.title}: {improvement.own.title}")
+    _text(entry, "title", f"{state}{improvement.full_title}: {improvement.own.title}")
     _text(entry, "published", moment(improvement.published))
     _text(entry, "updated", moment(improvement.changed))
     author = ET.SubElement(entry, "author")

@@ -79,7 +79,7 @@ def _document(facts: Facts, improvement: KnownImprovement, line: Line) -> Json:
             },
             {"category": "self", "summary": "This advisory as a page", "url": page},
         ],
-        "title": f"{improvement.title}: {improvement.own.title}",
+        "title": f"{improvement.full_title}: {improvement.own.title}",
         "tracking": _tracking(improvement, line),
     }
 

@@ -67,7 +67,7 @@ def _provider(facts: Facts) -> dict[str, Any]:
 def _feed(facts: Facts, lines: dict[str, Line]) -> dict[str, Any]:
     return {
         "id": "csaf-feed-tlp-white",
-        "title": "Background Security Improvements",
+        "title": facts.title,
         "link": [{"rel": "self", "href": _url(facts, FEED)}],
         "category": [{"scheme": "urn:ietf:params:rolie:category:information-type", "term": "csaf"}],
         "updated": moment(facts.changed),
@@ -79,7 +79,7 @@ def _entry(facts: Facts, improvement: KnownImprovement, line: Line) -> dict[str,
     url = _url(facts, csaf_path(improvement))
     return {
         "id": improvement.id,
-        "title": f"{improvement.title}: {improvement.own.title}",
+        "title": f"{improvement.full_title}: {improvement.own.title}",
         "link": [
             {"rel": "self", "href": url},
             *({"rel": "hash", "href": f"{url}.{algorithm}"} for algorithm in _HASHES),

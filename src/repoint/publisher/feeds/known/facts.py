@@ -67,6 +67,8 @@ class KnownImprovement:
         halt: The last halt of it, whether or not that still counts.
         earlier: The earlier letters of its baseline, oldest first.
         others: The other baselines of the product that were registered before it was published.
+        apart: What tells it from letters of other baselines with the same label, such as
+            `` for linux-x86_64``; may be empty.
     """
 
     product: str
@@ -84,6 +86,7 @@ class KnownImprovement:
     halt: HaltedLetter | None
     earlier: tuple[KnownImprovement, ...]
     others: tuple[KnownBaseline, ...]
+    apart: str = ""
 
     @property
     def label(self) -> str:
@@ -104,6 +107,11 @@ class KnownImprovement:
     def title(self) -> str:
         """The product's name and the label, such as ``Acme Kiosk 26.3.1 (a)``."""
         return f"{self.product_name} {self.label}"
+
+    @property
+    def full_title(self) -> str:
+        """The title, with the platform or the build if the label alone could be another's."""
+        return f"{self.title}{self.apart}"
 
     @property
     def id(self) -> str:
@@ -193,6 +201,13 @@ class Facts:
         return max(moments, default=0)
 
     @property
+    def title(self) -> str:
+        """What a list of all improvements is called."""
+        names = {product.about.name or product.product for product in self.products}
+        whose = names.pop() if len(names) == 1 else self.about.vendor
+        return f"{whose}: Background Security Improvements".removeprefix(": ")
+
+    @property
     def about(self) -> About:
         """The names and the contact of the vendor: those of the latest baseline that has them."""
         found = [base for product in self.products for base in product.baselines]
@@ -255,10 +270,17 @@ def _read_product(repository: Repository, product: str) -> KnownProduct:
                     for other in baselines
                     if other.name != baseline.name and other.created <= dates[number]
                 ),
+                apart=_apart(baseline.name, [other.name for other in baselines]),
             )
             earlier = (*earlier, known)
         found += earlier
     return KnownProduct(product, about, baselines, tuple(found))
+
+
+def _apart(name: BaselineName, others: Sequence[BaselineName]) -> str:
+    same = [other for other in others if other.version == name.version]
+    build = f" ({name.build})" if len({other.build for other in same}) > 1 else ""
+    return build + (f" for {name.platform}" if len({o.platform for o in same}) > 1 else "")
 
 
 def _known_baseline(repository: Repository, catalog: Catalog, name: BaselineName) -> KnownBaseline:
