@@ -46,12 +46,14 @@ def read_fixes(
     """
     active, staged = state.links.active(), state.links.staged()
     baseline = state.documents.enrolment().baseline
+    # In the middle of a full update, the baseline of the enrolment is not that of what is active.
+    of = active if active is not None else Generation.of(baseline, "")
     states: dict[tuple[str, str, str], CveStatus] = {}
 
     def add(improvement: Improvement | None, state: FixState, why: str = "") -> None:
         advisories = known.current(improvement).advisories if improvement is not None else ()
         for lettered in advisories:
-            label = Generation.of(baseline, lettered.letter).label
+            label = Generation(of.version, of.build, lettered.letter).label
             for fix in lettered.advisory.fixes:
                 for cve in fix.cves or (NO_CVE,):
                     cve_status = CveStatus(cve, fix.component, fix.impact, label, state, why)
