@@ -80,8 +80,10 @@ def restart_of_the_machine(
     assert "No restart was scheduled" in machine.run("repoint restart --cancel")
     assert machine.run(f"cat /{TABLE}") == "old table\n"
     say(f"logind counts down, and stops: {output.strip()}")
-    machine.run(f"python3 /usr/lib/page.py core restart '1.0 (a)' '{PASSCODE}'")
-    machine.run("grep MODE=reboot /run/systemd/shutdown/scheduled")
+    seen = machine.run(f"python3 /usr/lib/page.py core restart '1.0 (a)' '{PASSCODE}'")
+    # The page answers before its job has asked the repository and logind.
+    scheduled = "cat /run/systemd/shutdown/scheduled || true"
+    wait_until(lambda: "MODE=reboot" in machine.run(scheduled), seen)
     say(f"Restart & Install on the page: restarted in {machine.wait_for_restart():.0f} s")
     started(machine)
     assert machine.run(f"cat /{TABLE}") == "new table\n"
