@@ -92,6 +92,10 @@ class Improvement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
         """Return how many fixes of its advisories have no CVE id."""
         return sum(not fix.cves for each in self.advisories for fix in each.advisory.fixes)
 
+    def seals(self) -> dict[str, str]:
+        """Return the seal of each improved component, by its name."""
+        return {component.name: component.seal for component in self.components}
+
     @property
     def download_size(self) -> int:
         """Bytes of all patches."""

@@ -37,16 +37,12 @@ def withdrawn_with(
         f"{offer.label}, which was withdrawn: {offer.reason}"
         for offer in offers
         if offer.state == "withdrawn"
-        and _seals(read_improvement(repository, product, baseline, offer.letter)) == seals
+        and read_improvement(repository, product, baseline, offer.letter).seals() == seals
     ]
 
 
 def withdrawn_like(repository: Repository, improvement: Improvement) -> list[str]:
     """Return the withdrawn letters with an improvement's content, each with the reason."""
     return withdrawn_with(
-        repository, improvement.product, improvement.baseline, _seals(improvement)
+        repository, improvement.product, improvement.baseline, improvement.seals()
     )
-
-
-def _seals(improvement: Improvement) -> dict[str, str]:
-    return {part.name: part.seal for part in improvement.components}

@@ -11,10 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from repoint.model.improvement import LetteredAdvisory
-from repoint.publisher.catalog.catalogs import read_catalog
 from repoint.publisher.catalog.claims import Corrections, claims_in, would_lose
-from repoint.publisher.improve.drafts import draft_to_replace, read_drafts
-from repoint.publisher.improve.inheritance import earlier_improvements, last_improvement
+from repoint.publisher.improve.inheritance import read_lineage
 from repoint.publisher.improve.request import ImprovementRequest
 from repoint.repository.repository import Repository
 
@@ -47,17 +45,12 @@ def settled(
 
 
 def _standing(repository: Repository, request: ImprovementRequest) -> _Standing:
-    catalog = read_catalog(repository, request.product)
-    drafts = read_drafts(repository, request.product)
-    replaced = draft_to_replace(drafts, request.baseline) if request.replace else None
-    drafts = [draft for draft in drafts if draft is not replaced]
-    before = last_improvement(repository, catalog, request.baseline, drafts)
-    earlier = earlier_improvements(repository, catalog, request.baseline, drafts)
-    fixed = {claim.name for each in earlier for claim in claims_in(each)}
+    lineage = read_lineage(repository, request.product, request.baseline, replace=request.replace)
+    fixed = {claim.name for each in lineage.earlier for claim in claims_in(each)}
     renamed = {old: new for old, new in request.corrections.renamed.items() if old in fixed}
     own = LetteredAdvisory("z", request.advisory)
-    last = before.improvement if before is not None else None
-    return _Standing(fixed, would_lose(own, last, earlier, renamed))
+    last = lineage.before.improvement if lineage.before is not None else None
+    return _Standing(fixed, would_lose(own, last, lineage.earlier, renamed))
 
 
 def _settled(

@@ -48,12 +48,6 @@ def read_drafts(repository: Repository, product: str) -> list[Draft]:
     return sorted(drafts, key=_order)
 
 
-def draft_to_replace(drafts: list[Draft], baseline: BaselineName) -> Draft | None:
-    """Return the last draft of a baseline, if there is one."""
-    own = [draft for draft in drafts if draft.improvement.baseline == baseline]
-    return own[-1] if own else None
-
-
 def remove_draft(folder: Path) -> None:
     """Remove a published draft. If that fails, a later publication removes it."""
     with contextlib.suppress(OSError):

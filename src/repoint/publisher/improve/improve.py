@@ -74,8 +74,7 @@ def build(repository: Repository, ready: Prepared, created: int, work: Work) -> 
     draft.mkdir()
     entries: dict[str, tuple[PatchEntry, ...]] = {}
     contents: dict[str, Callable[[str], Path]] = {}
-    last = before.improvement.components if before is not None else ()
-    seals = {part.name: part.seal for part in last}
+    seals = before.improvement.seals() if before is not None else {}
     # The letter before may have the same tree, and another advisory: its patch serves again.
     fixed = {name for name, layer in ready.layers.items() if seals.get(name) != layer.seal}
     inherited = inherit(repository, baseline, before, fixed, draft)

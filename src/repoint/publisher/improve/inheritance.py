@@ -2,42 +2,69 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from repoint.fs.durable import write_new
 from repoint.model.baseline import Baseline, BaselineName
 from repoint.model.catalog import Catalog
 from repoint.model.improvement import ImprovedComponent, Improvement
-from repoint.publisher.catalog.catalogs import read_improvement
-from repoint.publisher.improve.drafts import Draft
+from repoint.publisher.catalog.catalogs import read_catalog, read_improvement
+from repoint.publisher.improve.drafts import Draft, read_drafts
 from repoint.repository import names
 from repoint.repository.repository import Repository
 
 
-def last_improvement(
-    repository: Repository, catalog: Catalog, baseline: BaselineName, drafts: list[Draft]
-) -> Draft | None:
-    """Return the improvement that the next one extends: the last draft, or the last one offered."""
+@dataclass(frozen=True)
+class Lineage:
+    """The letters of a baseline, as its next one finds them.
+
+    Attributes:
+        catalog: The published catalog.
+        drafts: The product's drafts, without the one that is replaced.
+        replaced: The draft whose place the next letter takes, if any.
+        before: The improvement that it extends: the last draft, or the last one offered.
+        earlier: Every letter, also those that are withdrawn or not published yet, without the one
+            that is replaced.
+    """
+
+    catalog: Catalog
+    drafts: list[Draft]
+    replaced: Draft | None
+    before: Draft | None
+    earlier: list[Improvement]
+
+
+def read_lineage(
+    repository: Repository, product: str, baseline: BaselineName, *, replace: bool
+) -> Lineage:
+    """Read the letters of a baseline.
+
+    Args:
+        repository: The vendor's repository.
+        product: The product.
+        baseline: The baseline.
+        replace: Whether the next letter takes the place of the last draft, if there is one.
+    """
+    catalog = read_catalog(repository, product)
+    drafts = read_drafts(repository, product)
     own = [draft for draft in drafts if draft.improvement.baseline == baseline]
-    if own:
-        return own[-1]
-    live = [offer for offer in catalog.offers_for(baseline) if offer.state != "withdrawn"]
-    if not live:
-        return None
-    last = read_improvement(repository, catalog.product, baseline, live[-1].letter)
-    return Draft(last, Path())
-
-
-def earlier_improvements(
-    repository: Repository, catalog: Catalog, baseline: BaselineName, drafts: list[Draft]
-) -> list[Improvement]:
-    """Return every letter of a baseline, also those that are withdrawn or not published yet."""
-    published = [
-        read_improvement(repository, catalog.product, baseline, offer.letter)
-        for offer in catalog.offers_for(baseline)
+    replaced = own.pop() if replace and own else None
+    offers = catalog.offers_for(baseline)
+    published = [read_improvement(repository, product, baseline, each.letter) for each in offers]
+    live = [
+        record
+        for offer, record in zip(offers, published, strict=True)
+        if offer.state != "withdrawn"
     ]
-    own = [d.improvement for d in drafts if d.improvement.baseline == baseline]
-    return [*published, *own]
+    before = own[-1] if own else Draft(live[-1], Path()) if live else None
+    return Lineage(
+        catalog,
+        [draft for draft in drafts if draft is not replaced],
+        replaced,
+        before,
+        [*published, *(draft.improvement for draft in own)],
+    )
 
 
 def inherit(

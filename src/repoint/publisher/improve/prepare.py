@@ -14,7 +14,6 @@ from typing import Literal
 from repoint.fs.scratch import scratch_folder
 from repoint.model.advisory import Advisory
 from repoint.model.baseline import Baseline, Component
-from repoint.model.catalog import Catalog
 from repoint.model.errors import RepointError
 from repoint.model.improvement import Improvement, LetteredAdvisory
 from repoint.publisher.baselines import baseline_folder
@@ -23,15 +22,9 @@ from repoint.publisher.catalog.claims import Claims, claims_in, claims_of
 from repoint.publisher.catalog.retirement import require_in_care
 from repoint.publisher.catalog.withdrawn import withdrawn_with
 from repoint.publisher.errors import LetterTakenError, NothingChangedError, UnknownBaselineError
-from repoint.publisher.improve.drafts import (
-    Draft,
-    draft_folder,
-    draft_to_replace,
-    next_letter,
-    read_drafts,
-)
+from repoint.publisher.improve.drafts import Draft, draft_folder, next_letter
 from repoint.publisher.improve.fixed_tree import fixed_tree
-from repoint.publisher.improve.inheritance import earlier_improvements, last_improvement
+from repoint.publisher.improve.inheritance import Lineage, read_lineage
 from repoint.publisher.improve.layers import LayerComparison, layer_between
 from repoint.publisher.improve.patches import TreePair
 from repoint.publisher.improve.placement import drafting
@@ -139,29 +132,24 @@ def component_of(baseline: Baseline, name: str) -> Component:
 def _prepared(
     repository: Repository, request: ImprovementRequest, baseline: Baseline, reuse: bool
 ) -> Iterator[Prepared]:
-    catalog = read_catalog(repository, baseline.product)
-    drafts = read_drafts(repository, baseline.product)
-    last = last_improvement(repository, catalog, baseline.name, drafts)
-    every = earlier_improvements(repository, catalog, baseline.name, drafts)
-    replaced = draft_to_replace(drafts, baseline.name) if request.replace else None
+    lineage = read_lineage(repository, baseline.product, baseline.name, replace=request.replace)
+    replaced, before = lineage.replaced, lineage.before
     if replaced is not None:
         request = replace(request, letter=replaced.improvement.letter)
-        drafts = [draft for draft in drafts if draft is not replaced]
-    before = last_improvement(repository, catalog, baseline.name, drafts)
-    earlier = earlier_improvements(repository, catalog, baseline.name, drafts)
-    perhaps = reuse and last is not None and _may_be(last, request, every)
-    letter, taken = _letter(catalog, drafts, request, last if perhaps else None)
+    last = replaced if replaced is not None else before
+    perhaps = reuse and last is not None and _may_be(last, request, lineage.earlier)
+    letter, taken = _letter(lineage, request, last if perhaps else None)
     for component in request.sources:
         component_of(baseline, component)
     _require_sources(request)
     if not perhaps:
-        _claims(request, letter, before, earlier)
+        _claims(request, letter, lineage)
     target = draft_folder(repository, baseline.product, baseline.name, letter)
     # Unpublished fixes are confidential.
     with scratch_folder(target, mode=0o700) as folder:
         trees = baseline_folder(repository, baseline.product, baseline.name)
         first = Prepared(request, baseline, "new", letter, before, replaced, None, {}, (), (),
-                         drafts, folder, trees)  # fmt: skip
+                         lineage.drafts, folder, trees)  # fmt: skip
         layers = {name: _compare(first, name, source) for name, source in request.sources.items()}
         left_out = _fixed_already(first, layers) if request.narrow else ()
         request = _narrowed(request, left_out)
@@ -175,7 +163,7 @@ def _prepared(
             raise taken
         elif layers:
             _require_changes(first, request, layers)
-            claims = _claims(request, letter, before, earlier)
+            claims = _claims(request, letter, lineage)
         yield replace(
             first, request=request, state=state, letter=letter, before=before, claims=claims,
             layers=layers, left_out=left_out,
@@ -184,10 +172,11 @@ def _prepared(
 
 
 def _letter(
-    catalog: Catalog, drafts: list[Draft], request: ImprovementRequest, same: Draft | None
+    lineage: Lineage, request: ImprovementRequest, same: Draft | None
 ) -> tuple[str, LetterTakenError | None]:
     """Return the letter, and an error if it is taken by what may be the same improvement."""
     try:
+        catalog, drafts = lineage.catalog, lineage.drafts
         return next_letter(catalog, drafts, request.baseline, request.letter), None
     except LetterTakenError as error:
         if same is None or same.improvement.letter != request.letter:
@@ -195,15 +184,10 @@ def _letter(
         return request.letter, error
 
 
-def _claims(
-    request: ImprovementRequest,
-    letter: str,
-    before: Draft | None,
-    earlier: list[Improvement],
-) -> Claims:
-    last = before.improvement if before is not None else None
+def _claims(request: ImprovementRequest, letter: str, lineage: Lineage) -> Claims:
+    last = lineage.before.improvement if lineage.before is not None else None
     own = LetteredAdvisory(letter, request.advisory)
-    return claims_of(own, last, earlier, request.corrections)
+    return claims_of(own, last, lineage.earlier, request.corrections)
 
 
 def _compare(prepared: Prepared, name: str, source: Path) -> LayerComparison:
@@ -219,9 +203,14 @@ def _withdrawn(
     before: Draft | None,
     layers: Mapping[str, LayerComparison],
 ) -> tuple[str, ...]:
-    kept = before.improvement.components if before is not None else ()
-    seals = {part.name: part.seal for part in kept} | {n: each.seal for n, each in layers.items()}
+    seals = _seals(before, layers)
     return tuple(withdrawn_with(repository, request.product, request.baseline, seals))
+
+
+def _seals(before: Draft | None, layers: Mapping[str, LayerComparison]) -> dict[str, str]:
+    """Return the seal of each component that the improvement changes, by its name."""
+    kept = before.improvement.seals() if before is not None else {}
+    return kept | {name: layer.seal for name, layer in layers.items()}
 
 
 def _fixed_already(prepared: Prepared, layers: Mapping[str, LayerComparison]) -> tuple[str, ...]:
@@ -248,9 +237,8 @@ def differing_others(ready: Prepared) -> tuple[str, ...]:
 
     One that cannot be read is none of them: nothing is made of it.
     """
-    kept = ready.before.improvement.components if ready.before is not None else ()
     seals = {component.name: component.seal for component in ready.baseline.components}
-    seals |= {part.name: part.seal for part in kept}
+    seals |= _seals(ready.before, {})
     found = []
     for name, source in ready.request.others.items():
         with contextlib.suppress(RepointError):
@@ -273,9 +261,7 @@ def _require_sources(request: ImprovementRequest) -> None:
 def _require_changes(
     prepared: Prepared, request: ImprovementRequest, layers: Mapping[str, LayerComparison]
 ) -> None:
-    baseline, before = prepared.baseline, prepared.before
-    kept = before.improvement.components if before is not None else ()
-    seals = {part.name: part.seal for part in kept} | {n: each.seal for n, each in layers.items()}
+    baseline, seals = prepared.baseline, _seals(prepared.before, layers)
     if all(seal == component_of(baseline, name).seal for name, seal in seals.items()):
         raise NothingChangedError(
             f"The fixed components are the same as in {baseline.product} {baseline.name}",
@@ -310,8 +296,7 @@ def _may_be(last: Draft, request: ImprovementRequest, earlier: list[Improvement]
 
 
 def _is(last: Draft, request: ImprovementRequest, layers: Mapping[str, LayerComparison]) -> bool:
-    improvement = last.improvement
-    seals = {part.name: part.seal for part in improvement.components}
+    improvement, seals = last.improvement, last.improvement.seals()
     return (
         bool(layers)
         and improvement.advisories[-1].advisory == request.advisory
