@@ -144,8 +144,8 @@ def _apply_tree(old: Path, patch: Path, annex: bytes, decoded: Path, tree: Path)
         )
     after = apply_layer(before, header.layer)
     jobs = [
-        DecodeJob(c.entry.path, old / c.source if c.source else None, c.entry.size, c.entry.sha256)
-        for c in changes_needing_content(before, header.layer)
+        DecodeJob.for_change(change, old)
+        for change in changes_needing_content(before, header.layer)
     ]
     if jobs:
         decode_in_child(patch, jobs, decoded)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from repoint.delta.sandbox.confinement import Confinement
+
+if TYPE_CHECKING:
+    from repoint.model.tree import Change  # the confined child needs no records
 
 
 class DecodeJob(msgspec.Struct, frozen=True):
@@ -23,6 +27,17 @@ class DecodeJob(msgspec.Struct, frozen=True):
     source: Path | None
     size: int
     sha256: str
+
+    @classmethod
+    def for_change(cls, change: Change, old: Path) -> DecodeJob:
+        """Return the job for a changed file of a layer.
+
+        Args:
+            change: The change.
+            old: The folder with the old files.
+        """
+        source = old / change.source if change.source else None
+        return cls(change.entry.path, source, change.entry.size, change.entry.sha256)
 
 
 class DecodeOrder(msgspec.Struct, frozen=True):

@@ -53,15 +53,7 @@ def prepare_tree(
     unguarded: tuple[str, ...] = ()
     try:
         if patch is not None:
-            jobs = [
-                DecodeJob(
-                    name=change.entry.path,
-                    source=old / change.source if change.source else None,
-                    size=change.entry.size,
-                    sha256=change.entry.sha256,
-                )
-                for change in component.from_patch
-            ]
+            jobs = [DecodeJob.for_change(change, old) for change in component.from_patch]
             report = functools.partial(progress, "decode") if progress is not None else None
             with _decoding(improvement.label, component.improved.name, patch):
                 confinement = decode_in_child(patch, jobs, decoded, progress=report)

@@ -201,12 +201,7 @@ def verify_patch(
     folder.mkdir()
     layer = improved.layer
     jobs = [
-        DecodeJob(
-            name=change.entry.path,
-            source=old / change.source if change.source else None,
-            size=change.entry.size,
-            sha256=change.entry.sha256,
-        )
+        DecodeJob.for_change(change, old)
         for change in changes_needing_content(component.entries, layer)
     ]
     if jobs:
