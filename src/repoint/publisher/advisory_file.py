@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from repoint.model.advisory import Advisory, Fix
-from repoint.model.encoding import toml_reason
 from repoint.model.errors import RepointError
+from repoint.publisher.toml_text import parse_toml
 
 _TOP = ("title", "fix")
 _FIX = ("cves", "component", "impact", "description", "credit", "url")
@@ -63,13 +62,7 @@ def _read(path: Path) -> dict[str, Any]:
         ) from None
     if len(content) > _MAX_BYTES:
         raise AdvisoryError(f"{path.name}: larger than {_MAX_BYTES:,} bytes")
-    try:
-        return tomllib.loads(content.decode("utf-8-sig"))
-    except UnicodeDecodeError:
-        raise AdvisoryError(f"{path.name}: not UTF-8", hint="Save it as UTF-8") from None
-    except (ValueError, RecursionError) as error:
-        reason = toml_reason(error)
-        raise AdvisoryError(f"{path.name}: not TOML: {reason}", hint="Correct that line") from None
+    return parse_toml(content, path.name, AdvisoryError)
 
 
 def _fix(fix: Mapping[str, Any], components: Collection[str], where: str) -> Fix:

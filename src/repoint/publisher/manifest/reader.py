@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tomllib
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,10 +13,10 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from repoint.fs.regular import open_regular
-from repoint.model.encoding import toml_reason
 from repoint.model.errors import RepointError
 from repoint.publisher.errors import ManifestError
 from repoint.publisher.manifest.record import Manifest
+from repoint.publisher.toml_text import parse_toml
 
 NAME = "repoint.toml"
 
@@ -74,13 +73,7 @@ def read_manifest(path: Path) -> ManifestFile:
         raise ManifestError(
             f"{path.name}: larger than {_MAX_BYTES:,} bytes", hint="Name a manifest"
         )
-    try:
-        table = tomllib.loads(content.decode("utf-8-sig"))
-    except UnicodeDecodeError:
-        raise ManifestError(f"{path.name}: not UTF-8", hint="Save it as UTF-8") from None
-    except (ValueError, RecursionError) as error:
-        reason = toml_reason(error)
-        raise ManifestError(f"{path.name}: not TOML: {reason}", hint="Correct that line") from None
+    table = parse_toml(content, path.name, ManifestError)
     return ManifestFile(path, _record(table, Manifest, path.name))
 
 
