@@ -90,7 +90,7 @@ class Collector:
             FleetStoreError: The database cannot be opened.
             EventAddressError: The address of the events is none.
             CannotListenError: An address to listen on cannot be had, or its token does not do.
-            PartFailedError: A part of it has ended by itself.
+            PartFailedError: A part of it has ended without being asked to.
         """
         settings = self._settings
         objects = open_objects(settings.events) if settings.events else None

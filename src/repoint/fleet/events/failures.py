@@ -12,7 +12,7 @@ _KNOWN: Final = (
     ("InvalidAccessKeyId", "the store does not know this key", "Correct AWS_ACCESS_KEY_ID"),
     ("SignatureDoesNotMatch", "the secret of the key is wrong", "Correct AWS_SECRET_ACCESS_KEY"),
     ("AccessDenied", "the key has no right to do this",
-     "Let it list, read, write and delete below that address"),
+     "Grant it permission to list, read, write and delete below that address"),
     ("PermanentRedirect", "the bucket is in another region", "Correct AWS_REGION"),
     ("AuthorizationHeaderMalformed", "the bucket is in another region", "Correct AWS_REGION"),
     # Without a key, the client asks the service that gives keys to machines of Amazon.

@@ -36,7 +36,7 @@ def post(address: SplitResult, body: bytes, seconds: float) -> int:
         except Exception as error:  # raised again in the caller's thread
             result.append(error)
 
-    # Only the resolver of the system has no deadline. It gives up by itself, and nobody waits.
+    # The system's resolver has no deadline but its own timeout, and nothing waits for it.
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     thread.join(seconds + 1)

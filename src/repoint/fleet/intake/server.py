@@ -55,8 +55,8 @@ async def run(
         ready: Called when all applications accept requests.
 
     Raises:
-        PartFailedError: A server, the writer or a job has ended by itself. Reports that were
-            acknowledged are on disk.
+        PartFailedError: A server, the writer or a job has ended without being asked to. Reports
+            that were acknowledged are on disk.
     """
     # Warnings are about what strangers send, which must not fill the journal.
     logging.getLogger("uvicorn").setLevel(logging.ERROR)
@@ -93,7 +93,7 @@ async def run(
         reason = one_line(f"{type(error).__name__} {error}")[:200] if error else "it has ended"
         raise PartFailedError(
             f"A part of the collector has failed: {reason}",
-            hint="Start it again; a service manager does so by itself",
+            hint="Start it again; a service manager does so automatically",
         ) from error
 
 

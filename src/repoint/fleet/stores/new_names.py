@@ -22,19 +22,19 @@ from repoint.fleet.stores.tables import letters, revisions, words
 from repoint.model.report import Report
 
 MAX_LETTERS: Final = 50_000
-"""Letters of all products together."""
+"""Most letters of all products together."""
 
 MAX_OF_PRODUCT: Final = 5000
-"""Letters of one product, if no signed document says what there is."""
+"""Most letters of one product without signed documents."""
 
 MAX_UNSIGNED: Final = 200
-"""Letters of one product besides those that signed documents name."""
+"""Most letters of one product that no signed document names, if there are signed documents."""
 
 MAX_WORDS: Final = 1000
-"""Rings and versions of the agent, each, if no signed document says what there is."""
+"""Most rings without signed documents, and most versions of the agent."""
 
 MAX_UNSIGNED_RINGS: Final = 100
-"""Rings besides those that signed documents name."""
+"""Most rings that no signed document names, if there are signed documents."""
 
 
 class NewNames:
